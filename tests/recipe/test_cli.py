@@ -1,0 +1,105 @@
+import json
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+
+from tests.recipe.conftest import VALID
+from zoo.cli.recipe import recipe
+from zoo.errors import ContractError, NotFoundError
+from zoo.recipe.finding import shipped_recipes
+from zoo.recipe.loading import load_recipe
+
+
+def run(*arguments):
+    return CliRunner().invoke(recipe, arguments)
+
+
+def test_ls_prints_a_line_per_recipe():
+    result = run("ls")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == shipped_recipes()
+
+
+def test_ls_as_json():
+    document = json.loads(run("ls", "--json").stdout)
+    assert list(document) == ["schema", "kind", "recipes"]
+    assert (document["schema"], document["kind"]) == (1, "recipes")
+    assert [one["name"] for one in document["recipes"]] == shipped_recipes()
+    assert all(set(one) == {"name", "description"} for one in document["recipes"])
+
+
+def test_show_prints_the_resolved_recipe():
+    result = run("show", "quickstart", "--set", "phases.head.epochs=1", "--set", "train.seed=7")
+    assert result.exit_code == 0
+    expected = load_recipe("quickstart", ["phases.head.epochs=1", "train.seed=7"])
+    assert tomllib.loads(result.stdout) == expected.to_dict()
+
+
+def test_show_as_json():
+    document = json.loads(run("show", "quickstart", "--json").stdout)
+    assert document == {"schema": 1, "kind": "recipe", "recipe": load_recipe("quickstart").to_dict()}
+
+
+def test_show_lets_the_error_through():
+    error = run("show", "quickstrat").exception
+    assert isinstance(error, NotFoundError)
+
+
+def test_check_says_ok_and_prints_every_fault(write):
+    good = write(VALID, "good.toml")
+    bad = write(VALID + "epochs = 0\nwarmup = 1\n", "bad.toml")
+    result = run("check", good, bad, "gone.toml")
+    assert result.stdout == "ok pets\n"
+    assert result.stderr.splitlines() == [
+        "bad.toml:7: phases[0].epochs is 0; expected >= 1",
+        "bad.toml:8: phases[0].warmup is 1; expected < 1",
+        "Unknown recipe 'gone.toml'. See 'zoo recipe ls'.",
+    ]
+    assert isinstance(result.exception, ContractError)
+    assert result.exception.exit_code == 3
+    assert str(result.exception) == "2 of 3 recipes failed the check: bad.toml, gone.toml"
+
+
+def test_check_as_json(write):
+    good = write(VALID, "good.toml")
+    bad = write(VALID + "epochs = 0\n", "bad.toml")
+    result = run("check", good, bad, "--json")
+    assert json.loads(result.stdout) == {
+        "schema": 1,
+        "kind": "recipe_check",
+        "recipes": [
+            {"recipe": "good.toml", "name": "pets", "ok": True, "errors": []},
+            {
+                "recipe": "bad.toml",
+                "name": None,
+                "ok": False,
+                "errors": ["bad.toml:7: phases[0].epochs is 0; expected >= 1"],
+            },
+        ],
+    }
+    assert isinstance(result.exception, ContractError)
+
+
+def test_check_of_all_that_ships_is_ok():
+    result = run("check", *shipped_recipes())
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == len(shipped_recipes()) > 0
+
+
+def test_schema_prints_the_json_schema():
+    schema = json.loads(run("schema").stdout)
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Phase"]["properties"]["learning_rate"] == {
+        "default": 0.001,
+        "exclusiveMinimum": 0,
+        "title": "Learning Rate",
+        "type": "number",
+    }
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "check", "schema"])
+def test_every_command_has_help_with_an_example(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"zoo recipe {command}" in result.stdout

@@ -1,0 +1,99 @@
+import pytest
+
+from tests.recipe.conftest import VALID
+from zoo.errors import RecipeError
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.overrides import toml_value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("true", True),
+        ('"3"', "3"),
+        ("[1, 2]", [1, 2]),
+        ("{a = 1}", {"a": 1}),
+        ("mixed_float16", "mixed_float16"),
+        ("last:2,!stem", "last:2,!stem"),
+        ("re:^conv#2", "re:^conv#2"),
+        ("", ""),
+        ("[x", "[x"),
+        ("1\nother = 2", "1\nother = 2"),
+        ("1" * 5_000, "1" * 5_000),
+    ],
+)
+def test_a_value_is_toml_or_else_a_bare_string(text, value):
+    assert toml_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "expected"),
+    [
+        ("train.batch_size=64", "train", {"batch_size": 64}),
+        (" train.precision = float32 ", "train", {"precision": "float32"}),
+        ("train={seed = 3, batch_size = 8}", "train", {"seed": 3, "batch_size": 8}),
+        ("phases.head.epochs=1", "phases", {"epochs": 1}),
+        ("phases.0.train=last:2", "phases", {"train": "last:2"}),
+        ("model.options.alpha=0.5", "model", {"options": {"alpha": 0.5}}),
+        ("data.path=photos/a=b", "data", {"path": "photos/a=b"}),
+        ("expect.value=0.9", "expect", {"metric": "val_accuracy", "value": 0.9}),
+    ],
+)
+def test_an_override_sets_one_value(write, override, section, expected):
+    values = load_recipe(write(VALID), [override]).to_dict()[section]
+    values = values[0] if section == "phases" else values
+    assert {key: values[key] for key in expected} == expected
+
+
+def test_the_last_override_of_a_key_wins(write):
+    assert load_recipe(write(VALID), ["train.seed=1", "train.seed=2"]).train.seed == 2
+
+
+def test_a_mapping_gives_values_and_its_tables_merge(write):
+    overrides = {"train": {"seed": 3}, "phases.head.epochs": 9, "model.weights": "none"}
+    recipe = load_recipe(write(VALID), overrides)
+    assert (recipe.train.seed, recipe.train.batch_size) == (3, 32)
+    assert (recipe.phases[0].epochs, recipe.model.weights) == (9, "none")
+
+
+def test_an_empty_table_empties(write):
+    path = write(VALID.replace("[[phases]]", "options = {alpha = 1}\n[[phases]]"))
+    assert load_recipe(path, ["model.options={}"]).model.options == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.seed", "--set train.seed: has no '='; expected KEY=VALUE, such as train.batch_size=64"),
+        ("=3", "--set =3: has no key before '='; expected KEY=VALUE, such as train.batch_size=64"),
+        ("train.sed=1", "--set train.sed: unknown key 'sed' in train. Did you mean 'seed'?"),
+        ("trian.seed=1", "--set trian.seed: unknown key 'trian'. Did you mean 'train'?"),
+        ("train.seed=x", '--set train.seed: train.seed is "x"; expected a whole number'),
+        ("phases.0.epochs=0", "--set phases.0.epochs: phases[0].epochs is 0; expected >= 1"),
+        (
+            "phases.hed.epochs=1",
+            "--set phases.hed.epochs: no phase 'hed'; phases are head. Did you mean 'head'?",
+        ),
+        ("phases.1.epochs=1", "--set phases.1.epochs: no phase '1'; phases are head."),
+        ("phases.*.epochs=1", "--set phases.*.epochs: no phase '*'; phases are head."),
+        ("name.first=x", "--set name.first: 'name' is not a table"),
+        ("extends=x", "--set extends: 'extends' cannot be overridden; write it in a recipe file"),
+        ("train.ema=0.9", "--set train.ema: train.ema = 0.9 is not there yet; expected 0.0"),
+        (
+            "data.path=/photos",
+            '--set data.path: data.path is "/photos"; expected a relative path; '
+            "a recipe names no place on a machine: pass it as --data",
+        ),
+    ],
+)
+def test_an_override_that_does_not_hold_is_told(write, override, message):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(VALID), [override])
+    assert str(caught.value) == message
+
+
+def test_an_override_repairs_the_value_in_the_file(write):
+    path = write(VALID + "epochs = 0\n")
+    assert load_recipe(path, ["phases.head.epochs=2"]).phases[0].epochs == 2

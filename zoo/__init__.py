@@ -1,0 +1,67 @@
+"""A model zoo and transfer-learning toolkit on Keras 3.
+
+    import zoo
+
+    model = zoo.build("mnist_conv")
+    run = zoo.finetune("quickstart")
+    run.classifier.predict(["photo.png"])
+
+Every name is loaded when it is first used, so that importing zoo stays quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.errors import ZooError
+    from zoo.finetuning import Run, finetune
+    from zoo.freezing import freeze, unfreeze
+    from zoo.models import build
+    from zoo.prediction import load
+    from zoo.recipe.schema import Recipe
+    from zoo.registry import info, list_models, register
+    from zoo.staging import stages
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Recipe",
+    "Run",
+    "ZooError",
+    "build",
+    "finetune",
+    "freeze",
+    "info",
+    "list_models",
+    "load",
+    "register",
+    "stages",
+    "unfreeze",
+]
+
+_HOMES = {
+    "Recipe": "zoo.recipe.schema",
+    "Run": "zoo.finetuning",
+    "ZooError": "zoo.errors",
+    "build": "zoo.models",
+    "finetune": "zoo.finetuning",
+    "freeze": "zoo.freezing",
+    "info": "zoo.registry",
+    "list_models": "zoo.registry",
+    "load": "zoo.prediction",
+    "register": "zoo.registry",
+    "stages": "zoo.staging",
+    "unfreeze": "zoo.freezing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""One file per family: cards, stages, weights and the builder."""

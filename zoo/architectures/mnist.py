@@ -1,0 +1,260 @@
+"""Convnets for 28x28 grey digits: seven from an introductory course's chapter, and our own `mnist_conv`.
+
+The seven are faithful to the chapter: all convolutions are padded "same" with Keras' default initialisers, pixels
+go linearly from [0, 255] to [-1, 1], and "max-norm 3" is `kernel_constraint=max_norm(3)`. A stage is one
+convolution with what follows it, or, in the two pattern nets, one pair of convolutions.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.registry import Card, Stage, register
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+DIGITS = tuple("0123456789")
+PREPROCESSING = "pixels / 127.5 - 1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """One convolution of a seed net, with its own normalisation, dropout and pooling."""
+
+    filters: int
+    kernel_size: int
+    activation: str | None = "relu"
+    strides: int = 1
+    max_norm: bool = False
+    batchnorm: bool = False
+    dropout: float = 0.0
+    max_pool: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedNet:
+    """A seed net: its stages of convolutions, then its hidden dense layers, all with ReLU."""
+
+    stages: tuple[tuple[Convolution, ...], ...]
+    dense: tuple[int, ...] = ()
+
+
+def _pooled(filters: int, kernel_size: int) -> Convolution:
+    return Convolution(filters=filters, kernel_size=kernel_size, max_norm=True, dropout=0.2, max_pool=True)
+
+
+def _strided(filters: int, kernel_size: int) -> Convolution:
+    return Convolution(filters=filters, kernel_size=kernel_size, max_norm=True, dropout=0.2, strides=2)
+
+
+def _normalised(filters: int, kernel_size: int) -> Convolution:
+    return Convolution(filters=filters, kernel_size=kernel_size, max_norm=True, batchnorm=True, strides=2)
+
+
+def _pair(filters: int, kernel_sizes: tuple[int, int], *, pooled: bool) -> tuple[Convolution, Convolution]:
+    first, second = kernel_sizes
+    return (
+        Convolution(filters=filters, kernel_size=first, activation=None),
+        Convolution(
+            filters=filters,
+            kernel_size=second,
+            activation=None,
+            strides=1 if pooled else 2,
+            max_pool=pooled,
+        ),
+    )
+
+
+def _pattern(*, pooled: bool) -> SeedNet:
+    pairs = ((32, (5, 5)), (16, (5, 3)), (8, (5, 3)))
+    return SeedNet(stages=tuple(_pair(filters, sizes, pooled=pooled) for filters, sizes in pairs), dense=(512, 256))
+
+
+_BIGGER_8 = Convolution(filters=8, kernel_size=3, max_norm=True, dropout=0.2)
+
+SEED_NETS = {
+    "mnist_simple": SeedNet(stages=((Convolution(filters=32, kernel_size=5),),)),
+    "mnist_bigger": SeedNet(
+        stages=(
+            (Convolution(filters=16, kernel_size=5, max_norm=True, dropout=0.2),),
+            (_BIGGER_8,),
+            (_BIGGER_8,),
+        )
+    ),
+    "mnist_pooling": SeedNet(stages=((_pooled(30, 5),), (_pooled(16, 3),)), dense=(128, 64)),
+    "mnist_striding": SeedNet(stages=((_strided(30, 5),), (_strided(16, 3),)), dense=(128, 64)),
+    "mnist_striding_batchnorm": SeedNet(stages=((_normalised(30, 5),), (_normalised(16, 3),)), dense=(128, 64)),
+    "mnist_pattern_pooling": _pattern(pooled=True),
+    "mnist_pattern_striding": _pattern(pooled=False),
+}
+
+
+# Description, parameters, multiply-adds, then each stage's last layer, layers and parameters; the head's are last.
+# Figures as printed by `python -m zoo.cli.cards 'mnist_*'`.
+_SEED_FIGURES: dict[str, tuple[str, int, int, tuple[tuple[str, int, int], ...]]] = {
+    "mnist_simple": (
+        "One 5x5 convolution and a dense classifier",
+        251_722,
+        878_080,
+        (("stem_1_conv", 2, 832), ("", 3, 250_890)),
+    ),
+    "mnist_bigger": (
+        "Three convolutions with max-norm and dropout",
+        64_890,
+        1_731_072,
+        (
+            ("stem_1_dropout", 3, 416),
+            ("stage1_1_dropout", 2, 1_160),
+            ("stage2_1_dropout", 2, 584),
+            ("", 3, 62_730),
+        ),
+    ),
+    "mnist_pooling": (
+        "Two convolutions with max-pooling, two hidden dense layers",
+        114_502,
+        1_543_904,
+        (("stem_1_pool", 4, 780), ("stage1_1_pool", 3, 4_336), ("", 5, 109_386)),
+    ),
+    "mnist_striding": (
+        "As mnist_pooling, with strides instead of pooling",
+        114_502,
+        467_864,
+        (("stem_1_dropout", 3, 780), ("stage1_1_dropout", 2, 4_336), ("", 5, 109_386)),
+    ),
+    "mnist_striding_batchnorm": (
+        "As mnist_striding, with batch normalisation instead of dropout",
+        114_686,
+        467_864,
+        (("stem_1_activation", 4, 900), ("stage1_1_activation", 3, 4_400), ("", 5, 109_386)),
+    ),
+    "mnist_pattern_pooling": (
+        "Three pairs of linear convolutions with max-pooling, two hidden dense layers",
+        245_338,
+        24_042_176,
+        (
+            ("stem_2_pool", 4, 26_464),
+            ("stage1_2_pool", 3, 15_136),
+            ("stage2_2_pool", 3, 3_792),
+            ("", 5, 199_946),
+        ),
+    ),
+    "mnist_pattern_striding": (
+        "As mnist_pattern_pooling, with strides instead of pooling",
+        245_338,
+        8_631_680,
+        (
+            ("stem_2_conv", 3, 26_464),
+            ("stage1_2_conv", 2, 15_136),
+            ("stage2_2_conv", 2, 3_792),
+            ("", 5, 199_946),
+        ),
+    ),
+}
+
+SEED_CARDS = tuple(
+    Card(
+        name=name,
+        family="mnist_seed",
+        description=description,
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=params,
+        madds=madds,
+        stages=tuple(
+            Stage(name=last_layer.split("_")[0] or "head", last_layer=last_layer, layers=layers, params=count)
+            for last_layer, layers, count in stages
+        ),
+        preprocessing=PREPROCESSING,
+    )
+    for name, (description, params, madds, stages) in _SEED_FIGURES.items()
+)
+
+
+@register(*SEED_CARDS)
+def build_seed_net(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
+    """Builds one of the seven: stages of convolutions, flatten, hidden dense layers, classifier."""
+    from keras import layers
+
+    net = SEED_NETS[card.name]
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(inputs)
+    for position, stage in enumerate(net.stages):
+        stage_name = f"stage{position}" if position else "stem"
+        for number, convolution in enumerate(stage, 1):
+            x = _convolve(x, convolution, name=f"{stage_name}_{number}")
+    x = layers.Flatten(name="head_flatten")(x)
+    for number, units in enumerate(net.dense, 1):
+        x = layers.Dense(units, activation="relu", name=f"head_dense{number}")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="head_dropout")(x)
+    return layers.Dense(classes, name="classifier")(x)
+
+
+def _convolve(x: "KerasTensor", convolution: Convolution, *, name: str) -> "KerasTensor":
+    from keras import constraints, layers
+
+    x = layers.Conv2D(
+        convolution.filters,
+        convolution.kernel_size,
+        strides=convolution.strides,
+        padding="same",
+        activation=None if convolution.batchnorm else convolution.activation,
+        kernel_constraint=constraints.MaxNorm(3) if convolution.max_norm else None,
+        name=f"{name}_conv",
+    )(x)
+    if convolution.batchnorm:
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.Activation(convolution.activation, name=f"{name}_activation")(x)
+    if convolution.dropout:
+        x = layers.Dropout(convolution.dropout, name=f"{name}_dropout")(x)
+    if convolution.max_pool:
+        x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
+    return x
+
+
+# mnist_conv's stages of (filters, kernel size, strides). Strides come early: on a CPU the full-size maps cost most.
+MNIST_CONV: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "stem": ((32, 5, 2),),
+    "stage1": ((32, 3, 1),),
+    "stage2": ((64, 3, 2), (64, 3, 1)),
+    "stage3": ((128, 3, 2),),
+}
+
+MNIST_CONV_CARD = Card(
+    name="mnist_conv",
+    family="mnist_conv",
+    description="Our small modern net for digits: strided 3x3 convolutions with BatchNorm, then average pooling",
+    input_shape=(28, 28, 1),
+    classes=10,
+    params=141_610,
+    madds=5_853_568,
+    stages=(
+        Stage(name="stem", last_layer="stem_1_activation", layers=4, params=928),
+        Stage(name="stage1", last_layer="stage1_1_activation", layers=3, params=9_344),
+        Stage(name="stage2", last_layer="stage2_2_activation", layers=6, params=55_808),
+        Stage(name="stage3", last_layer="stage3_1_activation", layers=3, params=74_240),
+        Stage(name="head", last_layer="", layers=4, params=1_290),
+    ),
+    preprocessing=PREPROCESSING,
+    dropout=0.2,
+)
+
+
+@register(MNIST_CONV_CARD)
+def build_mnist_conv(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
+    """Builds `mnist_conv`: convolution, BatchNorm and ReLU throughout, global average pooling, classifier."""
+    from keras import layers
+
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(inputs)
+    for stage, convolutions in MNIST_CONV.items():
+        for number, (filters, kernel_size, strides) in enumerate(convolutions, 1):
+            name = f"{stage}_{number}"
+            x = layers.Conv2D(
+                filters, kernel_size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
+            )(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+            x = layers.Activation("relu", name=f"{name}_activation")(x)
+    x = layers.GlobalAveragePooling2D(name="head_pool")(x)
+    rate = card.dropout if dropout is None else dropout
+    if rate:
+        x = layers.Dropout(rate, name="head_dropout")(x)
+    return layers.Dense(classes, name="classifier")(x)

@@ -1,0 +1,81 @@
+"""The `zoo` command: a group of verbs, each imported only when it is called."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from zoo import __version__
+from zoo.errors import ZooError
+
+# Verb -> where its click command is.
+VERBS = {
+    "list": "zoo.cli.catalogue:list_models_command",
+    "show": "zoo.cli.catalogue:show",
+    "finetune": "zoo.cli.finetune:finetune_command",
+    "evaluate": "zoo.cli.runs:evaluate_command",
+    "predict": "zoo.cli.runs:predict_command",
+    "weights": "zoo.cli.weights:weights",
+    "recipe": "zoo.cli.recipe:recipe",
+}
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Imports a verb's module when it is called, and turns faults into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Lists the verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, attribute = VERBS[cmd_name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Runs the command line and exits."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, *rest, **{**extra, "standalone_mode": False})
+        except click.ClickException as fault:
+            fault.show()
+            code = fault.exit_code
+        except ZooError as fault:
+            if "--debug" in arguments:
+                raise
+            click.echo(f"zoo: {fault}", err=True)
+            code = fault.exit_code
+        except OSError as fault:
+            if "--debug" in arguments:
+                raise
+            click.echo(f"zoo: {_explain(fault)}", err=True)
+            code = 1
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("zoo: interrupted", err=True)
+            code = INTERRUPTED
+        sys.exit(code or 0)
+
+
+def _explain(fault: OSError) -> str:
+    place = f"{fault.filename}: " if fault.filename else ""
+    return f"{place}{fault.strerror or fault}; what was written whole before is kept"
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="zoo")
+@click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
+def main(debug: bool) -> None:
+    """Fine-tune convolutional networks, and share how it was done.
+
+    \b
+    zoo list                                        what there is to build on
+    zoo finetune quickstart                         a first classifier, offline, in two minutes
+    zoo finetune efficientnet_lite0 --data photos/  a classifier of your own photos
+    zoo predict runs/... photo.jpg                  what it sees
+    """

@@ -1,0 +1,27 @@
+"""For developers: what a family's card has to say, measured on the built models and printed as literals.
+
+python -m zoo.cli.cards 'efficientnet_lite*'
+"""
+
+import click
+
+from zoo import registry
+
+
+@click.command()
+@click.argument("pattern", default="*")
+def main(pattern: str) -> None:
+    """Prints parameters, multiply-adds and stages of the models that match PATTERN, as Python literals."""
+    from zoo import models, staging
+
+    for name in registry.list_models(pattern):
+        model = models.build(name, weights=None)
+        click.echo(f'"{name}":')
+        click.echo(f"    params={model.count_params()}, madds={models.count_madds(model)},")
+        for stage in staging.stages(model):
+            literal = f'name="{stage.name}", last_layer="{stage.layers[-1].name}"'
+            click.echo(f"    Stage({literal}, layers={len(stage.layers)}, params={stage.params}),")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""`zoo finetune`: train a classifier."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.output import percent, quiet_backend, table
+
+if TYPE_CHECKING:
+    from zoo.finetuning import Plan, Run
+
+
+@click.command("finetune")
+@click.argument("recipe", required=False, metavar="RECIPE|RUN|MODEL")
+@click.option("--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, or .npz.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option(
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    help="Folder to make.  [default: runs/<recipe>-<UTC time>]",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
+@click.option("--dry-run", is_flag=True, help="Show the resolved recipe and what each phase trains, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def finetune_command(
+    recipe: str | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    run_path: Path | None,
+    resume: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train a classifier as a recipe says, and leave a run folder.
+
+    RECIPE is a recipe's file or name, the folder of an earlier RUN (which repeats it), or a MODEL's name (which is
+    fine-tuned by the recipe finetune/default). The last line on stdout is the run's path.
+
+    \b
+    Examples:
+      zoo finetune quickstart
+      zoo finetune efficientnet_lite0 --data photos/
+      zoo finetune theirs.toml --data ours/ --set train.batch_size=64
+      zoo finetune --run runs/pets --resume
+    """
+    if recipe is None and not (resume and run_path):
+        raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
+    quiet_backend()
+    from zoo.finetuning import finetune, make_plan
+
+    if dry_run:
+        _show_plan(make_plan(recipe or str(run_path), data, overrides), as_json=as_json)
+        return
+    run = finetune(recipe, data, overrides=overrides, run=run_path, resume=resume)
+    if as_json:
+        document = {
+            "schema": 1,
+            "kind": "finetune",
+            "run": str(run.path),
+            "metrics": run.metrics,
+            "phases": run.record["phases"],
+        }
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        _show_result(run)
+
+
+def _show_result(run: "Run") -> None:
+    if run.metrics:
+        low, high = run.record["intervals"]["accuracy"]
+        rows = [
+            (name, f"{result['images']}", percent(result["accuracy"]), percent(result["precision"]))
+            for name, result in run.per_class.items()
+        ]
+        click.echo(table(("class", "images", "accuracy", "precision"), rows, right=(1, 2, 3)))
+        click.echo(
+            f"\naccuracy {percent(run.metrics['accuracy'])} of {run.record['data']['validation']} "
+            f"validation images (95 % interval {percent(low)} to {percent(high)})"
+        )
+    click.echo(f"curves   {run.path / 'history.png'}")
+    click.echo(f"next     zoo predict {run.path} IMAGE")
+    click.echo(str(run.path))
+
+
+def _show_plan(plan: "Plan", *, as_json: bool) -> None:
+    from zoo.training.engine import build_untrained
+    from zoo.training.phases import apply_freezing
+
+    model = build_untrained(plan.recipe, plan.data)
+    tables: list[dict[str, Any]] = []
+    text: list[str] = []
+    for phase in plan.recipe.phases:
+        frozen = apply_freezing(model, phase)
+        tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
+        text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
+    if as_json:
+        document = {"schema": 1, "kind": "plan", "recipe": plan.recipe.to_dict(), "phases": tables}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        click.echo(plan.recipe.to_toml())
+        click.echo("\n\n".join(text))

@@ -1,0 +1,111 @@
+"""`zoo recipe`: list, show and check recipes."""
+
+import json
+from typing import Any
+
+import click
+
+from zoo.errors import ContractError, ZooError
+from zoo.recipe.finding import describe_shipped_recipes
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+
+
+@click.group()
+def recipe() -> None:
+    """List, show and check recipes.
+
+    A recipe is one TOML file that says how a model is trained. Wherever a recipe is expected, give the
+    path of a .toml file or the name of one that ships with zoo.
+    """
+
+
+@recipe.command("ls")
+@JSON_OPTION
+def list_recipes(as_json: bool) -> None:
+    """List the recipes that ship with zoo.
+
+    \b
+    Example:
+      zoo recipe ls
+    """
+    shipped = describe_shipped_recipes()
+    if as_json:
+        _print_document("recipes", recipes=[{"name": one.name, "description": one.description} for one in shipped])
+        return
+    width = max((len(one.name) for one in shipped), default=0)
+    for one in shipped:
+        click.echo(f"{one.name:<{width}}  {one.description}".rstrip())
+
+
+@recipe.command("show")
+@click.argument("reference", metavar="RECIPE")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a value; repeatable.")
+@JSON_OPTION
+def show_recipe(reference: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print a recipe with everything resolved: what it extends, overrides and defaults.
+
+    \b
+    Examples:
+      zoo recipe show quickstart
+      zoo recipe show finetune/default --set phases.head.epochs=1 > mine.toml
+    """
+    from zoo.recipe.loading import load_recipe
+
+    resolved = load_recipe(reference, overrides)
+    if as_json:
+        _print_document("recipe", recipe=resolved.to_dict())
+    else:
+        click.echo(resolved.to_toml(), nl=False)
+
+
+@recipe.command("check")
+@click.argument("references", metavar="RECIPE...", nargs=-1, required=True)
+@JSON_OPTION
+def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
+    """Check recipes and print every fault; exit with 3 if there is one.
+
+    \b
+    Examples:
+      zoo recipe check mine.toml
+      zoo recipe check recipes/*.toml --json
+    """
+    checked = [_checked(reference) for reference in references]
+    if as_json:
+        _print_document("recipe_check", recipes=checked)
+    else:
+        for one in checked:
+            if one["ok"]:
+                click.echo(f"ok {one['name']}")
+            for fault in one["errors"]:
+                click.echo(fault, err=True)
+    failed = [one["recipe"] for one in checked if not one["ok"]]
+    if failed:
+        raise ContractError(f"{len(failed)} of {len(checked)} recipes failed the check: {', '.join(failed)}")
+
+
+@recipe.command("schema")
+def print_schema() -> None:
+    """Print the JSON schema of recipe files, for editors.
+
+    \b
+    Example:
+      zoo recipe schema > recipe.schema.json
+    """
+    from zoo.recipe.schema import recipe_file_schema
+
+    click.echo(json.dumps(recipe_file_schema(), indent=2))
+
+
+def _checked(reference: str) -> dict[str, Any]:
+    from zoo.recipe.loading import load_recipe
+
+    try:
+        name = load_recipe(reference).name
+    except ZooError as error:
+        return {"recipe": reference, "name": None, "ok": False, "errors": str(error).splitlines()}
+    return {"recipe": reference, "name": name, "ok": True, "errors": []}
+
+
+def _print_document(kind: str, **content: Any) -> None:
+    click.echo(json.dumps({"schema": 1, "kind": kind, **content}, indent=2))

@@ -1,0 +1,92 @@
+"""`zoo evaluate` and `zoo predict`: what a finished run is worth, and what it sees."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import percent, quiet_backend, table
+from zoo.errors import DataError
+
+SHOWN_CLASSES = 3
+
+
+@click.command("evaluate")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Other images than the run's own.")
+@click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: bool) -> None:
+    """Measure a run's classifier on labelled images.
+
+    \b
+    Examples:
+      zoo evaluate runs/pets
+      zoo evaluate runs/pets --data more-pets/ --json
+    """
+    quiet_backend()
+    from zoo.evaluation import evaluate
+    from zoo.training.progress import Display
+
+    with Display() as display:
+        result = evaluate(run, data, split=split, display=display)
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "kind": "evaluate", **result.to_json()}, ensure_ascii=False))
+        return
+    rows = [
+        (name, f"{entry.images}", percent(entry.accuracy), percent(entry.precision))
+        for name, entry in result.per_class.items()
+    ]
+    low, high = result.intervals["accuracy"]
+    click.echo(table(("class", "images", "accuracy", "precision"), rows, right=(1, 2, 3)))
+    click.echo(
+        f"\naccuracy {percent(result.metrics['accuracy'])} of {result.images} images "
+        f"(95 % interval {percent(low)} to {percent(high)})"
+    )
+
+
+@click.command("predict")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
+def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Classify images, or all images below folders, with a finished run.
+
+    Exit code 1 when some of them could not be read; the others are classified all the same.
+
+    \b
+    Examples:
+      zoo predict runs/pets cat.jpg dog.jpg
+      zoo predict runs/pets holiday/ --json
+    """
+    quiet_backend()
+    from zoo.prediction import load
+
+    classifier = load(run)
+    failed = False
+    for path in _files(paths):
+        try:
+            (prediction,) = classifier.predict([path])
+        except DataError as fault:
+            failed = True
+            if as_json:
+                click.echo(json.dumps({"path": str(path), "error": str(fault)}, ensure_ascii=False))
+            else:
+                click.echo(f"zoo: {fault}", err=True)
+            continue
+        if as_json:
+            click.echo(json.dumps(prediction.to_json(), ensure_ascii=False))
+        else:
+            ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:SHOWN_CLASSES]
+            click.echo(f"{path}  " + "  ".join(f"{name} {percent(share)}" for name, share in ranked))
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        else:
+            yield path

@@ -1,0 +1,270 @@
+"""Images that come as arrays: `.npz` archives and the IDX files of MNIST."""
+
+import gzip
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from zoo.data.dataset import Dataset, Split, quoted
+from zoo.data.memory import available_bytes
+from zoo.errors import DataError
+
+Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+_NPZ_SUFFIXES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+_IDX_STEMS = {"train": "train", "test": "t10k"}
+_IDX_DIMENSIONS = {"images": 3, "labels": 1}
+# Deflate cannot pack tighter (RFC 1951: 258 bytes from 2 bits), so a header that claims more is false.
+_DEFLATE_RATIO = 1032
+_DAMAGED = (OSError, EOFError, zlib.error)
+
+
+def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
+    """Reads x_train, y_train and, where there, x_val or x_validation, x_test, their y and classes.
+
+    Args:
+        path: A file that holds NumPy arrays; pickled objects in it are refused.
+
+    Returns:
+        Images and labels by split, as they are in the file, and the class names or `None`.
+
+    Raises:
+        DataError: No `.npz` archive, keys that are missing, or more data than memory.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise DataError(
+                f"{path}: is no .npz archive; expected what numpy.savez writes, with x_train and y_train. "
+                "Save it again with numpy.savez."
+            )
+        with zipfile.ZipFile(path) as members:
+            _check_fits(path, sum(member.file_size for member in members.infolist()))
+        with np.load(path, allow_pickle=False) as archive:
+            return _npz_splits(path, archive), _npz_classes(path, archive)
+    except (*_DAMAGED, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile) as fault:
+        raise _unreadable(path, fault) from fault
+
+
+def holds_idx(folder: Path) -> bool:
+    """Whether a folder has the training images of MNIST under one of their names."""
+    return _idx_file(folder, "train", "images") is not None
+
+
+def read_idx(folder: Path) -> Arrays:
+    """Reads `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, where there, the `t10k-` pair.
+
+    The format is on the MNIST page (http://yann.lecun.com/exdb/mnist). Each file may end in `.gz`, and
+    a dot may stand before `idx`, as some mirrors spell it.
+
+    Args:
+        folder: The folder that holds the files.
+
+    Returns:
+        Images uint8[n, height, width] and labels uint8[n] by split.
+
+    Raises:
+        DataError: A file that is missing, truncated, or no IDX file.
+    """
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for split, stem in _IDX_STEMS.items():
+        pair = {kind: _idx_file(folder, stem, kind) for kind in _IDX_DIMENSIONS}
+        missing = [f"{stem}-{kind}-idx{_IDX_DIMENSIONS[kind]}-ubyte" for kind in pair if pair[kind] is None]
+        if missing and (split == "train" or len(missing) == 1):
+            raise DataError(
+                f"{folder}: has no {quoted(missing)}, with or without .gz; expected MNIST's file names. "
+                "Add the file, or point --data at the folder that holds it."
+            )
+        if not missing:
+            arrays[split] = (
+                _read_idx_file(cast(Path, pair["images"]), 3),
+                _read_idx_file(cast(Path, pair["labels"]), 1),
+            )
+    return arrays
+
+
+def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None) -> Dataset:
+    """Checks pixels and labels, and makes labels indices into the classes.
+
+    Args:
+        place: The file or source, for messages.
+        arrays: Images and labels by split. Images are uint8[n, height, width] or with 1, 3 or 4 channels
+            last; another type is taken when every value is a whole number in [0, 255]. Labels are integers
+            or names [n] or [n, 1], or one-hot [n, classes].
+        classes: The class names; labels are then names of them or indices into them. `None`: the sorted
+            distinct labels of train, as text.
+
+    Returns:
+        The dataset, with uint8 images and int64 labels.
+
+    Raises:
+        DataError: Pixels or labels of another kind, or another number of labels than images.
+    """
+    labels = {split: _plain_labels(f"{place}: y_{split}", y) for split, (_, y) in arrays.items()}
+    known = np.unique(labels["train"])
+    if classes is None:
+        names = tuple(str(label) for label in known)
+    else:
+        names = tuple(classes)
+        known = np.array(names) if known.dtype.kind == "U" else np.arange(len(names))
+    splits = {
+        split: Split(
+            images=_pixels(f"{place}: x_{split}", x, len(labels[split])),
+            labels=_indices(f"{place}: y_{split}", labels[split], known),
+        )
+        for split, (x, _) in arrays.items()
+    }
+    return Dataset(classes=names, train=splits["train"], validation=splits.get("validation"), test=splits.get("test"))
+
+
+def _npz_splits(path: Path, archive: Mapping[str, np.ndarray]) -> Arrays:
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for split, suffixes in _NPZ_SUFFIXES.items():
+        suffix = next((s for s in suffixes if f"x_{s}" in archive or f"y_{s}" in archive), suffixes[0])
+        keys = (f"x_{suffix}", f"y_{suffix}")
+        missing = [key for key in keys if key not in archive]
+        if missing and (split == "train" or len(missing) == 1):
+            raise DataError(
+                f"{path}: has no {quoted(missing)}; it holds {quoted(archive) or 'nothing'}; expected "
+                "x_train, y_train and optional x_validation, y_validation, x_test, y_test, classes. "
+                "Save it again under these names."
+            )
+        if not missing:
+            arrays[split] = (archive[keys[0]], archive[keys[1]])
+    return arrays
+
+
+def _npz_classes(path: Path, archive: Mapping[str, np.ndarray]) -> tuple[str, ...] | None:
+    if "classes" not in archive:
+        return None
+    names = archive["classes"]
+    if names.ndim != 1 or names.dtype.kind not in "Uiu":
+        raise DataError(
+            f"{path}: classes is {_described(names)}; expected a list of names. Save it as numpy.array(['cat', 'dog'])."
+        )
+    return tuple(str(name) for name in names)
+
+
+def _idx_file(folder: Path, stem: str, kind: str) -> Path | None:
+    names = [
+        f"{stem}-{kind}{separator}idx{_IDX_DIMENSIONS[kind]}-ubyte{suffix}"
+        for separator in "-."
+        for suffix in ("", ".gz")
+    ]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _read_idx_file(path: Path, dimensions: int) -> np.ndarray:
+    packed = path.suffix == ".gz"
+    try:
+        with cast(BinaryIO, gzip.open(path) if packed else path.open("rb")) as file:
+            header = file.read(4 + 4 * dimensions)
+            if len(header) < 4 + 4 * dimensions or header[:4] != bytes((0, 0, 8, dimensions)):
+                raise DataError(
+                    f"{path}: begins with {header[:4].hex() or 'nothing'}; expected 000008{dimensions:02x}, "
+                    f"an IDX file of bytes in {dimensions} dimensions. Fetch the file again."
+                )
+            shape = tuple(int(side) for side in np.frombuffer(header, ">u4", offset=4))
+            size = math.prod(shape)
+            held = path.stat().st_size - len(header)
+            if (size > held * _DEFLATE_RATIO) if packed else (size > held):
+                raise _wrong_size(path, shape, "the file is too short for that")
+            _check_fits(path, size)
+            content = file.read(size)
+            if len(content) < size:
+                raise _wrong_size(path, shape, f"{len(content)} follow it")
+            if file.read(1):
+                raise _wrong_size(path, shape, "more follow it")
+    except _DAMAGED as fault:
+        raise _unreadable(path, fault) from fault
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _wrong_size(path: Path, shape: tuple[int, ...], found: str) -> DataError:
+    sides = " x ".join(str(side) for side in shape)
+    return DataError(f"{path}: the header says {sides} bytes, but {found}; expected as many. Fetch the file again.")
+
+
+def _check_fits(path: Path, size: int) -> None:
+    available = available_bytes()
+    if available is not None and size > available:
+        raise DataError(
+            f"{path}: needs {size / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB are free. "
+            "Use fewer images, or a folder of image files, which are packed on disk."
+        )
+
+
+def _unreadable(path: Path, fault: BaseException) -> DataError:
+    reason = " ".join(str(fault).split()) or type(fault).__name__
+    return DataError(f"{path}: cannot be read ({reason}). Fetch or save the file again.")
+
+
+def _pixels(place: str, images: np.ndarray, labels: int) -> np.ndarray:
+    """Returns uint8[n, height, width(, channels)], the array itself where it is that already."""
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
+        raise DataError(
+            f"{place} is {_described(images)}; expected [n, height, width] or [n, height, width, channels] "
+            "with 1, 3 or 4 channels. Move the axes with numpy.moveaxis."
+        )
+    if len(images) != labels:
+        raise DataError(
+            f"{place} has {len(images)} images and its y has {labels} labels; expected as many. "
+            "Save the two from the same rows."
+        )
+    if not images.size:
+        raise DataError(f"{place} is {_described(images)}; expected one image or more. Leave the split out.")
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind not in "iuf":
+        raise DataError(f"{place} is {_described(images)}; expected uint8. Save it as uint8 in [0, 255].")
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255 and (images.dtype.kind != "f" or bool(np.all(images == np.rint(images))))):
+        raise DataError(
+            f"{place} is {images.dtype} in [{low:g}, {high:g}]; expected whole numbers in [0, 255]. "
+            "Undo the scaling and save it as uint8."
+        )
+    return images.astype(np.uint8)
+
+
+def _plain_labels(place: str, labels: np.ndarray) -> np.ndarray:
+    """Returns int64[n] or str[n] from integers, whole floats, names or one-hot rows."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and labels.dtype.kind in "biuf":
+        hot = labels != 0
+        if np.array_equal(hot, labels) and bool(np.all(hot.sum(axis=1) == 1)):
+            return np.argmax(hot, axis=1).astype(np.int64)
+        raise DataError(
+            f"{place} is {_described(labels)} and not one-hot; expected a single 1 in each row. "
+            "Save the index of the class for each image."
+        )
+    if labels.ndim == 1 and labels.dtype.kind == "U":
+        return labels
+    whole = labels.dtype.kind in "iu" or (
+        labels.dtype.kind == "f" and bool(np.all(np.isfinite(labels) & (labels == np.rint(labels))))
+    )
+    if labels.ndim != 1 or not whole:
+        raise DataError(
+            f"{place} is {_described(labels)}; expected integers or names [n] or [n, 1], or one-hot rows. "
+            "Save the index of the class for each image."
+        )
+    return labels.astype(np.int64)
+
+
+def _indices(place: str, labels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Returns int64[n], the position in `known` of each label."""
+    if unknown := sorted(set(labels.tolist()) - set(known.tolist())):
+        raise DataError(
+            f"{place} has the labels {quoted(unknown)}; expected {quoted(known.tolist())}. "
+            "Correct the labels, or save the names of all classes under the key 'classes'."
+        )
+    order = np.argsort(known, kind="stable")
+    return order[np.searchsorted(known[order], labels)].astype(np.int64)
+
+
+def _described(array: np.ndarray) -> str:
+    return f"{array.dtype}{list(array.shape)}"

@@ -1,0 +1,109 @@
+"""Batches by index: any step of any epoch can be had without the steps before it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.errors import DataError
+
+
+def split_share(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides images into train and validation, class by class.
+
+    Each class gives `share` of its images, rounded, but at least one and never all; a class with
+    a single image stays in train. The choice inside a class depends on the seed, the label and the number of
+    its images only, so images that are added to one class leave the others as they were.
+
+    Args:
+        labels: int[n], the class of each image.
+        share: The share of validation, between 0 and 1, both excluded.
+        seed: Not negative.
+
+    Returns:
+        Two sorted int64 arrays that together hold each of 0..n-1 once: the train and the validation images.
+
+    Raises:
+        DataError: A share out of range.
+    """
+    if not 0 < share < 1:
+        raise DataError(
+            f"data.validation is {share}; expected a share between 0 and 1, such as 0.1. "
+            "Set 0 to train without validation."
+        )
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) > 1:
+            count = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
+            held_out[members[_permutation(len(members), seed, int(label))[:count]]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batches:
+    """Packed images in an order that is a pure function of (seed, epoch).
+
+    Attributes:
+        images: uint8[n, height, width, channels] in [0, 255].
+        labels: int[n] in [0, classes).
+        classes: The number of classes.
+        batch_size: Images per step; the last batch of an epoch may be smaller.
+        seed: Of the order; not negative.
+        shuffle: Whether each epoch has its own order; otherwise images come as they lie.
+
+    Raises:
+        DataError: No images, as many labels as images expected, or a batch size below 1.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: int
+    batch_size: int
+    seed: int
+    shuffle: bool
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise DataError(f"There are {len(self.images)} images and {len(self.labels)} labels; expected as many.")
+        if not len(self.images):
+            raise DataError("There are no images to make batches of; expected one or more.")
+        if self.batch_size < 1:
+            raise DataError(f"train.batch_size is {self.batch_size}; expected 1 or more.")
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self.images) // self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the images of an epoch in the order they come: int64[n], each of 0..n-1 once."""
+        if not self.shuffle:
+            return np.arange(len(self.images))
+        return _permutation(len(self.images), self.seed, epoch)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the batches of one epoch from `first_step` on.
+
+        Yields:
+            uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes],
+            one-hot.
+        """
+        order = self.order(epoch)
+        for start in range(first_step * self.batch_size, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            one_hot = np.zeros((len(chosen), self.classes), np.float32)
+            one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1
+            yield self.images[chosen], one_hot
+
+    def stream(self, epoch: int, step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields batches without end, epoch after epoch, starting at the given step of the given epoch."""
+        while True:
+            yield from self.epoch(epoch, step)
+            epoch, step = epoch + 1, 0
+
+
+def _permutation(length: int, *key: int) -> np.ndarray:
+    # NumPy keeps the raw bits of a bit generator for good, but not what Generator.permutation makes of them
+    # (NEP 19), and an order has to survive an upgrade. Ranks of random 64-bit keys need the bits only.
+    return np.argsort(np.random.PCG64(np.random.SeedSequence(key)).random_raw(length), kind="stable")

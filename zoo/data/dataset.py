@@ -1,0 +1,128 @@
+"""What every source gives: class names and up to three labelled splits."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Images and the class of each.
+
+    Attributes:
+        images: Files, or pixels as uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3
+            or 4 channels (grey, RGB, RGBA) in [0, 255].
+        labels: int64[n], an index into the dataset's classes for each image.
+    """
+
+    images: Sequence[Path] | np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A labelled set of images whose train split is the authority on the classes.
+
+    Attributes:
+        classes: The name of each class; a label is an index into it.
+        train: The images to learn from.
+        validation: The data's own validation split, or `None`.
+        test: The data's own test split, or `None`.
+        warnings: One line per oddity that does not stop a run, such as a class that validation lacks.
+        root: The folder that file names are relative to in the fingerprint; `None` for arrays.
+    """
+
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None
+    test: Split | None
+    warnings: tuple[str, ...] = ()
+    root: Path | None = None
+
+    def fingerprint(self) -> str:
+        """Identifies the data.
+
+        It covers the class names in order, which splits there are, every label, and for an array its
+        shape and bytes. For a file it covers the path relative to `root` and the size in bytes, because
+        reading every file would cost as much as decoding it: a file that changes and keeps its name and size
+        goes unseen. The folder's own place and the files' times are not covered, so a copy is the same data.
+
+        Returns:
+            A SHA-256 digest, 64 hexadecimal digits.
+        """
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        for name, split in self.splits().items():
+            digest.update(f"\n{name} {len(split)}\n".encode())
+            if isinstance(split.images, np.ndarray):
+                digest.update(f"{split.images.shape}\n".encode())
+                digest.update(np.ascontiguousarray(split.images).reshape(-1).data)
+            else:
+                for path in split.images:
+                    relative = path if self.root is None else path.relative_to(self.root)
+                    digest.update(os.fsencode(relative.as_posix()) + f"\0{_size(path)}\n".encode())
+            digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+        return digest.hexdigest()
+
+    def splits(self) -> dict[str, Split]:
+        """Returns the splits that there are, by name, in the order train, validation, test."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+
+def check_dataset(dataset: Dataset, place: str) -> Dataset:
+    """Refuses labels that name no class and sets of one class; notes classes that a split lacks.
+
+    Args:
+        dataset: What a source has read.
+        place: The file, folder or source, for messages.
+
+    Returns:
+        The dataset, with a warning added for each split that lacks classes.
+
+    Raises:
+        DataError: Fewer than two classes, two classes of one name, or a label out of range.
+    """
+    classes = dataset.classes
+    if len(classes) < 2:
+        raise DataError(
+            f"{place}: has one class only, {quoted(classes)}; expected two or more. Add the images of a second class."
+        )
+    if repeated := sorted({name for name in classes if classes.count(name) > 1}):
+        raise DataError(
+            f"{place}: has two classes of the name {quoted(repeated)}; expected each name once. Rename one."
+        )
+    warnings = list(dataset.warnings)
+    for name, split in dataset.splits().items():
+        if outside := sorted({int(label) for label in split.labels if not 0 <= label < len(classes)}):
+            raise DataError(
+                f"{place}: {name} has the labels {quoted(outside)}; expected 0 to {len(classes) - 1}, "
+                f"one for each of {len(classes)} classes. Correct the labels or the class names."
+            )
+        counts = np.bincount(split.labels, minlength=len(classes))
+        if lacking := [classes[index] for index in np.flatnonzero(counts == 0)]:
+            warnings.append(f"{place}: {name} has no images of the classes {quoted(lacking)}")
+    return replace(dataset, warnings=tuple(warnings))
+
+
+def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
+    """Returns `'a', 'b' and 3 more`: names for a one-line message."""
+    listed = list(names)
+    text = ", ".join(f"'{name}'" for name in listed[:at_most])
+    return text if len(listed) <= at_most else f"{text} and {len(listed) - at_most} more"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1  # a link to nowhere: packing reports it

@@ -1,0 +1,53 @@
+"""Every fault that zoo explains.
+
+    ZooError                exit code 1
+    ├── NotFoundError       an unknown model, recipe, weight set, run or file
+    ├── RecipeError         a recipe or an override that does not hold
+    ├── DataError           images, labels or folders that cannot be used
+    ├── WeightsError        weights that are missing, damaged or do not fit
+    ├── RunError            a run folder that is taken, incomplete or damaged
+    └── ContractError       exit code 3: a check, contract or expectation failed
+
+A message is one line: where, found, expected, what to type next.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """A fault with a message for the user; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class NotFoundError(ZooError):
+    """A name or a path that leads nowhere."""
+
+
+class RecipeError(ZooError):
+    """A recipe, or an override of one, that does not hold; the message has a line per fault."""
+
+
+class DataError(ZooError):
+    """Images, labels or folders that cannot be used as they are."""
+
+
+class WeightsError(ZooError):
+    """Weights that are missing, damaged or do not fit the model."""
+
+
+class RunError(ZooError):
+    """A run folder that is taken, incomplete or damaged."""
+
+
+class ContractError(ZooError):
+    """A check, a verification, the freezing contract or an expectation that failed."""
+
+    exit_code = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,177 @@
+"""How good a classifier is: accuracy with its interval, and class by class."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.data import Dataset, Split
+from zoo.data.dataset import quoted
+from zoo.errors import DataError
+from zoo.prediction import load
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.schema import Recipe
+from zoo.runs.folder import RunFolder
+from zoo.training.inputs import open_source, pack_split
+from zoo.training.progress import Display
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Two-sided 95 % of the normal distribution.
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassResult:
+    """One class's share in a result.
+
+    Attributes:
+        images: Images of this class.
+        correct: Those that were recognised.
+        accuracy: Their share (recall), in [0, 1]; None without images.
+        precision: Share of the images called this class that are of it; None where none was called so.
+    """
+
+    images: int
+    correct: int
+    accuracy: float | None
+    precision: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A classifier measured on labelled images.
+
+    Attributes:
+        images: How many.
+        metrics: `accuracy`, `balanced_accuracy` (mean over the classes present) and `loss` (mean negative
+            log-likelihood, in nats).
+        intervals: 95 % interval of `accuracy` (Wilson 1927, the score interval).
+        per_class: By class name.
+    """
+
+    images: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    per_class: dict[str, ClassResult]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the evaluation as plain data."""
+        return asdict(self)
+
+
+def score(probabilities: "np.ndarray", labels: "np.ndarray", classes: Sequence[str]) -> Evaluation:
+    """Compares probabilities with labels.
+
+    Args:
+        probabilities: float[images, classes].
+        labels: int64[images].
+        classes: Class names in the order of the probabilities.
+    """
+    import numpy as np
+
+    called = probabilities.argmax(axis=1)
+    hits = np.bincount(labels[called == labels], minlength=len(classes))
+    totals = np.bincount(labels, minlength=len(classes))
+    calls = np.bincount(called, minlength=len(classes))
+    per_class = {
+        name: ClassResult(
+            images=int(totals[index]),
+            correct=int(hits[index]),
+            accuracy=float(hits[index] / totals[index]) if totals[index] else None,
+            precision=float(hits[index] / calls[index]) if calls[index] else None,
+        )
+        for index, name in enumerate(classes)
+    }
+    accuracies = [result.accuracy for result in per_class.values() if result.accuracy is not None]
+    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return Evaluation(
+        images=len(labels),
+        metrics={
+            "accuracy": float(hits.sum() / len(labels)),
+            "balanced_accuracy": float(np.mean(accuracies)),
+            "loss": float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()),
+        },
+        intervals={"accuracy": wilson_interval(int(hits.sum()), len(labels))},
+        per_class=per_class,
+    )
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Returns the 95 % score interval of a share (Wilson 1927, JASA 22:209)."""
+    share, z2 = successes / trials, Z_95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z_95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def evaluate(
+    run: Path | str, data: Path | str | None = None, *, split: str | None = None, display: Display
+) -> Evaluation:
+    """Measures a finished run's classifier.
+
+    Args:
+        run: The run's folder.
+        data: Other images than the run's own.
+        split: `train`, `validation` or `test`; by default test where there is one, else validation, else, for
+            other images than the run's own, all.
+        display: Shows progress.
+
+    Raises:
+        NotFoundError: There is no finished run.
+        DataError: The images cannot be used, or have classes that the classifier does not know.
+    """
+    folder = RunFolder.open(Path(run))
+    classifier = load(folder.path)
+    recipe = load_recipe(folder.recipe_path)
+    own = folder.record()["inputs"]["data"]
+    path = Path(data) if data is not None else Path(own) if own else None
+    chosen = _choose(recipe, path, split, is_own=data is None)
+    labels = _relabel(chosen.split, chosen.dataset.classes, classifier.classes)
+    packed = pack_split(
+        Split(images=chosen.split.images, labels=labels),
+        recipe.data,
+        input_shape=classifier.input_shape,
+        bar=display.bar,
+        description=f"reading {chosen.name} images",
+    )
+    for skipped in packed.skipped:
+        display.line(f"skipped: {skipped.path}: {skipped.reason}")
+    probabilities = classifier.model.predict(packed.images, batch_size=32, verbose=0)
+    return score(probabilities, packed.labels, classifier.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    dataset: Dataset
+    name: str
+    split: Split
+
+
+def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool) -> _Chosen:
+    # Other images than the run's own are not divided again: a share of them would be chosen by chance.
+    validation = recipe.data.validation if is_own else 0.0
+    source = open_source(recipe.data.model_copy(update={"validation": validation}), path, seed=recipe.train.seed)
+    splits = {**source.dataset.splits(), "train": source.train}
+    if source.validation is not None:
+        splits["validation"] = source.validation
+    if name is None:
+        name = next(known for known in ("test", "validation", "train") if known in splits)
+    if name not in splits:
+        raise DataError(f"the data has no split '{name}'; it has {', '.join(splits)}; choose one with --split")
+    return _Chosen(dataset=source.dataset, name=name, split=splits[name])
+
+
+def _relabel(split: Split, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
+    """Turns labels into indices of the classifier's own classes."""
+    import numpy as np
+
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise DataError(
+            f"the data has classes that the classifier does not know: {quoted(unknown)}; "
+            f"expected some of {quoted(classes)}"
+        )
+    return np.array([classes.index(name) for name in names], dtype=np.int64)[split.labels]

@@ -1,0 +1,259 @@
+"""`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import registry
+from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
+from zoo.evaluation import Evaluation, score
+from zoo.prediction import Classifier, load
+from zoo.recipe.finding import find_recipe, shipped_recipes
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.schema import Recipe
+from zoo.report.curves import save_history
+from zoo.runs.claim import claim
+from zoo.runs.folder import RunFolder, default_path
+from zoo.training.engine import Trained, train
+from zoo.training.progress import Display
+
+if TYPE_CHECKING:
+    import keras
+
+# What a bare model name runs.
+DEFAULT_RECIPE = "finetune/default"
+
+Overrides = Sequence[str] | Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `finetune` is about to do.
+
+    Attributes:
+        recipe: The resolved recipe.
+        data: The images; None for a builtin source.
+    """
+
+    recipe: Recipe
+    data: Path | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: Its folder.
+    """
+
+    path: Path
+    _loaded: list[Classifier] = field(default_factory=list[Classifier], repr=False, compare=False)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """run.json."""
+        return RunFolder.open(self.path).record()
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """metrics.jsonl: one dictionary an epoch."""
+        return RunFolder.open(self.path).metrics()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The kept model's figures on the validation images; empty where there were none."""
+        return self.record["metrics"]
+
+    @property
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """The kept model's figures class by class."""
+        return self.record["per_class"]
+
+    @property
+    def classifier(self) -> Classifier:
+        """The kept model with its class names; loaded once."""
+        if not self._loaded:
+            self._loaded.append(load(self.path))
+        return self._loaded[0]
+
+    @property
+    def model(self) -> "keras.Model":
+        """The kept model."""
+        return self.classifier.model
+
+
+def finetune(
+    recipe_or_model: str | Path | Recipe | None,
+    data: Path | str | None = None,
+    overrides: Overrides | None = None,
+    run: Path | str | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Any] = (),
+) -> Run:
+    """Trains a classifier as a recipe says and leaves a run folder.
+
+    Args:
+        recipe_or_model: A recipe's file or name, an earlier run's folder (which repeats it), a model's name (which
+            runs `finetune/default` with it), or a Recipe. With `resume` it may be None.
+        data: The images; by default the recipe's own, or the earlier run's.
+        overrides: Changes to the recipe, as `["train.batch_size=64"]` or `{"train.batch_size": 64}`.
+        run: The folder to make; by default `runs/<recipe>-<UTC time>`.
+        resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.
+        callbacks: Keras callbacks that `fit` is given besides ours.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ZooError: Any of its children, each with what to do next.
+
+    Example:
+
+        run = zoo.finetune("quickstart", overrides=["phases.head.epochs=1"])
+        print(run.metrics["accuracy"], run.path)
+    """
+    folder_path = None if run is None else Path(run)
+    if resume and folder_path is None:
+        raise RunError("--resume goes on with a run; say which with --run DIR")
+    earlier = _earlier(folder_path) if resume and folder_path else None
+    if earlier is not None:
+        plan = _resumed_plan(earlier, recipe_or_model, data, overrides)
+        if earlier.record()["status"] == "done":
+            return Run(earlier.path)
+        folder = earlier
+    else:
+        if recipe_or_model is None:
+            raise RunError(f"{folder_path}: there is no run to go on with; name a recipe as well, and it begins afresh")
+        plan = make_plan(recipe_or_model, data, overrides)
+        folder = RunFolder.create(folder_path or default_path(plan.recipe.name))
+    try:
+        with claim(folder.path), Display() as display:
+            trained = train(plan.recipe, data_path=plan.data, folder=folder, callbacks=callbacks, display=display)
+            _finish(folder, plan.recipe, trained)
+    finally:
+        _remove_if_empty(folder.path)
+    return Run(folder.path)
+
+
+def make_plan(
+    reference: str | Path | Recipe, data: Path | str | None = None, overrides: Overrides | None = None
+) -> Plan:
+    """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes.
+
+    Raises:
+        NotFoundError: The reference is no file, run, recipe or model.
+        RecipeError: The recipe or an override does not hold.
+        DataError: There is no data to run on.
+    """
+    overrides = overrides or ()
+    if isinstance(reference, Recipe):
+        recipe, own_data = load_recipe(reference, overrides), Path()
+    elif (Path(reference) / "run.json").is_file():
+        return _repeated_plan(RunFolder.open(Path(reference)), data, overrides)
+    elif _is_recipe(reference):
+        recipe, own_data = load_recipe(reference, overrides), find_recipe(reference).parent
+    elif str(reference) in registry.list_models():
+        recipe, own_data = load_recipe(DEFAULT_RECIPE, _for_model(str(reference), overrides)), Path()
+    else:
+        known = [*shipped_recipes(), *registry.list_models()]
+        raise NotFoundError(
+            f"'{reference}' is no recipe file, run folder, recipe or model."
+            f"{did_you_mean(str(reference), known)} See 'zoo recipe ls' and 'zoo list'."
+        )
+    if data is None and recipe.data.path:
+        data = own_data / recipe.data.path
+    return Plan(recipe=recipe, data=_data_path(recipe, data))
+
+
+def _is_recipe(reference: str | Path) -> bool:
+    text = str(reference)
+    return Path(reference).suffix == ".toml" or Path(reference).is_file() or text in shipped_recipes()
+
+
+def _for_model(name: str, overrides: Overrides) -> Overrides:
+    if isinstance(overrides, Mapping):
+        return {"model.name": name, "name": name.replace("_", "-"), **overrides}
+    return [f"model.name={name}", f"name={name.replace('_', '-')}", *overrides]
+
+
+def _repeated_plan(folder: RunFolder, data: Path | str | None, overrides: Overrides) -> Plan:
+    recipe = load_recipe(folder.recipe_path, overrides)
+    return Plan(recipe=recipe, data=_data_path(recipe, data or folder.record()["inputs"]["data"]))
+
+
+def _data_path(recipe: Recipe, data: Path | str | None) -> Path | None:
+    if data is None:
+        if not recipe.data.source.startswith("builtin:"):
+            raise DataError(
+                f"recipe '{recipe.name}' names no images; say where they are: --data PATH "
+                "(a folder with a subfolder per class)"
+            )
+        return None
+    path = Path(data)
+    if not path.exists():
+        raise NotFoundError(f"{path}: there is no such file or folder; expected images; check --data")
+    return path
+
+
+def _earlier(path: Path) -> RunFolder | None:
+    return RunFolder.open(path) if (path / "run.json").is_file() else None
+
+
+def _resumed_plan(
+    folder: RunFolder,
+    reference: str | Path | Recipe | None,
+    data: Path | str | None,
+    overrides: Overrides | None,
+) -> Plan:
+    plan = _repeated_plan(folder, data, ())
+    if reference is not None or overrides:
+        asked = make_plan(reference if reference is not None else folder.path, data or plan.data, overrides)
+        if asked.recipe != plan.recipe:
+            raise RunError(
+                f"{folder.path}: was begun with another recipe than the one given; "
+                "leave out the recipe and --set to go on with it, or choose another --run"
+            )
+    return plan
+
+
+def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> None:
+    """Measures the kept model, draws the curves, holds the result against `[expect]`, and closes the run."""
+    validation = trained.inputs.validation
+    evaluation: Evaluation | None = None
+    if validation is not None:
+        probabilities = trained.model.predict(validation.images, batch_size=32, verbose=0)
+        evaluation = score(probabilities, validation.labels, trained.model.blueprint.classes)
+    measured = evaluation.to_json() if evaluation else {}
+    record = {
+        **trained.record,
+        "status": "done",
+        "metrics": measured.get("metrics", {}),
+        "intervals": measured.get("intervals", {}),
+        "per_class": measured.get("per_class", {}),
+    }
+    save_history(folder.metrics(), recipe.name, folder.path / "history.png")
+    folder.write_record(record)
+    folder.write_manifest()
+    if recipe.expect is not None:
+        _check_expectation(recipe, evaluation)
+
+
+def _check_expectation(recipe: Recipe, evaluation: Evaluation | None) -> None:
+    expect = recipe.expect
+    if expect is None:
+        return
+    measured = evaluation.metrics["accuracy"] if evaluation else None
+    if measured is None or measured < expect.value - expect.tolerance:
+        found = "not measured (no validation images)" if measured is None else f"{measured:.4f}"
+        raise ContractError(
+            f"recipe '{recipe.name}' expects {expect.metric} {expect.value} (tolerance {expect.tolerance}); "
+            f"found {found}"
+        )
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Removes a run folder in which nothing was begun, so that the same command can be typed again."""
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()

@@ -1,0 +1,269 @@
+"""What is trained and what is not, and the proof that it stayed so.
+
+Keras decides what `fit` updates when a model is compiled. Changing `trainable` afterwards is silently ignored there;
+here `Contract` notices.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoo.errors import ContractError
+from zoo.staging import count_params, select, stages
+
+if TYPE_CHECKING:
+    import keras
+
+BatchNormMode = Literal["frozen", "affine", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """What one stage does in a phase.
+
+    Attributes:
+        stage: The stage's name.
+        layers: Number of its layers.
+        params: Number of its parameters, BatchNorm statistics included.
+        trainable_params: Those that gradients reach.
+        state: `trainable`, `partly` or `frozen`, by its layers other than BatchNorm.
+        batchnorm: The mode of its BatchNorm layers, `mixed`, or `-` where it has none.
+    """
+
+    stage: str
+    layers: int
+    params: int
+    trainable_params: int
+    state: str
+    batchnorm: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The freeze table of a model: one row a stage."""
+
+    rows: tuple[PlanRow, ...]
+
+    @property
+    def trainable_params(self) -> int:
+        """Parameters that gradients reach."""
+        return sum(row.trainable_params for row in self.rows)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Returns the rows as plain data."""
+        return [asdict(row) for row in self.rows]
+
+    def __str__(self) -> str:
+        header = ("stage", "layers", "params", "trainable", "state", "batchnorm")
+        lines = [header] + [
+            (
+                row.stage,
+                f"{row.layers}",
+                f"{row.params:,}",
+                f"{row.trainable_params:,}",
+                row.state,
+                row.batchnorm,
+            )
+            for row in self.rows
+        ]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if 0 < column < 4 else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+
+def freeze(model: "keras.Model", selector: str = "!head") -> Plan:
+    """Freezes the layers that a selector names, their BatchNorm statistics included; the others stay as they are.
+
+    Compile the model afterwards: what an already compiled model trains does not change.
+
+    Args:
+        model: A functional model.
+        selector: As for `zoo.staging.select`; by default all but the head.
+
+    Returns:
+        The table of stages as the model stands now.
+
+    Raises:
+        NotFoundError: The selector matches nothing.
+
+    Example:
+
+        print(zoo.freeze(model, "stem,stage1"))
+    """
+    named = select(model, selector)
+    for layer in _layers(model):
+        if layer.name in named:
+            layer.trainable = False
+    return plan(model)
+
+
+def unfreeze(model: "keras.Model", selector: str = "all", *, batchnorm: BatchNormMode = "frozen") -> Plan:
+    """Makes the layers that a selector names trainable; the others stay as they are.
+
+    Args:
+        model: A functional model.
+        selector: As for `zoo.staging.select`.
+        batchnorm: What BatchNorm layers among them do: `frozen` keeps statistics and affine weights still, which
+            fine-tuning on little data wants; `affine` trains gamma and beta only; `train` trains all of it.
+
+    Returns:
+        The table of stages as the model stands now.
+
+    Raises:
+        NotFoundError: The selector matches nothing.
+    """
+    named = select(model, selector)
+    for layer in _layers(model):
+        if layer.name in named:
+            if is_batchnorm(layer):
+                _set_batchnorm(layer, batchnorm)
+            else:
+                layer.trainable = True
+    return plan(model)
+
+
+def train_only(model: "keras.Model", selector: str, *, batchnorm: BatchNormMode) -> Plan:
+    """Makes exactly the layers that a selector names trainable, and freezes all others."""
+    freeze(model, "all")
+    return unfreeze(model, selector, batchnorm=batchnorm)
+
+
+def plan(model: "keras.Model") -> Plan:
+    """Returns the freeze table of a model as it stands."""
+    trainable = {id(weight) for weight in model.trainable_weights}
+    rows = [
+        PlanRow(
+            stage=stage.name,
+            layers=len(stage.layers),
+            params=sum(count_params(layer) for layer in stage.layers),
+            trainable_params=sum(
+                _count(weight) for layer in stage.layers for weight in layer.weights if id(weight) in trainable
+            ),
+            state=_state(stage.layers),
+            batchnorm=_batchnorm_mode([layer for layer in stage.layers if is_batchnorm(layer)]),
+        )
+        for stage in stages(model)
+    ]
+    return Plan(tuple(rows))
+
+
+def is_batchnorm(layer: Any) -> bool:
+    """Tells whether a layer keeps running statistics as BatchNormalization does."""
+    import keras
+
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _layers(model: "keras.Model") -> list[Any]:
+    return [layer for stage in stages(model) for layer in stage.layers]
+
+
+def _set_batchnorm(layer: Any, mode: BatchNormMode) -> None:
+    # trainable=False also puts the layer into inference mode, whatever `training` says, so its statistics stay.
+    layer.trainable = mode == "train"
+    if mode == "affine":
+        for weight in (layer.gamma, layer.beta):
+            if weight is not None:
+                weight.trainable = True
+
+
+def _state(layers: Sequence[Any]) -> str:
+    states = {layer.trainable for layer in layers if layer.weights and not is_batchnorm(layer)}
+    return "partly" if len(states) == 2 else "trainable" if True in states else "frozen"
+
+
+def _batchnorm_mode(layers: Sequence[Any]) -> str:
+    modes = {_mode_of(layer) for layer in layers}
+    return "-" if not modes else modes.pop() if len(modes) == 1 else "mixed"
+
+
+def _mode_of(layer: Any) -> str:
+    if layer.trainable:
+        return "train"
+    affine = [weight for weight in (layer.gamma, layer.beta) if weight is not None and weight.trainable]
+    return "affine" if affine else "frozen"
+
+
+def _count(weight: Any) -> int:
+    size = 1
+    for side in weight.shape:
+        size *= side
+    return size
+
+
+def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
+    """Hashes each variable's values: path to BLAKE2b hex. Equal hashes mean bit-identical values."""
+    import numpy as np
+
+    return {
+        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.numpy()), digest_size=16).hexdigest()
+        for variable in variables
+    }
+
+
+class Contract:
+    """The promise of a phase: what is frozen does not move, what is trained is in the optimizer.
+
+    Made after compile and before fit, checked after the first step and at the phase's end.
+
+    Attributes:
+        frozen: Hash of each frozen tensor by path: frozen weights, and the statistics of frozen BatchNorms.
+        trained: Hash of each trainable tensor by path.
+    """
+
+    def __init__(self, model: "keras.Model", *, phase: str) -> None:
+        self._model = model
+        self._phase = phase
+        self.frozen = fingerprint(frozen_variables(model))
+        self.trained = fingerprint(model.trainable_weights)
+
+    def check(self) -> list[str]:
+        """Checks the promise.
+
+        Returns:
+            Paths of the trainable tensors that have not changed so far: listed, never fatal, since a bias before
+            BatchNorm or a warm-up from 0 leaves them where they are.
+
+        Raises:
+            ContractError: A frozen tensor moved, the trainable set changed, or the optimizer lacks a tensor.
+        """
+        by_path = {weight.path: weight for weight in self._model.weights}
+        moved = [
+            path for path, now in fingerprint(by_path[path] for path in self.frozen).items() if now != self.frozen[path]
+        ]
+        trainable = {weight.path for weight in self._model.trainable_weights}
+        changed = sorted(trainable ^ set(self.trained))
+        in_optimizer = {weight.path for weight in _optimized(self._model.optimizer)}
+        missing = sorted(set(self.trained) - in_optimizer)
+        for paths, fault in (
+            (moved, "frozen, yet moved"),
+            (changed, "set trainable or frozen after the phase was compiled"),
+            (missing, "to be trained, yet unknown to the optimizer"),
+        ):
+            if paths:
+                raise ContractError(
+                    f"phase '{self._phase}': {len(paths)} tensors are {fault}: {', '.join(paths[:3])}"
+                    f"{', ...' if len(paths) > 3 else ''}; nothing of this phase is kept"
+                )
+        now = fingerprint(by_path[path] for path in self.trained)
+        return [path for path in now if now[path] == self.trained[path]]
+
+
+def _optimized(optimizer: Any) -> list[Any]:
+    # mixed_float16 wraps the optimizer for loss scaling.
+    return getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables
+
+
+def frozen_variables(model: "keras.Model") -> list[Any]:
+    """Lists the weights that training must not move: all but the trainable ones and moving statistics."""
+    moving = {id(weight) for weight in model.trainable_weights}
+    for layer in _layers(model):
+        if is_batchnorm(layer) and layer.trainable:
+            moving |= {id(weight) for weight in layer.weights}
+    return [weight for weight in model.weights if id(weight) not in moving]

@@ -1,0 +1,273 @@
+"""From a registered name to one flat functional Keras model: input, preprocessing, backbone, head, softmax."""
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import registry, weights
+from zoo.errors import NotFoundError, WeightsError, ZooError, did_you_mean
+from zoo.registry import Card, WeightSet
+from zoo.runs.checkpoint import MODEL_FILE, arrays_of
+from zoo.runs.folder import SCHEMA, sha256, write_atomic
+from zoo.staging import HEAD, stages
+
+if TYPE_CHECKING:
+    import keras
+
+PROBABILITIES = "probabilities"
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """All that is needed to build a model's graph again; every model from `build` carries its own.
+
+    Attributes:
+        architecture: The registered name.
+        input_shape: Height, width and channels.
+        classes: The class names in the order of the probabilities.
+        weights: The weight set that the graph belongs to, or `none`.
+        dropout: The rate before the classifier, or None for the family's own.
+        options: The family's further options.
+    """
+
+    architecture: str
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    weights: str = "none"
+    dropout: float | None = None
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def card(self) -> Card:
+        """The architecture's card."""
+        return registry.info(self.architecture)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Blueprint":
+        """Reads a blueprint from plain data; other keys are passed over."""
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        known["input_shape"] = tuple(known["input_shape"])
+        known["classes"] = tuple(known["classes"])
+        return cls(**known)
+
+
+def build(
+    name: str,
+    *,
+    classes: int | Sequence[str] | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    weights: str | None = "default",
+    precision: str | None = None,
+    dropout: float | None = None,
+    **options: object,
+) -> "keras.Model":
+    """Builds a registered model.
+
+    The model is flat and functional. It takes raw pixels, uint8 or float[batch, height, width, channels] in
+    [0, 255], whatever the family, and gives class probabilities, float32[batch, classes], under every policy.
+
+    Args:
+        name: A name of `zoo.list_models()`.
+        classes: None keeps the weights' classifier and class names; a number or a sequence of names makes a new
+            classifier, unless the names are the weights' own in their order.
+        input_shape: Height, width and channels; None takes the card's.
+        weights: `default` is the card's first set, or random where it has none; None and `none` are random; else
+            a set's name.
+        precision: A Keras dtype policy such as `mixed_bfloat16`; None takes Keras' global one.
+        dropout: The rate before the classifier; None takes the family's own.
+        **options: The family's further options, as on its card.
+
+    Returns:
+        The model; its attribute `blueprint` holds the name, the class names and what else rebuilds its graph.
+
+    Raises:
+        NotFoundError: An unknown name, weight set or option.
+        WeightsError: The weights are not here, are damaged or do not fit; never random weights instead.
+
+    Example:
+
+        model = zoo.build("mnist_conv")
+        probabilities = model.predict(images)
+    """
+    card = registry.lookup(name).card
+    weight_set = None if weights in (None, "none") else card.weight_set(weights)
+    own_names = _weight_classes(card, weight_set)
+    names = own_names if classes is None else _class_names(classes)
+    blueprint = Blueprint(
+        architecture=name,
+        input_shape=tuple(input_shape or card.input_shape),
+        classes=names,
+        weights=weight_set.name if weight_set else "none",
+        dropout=dropout,
+        options=options,
+    )
+    model = build_graph(blueprint, precision=precision)
+    if weight_set is not None:
+        _load(model, weight_set, keep_classifier=names == own_names)
+    return model
+
+
+def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]:
+    if weight_set is None:
+        return _class_names(card.classes)
+    return weights.class_names(weight_set)
+
+
+def _class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
+    names = tuple(str(number) for number in range(classes)) if isinstance(classes, int) else tuple(classes)
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ZooError(f"build: classes is {classes!r}; expected two or more different classes")
+    return names
+
+
+def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras.Model":
+    """Builds the graph of a blueprint with random weights.
+
+    Raises:
+        NotFoundError: An unknown architecture or option.
+        ZooError: The family cannot be built for this input shape.
+    """
+    import keras
+
+    entry = registry.lookup(blueprint.architecture)
+    unknown = [option for option in blueprint.options if option not in entry.card.options]
+    if unknown:
+        known = ", ".join(entry.card.options) or "none"
+        raise NotFoundError(
+            f"Unknown option '{unknown[0]}' for model '{blueprint.architecture}'."
+            f"{did_you_mean(unknown[0], entry.card.options)} It has: {known}."
+        )
+    if len(blueprint.input_shape) != len(entry.card.input_shape) or min(blueprint.input_shape) < 1:
+        raise ZooError(
+            f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects "
+            f"{len(entry.card.input_shape)} positive sizes as in {entry.card.input_shape}"
+        )
+    with dtype_policy(precision):
+        pixels = keras.Input(blueprint.input_shape, dtype="float32", name="pixels")
+        logits = entry.build(
+            pixels,
+            card=entry.card,
+            classes=len(blueprint.classes),
+            dropout=blueprint.dropout,
+            **{**entry.card.options, **blueprint.options},
+        )
+        probabilities = keras.layers.Softmax(dtype="float32", name=PROBABILITIES)(logits)
+        model = keras.Model(pixels, probabilities, name=blueprint.architecture)
+    model.blueprint = blueprint
+    return model
+
+
+def _load(model: "keras.Model", weight_set: WeightSet, *, keep_classifier: bool) -> None:
+    name: str = model.blueprint.architecture
+    origin = f"{name}: weights '{weight_set.name}'"
+    arrays = weights.read(weight_set, name)
+    classifier = classifier_of(model).name
+    if not keep_classifier:
+        arrays = {path: array for path, array in arrays.items() if not path.startswith(f"{classifier}/")}
+    head = [layer.name for stage in stages(model) if stage.name == HEAD for layer in stage.layers]
+    # A hidden dense layer of the head is new where another input size changes its shape; nothing else may be.
+    fresh = weights.load_into(model, arrays, may_be_new=head, origin=origin)
+    if keep_classifier and classifier in fresh:
+        raise WeightsError(f"{origin} hold no classifier for {len(model.blueprint.classes)} classes")
+
+
+def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
+    """Returns the layer whose output the softmax takes."""
+    softmax = model.get_layer(PROBABILITIES)
+    return softmax.input._keras_history.operation
+
+
+def save_model(model: "keras.Model", folder: Path, *, resize: str) -> None:
+    """Writes a model as model.safetensors and card.json: numbers and what rebuilds the graph, no code.
+
+    Args:
+        model: From `build`.
+        folder: Made where it is not there.
+        resize: How photos were brought to the input size: `crop`, `pad` or `stretch`.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    from safetensors.numpy import save
+
+    blueprint: Blueprint = model.blueprint
+    card = blueprint.card
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
+    document = {
+        "schema": SCHEMA,
+        "kind": "card",
+        **asdict(blueprint),
+        "preprocessing": {"pixels": card.preprocessing, "resize": resize},
+        "licence": _licences(blueprint),
+        "sha256": sha256(folder / MODEL_FILE),
+    }
+    write_atomic(folder / CARD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _licences(blueprint: Blueprint) -> dict[str, str | None]:
+    weight_set = None if blueprint.weights == "none" else blueprint.card.weight_set(blueprint.weights)
+    return {"code": blueprint.card.licence, "initial_weights": weight_set.licence if weight_set else None}
+
+
+def load_model(folder: Path) -> "tuple[keras.Model, str]":
+    """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
+
+    Returns:
+        The model and how photos are brought to its input size.
+
+    Raises:
+        NotFoundError: The folder holds no model, or its architecture is not registered here.
+        WeightsError: The weights are damaged or do not fit.
+    """
+    from safetensors.numpy import load_file
+
+    card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
+    if not card_path.is_file() or not weights_path.is_file():
+        raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
+    try:
+        document = json.loads(card_path.read_text(encoding="utf-8"))
+        blueprint = Blueprint.from_json(document)
+        resize: str = document["preprocessing"]["resize"]
+    except (ValueError, KeyError, TypeError) as fault:
+        raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
+    if sha256(weights_path) != document.get("sha256"):
+        raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
+    model = build_graph(blueprint)
+    weights.load_into(model, load_file(weights_path), origin=str(weights_path))
+    return model, resize
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str | None) -> Iterator[None]:
+    """Sets Keras' global dtype policy for a while; None leaves it as it is."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    if name is not None:
+        keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def count_madds(model: "keras.Model") -> int:
+    """Counts the multiply-adds of one forward pass of one image: kernels of convolutions and dense layers only.
+
+    Bias, BatchNorm, activations and pooling are not counted, as is usual in papers that report multiply-adds.
+    """
+    total = 0
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None:
+            continue
+        output = layer.output.shape[1:]
+        # A kernel is applied once at each position of the output map; a dense layer's map has no positions.
+        total += math.prod(kernel.shape) * math.prod(output[:-1])
+    return total

@@ -1,0 +1,151 @@
+"""A trained classifier: photos in, class names and probabilities out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import NotFoundError
+from zoo.models import CARD_FILE, Blueprint, load_model
+from zoo.registry import Card
+from zoo.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the classifier thinks of one image.
+
+    Attributes:
+        path: The image's file, or None for an array.
+        label: The likeliest class.
+        probability: Its probability.
+        probabilities: Every class's, in the order of the classes; they sum to 1.
+    """
+
+    path: str | None
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the prediction as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model with its class names and the way that photos are brought to its input size.
+
+    Attributes:
+        model: Takes raw pixels in [0, 255], gives probabilities.
+        resize: `crop`, `pad` or `stretch`.
+    """
+
+    model: "keras.Model"
+    resize: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the probabilities."""
+        return self._blueprint.classes
+
+    @property
+    def card(self) -> Card:
+        """The architecture's card."""
+        return self._blueprint.card
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels."""
+        return self._blueprint.input_shape
+
+    @property
+    def _blueprint(self) -> Blueprint:
+        return self.model.blueprint
+
+    def read(self, path: Path | str) -> "np.ndarray":
+        """Reads a photo as the model was trained on them: uint8[height, width, channels].
+
+        Raises:
+            DataError: It is no image.
+        """
+        from zoo.data import read_image
+
+        height, width, channels = self.input_shape
+        return read_image(Path(path), height=height, width=width, channels=channels, resize=self.resize)
+
+    def predict(self, images: "Sequence[Path | str] | np.ndarray") -> list[Prediction]:
+        """Classifies images.
+
+        Args:
+            images: Paths, or uint8[n, height, width(, channels)] in [0, 255] of any size.
+
+        Raises:
+            DataError: A file is no image, or the array has another shape or range.
+
+        Example:
+
+            for prediction in zoo.load("runs/pets").predict(["cat.jpg"]):
+                print(prediction.label, prediction.probability)
+        """
+        import numpy as np
+
+        if isinstance(images, np.ndarray):
+            return self._classify(self._fit(images), [None] * len(images))
+        paths = [str(path) for path in images]
+        if not paths:
+            return []
+        return self._classify(np.stack([self.read(path) for path in paths]), paths)
+
+    def _fit(self, images: "np.ndarray") -> "np.ndarray":
+        import numpy as np
+
+        from zoo.data import Split, pack
+
+        height, width, channels = self.input_shape
+        split = Split(images=images, labels=np.zeros(len(images), dtype=np.int64))
+        return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
+
+    def _classify(self, pixels: "np.ndarray", paths: Sequence[str | None]) -> list[Prediction]:
+        probabilities = self.model.predict(pixels, batch_size=32, verbose=0)
+        predictions: list[Prediction] = []
+        for path, row in zip(paths, probabilities, strict=True):
+            best = int(row.argmax())
+            predictions.append(
+                Prediction(
+                    path=path,
+                    label=self.classes[best],
+                    probability=float(row[best]),
+                    probabilities=dict(zip(self.classes, map(float, row), strict=True)),
+                )
+            )
+        return predictions
+
+
+def load(run: Path | str) -> Classifier:
+    """Loads the classifier of a finished run, or of the `model` folder of one.
+
+    The graph is rebuilt from the registry and only numbers are read: nothing in the folder is executed.
+
+    Raises:
+        NotFoundError: There is no finished run.
+        WeightsError: Its weights are damaged.
+
+    Example:
+
+        classifier = zoo.load("runs/quickstart-20260101T120000Z")
+    """
+    path = Path(run)
+    if (path / CARD_FILE).is_file():
+        return Classifier(*load_model(path))
+    folder = RunFolder.open(path)
+    if not (folder.model / CARD_FILE).is_file():
+        raise NotFoundError(
+            f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
+            f"go on with it: zoo finetune --run {path} --resume"
+        )
+    return Classifier(*load_model(folder.model))

@@ -1,0 +1,74 @@
+"""Finds recipes, as a path or as the name of one that ships, with the standard library alone."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import NotFoundError, RecipeError, did_you_mean
+
+_PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class ShippedRecipe:
+    """A recipe that comes with zoo, under the name that finds it."""
+
+    name: str
+    description: str
+    path: Path
+
+
+def recipes_folder() -> Path:
+    """Returns the folder of the shipped recipes: `zoo/recipes` of a wheel, else `recipes` of the checkout."""
+    packaged = _PACKAGE_FOLDER / "recipes"
+    return packaged if packaged.is_dir() else _PACKAGE_FOLDER.parent / "recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """Returns the sorted names of the shipped recipes, such as `finetune/default`."""
+    return sorted(_shipped_paths())
+
+
+def describe_shipped_recipes() -> list[ShippedRecipe]:
+    """Returns the shipped recipes, sorted by name, each with the description in its file."""
+    return [
+        ShippedRecipe(name, tomllib.loads(path.read_text("utf-8")).get("description", ""), path)
+        for name, path in sorted(_shipped_paths().items())
+    ]
+
+
+def find_recipe(reference: str | Path) -> Path:
+    """Finds the file of a recipe.
+
+    Args:
+        reference: The path of an existing `.toml` file, or the name of a shipped recipe.
+
+    Returns:
+        The path as it was given, or that of the shipped file.
+
+    Raises:
+        NotFoundError: If there is no such file and no shipped recipe has that name.
+        RecipeError: If the path leads to something other than a `.toml` file.
+    """
+    path = Path(reference)
+    if path.is_file() and path.suffix == ".toml":
+        return path
+    name = os.fspath(reference)
+    if path.exists() and name not in _shipped_paths():
+        what = "a folder" if path.is_dir() else "not a recipe"
+        raise RecipeError(f"'{path}' is {what}; expected a .toml file or the name of a recipe")
+    return find_shipped_recipe(name)
+
+
+def find_shipped_recipe(name: str) -> Path:
+    """Returns the file of a shipped recipe, or raises `NotFoundError` with the nearest name."""
+    shipped = _shipped_paths()
+    if name not in shipped:
+        raise NotFoundError(f"Unknown recipe '{name}'.{did_you_mean(name, shipped)} See 'zoo recipe ls'.")
+    return shipped[name]
+
+
+def _shipped_paths() -> dict[str, Path]:
+    folder = recipes_folder()
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.toml")}

@@ -1,0 +1,111 @@
+"""Recipe values before validation, each with the place that it came from.
+
+A layer is what one file says. A child lies over its parents and an override over both; the place of a
+value travels with it, so a fault always names the file and line, or the `--set`, that is to be changed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import RecipeError
+
+KeyPath = tuple[str | int, ...]
+"""Where a value sits: `("phases", 1, "learning_rate")`."""
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """Where a value was written: a file and a line counted from 1, or an override without a line."""
+
+    source: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong with a recipe."""
+
+    origin: Origin
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.text}"
+
+
+def recipe_error(faults: list[Fault]) -> RecipeError:
+    """Returns the error that lists the faults, one a line, in the order of the file."""
+    return RecipeError("\n".join(str(fault) for fault in sorted(faults)))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Raw values and their origins; the empty path is the origin of the whole."""
+
+    values: dict[str, Any]
+    origins: dict[KeyPath, Origin]
+
+    def origin(self, path: KeyPath) -> Origin:
+        """Returns the origin of a value, or of the nearest table around it."""
+        while path not in self.origins:
+            path = path[:-1]
+        return self.origins[path]
+
+    def over(self, base: "Layer") -> "Layer":
+        """Lays this layer over another: tables merge key by key, everything else replaces."""
+        kept = {path: origin for path, origin in base.origins.items() if not _hides(self.values, path)}
+        return Layer(_merged(base.values, self.values), {**kept, **self.origins})
+
+    def without(self, *keys: str) -> "Layer":
+        """Returns the layer less some of its top-level keys."""
+        return Layer(
+            {key: value for key, value in self.values.items() if key not in keys},
+            {path: origin for path, origin in self.origins.items() if not path or path[0] not in keys},
+        )
+
+    def with_value(self, path: KeyPath, value: Any, origin: Origin) -> "Layer":
+        """Returns the layer with one value replaced; tables that are missing on the way are made."""
+        kept = {known: place for known, place in self.origins.items() if known[: len(path)] != path}
+        made = {path[:depth]: origin for depth in range(1, len(path) + 1)}
+        return Layer(_replaced(self.values, path, value), {**made, **kept})
+
+
+def tables(values: dict[str, Any], section: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """Yields the table of a section, or each table of a list such as `phases`, with its path."""
+    found = values.get(section)
+    if isinstance(found, dict):
+        yield (section,), found
+    elif isinstance(found, list):
+        for index, table in enumerate(found):
+            if isinstance(table, dict):
+                yield (section, index), table
+
+
+def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = {**base, **top}
+    for key in base.keys() & top.keys():
+        if isinstance(base[key], dict) and isinstance(top[key], dict):
+            merged[key] = _merged(base[key], top[key])
+    return merged
+
+
+def _hides(values: Any, path: KeyPath) -> bool:
+    for key in path:
+        if not isinstance(values, dict):
+            return True
+        if key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _replaced(container: Any, path: KeyPath, value: Any) -> Any:
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if isinstance(container, list):
+        return [_replaced(item, rest, value) if at == key else item for at, item in enumerate(container)]
+    return {**container, key: _replaced(container.get(key, {}), rest, value)}

@@ -1,0 +1,124 @@
+"""Overrides of single values: `--set KEY=VALUE` and a recipe's own `[set]` table."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import did_you_mean
+from zoo.recipe.layers import Fault, KeyPath, Layer, Origin
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value for a dotted key, in which a phase goes by its name or its index."""
+
+    key: str
+    value: Any
+    origin: Origin
+
+
+class _UnreachableError(Exception):
+    """An override's key leads nowhere."""
+
+
+def read_overrides(
+    overrides: Sequence[str] | Mapping[str, object],
+) -> tuple[list[Override], list[Fault]]:
+    """Reads overrides as the command line or a caller gives them.
+
+    Args:
+        overrides: Texts `KEY=VALUE`, whose values are TOML or else bare strings; or values by key.
+
+    Returns:
+        The overrides in order, and a fault for each text that is none.
+    """
+    if isinstance(overrides, Mapping):
+        flat = ((".".join(path), value) for path, value in _flattened(overrides))
+        return [Override(key, value, Origin(f"--set {key}")) for key, value in flat], []
+    read: list[Override] = []
+    faults: list[Fault] = []
+    for text in [overrides] if isinstance(overrides, str) else overrides:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if key and equals:
+            read += read_overrides({key: toml_value(value)})[0]
+        else:
+            missing = "key before '='" if equals else "'='"
+            fault = f"has no {missing}; expected KEY=VALUE, such as train.batch_size=64"
+            faults.append(Fault(Origin(f"--set {text}"), fault))
+    return read, faults
+
+
+def overrides_in(layer: Layer) -> tuple[list[Override], list[Fault]]:
+    """Reads the `[set]` table of a recipe file, each tweak with its line."""
+    table = layer.values.get("set", {})
+    if not isinstance(table, dict):
+        text = 'set is not a table; expected [set] and lines such as "train.batch_size" = 64'
+        return [], [Fault(layer.origin(("set",)), text)]
+    tweaks = _flattened(table)
+    return [Override(".".join(path), value, layer.origin(("set", *path))) for path, value in tweaks], []
+
+
+def apply_overrides(layer: Layer, overrides: Sequence[Override]) -> tuple[Layer, list[Fault]]:
+    """Sets the values in a layer, the last one of a key winning.
+
+    Whether a key exists and its value fits is left to validation, which knows the schema.
+
+    Returns:
+        The layer with the values, and a fault for each key that leads nowhere.
+    """
+    faults: list[Fault] = []
+    for override in overrides:
+        try:
+            path = _path(layer.values, override.key)
+            layer = layer.with_value(path, override.value, override.origin)
+        except _UnreachableError as error:
+            faults.append(Fault(override.origin, str(error)))
+    return layer, faults
+
+
+def toml_value(text: str) -> Any:
+    """Reads a text as a TOML value, or as a bare string where it is none."""
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # ValueError: TOML errors and integers of too many digits
+        return text
+    return document["value"] if len(document) == 1 else text
+
+
+def _flattened(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields path and value; `phases.head.epochs = 3` is three nested tables in TOML, unless quoted."""
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flattened(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _path(values: dict[str, Any], key: str) -> KeyPath:
+    """Turns a dotted key into a path, phases by name into indices."""
+    path: KeyPath = ()
+    inside: Any = values
+    if key.split(".")[0] in ("extends", "set"):
+        raise _UnreachableError(f"'{key}' cannot be overridden; write it in a recipe file")
+    for name in key.split("."):
+        part = _phase_index(inside, name) if path == ("phases",) else name
+        if isinstance(inside, list) and isinstance(part, int):
+            inside = inside[part]
+        elif isinstance(inside, dict):
+            inside = inside.get(part, {})
+        else:
+            raise _UnreachableError(f"'{'.'.join(map(str, path))}' is not a table")
+        path = (*path, part)
+    return path
+
+
+def _phase_index(phases: Any, name: str) -> int:
+    listed = phases if isinstance(phases, list) else []
+    names = [str(phase.get("name")) if isinstance(phase, dict) else "?" for phase in listed]
+    if name in names:
+        return names.index(name)
+    if name in map(str, range(len(names))):
+        return int(name)
+    known = ", ".join(names) or "none"
+    raise _UnreachableError(f"no phase '{name}'; phases are {known}.{did_you_mean(name, names)}")

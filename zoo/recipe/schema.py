@@ -1,0 +1,269 @@
+"""The recipe schema: every key with its type, range and default, section by section."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Marks a text that must fit a pattern as a whole; the words say what such a text is."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._fitting, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+
+    def _fitting(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise PydanticCustomError("fits", "{words}", {"words": self.words})
+        return text
+
+
+RecipeName = Annotated[str, Fits("[a-z0-9][a-z0-9-]*", "lower-case letters, digits and '-', such as \"pets-lite0\"")]
+PhaseName = Annotated[str, Fits("[a-z][a-z0-9_]*", "lower-case letters, digits and '_', such as \"head\"")]
+ModelName = Annotated[
+    str,
+    Fits(
+        "[A-Za-z][A-Za-z0-9_.-]*",
+        'the name of a model, such as "resnet50"; a recipe cannot name code, a path or a URL',
+    ),
+]
+WeightsName = Annotated[
+    str,
+    Fits(
+        "[A-Za-z0-9][A-Za-z0-9_.-]*",
+        '"default", "none" or the name of a set; a recipe cannot name a path or a URL',
+    ),
+]
+SplitName = Annotated[str, Fits("[A-Za-z][A-Za-z0-9_.-]*", 'the name of a split, such as "validation"')]
+Source = Annotated[
+    str,
+    Fits(
+        "folder|csv|jsonl|npz|idx|(builtin|hf|tfds):[A-Za-z0-9][A-Za-z0-9_./-]*",
+        '"folder", "csv", "jsonl", "npz", "idx", "builtin:NAME", "hf:NAME" or "tfds:NAME"',
+    ),
+]
+Interval = Annotated[
+    str,
+    Fits(
+        "epoch|[1-9][0-9]* steps|[1-9][0-9]*[smh]",
+        '"epoch", a number of steps such as "200 steps" or a time such as "5m"',
+    ),
+]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+CountFromOne = Annotated[int, Field(ge=1)]
+
+
+def _inside_the_recipe_folder(path: str) -> str:
+    """Refuses what would make a shared recipe read elsewhere than beside itself."""
+    if "://" in path:
+        raise PydanticCustomError("recipe_path", "a relative path; a recipe cannot name a URL")
+    if re.match(r"[/\\~]|[A-Za-z]:", path):
+        raise PydanticCustomError(
+            "recipe_path", "a relative path; a recipe names no place on a machine: pass it as --data"
+        )
+    if ".." in re.split(r"[/\\]", path):
+        raise PydanticCustomError(
+            "recipe_path", "a path without '..'; a recipe stays in its folder: pass others as --data"
+        )
+    return path
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys, wrong types and infinite numbers are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ModelSection(Section):
+    """The model that is trained."""
+
+    name: ModelName
+    handle: str = ""
+    """The TF-Hub handle, for tfhub models only."""
+    weights: WeightsName = "default"
+    """`default`, `none` or the name of a set."""
+    dropout: Literal["auto"] | ShareBelowOne = "auto"
+    """`auto` is the family's own; a number is the rate before the classifier only."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of the architecture, such as `alpha`."""
+
+
+class DataSection(Section):
+    """The images and how they are read."""
+
+    source: Source = "folder"
+    path: Annotated[str, AfterValidator(_inside_the_recipe_folder)] = ""
+    """Relative to the recipe; usually given by `--data`."""
+    image_size: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Side in pixels; 0 is the model's own."""
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    validation: ShareBelowOne | SplitName = 0.1
+    """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
+    group: str = ""
+    """CSV column or filename regex whose members stay on one side of a split."""
+    on_bad: Literal["skip", "stop"] = "skip"
+    """What to do about unreadable images: `skip` up to 1 %, or `stop`."""
+    balance: Literal["none", "class_weight", "sampler"] = "none"
+
+
+class AugmentSection(Section):
+    """Random changes to the training images."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Degrees."""
+    translation: Share = 0.0
+    """Share of the side."""
+    zoom: Share = 0.0
+    crop: Share = 0.0
+    color: Share = 0.0
+    erasing: Share = 0.0
+    policy: Literal["none", "randaugment", "augmix", "trivial"] = "none"
+    mixup: NotNegative = 0.0
+    """Beta parameter."""
+    cutmix: NotNegative = 0.0
+    """Beta parameter."""
+    views: Count = 0
+    """Fixed views per image for the prefix cache; 0 draws fresh ones every epoch."""
+
+
+class TrainSection(Section):
+    """What holds for all phases."""
+
+    batch_size: Literal["auto"] | CountFromOne = 32
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    deterministic: bool = False
+    xla: Literal["auto", "on", "off"] = "auto"
+    loss: Literal["crossentropy", "focal"] = "crossentropy"
+    label_smoothing: ShareBelowOne = 0.0
+    ema: ShareBelowOne = 0.0
+    """Momentum of the moving average of the weights; 0 is off."""
+    accumulate: CountFromOne = 1
+    """Batches per optimizer step."""
+    clip_norm: NotNegative = 0.0
+    """Largest global norm of the gradient; 0 is off."""
+    prefix_cache: Literal["auto", "off", "required"] = "auto"
+    on_save_error: Literal["stop", "warn"] = "stop"
+    early_stopping: Count = 0
+    """Epochs without improvement before a phase ends; 0 is off."""
+
+
+class Phase(Section):
+    """One stretch of training with one trainable set and one compile."""
+
+    name: PhaseName
+    train: Annotated[str, Field(min_length=1)]
+    """A selector of stages, such as `head`, `stage3+` or `last:2`."""
+    epochs: CountFromOne = 5
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate per stage away from the head."""
+    schedule: Literal["constant", "cosine", "one_cycle", "linear", "step"] = "cosine"
+    warmup: ShareBelowOne = 0.0
+    """Share of the phase's steps."""
+    batchnorm: Literal["auto", "frozen", "affine", "train"] = "auto"
+    """`auto`: `train` when the weights are random, else `frozen`."""
+
+
+class CheckpointSection(Section):
+    """When training is saved, and what the kept model is best at."""
+
+    every: Interval = "epoch"
+    keep: CountFromOne = 2
+    monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+
+
+class Expectation(Section):
+    """What the kept model must reach: a run fails when it measures less than `value - tolerance`."""
+
+    metric: Literal["val_accuracy"] = "val_accuracy"
+    value: Share
+    tolerance: Share = 0.02
+
+
+class Recipe(Section):
+    """A complete recipe: all that decides a run, but the data itself.
+
+    Example:
+        >>> recipe = Recipe.load("quickstart", ["train.batch_size=32"])
+        >>> recipe.train.batch_size
+        32
+    """
+
+    schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1
+    name: RecipeName
+    description: str = ""
+    model: ModelSection
+    data: DataSection = DataSection()
+    augment: AugmentSection = AugmentSection()
+    train: TrainSection = TrainSection()
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, strict=False)]
+    checkpoint: CheckpointSection = CheckpointSection()
+    expect: Expectation | None = None
+
+    @classmethod
+    def load(cls, reference: "str | Path | Recipe", overrides: Sequence[str] | Mapping[str, object] = ()) -> "Recipe":
+        """Loads a recipe by path or name; see `zoo.recipe.loading.load_recipe`."""
+        from zoo.recipe.loading import load_recipe  # loading builds on this module
+
+        return load_recipe(reference, overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the resolved recipe as TOML and JSON know it, in the order of the sections."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def to_toml(self) -> str:
+        """Returns the resolved recipe with every key, so that later defaults cannot change its meaning."""
+        values = self.to_dict()
+        options = tomlkit.inline_table()
+        options.update(values["model"]["options"])
+        values["model"]["options"] = options
+        return tomlkit.dumps(values)
+
+
+def recipe_file_schema() -> dict[str, Any]:
+    """Returns the JSON schema of a recipe file, which may leave out what it inherits by `extends`."""
+    schema = Recipe.model_json_schema(by_alias=True)
+    name = {"type": "string", "minLength": 1}
+    schema["properties"]["extends"] = {
+        "description": "The recipe that this one builds on, or a list of them, later ones over earlier ones.",
+        "anyOf": [name, {"type": "array", "items": name}],
+    }
+    schema["properties"]["set"] = {
+        "description": 'Tweaks to inherited values, such as "phases.head.epochs" = 3.',
+        "type": "object",
+    }
+    whole = {
+        "required": schema.pop("required"),
+        "properties": {"model": {"required": schema["$defs"]["ModelSection"].pop("required")}},
+    }
+    return {**schema, "anyOf": [{"required": ["extends"]}, whole]}

@@ -1,0 +1,165 @@
+"""From raw values to a `Recipe`, or to every fault at once, each at the place that causes it."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from zoo.errors import did_you_mean
+from zoo.recipe.layers import Fault, KeyPath, Layer, recipe_error, tables
+from zoo.recipe.pending import TYPE_WORDS, pending_values
+from zoo.recipe.schema import (
+    AugmentSection,
+    CheckpointSection,
+    DataSection,
+    Expectation,
+    ModelSection,
+    Phase,
+    Recipe,
+    Section,
+    TrainSection,
+)
+
+_SECTIONS: dict[str, type[Section]] = {
+    "model": ModelSection,
+    "data": DataSection,
+    "augment": AugmentSection,
+    "train": TrainSection,
+    "phases": Phase,
+    "checkpoint": CheckpointSection,
+    "expect": Expectation,
+}
+
+# pydantic's error type -> what was expected, filled from the error's context.
+# https://docs.pydantic.dev/latest/errors/validation_errors/
+_EXPECTED: dict[str, str] = {
+    "greater_than": "> {gt:g}",
+    "greater_than_equal": ">= {ge:g}",
+    "less_than": "< {lt:.10g}",
+    "less_than_equal": "<= {le:g}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_too_short": "a text that is not empty",
+    "too_short": "at least one [[phases]] table",
+    "tuple_type": "a list of [[phases]] tables",
+    "dict_type": "a table",
+    "model_type": "a table",
+}
+
+
+def validated(layer: Layer, faults: Sequence[Fault] = ()) -> Recipe:
+    """Builds the recipe that a layer describes.
+
+    Args:
+        layer: The merged values and where each came from.
+        faults: Those found before, to be reported with the others.
+
+    Raises:
+        RecipeError: With a line for every fault.
+    """
+    try:
+        recipe, refused = Recipe.model_validate(layer.values), {}
+    except ValidationError as error:
+        recipe, refused = None, _by_key(layer.values, error)
+    found = [
+        *faults,
+        *(_schema_fault(layer, path, details) for path, details in refused.items()),
+        *_pending_faults(layer, refused.keys()),
+        *_repeated_phase_names(layer),
+    ]
+    if recipe is None or found:
+        raise recipe_error(found)
+    return recipe
+
+
+def quoted(value: object) -> str:
+    """Returns a value as a message shows it: near to TOML, on one line, shortened."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def dotted(path: KeyPath) -> str:
+    """Returns a path as a message shows it: `phases[1].learning_rate`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+
+
+def _by_key(values: dict[str, Any], error: ValidationError) -> dict[KeyPath, list[ErrorDetails]]:
+    """Groups the errors by key: a key of several types has one for each that its value failed."""
+    groups: dict[KeyPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        if details["type"] == "too_short" and details["input"]:
+            continue  # pydantic counts the valid phases only; the others have errors of their own
+        groups.setdefault(_key_of(values, details), []).append(details)
+    return groups
+
+
+def _key_of(values: Any, details: ErrorDetails) -> KeyPath:
+    """Returns the error's location without the names of types that pydantic appends to it."""
+    path = details["loc"]
+    if details["type"] == "missing":
+        return path
+    for depth, key in enumerate(path):
+        try:
+            values = values[key]
+        except (KeyError, TypeError):  # no such key in the table, or no table
+            return path[:depth]
+    return path
+
+
+def _schema_fault(layer: Layer, path: KeyPath, details: list[ErrorDetails]) -> Fault:
+    table, key = path[:-1], str(path[-1])
+    inside = f" in {dotted(table)}" if table else ""
+    match details[0]["type"]:
+        case "missing":
+            text = f"required key '{key}' is missing{inside}"
+        case "extra_forbidden":
+            known = _keys_of(table)
+            hint = did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
+            text = f"unknown key {key!r}{inside}.{hint}"
+        case _:
+            words = list(dict.fromkeys(_expected(one) for one in details))
+            text = f"{dotted(path)} is {quoted(details[0]['input'])}; expected {_either(words)}"
+    return Fault(layer.origin(path), text)
+
+
+def _keys_of(table: KeyPath) -> list[str]:
+    if table:
+        return list(_SECTIONS[str(table[0])].model_fields)
+    return ["schema", "name", "description", "extends", "set", *_SECTIONS]
+
+
+def _expected(details: ErrorDetails) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "literal_error":
+        return context["expected"].replace("'", '"')
+    return _EXPECTED[kind].format(**context) if kind in _EXPECTED else details["msg"]
+
+
+def _either(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _pending_faults(layer: Layer, refused: Collection[KeyPath]) -> Iterator[Fault]:
+    for path, value, available in pending_values(layer.values):
+        if path not in refused:
+            words = [TYPE_WORDS[one] if isinstance(one, type) else quoted(one) for one in available]
+            text = f"{dotted(path)} = {quoted(value)} is not there yet; expected {_either(words)}"
+            yield Fault(layer.origin(path), text)
+
+
+def _repeated_phase_names(layer: Layer) -> Iterator[Fault]:
+    """Finds them in the raw values: a pydantic validator would wait until all else holds."""
+    first: dict[object, KeyPath] = {}
+    for path, phase in tables(layer.values, "phases"):
+        name = phase.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            text = f"{dotted(path)}.name is {quoted(name)}; expected another name than {dotted(first[name])}"
+            yield Fault(layer.origin((*path, "name")), text)
+        first.setdefault(name, path)

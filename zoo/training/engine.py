@@ -1,0 +1,244 @@
+"""The story of a run: read the data, build the model, train phase after phase, keep the best, write it down."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import registry
+from zoo.errors import RunError, ZooError
+from zoo.models import build, save_model
+from zoo.recipe.schema import Recipe
+from zoo.runs import checkpoint
+from zoo.runs.checkpoint import Checkpoint, Progress
+from zoo.runs.folder import RunFolder, write_atomic
+from zoo.training import backend, precision
+from zoo.training.inputs import Inputs, Source, open_source, pack_source
+from zoo.training.phases import apply_freezing, run_phase
+from zoo.training.progress import Display
+
+if TYPE_CHECKING:
+    import keras
+
+RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training gives.
+
+    Attributes:
+        model: The kept model: the best epoch's of all phases, or the last where nothing was monitored.
+        inputs: What it learnt from.
+        record: run.json so far.
+    """
+
+    model: "keras.Model"
+    inputs: Inputs
+    record: dict[str, Any]
+
+
+def train(
+    recipe: Recipe,
+    *,
+    data_path: Path | None,
+    folder: RunFolder,
+    callbacks: Sequence[Any] = (),
+    display: Display,
+) -> Trained:
+    """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
+
+    Args:
+        recipe: The resolved recipe.
+        data_path: The images; None for a builtin source.
+        folder: The run's folder, claimed by this process.
+        callbacks: The user's own Keras callbacks.
+        display: Shows progress.
+
+    Raises:
+        ZooError: Any of its children; the run's status is then `failed`, and `interrupted` after Ctrl-C.
+    """
+    import keras
+
+    device = backend.accelerator()
+    policy = precision.resolve(recipe.train.precision, device)
+    keras.utils.set_random_seed(recipe.train.seed)
+    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    model = build_for(recipe, source.dataset.classes, policy=policy)
+    # A wrong selector or a frozen-only phase should be known before an image is decoded.
+    for phase in recipe.phases:
+        apply_freezing(model, phase)
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
+    for warning in (*source.warnings, precision.warning(policy, device)):
+        if warning:
+            display.line(f"warning: {warning}")
+    for skipped in inputs.skipped:
+        display.line(f"skipped: {skipped.path}: {skipped.reason}")
+    record = _record(recipe, data_path, source, inputs, policy, device)
+    resume_from = checkpoint.latest(folder.checkpoints)
+    _check_same_data(folder, record, resume_from)
+    display.line(
+        f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
+        f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
+    )
+    with _recording(folder, record):
+        write_atomic(folder.recipe_path, recipe.to_toml())
+        _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
+        kept = checkpoint.best(folder.checkpoints)
+        if kept is None:
+            raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
+        _restore_weights(model, kept)
+        save_model(model, folder.model, resize=recipe.data.resize)
+        record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
+    return Trained(model=model, inputs=inputs, record=record)
+
+
+def input_shape(recipe: Recipe) -> tuple[int, ...]:
+    """Returns height, width and channels of the model's input: the recipe's image size, or the card's."""
+    card = registry.info(recipe.model.name)
+    size = recipe.data.image_size
+    return (size, size, card.input_shape[-1]) if size else card.input_shape
+
+
+def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.Model":
+    """Builds a recipe's model for the data's class names."""
+    dropout = recipe.model.dropout
+    return build(
+        recipe.model.name,
+        classes=classes,
+        input_shape=input_shape(recipe),
+        weights=recipe.model.weights,
+        precision=policy,
+        dropout=None if dropout == "auto" else dropout,
+        **recipe.model.options,
+    )
+
+
+def build_untrained(recipe: Recipe, data_path: Path | None) -> "keras.Model":
+    """Builds what a run would begin with; the data is opened for its class names, and no image is decoded."""
+    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    policy = precision.resolve(recipe.train.precision, backend.accelerator())
+    return build_for(recipe, source.dataset.classes, policy=policy)
+
+
+def _train_phases(
+    model: "keras.Model",
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: RunFolder,
+    resume_from: Checkpoint | None,
+    callbacks: Sequence[Any],
+    display: Display,
+    record: dict[str, Any],
+) -> None:
+    progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0)
+    if resume_from is not None:
+        progress = resume_from.progress
+        _restore_weights(model, resume_from)
+        folder.write_metrics(folder.metrics()[: progress.epoch])
+        record["phases"] = folder.record()["phases"][: progress.phase]
+        display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
+    for index in range(progress.phase, len(recipe.phases)):
+        if progress.phase < index:
+            progress = replace(progress, phase=index, epoch_in_phase=0)
+        result = run_phase(
+            model,
+            recipe,
+            index,
+            train=inputs.train,
+            validation=inputs.validation,
+            folder=folder,
+            start=progress,
+            resume_from=resume_from if resume_from and resume_from.progress.phase == index else None,
+            callbacks=callbacks,
+            display=display,
+        )
+        progress = result.progress
+        record["phases"].append(result.record)
+        folder.write_record(record)
+
+
+def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:
+    arrays = source.model_arrays()
+    if set(arrays) != {weight.path for weight in model.weights}:
+        raise RunError(f"{source.path}: belongs to another model than {model.name}")
+    for weight in model.weights:
+        weight.assign(arrays[weight.path])
+
+
+def _record(
+    recipe: Recipe,
+    data_path: Path | None,
+    source: Source,
+    inputs: Inputs,
+    policy: str,
+    device: backend.Accelerator,
+) -> dict[str, Any]:
+    import keras
+
+    return {
+        "status": "running",
+        "recipe": recipe.name,
+        "model": recipe.model.name,
+        "inputs": {"data": str(data_path.resolve()) if data_path else None},
+        "environment": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "backend": keras.backend.backend(),
+            "device": device.name,
+            "cpus": os.cpu_count(),
+        },
+        "versions": {name: _version(name) for name in RECORDED_PACKAGES},
+        "seed": recipe.train.seed,
+        "precision": policy,
+        "data": {
+            "fingerprint": source.dataset.fingerprint(),
+            "train": len(inputs.train.labels),
+            "validation": len(inputs.validation.labels) if inputs.validation else 0,
+            "skipped": [{"path": str(bad.path), "reason": bad.reason} for bad in inputs.skipped],
+        },
+        "classes": list(source.dataset.classes),
+        "phases": [],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _check_same_data(folder: RunFolder, record: dict[str, Any], resume_from: Checkpoint | None) -> None:
+    if resume_from is None:
+        return
+    before = folder.record()["data"]["fingerprint"]
+    if before != record["data"]["fingerprint"]:
+        raise RunError(
+            f"{folder.path}: the data is no longer what this run began with (fingerprint {before[:12]}..., now "
+            f"{record['data']['fingerprint'][:12]}...); put it back, or begin a new run"
+        )
+
+
+@contextlib.contextmanager
+def _recording(folder: RunFolder, record: dict[str, Any]) -> Iterator[None]:
+    """Keeps run.json's status true, however training ends."""
+    folder.write_record(record)
+    try:
+        yield
+    except KeyboardInterrupt:
+        _write_last_words(folder, record, "interrupted", "interrupted by the user")
+        raise
+    except (ZooError, OSError) as fault:
+        _write_last_words(folder, record, "failed", str(fault))
+        raise
+
+
+def _write_last_words(folder: RunFolder, record: dict[str, Any], status: str, reason: str) -> None:
+    # A full disk is a likely cause; then the status on disk stays `running`, and the first fault is what is told.
+    with contextlib.suppress(OSError):
+        folder.write_record({**record, "status": status, "reason": reason})

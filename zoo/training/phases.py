@@ -1,0 +1,159 @@
+"""One phase: choose what trains, compile, fit, and prove that nothing else moved."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.data import Batches, Pack
+from zoo.freezing import BatchNormMode, Contract, Plan, train_only
+from zoo.recipe.schema import Phase, Recipe
+from zoo.runs import checkpoint
+from zoo.runs.checkpoint import Checkpoint, Progress
+from zoo.runs.folder import RunFolder
+from zoo.training.optimizers import build_optimizer
+from zoo.training.progress import Display
+from zoo.training.schedules import rate_at
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseResult:
+    """What a finished phase leaves.
+
+    Attributes:
+        progress: How far the run has come.
+        record: For run.json: the phase's name, freeze table and contract.
+    """
+
+    progress: Progress
+    record: dict[str, Any]
+
+
+def apply_freezing(model: "keras.Model", phase: Phase) -> Plan:
+    """Makes exactly what the phase trains trainable, in its BatchNorm mode."""
+    return train_only(model, phase.train, batchnorm=batchnorm_mode(phase, model.blueprint.weights))
+
+
+def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
+    """Resolves `auto`: statistics are learnt when the weights are random, and kept still when they are pretrained."""
+    if phase.batchnorm != "auto":
+        return phase.batchnorm
+    return "train" if weights == "none" else "frozen"
+
+
+def run_phase(
+    model: "keras.Model",
+    recipe: Recipe,
+    index: int,
+    *,
+    train: Pack,
+    validation: Pack | None,
+    folder: RunFolder,
+    start: Progress,
+    resume_from: Checkpoint | None,
+    callbacks: Sequence[Any],
+    display: Display,
+) -> PhaseResult:
+    """Trains one phase to its end.
+
+    Args:
+        model: Holds the weights that the phase begins with.
+        recipe: The resolved recipe.
+        index: Which of its phases.
+        train: Pixels and labels to learn from.
+        validation: Pixels and labels to validate on, or None.
+        folder: Where metrics and checkpoints go.
+        start: How far the run has come.
+        resume_from: A checkpoint inside this phase, whose optimizer state is put back.
+        callbacks: The user's own Keras callbacks.
+        display: Shows progress.
+
+    Raises:
+        ContractError: The freezing contract was broken.
+        ZooError: The loss is not finite.
+    """
+    import keras
+
+    from zoo.training.callbacks import BatchBar, ContractGuard, EpochRecorder, StopWatch
+
+    phase = recipe.phases[index]
+    plan = apply_freezing(model, phase)
+    classes = len(model.blueprint.classes)
+    batches = functools.partial(Batches, classes=classes, batch_size=recipe.train.batch_size, seed=recipe.train.seed)
+    training = batches(images=train.images, labels=train.labels, shuffle=True)
+    steps = phase.epochs * training.steps
+    model.compile(
+        optimizer=build_optimizer(phase, steps=steps, model=model),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+    model.optimizer.build(model.trainable_variables)
+    if resume_from is not None:
+        checkpoint.restore_training_state(model, resume_from.state_arrays())
+    contract = Contract(model, phase=phase.name)
+    data_wait = StopWatch()
+    validating = (
+        {}
+        if validation is None
+        else _validation(batches(images=validation.images, labels=validation.labels, shuffle=False))
+    )
+    display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
+    with display.bar(phase.name, steps) as move:
+        recorder = EpochRecorder(
+            folder,
+            phase_name=phase.name,
+            start=start,
+            steps_per_epoch=training.steps,
+            rate_at=_rate(phase, steps),
+            monitor=None if validation is None else recipe.checkpoint.monitor,
+            keep=recipe.checkpoint.keep,
+            data_wait=data_wait,
+            on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
+        )
+        model.fit(
+            data_wait.watch(training.stream(start.epoch)),
+            steps_per_epoch=training.steps,
+            initial_epoch=start.epoch_in_phase,
+            epochs=phase.epochs,
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                ContractGuard(contract),
+                BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
+                recorder,
+                *callbacks,
+            ],
+            **validating,
+        )
+    unchanged = contract.check()
+    record = {
+        "name": phase.name,
+        "train": phase.train,
+        "batchnorm": batchnorm_mode(phase, model.blueprint.weights),
+        "trainable_params": plan.trainable_params,
+        "plan": plan.to_json(),
+        "contract": {
+            "frozen_tensors": len(contract.frozen),
+            "trained_tensors": len(contract.trained),
+            "unchanged": unchanged,
+        },
+    }
+    return PhaseResult(progress=recorder.progress, record=record)
+
+
+def _rate(phase: Phase, steps: int) -> Callable[[int], float]:
+    return functools.partial(
+        rate_at,
+        peak=phase.learning_rate,
+        schedule=phase.schedule,
+        steps=steps,
+        warmup_steps=round(phase.warmup * steps),
+    )
+
+
+def _validation(batches: Batches) -> dict[str, Any]:
+    # An endless stream and a step count: Keras makes the validation iterator once a fit and goes on with it.
+    return {"validation_data": batches.stream(0), "validation_steps": batches.steps}
