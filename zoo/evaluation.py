@@ -151,14 +151,24 @@ class _Chosen:
 
 
 def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool) -> _Chosen:
-    # Other images than the run's own are not divided again: a share of them would be chosen by chance.
-    validation = recipe.data.validation if is_own else 0.0
-    source = open_source(recipe.data.model_copy(update={"validation": validation}), path, seed=recipe.train.seed)
+    data = recipe.data
+    if not is_own:
+        # They are not divided again: a share of them would be chosen by chance. The sample takes no path.
+        source_name = "folder" if data.source == "builtin:fashion_sample" else data.source
+        data = data.model_copy(update={"validation": 0.0, "source": source_name})
+    source = open_source(data, path, seed=recipe.train.seed)
     splits = {**source.dataset.splits(), "train": source.train}
     if source.validation is not None:
         splits["validation"] = source.validation
     if name is None:
-        name = next(known for known in ("test", "validation", "train") if known in splits)
+        # A model's own training images say nothing about it; only who asks for them gets them.
+        kinds = ("test", "validation") if is_own else ("test", "validation", "train")
+        name = next((kind for kind in kinds if kind in splits), None)
+    if name is None:
+        raise DataError(
+            "the run kept no images to measure on; give others with --data PATH, or measure on those that it was "
+            "trained on with --split train"
+        )
     if name not in splits:
         raise DataError(f"the data has no split '{name}'; it has {', '.join(splits)}; choose one with --split")
     return _Chosen(dataset=source.dataset, name=name, split=splits[name])

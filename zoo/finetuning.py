@@ -15,7 +15,7 @@ from zoo.recipe.schema import Recipe
 from zoo.report.curves import save_history
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path
-from zoo.training.engine import Trained, train
+from zoo.training.engine import Trained, recording, train
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ def finetune(
     try:
         with claim(folder.path), Display() as display:
             trained = train(plan.recipe, data_path=plan.data, folder=folder, callbacks=callbacks, display=display)
-            _finish(folder, plan.recipe, trained)
+            with recording(folder, trained.record):
+                evaluation = _finish(folder, plan.recipe, trained)
+        _check_expectation(plan.recipe, evaluation)
     finally:
         _remove_if_empty(folder.path)
     return Run(folder.path)
@@ -218,8 +220,8 @@ def _resumed_plan(
     return plan
 
 
-def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> None:
-    """Measures the kept model, draws the curves, holds the result against `[expect]`, and closes the run."""
+def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation | None:
+    """Measures the kept model, draws the curves, and closes the run."""
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
     if validation is not None:
@@ -236,8 +238,7 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> None:
     save_history(folder.metrics(), recipe.name, folder.path / "history.png")
     folder.write_record(record)
     folder.write_manifest()
-    if recipe.expect is not None:
-        _check_expectation(recipe, evaluation)
+    return evaluation
 
 
 def _check_expectation(recipe: Recipe, evaluation: Evaluation | None) -> None:

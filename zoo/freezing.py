@@ -119,6 +119,10 @@ def unfreeze(model: "keras.Model", selector: str = "all", *, batchnorm: BatchNor
         NotFoundError: The selector matches nothing.
     """
     named = select(model, selector)
+    if not model.trainable:
+        # The model's own switch overrides those of its layers: all were frozen, whatever theirs say.
+        model.trainable = True
+        freeze(model, "all")
     for layer in _layers(model):
         if layer.name in named:
             if is_batchnorm(layer):
@@ -202,7 +206,7 @@ def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
     import numpy as np
 
     return {
-        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.numpy()), digest_size=16).hexdigest()
+        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.numpy()).data, digest_size=16).hexdigest()
         for variable in variables
     }
 

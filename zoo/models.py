@@ -3,10 +3,10 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError, did_you_mean
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 CARD_FILE = "card.json"
+# How a photo is brought to the input size.
+Resize = Literal["crop", "pad", "stretch"]
+RESIZES: tuple[Resize, ...] = get_args(Resize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +123,8 @@ def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]
 
 def _class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
     names = tuple(str(number) for number in range(classes)) if isinstance(classes, int) else tuple(classes)
-    if len(names) < 2 or len(set(names)) != len(names):
+    # A lone string is a sequence too, of letters.
+    if len(names) < 2 or len(set(names)) != len(names) or isinstance(classes, str):
         raise ZooError(f"build: classes is {classes!r}; expected two or more different classes")
     return names
 
@@ -142,7 +146,8 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
             f"Unknown option '{unknown[0]}' for model '{blueprint.architecture}'."
             f"{did_you_mean(unknown[0], entry.card.options)} It has: {known}."
         )
-    if len(blueprint.input_shape) != len(entry.card.input_shape) or min(blueprint.input_shape) < 1:
+    sizes = [side for side in blueprint.input_shape if isinstance(side, int) and side > 0]
+    if len(sizes) != len(blueprint.input_shape) or len(sizes) != len(entry.card.input_shape):
         raise ZooError(
             f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects "
             f"{len(entry.card.input_shape)} positive sizes as in {entry.card.input_shape}"
@@ -182,7 +187,7 @@ def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
     return softmax.input._keras_history.operation
 
 
-def save_model(model: "keras.Model", folder: Path, *, resize: str) -> None:
+def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
     """Writes a model as model.safetensors and card.json: numbers and what rebuilds the graph, no code.
 
     Args:
@@ -215,7 +220,7 @@ def _licences(blueprint: Blueprint) -> dict[str, str | None]:
     return {"code": blueprint.card.licence, "initial_weights": weight_set.licence if weight_set else None}
 
 
-def load_model(folder: Path) -> "tuple[keras.Model, str]":
+def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
     """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
 
     Returns:
@@ -233,7 +238,9 @@ def load_model(folder: Path) -> "tuple[keras.Model, str]":
     try:
         document = json.loads(card_path.read_text(encoding="utf-8"))
         blueprint = Blueprint.from_json(document)
-        resize: str = document["preprocessing"]["resize"]
+        resize: Resize = document["preprocessing"]["resize"]
+        if resize not in RESIZES:
+            raise ValueError(f"resize is {resize!r}")
     except (ValueError, KeyError, TypeError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
     if sha256(weights_path) != document.get("sha256"):
@@ -244,7 +251,7 @@ def load_model(folder: Path) -> "tuple[keras.Model, str]":
 
 
 @contextlib.contextmanager
-def dtype_policy(name: str | None) -> Iterator[None]:
+def dtype_policy(name: str | None) -> Generator[None]:
     """Sets Keras' global dtype policy for a while; None leaves it as it is."""
     import keras
 

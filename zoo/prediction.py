@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError
-from zoo.models import CARD_FILE, Blueprint, load_model
+from zoo.models import CARD_FILE, Blueprint, Resize, load_model
 from zoo.registry import Card
 from zoo.runs.folder import RunFolder
 
@@ -46,7 +46,7 @@ class Classifier:
     """
 
     model: "keras.Model"
-    resize: str
+    resize: Resize
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,11 +78,11 @@ class Classifier:
         height, width, channels = self.input_shape
         return read_image(Path(path), height=height, width=width, channels=channels, resize=self.resize)
 
-    def predict(self, images: "Sequence[Path | str] | np.ndarray") -> list[Prediction]:
+    def predict(self, images: "Path | str | Sequence[Path | str] | np.ndarray") -> list[Prediction]:
         """Classifies images.
 
         Args:
-            images: Paths, or uint8[n, height, width(, channels)] in [0, 255] of any size.
+            images: A path, several, or uint8[n, height, width(, channels)] in [0, 255] of any size.
 
         Raises:
             DataError: A file is no image, or the array has another shape or range.
@@ -94,11 +94,13 @@ class Classifier:
         """
         import numpy as np
 
+        if isinstance(images, str | Path):
+            images = [images]
+        if not len(images):
+            return []
         if isinstance(images, np.ndarray):
             return self._classify(self._fit(images), [None] * len(images))
         paths = [str(path) for path in images]
-        if not paths:
-            return []
         return self._classify(np.stack([self.read(path) for path in paths]), paths)
 
     def _fit(self, images: "np.ndarray") -> "np.ndarray":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keras import KerasTensor
 
 ENTRY_POINT_GROUP = "zoo.architectures"
+FAMILIES = "zoo.architectures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +177,9 @@ def register(*cards: Card) -> Callable[[B], B]:
     """
 
     def add(build: B) -> B:
+        if not build.__module__.startswith(f"{FAMILIES}."):
+            # Ours come first, so that the fault of a taken name is the newcomer's.
+            _load_families()
         for card in cards:
             taken = _entries.get(card.name)
             if taken is not None and taken.build.__module__ != build.__module__:
@@ -189,15 +193,19 @@ def register(*cards: Card) -> Callable[[B], B]:
     return add
 
 
+def _load_families() -> None:
+    families = importlib.import_module(FAMILIES)
+    for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
+        importlib.import_module(module.name)
+
+
 def _load() -> None:
     """Imports our own families, then plug-ins; a broken plug-in is named and stops nothing else."""
     global _loaded
     if _loaded:
         return
     _loaded = True
-    families = importlib.import_module("zoo.architectures")
-    for module in pkgutil.iter_modules(families.__path__, "zoo.architectures."):
-        importlib.import_module(module.name)
+    _load_families()
     for plug_in in metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             plug_in.load()

@@ -5,6 +5,7 @@ and a suffix that share its layers, and whose composition is the whole model exa
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,35 +96,35 @@ def _is_input(operation: Any) -> bool:
 
 def legal_cuts(model: "keras.Model") -> list[str]:
     """Lists, in order, the layers whose output every path from the input to the output crosses."""
-    operations = _operations(model)
-    members = {id(operation) for operation in operations}
-    consumers: dict[int, int] = {}
-    for operation in operations:
-        for tensor in _inputs_of(operation, members):
-            consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+    nodes = _nodes(model)
+    calls = Counter(id(node.operation) for node in nodes)
+    outputs = {id(tensor) for tensor in model.outputs}
+    # An output of the model stays open to the end, so that nothing after an early output is a cut.
+    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors) + Counter(outputs)
     cuts: list[str] = []
     open_uses: dict[int, int] = {}
-    for operation in operations:
-        for tensor in _inputs_of(operation, members):
+    for node in nodes:
+        for tensor in node.input_tensors:
             open_uses[id(tensor)] -= 1
             if not open_uses[id(tensor)]:
                 del open_uses[id(tensor)]
-        produced = [tensor for node in operation._inbound_nodes for tensor in node.output_tensors]
-        for tensor in produced:
-            if consumers.get(id(tensor)):
-                open_uses[id(tensor)] = consumers[id(tensor)]
-        if len(produced) == 1 and set(open_uses) == {id(produced[0])} and not _is_input(operation):
-            cuts.append(operation.name)
+        produced = {id(tensor) for tensor in node.output_tensors}
+        open_uses |= {tensor: uses[tensor] for tensor in produced if uses[tensor]}
+        if node.is_input or len(produced) != 1 or calls[id(node.operation)] > 1:
+            continue
+        if set(open_uses) == produced and not produced & outputs:
+            cuts.append(node.operation.name)
     return cuts
 
 
-def _inputs_of(operation: Any, members: set[int]) -> list[Any]:
-    return [
-        tensor
-        for node in operation._inbound_nodes
-        for tensor in node.input_tensors
-        if id(tensor._keras_history.operation) in members
-    ]
+def _nodes(model: "keras.Model") -> list[Any]:
+    """Lists the calls of layers in this model's own graph, all inputs first, then in order.
+
+    A layer's `_inbound_nodes` also hold its calls in models that were split off from this one.
+    """
+    by_depth: dict[int, list[Any]] = model._nodes_by_depth
+    in_order = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return sorted(in_order, key=lambda node: not node.is_input)
 
 
 def _derived_ends(model: "keras.Model") -> dict[str, str]:
@@ -152,7 +153,8 @@ def select(model: "keras.Model", selector: str) -> frozenset[str]:
             `all`, `none`, a stage (`stem`, `stage2`, `head`), `stage3+` (that stage and every later one),
             `last:2` (the last two stages, the head counted), `layers:-20` (the last twenty layers that have
             weights; `layers:5` the first five), `params:30%` (the fewest last layers that hold at least 30 % of the
-            parameters), `re:REGEX` (layers whose name contains a match). A selector that begins with a removal starts from `all`.
+            parameters), `re:REGEX` (layers whose name contains a match). A selector that begins with a removal
+            starts from `all`.
 
     Raises:
         NotFoundError: A term matches nothing; the message lists what exists.
@@ -184,7 +186,7 @@ def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
         matched = [parts[names.index(term)]]
     elif term.endswith("+") and term[:-1] in names:
         matched = list(parts[names.index(term[:-1]) :])
-    elif kind == "last" and value.isdigit() and 0 < int(value) <= len(parts):
+    elif kind == "last" and value.isdecimal() and 0 < int(value) <= len(parts):
         matched = list(parts[-int(value) :])
     elif colon and kind in ("layers", "params", "re"):
         layers = _match_layers(parts, kind, value)

@@ -262,7 +262,8 @@ def _find_storages(
     """Finds where each storage's bytes begin; the file holds a count before each."""
     import numpy as np
 
-    if not isinstance(keys, list) or set(described) != {key for key in keys if isinstance(key, str)}:
+    listed = {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else None
+    if not isinstance(keys, list) or len(keys) != len(described) or listed != set(described):
         raise _fault(origin, "its list of storages is not that of its tensors")
     starts: dict[str, int] = {}
     for key in cast("list[str]", keys):

@@ -3,7 +3,6 @@
 A file is read once; its size and whole SHA-256 are those of the card before anything in it is looked at.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -83,6 +82,8 @@ def read_verified(weight_set: WeightSet, path: Path) -> bytes:
     Raises:
         WeightsError: Its size or SHA-256 is another.
     """
+    import hashlib  # here, because `zoo list` imports this module and need not wait for it
+
     size = path.stat().st_size
     data = path.read_bytes() if size == weight_set.bytes else b""
     found = hashlib.sha256(data).hexdigest() if data else f"a file of {size} bytes"

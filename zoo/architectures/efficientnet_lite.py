@@ -209,15 +209,18 @@ def _from_torch(arrays: "Mapping[str, np.ndarray]", variant: Variant) -> "dict[s
     converted: dict[str, np.ndarray] = {}
     for path, array in arrays.items():
         theirs, _, weight = path.rpartition(".")
+        ours = layers.get(theirs)
         if weight == "num_batches_tracked":
             continue
-        # A layer that we do not have keeps its name; loading then names it as one too many.
-        ours = layers.get(theirs, theirs)
-        if ours.endswith("_bn"):
-            weight = BATCHNORM_WEIGHTS.get(weight, weight)
+        if ours is None:
+            # Kept under its own name, so that loading says that it is one too many.
+            converted[path] = array
+        elif ours.endswith("_bn"):
+            converted[f"{ours}/{BATCHNORM_WEIGHTS[weight]}"] = array
         elif weight == "weight":
-            weight, array = "kernel", _kernel(array, depthwise=ours.endswith("depthwise_conv"))
-        converted[f"{ours}/{weight}"] = array
+            converted[f"{ours}/kernel"] = _kernel(array, depthwise=ours.endswith("depthwise_conv"))
+        else:
+            converted[f"{ours}/{weight}"] = array
     return converted
 
 

@@ -8,7 +8,7 @@ convolution with what follows it, or, in the two pattern nets, one pair of convo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.registry import Card, Stage, register
+from zoo.registry import Card, ShippedFile, Stage, WeightSet, register
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -236,6 +236,16 @@ MNIST_CONV_CARD = Card(
     ),
     preprocessing=PREPROCESSING,
     dropout=0.2,
+    weights=(
+        WeightSet(
+            name="mnist",
+            source=ShippedFile(file="mnist_conv.safetensors"),
+            sha256="5c9cf3757d91ea798fdd823269178dab2e42f0a5218818e3c95cc6f7053c4d1c",
+            bytes=568_688,
+            licence="Apache-2.0",
+            classes=DIGITS,
+        ),
+    ),
 )
 
 

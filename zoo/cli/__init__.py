@@ -40,31 +40,32 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs the command line and exits."""
-        arguments = list(sys.argv[1:] if args is None else args)
+        typed = list(sys.argv[1:] if args is None else args)
+        arguments = [argument for argument in typed if argument != "--debug"]  # it may stand behind the verb too
         try:
             code = super().main(arguments, *rest, **{**extra, "standalone_mode": False})
         except click.ClickException as fault:
             fault.show()
             code = fault.exit_code
-        except ZooError as fault:
-            if "--debug" in arguments:
-                raise
-            click.echo(f"zoo: {fault}", err=True)
-            code = fault.exit_code
-        except OSError as fault:
-            if "--debug" in arguments:
-                raise
-            click.echo(f"zoo: {_explain(fault)}", err=True)
-            code = 1
         except (KeyboardInterrupt, click.Abort):
             click.echo("zoo: interrupted", err=True)
             code = INTERRUPTED
+        except Exception as fault:
+            if arguments != typed:
+                raise
+            click.echo(f"zoo: {_explain(fault)}", err=True)
+            code = fault.exit_code if isinstance(fault, ZooError) else 1
         sys.exit(code or 0)
 
 
-def _explain(fault: OSError) -> str:
-    place = f"{fault.filename}: " if fault.filename else ""
-    return f"{place}{fault.strerror or fault}; what was written whole before is kept"
+def _explain(fault: Exception) -> str:
+    if isinstance(fault, ZooError):
+        return str(fault)
+    if isinstance(fault, OSError):
+        place = f"{fault.filename}: " if fault.filename else ""
+        return f"{place}{fault.strerror or fault}; what was written whole before is kept"
+    message = " ".join(str(fault).split())
+    return f"{type(fault).__name__}: {message}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,8 +19,9 @@ def main(pattern: str) -> None:
         click.echo(f'"{name}":')
         click.echo(f"    params={model.count_params()}, madds={models.count_madds(model)},")
         for stage in staging.stages(model):
-            literal = f'name="{stage.name}", last_layer="{stage.layers[-1].name}"'
-            click.echo(f"    Stage({literal}, layers={len(stage.layers)}, params={stage.params}),")
+            last_layer = "" if stage.name == staging.HEAD else stage.layers[-1].name
+            names = f'name="{stage.name}", last_layer="{last_layer}"'
+            click.echo(f"    Stage({names}, layers={len(stage.layers)}, params={stage.params}),")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import percent, quiet_backend, table
+from zoo.cli.output import accuracy_report, start_backend
 
 if TYPE_CHECKING:
     from zoo.finetuning import Plan, Run
@@ -48,7 +48,7 @@ def finetune_command(
     """
     if recipe is None and not (resume and run_path):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
-    quiet_backend()
+    start_backend()
     from zoo.finetuning import finetune, make_plan
 
     if dry_run:
@@ -70,16 +70,7 @@ def finetune_command(
 
 def _show_result(run: "Run") -> None:
     if run.metrics:
-        low, high = run.record["intervals"]["accuracy"]
-        rows = [
-            (name, f"{result['images']}", percent(result["accuracy"]), percent(result["precision"]))
-            for name, result in run.per_class.items()
-        ]
-        click.echo(table(("class", "images", "accuracy", "precision"), rows, right=(1, 2, 3)))
-        click.echo(
-            f"\naccuracy {percent(run.metrics['accuracy'])} of {run.record['data']['validation']} "
-            f"validation images (95 % interval {percent(low)} to {percent(high)})"
-        )
+        click.echo(accuracy_report(run.record) + "\n")
     click.echo(f"curves   {run.path / 'history.png'}")
     click.echo(f"next     zoo predict {run.path} IMAGE")
     click.echo(str(run.path))

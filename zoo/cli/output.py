@@ -1,12 +1,42 @@
 """What the verbs share in what they print."""
 
+import contextlib
 import os
-from collections.abc import Collection, Sequence
+import sys
+import tempfile
+from collections.abc import Collection, Generator, Mapping, Sequence
+from typing import Any
 
 
-def quiet_backend() -> None:
-    """Keeps TensorFlow's start-up messages off the terminal; a level that the user has set stays."""
+def start_backend() -> None:
+    """Imports Keras and finds the device, without the messages that TensorFlow's start-up writes.
+
+    They come from compiled code and go to file descriptor 2, past Python's `sys.stderr`. Where the start fails, what
+    was written is shown.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _descriptor_2_silenced():
+        from zoo.training.backend import accelerator
+
+        accelerator()
+
+
+@contextlib.contextmanager
+def _descriptor_2_silenced() -> Generator[None]:
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(stderr, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def percent(share: float | None) -> str:
@@ -30,4 +60,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collec
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
+    )
+
+
+def accuracy_report(result: Mapping[str, Any]) -> str:
+    """Writes what an evaluation found, as `Evaluation.to_json` gives it: class by class, then in all."""
+    rows = [
+        (name, f"{entry['images']}", percent(entry["accuracy"]), percent(entry["precision"]))
+        for name, entry in result["per_class"].items()
+    ]
+    images = sum(entry["images"] for entry in result["per_class"].values())
+    low, high = result["intervals"]["accuracy"]
+    return (
+        f"{table(('class', 'images', 'accuracy', 'precision'), rows, right=(1, 2, 3))}\n\n"
+        f"accuracy {percent(result['metrics']['accuracy'])} of {images:,} images "
+        f"(95 % interval {percent(low)} to {percent(high)})"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import percent, quiet_backend, table
+from zoo.cli.output import accuracy_report, percent, start_backend
 from zoo.errors import DataError
 
 SHOWN_CLASSES = 3
@@ -25,7 +25,7 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
       zoo evaluate runs/pets
       zoo evaluate runs/pets --data more-pets/ --json
     """
-    quiet_backend()
+    start_backend()
     from zoo.evaluation import evaluate
     from zoo.training.progress import Display
 
@@ -34,16 +34,7 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
     if as_json:
         click.echo(json.dumps({"schema": 1, "kind": "evaluate", **result.to_json()}, ensure_ascii=False))
         return
-    rows = [
-        (name, f"{entry.images}", percent(entry.accuracy), percent(entry.precision))
-        for name, entry in result.per_class.items()
-    ]
-    low, high = result.intervals["accuracy"]
-    click.echo(table(("class", "images", "accuracy", "precision"), rows, right=(1, 2, 3)))
-    click.echo(
-        f"\naccuracy {percent(result.metrics['accuracy'])} of {result.images} images "
-        f"(95 % interval {percent(low)} to {percent(high)})"
-    )
+    click.echo(accuracy_report(result.to_json()))
 
 
 @click.command("predict")
@@ -60,13 +51,15 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
       zoo predict runs/pets cat.jpg dog.jpg
       zoo predict runs/pets holiday/ --json
     """
-    quiet_backend()
+    start_backend()
     from zoo.prediction import load
 
     classifier = load(run)
     failed = False
     for path in _files(paths):
         try:
+            if path.is_dir():
+                raise DataError(f"{path}: holds no images; expected some in the folder or below it")
             (prediction,) = classifier.predict([path])
         except DataError as fault:
             failed = True
@@ -87,6 +80,7 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            yield from files or [path]
         else:
             yield path

@@ -17,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from zoo.data.dataset import Split
 from zoo.data.memory import allocate_images
 from zoo.errors import DataError
+from zoo.models import Resize
 
-Resize = Literal["crop", "pad", "stretch"]
 OnBad = Literal["skip", "stop"]
 
 # Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),

@@ -1,8 +1,11 @@
 """The two curves that every training is judged by."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from zoo.runs.folder import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,5 +47,11 @@ def draw_history(rows: Sequence[Mapping[str, Any]], title: str) -> "Figure":
 
 
 def save_history(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
-    """Writes the curves as a PNG."""
-    draw_history(rows, title).savefig(path, dpi=120)
+    """Writes the curves as a PNG.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    image = io.BytesIO()
+    draw_history(rows, title).savefig(image, format="png", dpi=120)
+    write_atomic(path, image.getvalue())

@@ -49,10 +49,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk whose manifest is there; the files are verified when they are read."""
+    """A checkpoint on disk whose manifest is there; the files are verified when they are read.
+
+    Attributes:
+        path: Its folder.
+        progress: How far the run had come.
+        hashes: The SHA-256 of each file, from the manifest.
+    """
 
     path: Path
     progress: Progress
+    hashes: Mapping[str, str]
 
     def model_arrays(self) -> "dict[str, np.ndarray]":
         """Reads the weights by path.
@@ -74,8 +81,7 @@ class Checkpoint:
         from safetensors.numpy import load_file
 
         file = self.path / name
-        expected = json.loads((self.path / MANIFEST_FILE).read_text())["sha256"][name]
-        if not file.is_file() or sha256(file) != expected:
+        if not file.is_file() or sha256(file) != self.hashes.get(name):
             raise RunError(f"{file}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one")
         return load_file(file)
 
@@ -104,12 +110,8 @@ def save(
     try:
         for name, arrays in ((MODEL_FILE, model), (STATE_FILE, state)):
             write_atomic(temporary / name, to_bytes(dict(arrays)))
-        manifest = {
-            "schema": SCHEMA,
-            "kind": "checkpoint",
-            "progress": asdict(progress),
-            "sha256": {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)},
-        }
+        hashes = {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)}
+        manifest = {"schema": SCHEMA, "kind": "checkpoint", "progress": asdict(progress), "sha256": hashes}
         write_atomic(temporary / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
         sync_folder(temporary)
         temporary.rename(final)
@@ -118,7 +120,7 @@ def save(
         raise
     sync_folder(folder)
     _prune(folder, keep=keep, best_step=progress.best_step)
-    return Checkpoint(final, progress)
+    return Checkpoint(final, progress, hashes)
 
 
 def _prune(folder: Path, *, keep: int, best_step: int | None) -> None:
@@ -130,13 +132,26 @@ def _prune(folder: Path, *, keep: int, best_step: int | None) -> None:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Lists the whole checkpoints below a folder, oldest first."""
-    found: list[Checkpoint] = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file():
-            progress = json.loads((path / MANIFEST_FILE).read_text())["progress"]
-            found.append(Checkpoint(path, Progress(**progress)))
+    """Lists the whole checkpoints below a folder, oldest first.
+
+    Raises:
+        RunError: A manifest is damaged.
+    """
+    found = [
+        _open(path)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file()
+    ]
     return sorted(found, key=lambda checkpoint: checkpoint.progress.step)
+
+
+def _open(path: Path) -> Checkpoint:
+    manifest = path / MANIFEST_FILE
+    try:
+        document = json.loads(manifest.read_text(encoding="utf-8"))
+        return Checkpoint(path, Progress(**document["progress"]), dict(document["sha256"]))
+    except (ValueError, KeyError, TypeError) as fault:
+        raise RunError(f"{manifest}: is damaged; delete {path} to go back one") from fault
 
 
 def latest(folder: Path) -> Checkpoint | None:
@@ -168,7 +183,8 @@ def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
     for variable in variables:
         if variable.path in arrays:
             raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
-        arrays[variable.path] = np.ascontiguousarray(variable.numpy())
+        # safetensors writes the memory as it lies. np.ascontiguousarray would make vectors of scalars.
+        arrays[variable.path] = np.asarray(variable.numpy(), order="C")
     return arrays
 
 

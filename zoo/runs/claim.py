@@ -1,29 +1,40 @@
 """The lock on a run folder, so that two processes never write the same run."""
 
 import fcntl
-from collections.abc import Iterator
+import os
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from zoo.errors import RunError
 
 
 @contextmanager
-def claim(path: Path) -> Iterator[None]:
+def claim(path: Path) -> Generator[None]:
     """Holds a run folder for as long as the process lives; the lock goes with the process, however it ends.
 
     Raises:
         RunError: Another process holds it.
     """
     lock = path / ".claim"
+    taken = RunError(f"{path}: another process works on this run; wait for it, or choose another --run")
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
-            raise RunError(
-                f"{path}: another process works on this run; wait for it, or choose another --run"
-            ) from fault
+            raise taken from fault
+        if not _is_still_there(lock, file):
+            raise taken
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _is_still_there(lock: Path, file: TextIO) -> bool:
+    # Who held it until now may have removed the file after we opened it; then others lock the next one.
+    try:
+        return os.path.samestat(lock.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

@@ -31,9 +31,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as fault:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+        if isinstance(fault, OSError):
+            fault.filename = str(path)  # a write to a full disk does not say where
         raise
 
 
@@ -69,18 +71,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """Makes a new run folder; an empty folder that is there already will do.
+        """Makes a new run folder; an empty folder will do, and one with what a killed process began to write.
 
         Raises:
             RunError: The path is taken, or cannot be written.
         """
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
-        if path.is_dir() and any(path.iterdir()):
+        if (path / "run.json").is_file():
             raise RunError(
                 f"{path}: is there already; expected a new folder; choose another --run, "
                 f"or go on with it: zoo finetune --run {path} --resume"
             )
+        if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+            raise RunError(f"{path}: is not empty; expected a new folder; choose another --run")
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
@@ -135,13 +139,12 @@ class RunFolder:
             RunError: It is damaged.
         """
         try:
-            record = json.loads(self.record_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as fault:
+            record: dict[str, Any] = json.loads(self.record_path.read_text(encoding="utf-8"))
+            schema = record["schema"]
+        except (OSError, ValueError, TypeError, KeyError) as fault:
             raise RunError(f"{self.record_path}: cannot be read ({fault})") from fault
-        if record.get("schema") != SCHEMA:
-            raise RunError(
-                f"{self.record_path}: schema is {record.get('schema')!r}; expected {SCHEMA}; use a newer zoo"
-            )
+        if schema != SCHEMA:
+            raise RunError(f"{self.record_path}: schema is {schema!r}; expected {SCHEMA}; use a newer zoo")
         return record
 
     def write_record(self, record: Mapping[str, Any]) -> None:

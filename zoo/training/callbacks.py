@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,10 +13,14 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
 from zoo.training import backend
+from zoo.training.feeding import StopWatch
 
 
 class ContractGuard(keras.callbacks.Callback):
-    """Checks the freezing contract after the first step, before hours are spent on a phase that breaks it."""
+    """Checks the freezing contract after the first step, before hours are spent on a phase that breaks it.
+
+    And at each epoch's end, before the epoch is saved: a resumed run must not begin with what broke it.
+    """
 
     def __init__(self, contract: Contract) -> None:
         super().__init__()
@@ -29,6 +33,10 @@ class ContractGuard(keras.callbacks.Callback):
             self._checked = True
             backend.sync(self.model)
             self._contract.check()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Checks; raises ContractError."""
+        self._contract.check()
 
 
 class BatchBar(keras.callbacks.Callback):
@@ -66,7 +74,7 @@ class EpochRecorder(keras.callbacks.Callback):
         rate_at: Callable[[int], float],
         monitor: str | None,
         keep: int,
-        data_wait: "StopWatch",
+        data_wait: StopWatch,
         on_epoch: Callable[[dict[str, Any]], None],
     ) -> None:
         """Prepares the records of one phase.
@@ -103,17 +111,18 @@ class EpochRecorder(keras.callbacks.Callback):
         """Writes the line and the checkpoint.
 
         Raises:
-            ZooError: The loss is not finite; the last good checkpoint stays.
+            ZooError: A loss is not finite; the last good checkpoint stays.
         """
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         before = self.progress
         step = before.step + self._steps_per_epoch
-        if not math.isfinite(metrics["loss"]):
-            raise ZooError(
-                f"phase '{self._phase_name}', epoch {epoch + 1}: the loss is {metrics['loss']} at step {step}; "
-                "expected a finite number; try a lower learning rate: "
-                f"--set phases.{self._phase_name}.learning_rate=..."
-            )
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(metrics.get(name, 0.0)):
+                raise ZooError(
+                    f"phase '{self._phase_name}', epoch {epoch + 1}: the {name} is {metrics[name]} at step {step}; "
+                    "expected a finite number; try a lower learning rate: "
+                    f"--set phases.{self._phase_name}.learning_rate=..."
+                )
         row = {
             "phase": self._phase_name,
             "epoch": before.epoch + 1,
@@ -134,10 +143,11 @@ class EpochRecorder(keras.callbacks.Callback):
             best_value=metrics[self._monitor] if better and self._monitor else before.best_value,
             best_step=step if better else before.best_step,
         )
+        model: Any = self.model
         checkpoint.save(
             self._folder.checkpoints,
-            checkpoint.arrays_of(self.model.weights),
-            checkpoint.training_state(self.model),
+            checkpoint.arrays_of(model.weights),
+            checkpoint.training_state(model),
             self.progress,
             keep=self._keep,
         )
@@ -150,20 +160,3 @@ class EpochRecorder(keras.callbacks.Callback):
         if best is None:
             return math.isfinite(value)
         return value < best if self._monitor.endswith("loss") else value > best
-
-
-class StopWatch:
-    """Sums up the seconds that an iterator takes to give its items."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def watch(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Passes the items on and counts; a backend that fetches ahead waits for less than this."""
-        while True:
-            began = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - began
-            if item is None:
-                return
-            yield item

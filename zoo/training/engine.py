@@ -3,14 +3,14 @@
 import contextlib
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
-from zoo.errors import RunError, ZooError
+from zoo.errors import RunError
 from zoo.models import build, save_model
 from zoo.recipe.schema import Recipe
 from zoo.runs import checkpoint
@@ -80,12 +80,15 @@ def train(
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
     record = _record(recipe, data_path, source, inputs, policy, device)
     resume_from = checkpoint.latest(folder.checkpoints)
-    _check_same_data(folder, record, resume_from)
+    if resume_from is not None:
+        before = folder.record()
+        _check_same_data(folder, before, record)
+        record["phases"] = before["phases"][: resume_from.progress.phase]
     display.line(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
         f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
     )
-    with _recording(folder, record):
+    with recording(folder, record):
         write_atomic(folder.recipe_path, recipe.to_toml())
         _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
         kept = checkpoint.best(folder.checkpoints)
@@ -135,12 +138,10 @@ def _train_phases(
     display: Display,
     record: dict[str, Any],
 ) -> None:
-    progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0)
+    progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0) if resume_from is None else resume_from.progress
+    folder.write_metrics(folder.metrics()[: progress.epoch])
     if resume_from is not None:
-        progress = resume_from.progress
         _restore_weights(model, resume_from)
-        folder.write_metrics(folder.metrics()[: progress.epoch])
-        record["phases"] = folder.record()["phases"][: progress.phase]
         display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
     for index in range(progress.phase, len(recipe.phases)):
         if progress.phase < index:
@@ -213,19 +214,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _check_same_data(folder: RunFolder, record: dict[str, Any], resume_from: Checkpoint | None) -> None:
-    if resume_from is None:
-        return
-    before = folder.record()["data"]["fingerprint"]
-    if before != record["data"]["fingerprint"]:
+def _check_same_data(folder: RunFolder, before: dict[str, Any], record: dict[str, Any]) -> None:
+    then, now = before["data"]["fingerprint"], record["data"]["fingerprint"]
+    if then != now:
         raise RunError(
-            f"{folder.path}: the data is no longer what this run began with (fingerprint {before[:12]}..., now "
-            f"{record['data']['fingerprint'][:12]}...); put it back, or begin a new run"
+            f"{folder.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
+            f"{now[:12]}...); put it back, or begin a new run"
         )
 
 
 @contextlib.contextmanager
-def _recording(folder: RunFolder, record: dict[str, Any]) -> Iterator[None]:
+def recording(folder: RunFolder, record: dict[str, Any]) -> Generator[None]:
     """Keeps run.json's status true, however training ends."""
     folder.write_record(record)
     try:
@@ -233,8 +232,8 @@ def _recording(folder: RunFolder, record: dict[str, Any]) -> Iterator[None]:
     except KeyboardInterrupt:
         _write_last_words(folder, record, "interrupted", "interrupted by the user")
         raise
-    except (ZooError, OSError) as fault:
-        _write_last_words(folder, record, "failed", str(fault))
+    except Exception as fault:
+        _write_last_words(folder, record, "failed", str(fault) or type(fault).__name__)
         raise
 
 

@@ -1,7 +1,7 @@
 """Optimizers by name, each with the field's usual defaults."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.training.schedules import learning_rate
 
@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.recipe.schema import Phase
+
+    # A float or a LearningRateSchedule; Keras' inferred types admit a float only.
+    Rate = Any
 
 MOMENTUM = 0.9
 
@@ -31,7 +34,6 @@ def _sgd(rate: "Rate", weight_decay: float) -> "keras.optimizers.Optimizer":
     return keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=weight_decay or None, name="sgd")
 
 
-Rate = "float | keras.optimizers.schedules.LearningRateSchedule"
 OPTIMIZERS: "dict[str, Callable[[Rate, float], keras.optimizers.Optimizer]]" = {
     "adamw": _adamw,
     "adam": _adam,

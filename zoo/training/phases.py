@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Batches, Pack
+from zoo.errors import RecipeError
 from zoo.freezing import BatchNormMode, Contract, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
@@ -33,8 +34,20 @@ class PhaseResult:
 
 
 def apply_freezing(model: "keras.Model", phase: Phase) -> Plan:
-    """Makes exactly what the phase trains trainable, in its BatchNorm mode."""
-    return train_only(model, phase.train, batchnorm=batchnorm_mode(phase, model.blueprint.weights))
+    """Makes exactly what the phase trains trainable, in its BatchNorm mode.
+
+    Raises:
+        NotFoundError: The selector matches nothing.
+        RecipeError: What it matches has nothing to train.
+    """
+    mode = batchnorm_mode(phase, model.blueprint.weights)
+    plan = train_only(model, phase.train, batchnorm=mode)
+    if not plan.trainable_params:
+        raise RecipeError(
+            f'phase \'{phase.name}\' (train = "{phase.train}", batchnorm = "{mode}") has nothing to train; '
+            f'expected a selector of layers with weights, such as "head"'
+        )
+    return plan
 
 
 def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
@@ -77,12 +90,15 @@ def run_phase(
     """
     import keras
 
-    from zoo.training.callbacks import BatchBar, ContractGuard, EpochRecorder, StopWatch
+    from zoo.training.callbacks import BatchBar, ContractGuard, EpochRecorder
+    from zoo.training.feeding import FiniteBatches, StopWatch
 
     phase = recipe.phases[index]
     plan = apply_freezing(model, phase)
     classes = len(model.blueprint.classes)
-    batches = functools.partial(Batches, classes=classes, batch_size=recipe.train.batch_size, seed=recipe.train.seed)
+    batches = functools.partial(
+        Batches, classes=classes, batch_size=int(recipe.train.batch_size), seed=recipe.train.seed
+    )
     training = batches(images=train.images, labels=train.labels, shuffle=True)
     steps = phase.epochs * training.steps
     model.compile(
@@ -95,11 +111,11 @@ def run_phase(
         checkpoint.restore_training_state(model, resume_from.state_arrays())
     contract = Contract(model, phase=phase.name)
     data_wait = StopWatch()
-    validating = (
-        {}
-        if validation is None
-        else _validation(batches(images=validation.images, labels=validation.labels, shuffle=False))
-    )
+    options: dict[str, Any] = {"verbose": 0, "shuffle": False}
+    if validation is not None:
+        options["validation_data"] = FiniteBatches(
+            batches(images=validation.images, labels=validation.labels, shuffle=False)
+        )
     display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
     with display.bar(phase.name, steps) as move:
         recorder = EpochRecorder(
@@ -118,15 +134,13 @@ def run_phase(
             steps_per_epoch=training.steps,
             initial_epoch=start.epoch_in_phase,
             epochs=phase.epochs,
-            verbose=0,
-            shuffle=False,
             callbacks=[
                 ContractGuard(contract),
                 BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
                 recorder,
                 *callbacks,
             ],
-            **validating,
+            **options,
         )
     unchanged = contract.check()
     record = {
@@ -152,8 +166,3 @@ def _rate(phase: Phase, steps: int) -> Callable[[int], float]:
         steps=steps,
         warmup_steps=round(phase.warmup * steps),
     )
-
-
-def _validation(batches: Batches) -> dict[str, Any]:
-    # An endless stream and a step count: Keras makes the validation iterator once a fit and goes on with it.
-    return {"validation_data": batches.stream(0), "validation_steps": batches.steps}

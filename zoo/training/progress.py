@@ -1,7 +1,7 @@
 """What a run shows while it works: bars with time left on a terminal, a line an epoch elsewhere. All on stderr."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -42,7 +42,7 @@ class Display:
         self._console.print(text, markup=False)
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    def bar(self, description: str, total: int) -> Generator[Callable[[int, str], None]]:
         """Shows a bar; call what it yields with (done, detail)."""
         task = self._bars.add_task(description, total=total, detail="")
         try:

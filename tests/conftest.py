@@ -1,0 +1,50 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.tiny import phase, recipe, write_photos
+
+
+@dataclass
+class Finished:
+    """A finished run, and what was seen while it trained."""
+
+    run: Any
+    data: Path
+    recipe: Any
+    initial: dict[str, np.ndarray] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Two phases of a net with BatchNorm and dropout; every epoch's checkpoint is kept. Not to be changed."""
+    import keras
+
+    import zoo
+
+    folder = tmp_path_factory.mktemp("finished")
+    found = Finished(
+        run=None,
+        data=write_photos(folder / "photos"),
+        recipe=recipe(
+            phase("head", "head", optimizer="sgd", learning_rate=0.01, batchnorm="frozen", weight_decay=1e-3),
+            phase("all", "all", optimizer="adamw", learning_rate=0.003, warmup=0.2, weight_decay=1e-2),
+            model="mnist_conv",
+            checkpoint={"keep": 9},
+        ),
+    )
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if not found.initial:
+                found.initial = {weight.path: np.array(weight.numpy()) for weight in self.model.weights}
+
+        def on_train_batch_begin(self, batch, logs=None):
+            found.rates.append(float(np.asarray(self.model.optimizer.learning_rate)))
+
+    found.run = zoo.finetune(found.recipe, found.data, run=folder / "run", callbacks=[Watch()])
+    return found

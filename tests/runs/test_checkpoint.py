@@ -1,0 +1,178 @@
+import errno
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from tests.tiny import start
+from zoo.errors import RunError
+from zoo.runs import checkpoint
+from zoo.runs.checkpoint import Progress
+
+MODEL = {
+    "stem_conv/kernel": np.array([[1.5, -0.0], [np.float32(1e-45), np.inf]], dtype="float32"),
+    "bn/scale": np.array(3.0, dtype="float16"),
+}
+STATE = {"optimizer/adamw/iterations": np.array(2**40 + 1, dtype="int64"), "seed/0": np.array([7, 9], dtype="uint32")}
+
+
+def at(step, **keys):
+    return Progress(phase=0, epoch_in_phase=step, epoch=step, step=step, **keys)
+
+
+def save(folder, step, *, keep=2, **keys):
+    return checkpoint.save(folder, MODEL, STATE, at(step, **keys), keep=keep)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_it_comes_back_bit_for_bit(tmp_path):
+    saved = save(tmp_path / "checkpoints", 1200, best_value=0.1 + 0.2, best_step=800)
+    assert names(tmp_path / "checkpoints") == ["step-00001200"]
+    assert names(saved.path) == ["manifest.json", "model.safetensors", "state.safetensors"]
+    loaded = checkpoint.latest(tmp_path / "checkpoints")
+    assert loaded == saved
+    assert loaded.progress == at(1200, best_value=0.1 + 0.2, best_step=800)
+    for written, read in ((MODEL, loaded.model_arrays()), (STATE, loaded.state_arrays())):
+        assert set(read) == set(written)
+        for name, array in written.items():
+            assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
+            assert read[name].tobytes() == array.tobytes()
+
+
+def test_it_holds_arrays_that_are_not_contiguous(tmp_path):
+    # safetensors writes the memory as it lies: a view would come back scrambled.
+    array = np.arange(6, dtype="float32").reshape(2, 3).T
+    model = checkpoint.arrays_of([type("Variable", (), {"path": "kernel", "numpy": lambda self: array})()])
+    checkpoint.save(tmp_path, model, {}, at(1), keep=1)
+    assert checkpoint.latest(tmp_path).model_arrays()["kernel"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_the_last_ones_and_the_best_are_kept(tmp_path):
+    for step in range(1, 7):
+        save(tmp_path, step, keep=2, best_value=0.9, best_step=min(step, 2))
+    assert names(tmp_path) == ["step-00000002", "step-00000005", "step-00000006"]
+    assert checkpoint.latest(tmp_path).progress.step == 6
+    assert checkpoint.best(tmp_path).progress.step == 2
+
+
+def test_without_a_best_only_the_last_are_kept(tmp_path):
+    for step in range(1, 5):
+        save(tmp_path, step, keep=3)
+    assert names(tmp_path) == ["step-00000002", "step-00000003", "step-00000004"]
+    assert checkpoint.best(tmp_path).progress.step == 4
+
+
+def test_steps_are_ordered_as_numbers(tmp_path):
+    for step in (99_999_999, 100_000_000):  # the second has a digit more
+        save(tmp_path, step, keep=1)
+    assert names(tmp_path) == ["step-100000000"]
+    assert checkpoint.latest(tmp_path).progress.step == 100_000_000
+
+
+def test_where_there_is_none(tmp_path):
+    assert checkpoint.latest(tmp_path / "checkpoints") is None
+    assert checkpoint.best(tmp_path / "checkpoints") is None
+
+
+def test_what_is_not_whole_is_passed_over(tmp_path):
+    save(tmp_path, 1)
+    shutil.copytree(tmp_path / "step-00000001", tmp_path / ".step-00000002")  # killed before the rename
+    shutil.copytree(tmp_path / "step-00000001", tmp_path / "step-00000003")  # no manifest
+    (tmp_path / "step-00000003" / "manifest.json").unlink()
+    (tmp_path / "step-00000004").touch()
+    (tmp_path / "step-7").mkdir()
+    assert [one.progress.step for one in checkpoint.checkpoints(tmp_path)] == [1]
+    save(tmp_path, 2)  # over the leftover
+    save(tmp_path, 3)
+    assert checkpoint.latest(tmp_path).model_arrays().keys() == MODEL.keys()
+
+
+@pytest.mark.parametrize("nth", range(1, 4))
+def test_a_full_disk_leaves_the_earlier_ones(tmp_path, monkeypatch, nth):
+    save(tmp_path, 1)
+    write, calls = checkpoint.write_atomic, []
+
+    def fail(*arguments):
+        calls.append(arguments)
+        if len(calls) == nth:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "write_atomic", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, 2, keep=1)
+    assert names(tmp_path) == ["step-00000001"]
+    assert checkpoint.latest(tmp_path).state_arrays().keys() == STATE.keys()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from zoo.runs import checkpoint
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.sync_folder = die
+checkpoint.save(Path(sys.argv[1]), {"kernel": np.zeros(9)}, {}, checkpoint.Progress(0, 1, 1, 5), keep=1)
+""".replace("Progress(0, 1, 1, 5)", "Progress(phase=0, epoch_in_phase=1, epoch=1, step=5)")
+
+
+def test_a_kill_in_the_midst_of_saving_leaves_nothing_that_looks_whole(tmp_path):
+    save(tmp_path, 1)
+    process = start(KILLED, tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert names(tmp_path) == [".step-00000005", "step-00000001"]
+    assert checkpoint.latest(tmp_path).progress.step == 1
+    save(tmp_path, 5, keep=1)
+    assert names(tmp_path) == ["step-00000005"]
+
+
+@pytest.mark.parametrize(("file", "read"), [("model", "model_arrays"), ("state", "state_arrays")])
+def test_a_damaged_file_is_refused(tmp_path, file, read):
+    path = save(tmp_path, 1).path / f"{file}.safetensors"
+    content = bytearray(path.read_bytes())
+    for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), None):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        with pytest.raises(RunError) as raised:
+            getattr(checkpoint.latest(tmp_path), read)()
+        assert str(raised.value) == (
+            f"{path}: is damaged (its SHA-256 is not the manifest's); delete {path.parent} to go back one"
+        )
+        path.touch()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"progress": {"step": 1}}', '{"progress": {"gone": 1}}'])
+def test_a_damaged_manifest_is_refused(tmp_path, content):
+    path = save(tmp_path, 1).path / "manifest.json"
+    path.write_text(content)
+    with pytest.raises(RunError) as raised:
+        checkpoint.latest(tmp_path)
+    assert str(raised.value) == f"{path}: is damaged; delete {path.parent} to go back one"
+
+
+def test_the_manifest_tells_the_progress(tmp_path):
+    manifest = json.loads((save(tmp_path, 3).path / "manifest.json").read_text())
+    assert (manifest["schema"], manifest["kind"]) == (1, "checkpoint")
+    assert manifest["progress"] == {
+        "phase": 0,
+        "epoch_in_phase": 3,
+        "epoch": 3,
+        "step": 3,
+        "best_value": None,
+        "best_step": None,
+    }
+
+
+def test_two_variables_of_one_path_are_refused():
+    variable = type("Variable", (), {"path": "conv/kernel", "numpy": lambda self: np.zeros(1)})()
+    with pytest.raises(RunError) as raised:
+        checkpoint.arrays_of([variable, variable])
+    assert str(raised.value) == "two variables are called conv/kernel; expected a name for each layer of its own"

@@ -1,0 +1,185 @@
+import errno
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import NotFoundError, RunError
+from zoo.runs.folder import RunFolder, default_path, sha256, write_atomic
+
+
+def disk_full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_write_atomic_replaces_the_content(tmp_path):
+    file = tmp_path / "run.json"
+    write_atomic(file, "grün")
+    assert file.read_bytes() == b"gr\xc3\xbcn"
+    write_atomic(file, b"\x00\xff")
+    assert file.read_bytes() == b"\x00\xff"
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace"), (os, "fdopen")])
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch, owner, call, fault):
+    file = tmp_path / "run.json"
+    file.write_text("old")
+
+    def fail(*_):
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, call, fail)
+        with pytest.raises(type(fault)):
+            write_atomic(file, "new and longer")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_failed_write_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_atomic(tmp_path / "run.json", "new")
+    assert raised.value.filename == str(tmp_path / "run.json")
+
+
+def test_sha256_is_that_of_fips_180(tmp_path):
+    # FIPS 180-4, the example "abc".
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_default_path_is_recipe_and_utc_time():
+    assert re.fullmatch(r"runs/pets-\d{8}T\d{6}Z", default_path("pets").as_posix())
+
+
+def test_create_takes_a_new_path_and_an_empty_folder(tmp_path):
+    assert RunFolder.create(tmp_path / "a" / "b").path.is_dir()
+    assert RunFolder.create(tmp_path / "a" / "b").path == tmp_path / "a" / "b"
+
+
+def test_create_takes_a_folder_that_a_killed_process_only_claimed(tmp_path):
+    (tmp_path / ".claim").touch()
+    (tmp_path / ".run.json.k2j4h1").touch()
+    assert RunFolder.create(tmp_path).path == tmp_path
+
+
+def test_create_refuses_a_file(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(RunError) as raised:
+        RunFolder.create(tmp_path / "run")
+    assert str(raised.value) == f"{tmp_path}/run: is a file; expected a new folder for the run; choose another --run"
+
+
+def test_create_refuses_an_earlier_run_and_tells_how_to_go_on(tmp_path):
+    RunFolder(tmp_path).write_record({"status": "running"})
+    with pytest.raises(RunError) as raised:
+        RunFolder.create(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: is there already; expected a new folder; choose another --run, "
+        f"or go on with it: zoo finetune --run {tmp_path} --resume"
+    )
+
+
+def test_create_does_not_offer_to_go_on_with_what_is_no_run(tmp_path):
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(RunError) as raised:
+        RunFolder.create(tmp_path)
+    assert str(raised.value) == f"{tmp_path}: is not empty; expected a new folder; choose another --run"
+
+
+def test_create_refuses_a_path_below_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError) as raised:
+        RunFolder.create(tmp_path / "file" / "run")
+    assert str(raised.value) == (
+        f"{tmp_path}/file/run: cannot be written (Not a directory); choose another folder with --run DIR"
+    )
+
+
+def test_create_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    # Root may write anywhere: the operating system's refusal is played.
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(RunError, match=r"cannot be written \(Permission denied\); choose another folder with --run"):
+        RunFolder.create(tmp_path / "run")
+
+
+def test_open_refuses_what_is_no_run(tmp_path):
+    with pytest.raises(NotFoundError) as raised:
+        RunFolder.open(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left"
+    )
+
+
+def test_record_comes_back_as_it_was_written(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_record({"status": "done", "classes": ["Käse", "猫"], "metrics": {"accuracy": 0.1 + 0.2}})
+    assert RunFolder.open(tmp_path).record() == {
+        "schema": 1,
+        "kind": "run",
+        "status": "done",
+        "classes": ["Käse", "猫"],
+        "metrics": {"accuracy": 0.1 + 0.2},
+    }
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", b"\xff"])
+def test_a_damaged_record_is_refused(tmp_path, content):
+    path = tmp_path / "run.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RunError, match=f"^{re.escape(str(path))}: cannot be read \\("):
+        RunFolder.open(tmp_path).record()
+
+
+def test_a_record_of_a_later_zoo_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"schema": 2}')
+    with pytest.raises(RunError) as raised:
+        RunFolder.open(tmp_path).record()
+    assert str(raised.value) == f"{tmp_path}/run.json: schema is 2; expected 1; use a newer zoo"
+
+
+def test_metrics_come_back_as_they_were_written_a_line_each(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.metrics() == []
+    rows = [{"phase": "head", "loss": 1 / 3, "val_loss": None}, {"phase": "all", "loss": 1e-300, "val_loss": 0.5}]
+    folder.write_metrics(rows)
+    assert folder.metrics() == rows
+    assert [json.loads(line) for line in folder.metrics_path.read_text().splitlines()] == rows
+
+
+def test_the_manifest_has_the_hash_of_every_finished_file(tmp_path):
+    folder = RunFolder(tmp_path)
+    files = {"run.json": b"{}", "model/card.json": b"\x00", "checkpoints/step-00000001/state.safetensors": b"s"}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / ".claim").touch()
+    for _ in range(2):  # the second time it is there itself
+        folder.write_manifest()
+    document = json.loads((tmp_path / "manifest.json").read_text())
+    assert document == {
+        "schema": 1,
+        "kind": "manifest",
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }
+
+
+def test_no_keras_is_needed():
+    import subprocess
+
+    from tests.tiny import environment
+
+    code = "import sys, zoo.runs.folder, zoo.runs.claim, zoo.runs.checkpoint; print({'keras', 'numpy'} & {*sys.modules})"
+    printed = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert printed.stdout == "set()\n"

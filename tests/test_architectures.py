@@ -1,0 +1,169 @@
+"""What holds for every registered model."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.freezing import train_only
+from zoo.models import count_madds, load_model, save_model
+from zoo.staging import legal_cuts
+
+# A model above this size takes seconds a case.
+LARGE = 5_000_000
+
+
+def names(limit=LARGE):
+    """Every registered name; those with more parameters than `limit` are slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow if zoo.info(name).params > limit else ()) for name in zoo.list_models()]
+
+
+def small_shape(name):
+    """The card's input shape, or a small one for photos: what is tested does not depend on the size."""
+    height, width, channels = zoo.info(name).input_shape
+    return (min(height, 64), min(width, 64), channels)
+
+
+def build_small(name, **settings):
+    keras.utils.set_random_seed(0)
+    return zoo.build(name, weights=None, input_shape=small_shape(name), **settings)
+
+
+def random_images(count, shape):
+    """uint8[count, *shape], each of 4x4 even fields of random colour, so that every two differ visibly."""
+    height, width, channels = shape
+    fields = np.random.default_rng(0).integers(0, 256, (count, 4, 4, channels)).astype("uint8")
+    rows = np.arange(height) * 4 // height
+    columns = np.arange(width) * 4 // width
+    return fields[:, rows][:, :, columns]
+
+
+@pytest.fixture(scope="module", params=names())
+def model(request):
+    """A model with random weights that no test changes."""
+    return build_small(request.param)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_card_tells_the_truth(name):
+    card = zoo.info(name)
+    model = zoo.build(name, weights=None)
+    assert card.name == model.name == name
+    assert model.input_shape == (None, *card.input_shape)
+    assert model.output_shape == (None, card.classes)
+    assert model.count_params() == card.params
+    assert count_madds(model) == pytest.approx(card.madds, rel=0.01)
+    assert [(stage.name, len(stage.layers), stage.params) for stage in zoo.stages(model)] == [
+        (stage.name, stage.layers, stage.params) for stage in card.stages
+    ]
+    assert sum(stage.params for stage in card.stages) == card.params
+    numbered = [f"stage{number}" for number in range(1, len(card.stages) - 1)]
+    assert [stage.name for stage in card.stages] == ["stem", *numbered, "head"]
+
+
+def test_every_layer_has_a_name_of_its_own_making(model):
+    # Weights are found by name: `conv2d_3` would depend on what else was built in the process.
+    again = zoo.build(model.name, weights=None, input_shape=model.input_shape[1:])
+    assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+
+
+def test_a_stage_end_splits_the_model(model):
+    images = random_images(2, model.input_shape[1:])
+    whole = keras.ops.convert_to_numpy(model(images))
+    cuts = legal_cuts(model)
+    for stage in zoo.stages(model)[:-1]:
+        assert stage.layers[-1].name in cuts
+        cut = stage.layers[-1].output
+        prefix, suffix = keras.Model(model.input, cut), keras.Model(cut, model.output)
+        np.testing.assert_allclose(suffix(prefix(images)), whole, atol=1e-5, err_msg=stage.name)
+
+
+def test_a_saved_model_loads_exactly(model, tmp_path):
+    save_model(model, tmp_path, resize="crop")
+    loaded, _ = load_model(tmp_path)
+    saved = {weight.path: weight.numpy() for weight in model.weights}
+    assert {weight.path for weight in loaded.weights} == saved.keys()
+    assert all(np.array_equal(weight.numpy(), saved[weight.path]) for weight in loaded.weights)
+    images = random_images(2, model.input_shape[1:])
+    assert np.array_equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", names())
+def test_probabilities_are_float32_under_every_policy(name, precision):
+    model = build_small(name, precision=precision, classes=5)
+    images = random_images(3, small_shape(name))
+    probabilities = keras.ops.convert_to_numpy(model(images))
+    assert (probabilities.shape, probabilities.dtype) == ((3, 5), "float32")
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+    assert np.array_equal(model(images.astype("float32")), probabilities)
+
+
+class GradientKeeper(keras.optimizers.Optimizer):
+    """Puts each gradient where its variable was, so that a step shows what reaches what, on any backend."""
+
+    def __init__(self):
+        super().__init__(learning_rate=1.0)
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign(variable, gradient)
+
+
+def largest_gradients(model):
+    """The largest entry of each trainable weight's gradient, by path; a step on eight images of four classes."""
+    for weight in model.weights:
+        weight.constraint = None
+    # Without a gradient Keras warns, and a warning is an error here.
+    model.compile(optimizer=GradientKeeper(), loss="sparse_categorical_crossentropy", run_eagerly=True)
+    images = random_images(8, model.input_shape[1:])
+    model.fit(images, np.arange(8) % 4, batch_size=8, epochs=1, verbose=0)
+    return {weight.path: np.abs(weight.numpy()).max() for weight in model.trainable_weights}
+
+
+@pytest.mark.parametrize("name", names())
+def test_gradient_reaches_every_trainable_weight(name):
+    # With BatchNorm's running statistics: those of the batch take every constant away again, so that a bias before
+    # BatchNorm, or a beta before a 1x1 convolution and BatchNorm, has no gradient but rounding.
+    model = build_small(name, classes=4, dropout=0.0)
+    learnt = {weight.path for weight in model.trainable_weights}
+    train_only(model, "all", batchnorm="affine")
+    largest = largest_gradients(model)
+    assert largest.keys() == learnt
+    assert [path for path, gradient in largest.items() if not 0 < gradient < np.inf] == []
+
+
+def test_batchnorm_takes_a_bias_before_it_away():
+    # The chapter's net has such biases; faithful, though only their initial value is ever used.
+    model = build_small("mnist_striding_batchnorm", classes=4)
+    largest = largest_gradients(model)
+    for layer in ("stem_1_conv", "stage1_1_conv"):
+        assert largest[f"{layer}/bias"] < 1e-3 * largest[f"{layer}/kernel"]
+    with_bias = {
+        name
+        for name in zoo.list_models()
+        if zoo.info(name).params <= LARGE
+        for layer in build_small(name).layers
+        if getattr(layer, "use_bias", False)
+        and any(isinstance(node.operation, keras.layers.BatchNormalization) for node in layer._outbound_nodes)
+    }
+    assert with_bias == {"mnist_striding_batchnorm"}
+
+
+# A photo net needs 16 images a step and its gradients in one graph, which takes half a minute to begin with.
+@pytest.mark.parametrize("name", names(limit=1_000_000))
+def test_sixteen_images_are_learnt_by_heart(name):
+    model = build_small(name, classes=4, dropout=0.0)
+    images, labels = random_images(16, small_shape(name)), np.arange(16) % 4
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
+    # Where there is BatchNorm, its running statistics need hundreds of steps to settle; the batch's own do not.
+    by_batch = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+    assert not (by_batch and any(isinstance(layer, keras.layers.Dropout) for layer in model.layers))
+    for _ in range(20):
+        model.fit(images, labels, batch_size=16, epochs=10, verbose=0)
+        predicted = keras.ops.convert_to_numpy(model(images, training=by_batch)).argmax(1)
+        if np.array_equal(predicted, labels):
+            return
+    pytest.fail(f"{(predicted == labels).sum()} of 16 after 200 steps")

@@ -1,0 +1,117 @@
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+REPOSITORY = Path(__file__).parents[1]
+HEAVY = ("jax", "keras", "matplotlib", "numpy", "PIL", "pydantic", "rich", "safetensors", "tensorflow", "tomlkit")
+PUBLIC = [
+    "Recipe",
+    "Run",
+    "ZooError",
+    "build",
+    "finetune",
+    "freeze",
+    "info",
+    "list_models",
+    "load",
+    "register",
+    "stages",
+    "unfreeze",
+]
+
+
+def modules_after(code):
+    """Runs code in a fresh process; gives the names of the modules that it left imported."""
+    printing = "import json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{printing}"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def command(*arguments):
+    return f"from zoo.cli import main\ntry:\n    main({list(arguments)!r})\nexcept SystemExit as end:\n    assert not end.code"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import zoo",
+        "import zoo; assert zoo.list_models(); zoo.info('mnist_conv'); zoo.info('efficientnet_lite0')",
+        "import zoo; zoo.ZooError; zoo.register; zoo.stages; zoo.freeze; zoo.unfreeze; dir(zoo)",
+        command("list"),
+        command("list", "--json"),
+        command("show", "efficientnet_lite0"),
+        command("--help"),
+        command("finetune", "--help"),
+        command("predict", "--help"),
+        command("recipe", "--help"),
+        command("recipe", "ls"),
+        command("weights", "ls"),
+    ],
+    ids=lambda code: code.replace("\n", " ")[:60],
+)
+def test_looking_around_imports_nothing_heavy(code):
+    assert {module.partition(".")[0] for module in modules_after(code)}.isdisjoint(HEAVY)
+
+
+def test_a_heavy_import_would_be_noticed():
+    assert "numpy" in modules_after("import numpy")
+
+
+def submodules():
+    return [module.name for module in pkgutil.walk_packages(zoo.__path__, "zoo.")]
+
+
+def test_every_submodule_imports():
+    found = submodules()
+    assert {"zoo.errors", "zoo.architectures.mnist", "zoo.cli.finetune", "zoo.training.engine"} <= set(found)
+    for name in found:
+        importlib.import_module(name)
+
+
+def test_the_public_names_are_these():
+    assert zoo.__all__ == PUBLIC
+    assert dir(zoo) == PUBLIC
+    assert set(zoo._HOMES) == set(PUBLIC)
+
+
+def test_every_public_name_resolves_after_every_submodule_is_imported():
+    # In a fresh process: importing a submodule sets its name on the package, and would hide a function of that name.
+    code = f"""
+import importlib, types, zoo
+for name in {submodules()}:
+    importlib.import_module(name)
+for _ in range(2):
+    for name in zoo.__all__:
+        value = getattr(zoo, name)
+        assert not isinstance(value, types.ModuleType), name
+        assert value.__module__ == zoo._HOMES[name], name
+        assert value.__doc__, name
+"""
+    modules_after(code)
+
+
+def test_no_public_name_is_a_submodules():
+    assert {name.removeprefix("zoo.") for name in submodules()}.isdisjoint(PUBLIC)
+
+
+def test_a_star_import_brings_the_public_names():
+    namespace = {}
+    exec("from zoo import *", namespace)
+    assert set(PUBLIC) <= set(namespace)
+    assert not [name for name in PUBLIC if isinstance(namespace[name], types.ModuleType)]
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'biuld'"):
+        zoo.biuld  # noqa: B018 - asking is the test

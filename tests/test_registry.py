@@ -1,0 +1,238 @@
+import runpy
+import subprocess
+import sys
+import warnings
+from importlib import metadata
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import zoo
+from zoo import registry
+from zoo.errors import NotFoundError, ZooError
+from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet
+
+REPOSITORY = Path(__file__).parents[1]
+SEVEN = [
+    "mnist_bigger",
+    "mnist_pattern_pooling",
+    "mnist_pattern_striding",
+    "mnist_pooling",
+    "mnist_simple",
+    "mnist_striding",
+    "mnist_striding_batchnorm",
+]
+
+
+def card(name="tiny_net", **changed):
+    facts = {
+        "family": "tiny",
+        "description": "",
+        "input_shape": (8, 8, 1),
+        "classes": 2,
+        "params": 130,
+        "madds": 128,
+        "stages": (Stage(name="head", last_layer="", layers=2, params=130),),
+        "preprocessing": "none",
+    }
+    return Card(name=name, **(facts | changed))
+
+
+def weight_set(name):
+    return WeightSet(name=name, source=ShippedFile(file="x"), sha256="", bytes=0, licence="MIT", classes=("a", "b"))
+
+
+@pytest.fixture
+def entries(monkeypatch):
+    """A registry that a test may add to; ours are loaded, plug-ins are looked for again."""
+    registry.list_models()
+    copy = dict(registry._entries)
+    monkeypatch.setattr(registry, "_entries", copy)
+    monkeypatch.setattr(registry, "_loaded", False)
+    return copy
+
+
+def test_every_family_is_listed_in_order():
+    names = zoo.list_models()
+    assert names == sorted(set(names))
+    assert {*SEVEN, "mnist_conv", "efficientnet_lite0", "efficientnet_lite4"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("mnist_*", sorted([*SEVEN, "mnist_conv"])),
+        ("*striding", ["mnist_pattern_striding", "mnist_striding"]),
+        ("efficientnet_lite[0-1]", ["efficientnet_lite0", "efficientnet_lite1"]),
+        ("mnist_con?", ["mnist_conv"]),
+        ("mnist_conv", ["mnist_conv"]),
+        ("MNIST_CONV", []),
+        ("mnist", []),
+    ],
+)
+def test_a_pattern_is_a_wildcard_of_the_whole_name(pattern, names):
+    assert zoo.list_models(pattern) == names
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(NotFoundError) as raised:
+        zoo.info("mnist_cnov")
+    assert str(raised.value) == "Unknown model 'mnist_cnov'. Did you mean 'mnist_conv'? See 'zoo list'."
+
+
+def test_a_name_far_from_all_offers_none():
+    with pytest.raises(NotFoundError) as raised:
+        registry.lookup("zzz")
+    assert str(raised.value) == "Unknown model 'zzz'. See 'zoo list'."
+
+
+def test_a_card_finds_its_weights():
+    first, second = weight_set("imagenet"), weight_set("imagenet21k")
+    of_two = card(weights=(first, second))
+    assert of_two.weight_set("default") is first
+    assert of_two.weight_set("imagenet21k") is second
+    assert card().weight_set("default") is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "asked", "text"),
+    [
+        (
+            (weight_set("imagenet"), weight_set("places")),
+            "imagnet",
+            "Unknown weights 'imagnet' for model 'tiny_net'. Did you mean 'imagenet'? It has: imagenet, places.",
+        ),
+        (
+            (),
+            "imagenet",
+            "Unknown weights 'imagenet' for model 'tiny_net'. It has: none: it is built with random weights.",
+        ),
+    ],
+)
+def test_unknown_weights_name_what_the_card_has(weights, asked, text):
+    with pytest.raises(NotFoundError) as raised:
+        card(weights=weights).weight_set(asked)
+    assert str(raised.value) == text
+
+
+def test_a_taken_name_is_refused_and_the_first_stays(entries):
+    before = entries["mnist_conv"]
+    with pytest.raises(ZooError) as raised:
+
+        @zoo.register(card("mnist_conv"))
+        def build(inputs, **settings): ...
+
+    assert str(raised.value) == (
+        "register: model 'mnist_conv' is already registered by zoo.architectures.mnist; expected a new name"
+    )
+    assert entries["mnist_conv"] is before
+
+
+def test_a_notebook_cell_may_register_its_model_again(entries):
+    for _ in range(2):
+
+        @zoo.register(card(), card("tiny_net2"))
+        def build(inputs, **settings): ...
+
+    assert entries["tiny_net"] == Entry(card(), build)
+    assert zoo.list_models("tiny*") == ["tiny_net", "tiny_net2"]
+
+
+# A plug-in as pip leaves it: a module, and its dist-info folder with entry points.
+def install(site, name, source):
+    (site / f"{name}.py").write_text(dedent(source))
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[zoo.architectures]\n{name} = {name}\n")
+
+
+PLUG_IN = """
+    from zoo.registry import Card, Stage, register
+
+    @register(
+        Card(
+            name="{model}", family="plugged", description="", input_shape=(4, 4, 1), classes=2, params=34, madds=32,
+            preprocessing="none", stages=(Stage(name="head", last_layer="", layers=3, params=34),),
+        )
+    )
+    def build(inputs, *, card, classes, dropout):
+        from keras import layers
+
+        return layers.Dense(classes, name="classifier")(layers.Flatten(name="head_flatten")(inputs))
+"""
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch, entries):
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in list(sys.modules):
+        if module.startswith("zoo_plug_in_"):
+            del sys.modules[module]
+
+
+def test_an_installed_plug_in_is_found_and_built(site):
+    install(site, "zoo_plug_in_good", PLUG_IN.format(model="plugged_net"))
+    assert "plugged_net" in zoo.list_models()
+    model = zoo.build("plugged_net")
+    assert model.output_shape == (None, 2)
+    # 16 pixels to 2 classes, and 2 biases.
+    assert model.count_params() == 34 == zoo.info("plugged_net").params
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import zoo_no_such_module", "ModuleNotFoundError: No module named 'zoo_no_such_module'"),
+        ("def", "SyntaxError: invalid syntax (zoo_plug_in_bad.py, line 1)"),
+        (
+            PLUG_IN.format(model="mnist_conv"),
+            "ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist; "
+            "expected a new name",
+        ),
+    ],
+    ids=["raises", "needs what is not here", "is no Python", "takes our name"],
+)
+def test_a_broken_plug_in_is_named_and_stops_nothing_else(site, source, fault):
+    install(site, "zoo_plug_in_bad", source)
+    install(site, "zoo_plug_in_good", PLUG_IN.format(model="plugged_net"))
+    with pytest.warns(UserWarning) as caught:
+        names = zoo.list_models()
+    assert [str(warning.message) for warning in caught] == [
+        f"plug-in 'zoo_plug_in_bad' (zoo_plug_in_bad) is left out: {fault}"
+    ]
+    assert {*SEVEN, "mnist_conv", "plugged_net"} <= set(names)
+    # It is told once.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert zoo.list_models() == names
+
+
+def test_entry_points_of_other_groups_are_left_alone(entries, monkeypatch):
+    asked = []
+    monkeypatch.setattr(metadata, "entry_points", lambda **selection: asked.append(selection) or ())
+    zoo.list_models()
+    assert asked == [{"group": "zoo.architectures"}]
+
+
+def test_a_script_registers_its_own_model(tmp_path, entries):
+    script = tmp_path / "script.py"
+    script.write_text(
+        dedent(PLUG_IN.format(model="scripted_net")) + 'import zoo\nshape = zoo.build("scripted_net").output_shape\n'
+    )
+    assert runpy.run_path(str(script), run_name="__main__")["shape"] == (None, 2)
+
+
+def test_a_script_that_takes_our_name_is_told_so_where_it_does(tmp_path):
+    # In a process of its own: nothing of ours is loaded before the script registers.
+    script = tmp_path / "script.py"
+    script.write_text(dedent(PLUG_IN.format(model="mnist_conv")))
+    ended = subprocess.run([sys.executable, script], cwd=REPOSITORY, env={"PYTHONPATH": "."}, capture_output=True)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines()[-1] == (
+        "zoo.errors.ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist; "
+        "expected a new name"
+    )

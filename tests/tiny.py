@@ -1,0 +1,78 @@
+"""Images, recipes and ways to type commands, so small that a run takes seconds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.recipe.schema import Recipe
+
+HERE = Path(__file__).parents[1]
+CLASSES = ("cat", "dog")
+
+
+def pixels(count: int, *, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Makes images that can be told apart: class k has its own bright band on a noisy ground."""
+    labels = np.arange(count, dtype=np.int64) % classes
+    images = np.random.default_rng(seed).integers(0, 90, (count, 28, 28)).astype(np.uint8)
+    band = 28 // classes
+    for image, label in zip(images, labels, strict=True):
+        image[label * band : (label + 1) * band] += 150
+    return images, labels
+
+
+def write_npz(path: Path, *, count: int = 32, classes: Sequence[str] = CLASSES, **splits: int) -> Path:
+    """Writes an archive of training images; `val=8, test=8` adds splits."""
+    arrays: dict[str, np.ndarray] = {"classes": np.array(classes)}
+    for seed, (split, size) in enumerate({"train": count, **splits}.items()):
+        arrays[f"x_{split}"], arrays[f"y_{split}"] = pixels(size, classes=len(classes), seed=seed)
+    np.savez(path, **arrays)
+    return path
+
+
+def write_photos(folder: Path, *, count: int = 16, classes: Sequence[str] = CLASSES, seed: int = 0) -> Path:
+    """Writes a folder of PNG files per class; class k of the names looks like label k of `pixels`."""
+    images, labels = pixels(count * len(classes), classes=len(classes), seed=seed)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / classes[label] / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return folder
+
+
+def phase(name: str, train: str, **keys: Any) -> dict[str, Any]:
+    return {"name": name, "train": train, "epochs": 2, **keys}
+
+
+def recipe(*phases: Mapping[str, Any], model: str = "mnist_simple", **sections: Mapping[str, Any]) -> Recipe:
+    """Builds a recipe of random weights, a quarter of the images for validation, and batches of 8."""
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "model": {"name": model, "weights": "none"},
+            "phases": [dict(one) for one in phases] or [phase("head", "head")],
+            **sections,
+            "data": {"validation": 0.25, **sections.get("data", {})},
+            "train": {"batch_size": 8, **sections.get("train", {})},
+        }
+    )
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
+
+
+def start(code: str, *arguments: object, **extra: str) -> "subprocess.Popen[str]":
+    """Starts Python code in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,55 @@
+import pytest
+
+import zoo
+from tests.tiny import phase, recipe
+from zoo.errors import NotFoundError, RecipeError
+from zoo.training.phases import apply_freezing, batchnorm_mode
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build("mnist_conv", classes=("cat", "dog"), weights=None)
+
+
+def one(train, **keys):
+    return recipe(phase("one", train, **keys)).phases[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "weights", "mode"),
+    [
+        ("auto", "none", "train"),
+        ("auto", "imagenet", "frozen"),
+        ("frozen", "none", "frozen"),
+        ("affine", "imagenet", "affine"),
+        ("train", "imagenet", "train"),
+    ],
+)
+def test_batchnorm_learns_statistics_by_itself_only_with_random_weights(asked, weights, mode):
+    assert batchnorm_mode(one("all", batchnorm=asked), weights) == mode
+
+
+def test_a_phase_trains_what_it_says_whatever_was_trainable_before(model):
+    apply_freezing(model, one("all"))
+    plan = apply_freezing(model, one("head"))
+    # Dense 128 -> 2 with bias: counted by hand.
+    assert plan.trainable_params == 128 * 2 + 2
+    assert {weight.path for weight in model.trainable_weights} == {"classifier/kernel", "classifier/bias"}
+
+
+@pytest.mark.parametrize(
+    ("train", "batchnorm"), [("none", "train"), ("head,!head", "train"), ("re:_bn$", "frozen"), ("re:dropout", "auto")]
+)
+def test_a_phase_that_trains_nothing_is_refused(model, train, batchnorm):
+    mode = "train" if batchnorm == "auto" else batchnorm
+    with pytest.raises(RecipeError) as raised:
+        apply_freezing(model, one(train, batchnorm=batchnorm))
+    assert str(raised.value) == (
+        f"phase 'one' (train = \"{train}\", batchnorm = \"{mode}\") has nothing to train; "
+        'expected a selector of layers with weights, such as "head"'
+    )
+
+
+def test_a_selector_that_matches_nothing_is_refused(model):
+    with pytest.raises(NotFoundError, match=r"selector 'stage9' matches nothing\. Did you mean 'stage\d'\?"):
+        apply_freezing(model, one("stage9"))

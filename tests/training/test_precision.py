@@ -1,0 +1,62 @@
+import pytest
+
+from zoo.training.backend import Accelerator, accelerator
+from zoo.training.precision import KERAS_POLICIES, resolve, warning
+
+CPU = Accelerator("cpu", "cpu")
+TPU = Accelerator("tpu", "TPU v5e")
+T4 = Accelerator("gpu", "Tesla T4", (7, 5))
+A100 = Accelerator("gpu", "NVIDIA A100", (8, 0))
+H100 = Accelerator("gpu", "NVIDIA H100", (9, 0))
+OTHER_GPU = Accelerator("gpu", "AMD Instinct MI250")
+
+
+@pytest.mark.parametrize(
+    ("device", "policy"),
+    [
+        (CPU, "float32"),
+        (TPU, "mixed_bfloat16"),
+        (T4, "mixed_float16"),
+        (A100, "mixed_bfloat16"),  # the first NVIDIA generation that computes in bfloat16
+        (H100, "mixed_bfloat16"),
+        (OTHER_GPU, "mixed_float16"),
+    ],
+)
+def test_auto_is_the_fastest_that_the_device_computes_in(device, policy):
+    assert resolve("auto", device) == policy
+    assert warning(policy, device) is None
+
+
+@pytest.mark.parametrize("policy", KERAS_POLICIES)
+@pytest.mark.parametrize("device", [CPU, T4, H100])
+def test_a_named_policy_is_taken_as_it_is(policy, device):
+    assert resolve(policy, device) == policy
+
+
+def test_a_mixed_policy_on_a_cpu_is_warned_of():
+    assert warning("mixed_bfloat16", CPU) == "mixed_bfloat16 on a CPU is several times slower than float32"
+    assert warning("float32", CPU) is None
+
+
+def test_the_policies_are_those_of_the_recipe_and_of_keras():
+    import keras
+
+    from zoo.recipe.schema import TrainSection
+
+    assert TrainSection(precision="auto").precision == "auto"
+    for policy in KERAS_POLICIES:
+        assert TrainSection(precision=policy).precision == policy
+        assert keras.dtype_policies.get(policy).name == policy
+
+
+def test_the_accelerator_is_what_tensorflow_sees():
+    import tensorflow as tf
+
+    assert accelerator().kind == ("gpu" if tf.config.list_physical_devices("GPU") else "cpu")
+
+
+def test_an_unknown_backend_counts_as_a_cpu(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert accelerator() == Accelerator("cpu", "cpu")

@@ -1,0 +1,241 @@
+"""`zoo list` and `zoo show`: what there is to build on. Neither imports a numerical library."""
+
+import fnmatch
+import json
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from zoo import registry, weights
+from zoo.cli.output import table
+from zoo.errors import NotFoundError, did_you_mean
+from zoo.registry import Card
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}
+
+NUMBERS: dict[str, Callable[[Card], int]] = {
+    "params": lambda card: card.params,
+    "madds": lambda card: card.madds,
+    "input": lambda card: card.input_shape[0],
+}
+TEXTS: dict[str, Callable[[Card], list[str]]] = {
+    "name": lambda card: [card.name],
+    "family": lambda card: [card.family],
+    "weights": lambda card: [weight_set.name for weight_set in card.weights] or ["none"],
+}
+COMPARISONS: dict[str, Callable[[int, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+SORT_KEYS = ("name", *NUMBERS)
+
+
+@click.command("list")
+@click.argument("pattern", default="*")
+@click.option(
+    "--where",
+    metavar="EXPR",
+    help="Keep those for which comparisons hold, joined by 'and': params, madds and input (the height) with "
+    "< <= > >= = != and a number such as 30M; name, family and weights with = != and a wildcard.",
+)
+@click.option(
+    "--sort",
+    "sort_key",
+    metavar="KEY",
+    type=click.Choice([*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]),
+    default="name",
+    show_default=True,
+    help="Order by name, params, madds or input; '-params' puts the largest first.",
+)
+@JSON_OPTION
+def list_models_command(pattern: str, where: str | None, sort_key: str, as_json: bool) -> None:
+    """List the models whose name matches PATTERN: a name, a part of one, or a wildcard.
+
+    \b
+    Examples:
+      zoo list
+      zoo list lite
+      zoo list 'efficientnet_lite*' --sort -params
+      zoo list --where 'params<30M and weights=imagenet' --json
+    """
+    keep = parse_where(where) if where is not None else []
+    cards = [card for card in _matching(pattern) if all(holds(card) for holds in keep)]
+    if not cards:
+        raise NotFoundError(f"No model that matches '{pattern}' has {where}. See 'zoo list'.")
+    key = sort_key.removeprefix("-")
+    cards.sort(key=NUMBERS.get(key, lambda card: card.name), reverse=sort_key.startswith("-"))
+    if as_json:
+        _print_document("list", models=[_summary(card) for card in cards])
+        return
+    header = ("name", "parameters", "multiply-adds", "input", "stages", "weights", "licence")
+    rows = [
+        (
+            card.name,
+            short_count(card.params),
+            short_count(card.madds),
+            _shape(card),
+            str(len(card.stages)),
+            ", ".join(
+                weight_set.name + ("" if weights.locate(weight_set) else " (not here)") for weight_set in card.weights
+            )
+            or "-",
+            card.licence,
+        )
+        for card in cards
+    ]
+    click.echo(table(header, rows, right=(1, 2, 4)))
+
+
+@click.command()
+@click.argument("name")
+@JSON_OPTION
+def show(name: str, as_json: bool) -> None:
+    """Show a model's card: size, stages to freeze, weights, licence and paper.
+
+    \b
+    Examples:
+      zoo show efficientnet_lite0
+      zoo show mnist_conv --json
+    """
+    card = registry.info(name)
+    if as_json:
+        _print_document("show", **_details(card))
+        return
+    click.echo(f"{card.name}: {card.description}\n")
+    facts = [
+        ("family", card.family),
+        ("parameters", f"{card.params:,}"),
+        ("multiply-adds", f"{card.madds:,}"),
+        ("input", f"{_shape(card)}, raw pixels in [0, 255]"),
+        ("preprocessing", f"{card.preprocessing}, inside the model"),
+        ("classes", str(card.classes)),
+        ("dropout", str(card.dropout)),
+        *((f"option {option}", repr(default)) for option, default in card.options.items()),
+        ("licence", card.licence),
+        ("paper", card.paper or "-"),
+        *((f"weights {weight_set.name}", _availability(weight_set)) for weight_set in card.weights),
+    ]
+    width = max(len(label) for label, _ in facts)
+    for label, value in facts:
+        click.echo(f"{label:<{width}}  {value}")
+    rows: list[tuple[str, ...]] = []
+    from_here = card.params
+    for stage in card.stages:
+        rows.append((stage.name, str(stage.layers), f"{stage.params:,}", f"{from_here:,}"))
+        from_here -= stage.params
+    click.echo()
+    click.echo(table(("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3)))
+    click.echo(
+        f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.'
+    )
+
+
+def _matching(pattern: str) -> list[Card]:
+    """Finds the models of an exact name, else of a wildcard, else whose name contains a plain word."""
+    known = registry.list_models()
+    if pattern in known:
+        names = [pattern]
+    else:
+        wildcard = pattern if re.search(r"[*?\[]", pattern) else f"*{pattern}*"
+        names = fnmatch.filter(known, wildcard)
+    if not names:
+        raise NotFoundError(f"No model matches '{pattern}'.{did_you_mean(pattern, known)} See 'zoo list'.")
+    return [registry.info(name) for name in names]
+
+
+def parse_where(expression: str) -> list[Callable[[Card], bool]]:
+    """Reads comparisons joined by `and`, such as `params<30M and weights=imagenet`.
+
+    Raises:
+        click.BadParameter: A comparison that cannot be read; the message says which, and what is expected.
+    """
+    return [_parse_comparison(term.strip()) for term in re.split(r"\band\b", expression)]
+
+
+def _parse_comparison(term: str) -> Callable[[Card], bool]:
+    read = re.fullmatch(r"(\w+)\s*(<=|>=|!=|<|>|=)\s*(\S+)", term)
+    if read is None:
+        raise _bad_where(f"'{term}' is no comparison; expected for example params<30M")
+    key, symbol, value = read.groups()
+    if key in NUMBERS:
+        return _compare_number(term, key, symbol, value)
+    if key not in TEXTS:
+        known = (*NUMBERS, *TEXTS)
+        raise _bad_where(f"'{term}': unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(known)}")
+    if symbol not in ("=", "!="):
+        raise _bad_where(f"'{term}': {key} is compared with = or !=")
+    return lambda card: bool(fnmatch.filter(TEXTS[key](card), value)) == (symbol == "=")
+
+
+def _compare_number(term: str, key: str, symbol: str, value: str) -> Callable[[Card], bool]:
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", value)
+    if number is None:
+        raise _bad_where(f"'{term}': '{value}' is no number; expected for example 224, 30M or 1.5G")
+    limit = float(number[1]) * SUFFIXES.get(number[2], 1)
+    return lambda card: COMPARISONS[symbol](NUMBERS[key](card), limit)
+
+
+def _bad_where(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="'--where'")
+
+
+def short_count(number: int) -> str:
+    """Writes a number in three digits, as in `4.69M`."""
+    for suffix, size in SUFFIXES.items():
+        if number >= size:
+            return f"{float(f'{number / size:.3g}'):g}{suffix}"
+    return str(number)
+
+
+def _shape(card: Card) -> str:
+    return "x".join(str(side) for side in card.input_shape)
+
+
+def _availability(weight_set: registry.WeightSet) -> str:
+    here = weights.locate(weight_set)
+    place = "here" if here else f"not here: {weights.how_to_get(weight_set)}"
+    return f"{weights.file_size(weight_set.bytes)}, {weight_set.licence}, {place}"
+
+
+def _summary(card: Card) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "family": card.family,
+        "params": card.params,
+        "madds": card.madds,
+        "input_shape": card.input_shape,
+        "weights": [
+            {
+                "name": weight_set.name,
+                "licence": weight_set.licence,
+                "bytes": weight_set.bytes,
+                "available": weights.locate(weight_set) is not None,
+            }
+            for weight_set in card.weights
+        ],
+        "stages": [{"name": stage.name, "layers": stage.layers, "params": stage.params} for stage in card.stages],
+    }
+
+
+def _details(card: Card) -> dict[str, Any]:
+    return _summary(card) | {
+        "description": card.description,
+        "preprocessing": card.preprocessing,
+        "licence": card.licence,
+        "paper": card.paper,
+        "classes": card.classes,
+        "dropout": card.dropout,
+        "options": dict(card.options),
+    }
+
+
+def _print_document(kind: str, **content: Any) -> None:
+    click.echo(json.dumps({"schema": 1, "kind": kind, **content}, indent=2))
