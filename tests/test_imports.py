@@ -39,7 +39,11 @@ def modules_after(code):
 
 
 def command(*arguments):
-    return f"from zoo.cli import main\ntry:\n    main({list(arguments)!r})\nexcept SystemExit as end:\n    assert not end.code"
+    return (
+        "from zoo.cli import main\n"
+        f"try:\n    main({list(arguments)!r})\n"
+        "except SystemExit as end:\n    assert not end.code"
+    )
 
 
 @pytest.mark.parametrize(

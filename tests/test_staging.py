@@ -65,6 +65,13 @@ def early_output():
     return keras.Model(inputs, [early, layers.Dense(1, name="late")(x)])
 
 
+def output_on_the_way():
+    inputs = keras.Input((4,), name="inputs")
+    features = layers.Dense(4, name="features")(layers.Dense(4, name="a")(inputs))
+    x = layers.Dense(4, name="b")(features)
+    return keras.Model(inputs, [features, layers.Dense(1, name="c")(x)])
+
+
 def twice_called():
     inputs = keras.Input((4,), name="inputs")
     shared = layers.Dense(4, name="shared")
@@ -91,6 +98,7 @@ def doubled():
         (two_inputs, ["join"]),
         (dropped_branch, ["a"]),
         (early_output, ["a"]),
+        (output_on_the_way, ["a"]),
         (twice_called, ["a", "b"]),
         (doubled, ["a", "twice_a"]),
     ],

@@ -206,7 +206,7 @@ def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
     import numpy as np
 
     return {
-        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.numpy()).data, digest_size=16).hexdigest()
+        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.value).data, digest_size=16).hexdigest()
         for variable in variables
     }
 
@@ -221,8 +221,9 @@ class Contract:
         trained: Hash of each trainable tensor by path.
     """
 
-    def __init__(self, model: "keras.Model", *, phase: str) -> None:
+    def __init__(self, model: "keras.Model", optimizer: Any, *, phase: str) -> None:
         self._model = model
+        self._optimizer = optimizer
         self._phase = phase
         self.frozen = fingerprint(frozen_variables(model))
         self.trained = fingerprint(model.trainable_weights)
@@ -243,7 +244,7 @@ class Contract:
         ]
         trainable = {weight.path for weight in self._model.trainable_weights}
         changed = sorted(trainable ^ set(self.trained))
-        in_optimizer = {weight.path for weight in _optimized(self._model.optimizer)}
+        in_optimizer = {weight.path for weight in _optimized(self._optimizer)}
         missing = sorted(set(self.trained) - in_optimizer)
         for paths, fault in (
             (moved, "frozen, yet moved"),

@@ -146,8 +146,7 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
             f"Unknown option '{unknown[0]}' for model '{blueprint.architecture}'."
             f"{did_you_mean(unknown[0], entry.card.options)} It has: {known}."
         )
-    sizes = [side for side in blueprint.input_shape if isinstance(side, int) and side > 0]
-    if len(sizes) != len(blueprint.input_shape) or len(sizes) != len(entry.card.input_shape):
+    if len(blueprint.input_shape) != len(entry.card.input_shape) or not all(map(_is_size, blueprint.input_shape)):
         raise ZooError(
             f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects "
             f"{len(entry.card.input_shape)} positive sizes as in {entry.card.input_shape}"
@@ -165,6 +164,11 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
         model = keras.Model(pixels, probabilities, name=blueprint.architecture)
     model.blueprint = blueprint
     return model
+
+
+def _is_size(side: object) -> bool:
+    # Keras' own None for any size, or what a damaged card.json holds, is none.
+    return isinstance(side, int) and side > 0
 
 
 def _load(model: "keras.Model", weight_set: WeightSet, *, keep_classifier: bool) -> None:

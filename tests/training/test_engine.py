@@ -157,7 +157,7 @@ class Bias(keras.callbacks.Callback):
 )
 def test_the_kept_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, monitor, leanings, best):
     two = recipe(
-        phase("first", "head", epochs=2, learning_rate=1e-2),
+        phase("first", "head", epochs=2, learning_rate=1e-3),
         phase("second", "head", epochs=2, learning_rate=1e-9),
         checkpoint={"keep": 1, "monitor": monitor},
     )
@@ -438,7 +438,7 @@ def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
             if next(last_batch) == 3:
                 spoil(self.model)
 
-    with pytest.raises(ZooError, match="^phase 'head', epoch 1: the val_loss is nan at step 3; expected a finite"):
+    with pytest.raises(ZooError, match=r"^phase 'head', epoch 1: the val_loss is nan at step 3; expected a finite"):
         zoo.finetune(recipe(), data, run=tmp_path / "run", callbacks=[Spoil()])
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") is None
 

@@ -45,7 +45,7 @@ def test_a_phase_that_trains_nothing_is_refused(model, train, batchnorm):
     with pytest.raises(RecipeError) as raised:
         apply_freezing(model, one(train, batchnorm=batchnorm))
     assert str(raised.value) == (
-        f"phase 'one' (train = \"{train}\", batchnorm = \"{mode}\") has nothing to train; "
+        f'phase \'one\' (train = "{train}", batchnorm = "{mode}") has nothing to train; '
         'expected a selector of layers with weights, such as "head"'
     )
 

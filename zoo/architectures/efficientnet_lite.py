@@ -30,10 +30,6 @@ KERNEL_INITIALIZER: Any = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
 }
-CLASSIFIER_INITIALIZER: Any = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
-}
 
 
 @dataclass(frozen=True)
@@ -293,7 +289,7 @@ def build(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | N
     rate = card.dropout if dropout is None else dropout
     if rate:
         x = layers.Dropout(rate, name="head_dropout")(x)
-    return layers.Dense(classes, kernel_initializer=CLASSIFIER_INITIALIZER, name="classifier")(x)
+    return layers.Dense(classes, name="classifier")(x)
 
 
 def _inverted_residual(x: "KerasTensor", filters: int, *, group: Group, strides: int, name: str) -> "KerasTensor":

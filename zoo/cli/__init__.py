@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zoo import __version__
-from zoo.errors import ZooError
+from zoo.errors import ZooError, did_you_mean
 
 # Verb -> where its click command is.
 VERBS = {
@@ -38,12 +38,20 @@ class LazyGroup(click.Group):
         module, attribute = VERBS[cmd_name].split(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the verb that was typed."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'.{did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs the command line and exits."""
         typed = list(sys.argv[1:] if args is None else args)
         arguments = [argument for argument in typed if argument != "--debug"]  # it may stand behind the verb too
         try:
-            code = super().main(arguments, *rest, **{**extra, "standalone_mode": False})
+            code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
         except click.ClickException as fault:
             fault.show()
             code = fault.exit_code

@@ -177,36 +177,50 @@ def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
     Raises:
         RunError: Two have the same path.
     """
+    return {path: _array(variable) for path, variable in _by_path(variables).items()}
+
+
+def _by_path(variables: Iterable[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable in variables:
+        if variable.path in found:
+            raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
+        found[variable.path] = variable
+    return found
+
+
+def _array(variable: Any) -> "np.ndarray":
     import numpy as np
 
-    arrays: dict[str, np.ndarray] = {}
-    for variable in variables:
-        if variable.path in arrays:
-            raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
-        # safetensors writes the memory as it lies. np.ascontiguousarray would make vectors of scalars.
-        arrays[variable.path] = np.asarray(variable.numpy(), order="C")
-    return arrays
+    # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
+    # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
+    return np.asarray(variable.value, order="C")
 
 
-def training_state(model: Any) -> "dict[str, np.ndarray]":
-    """Reads all that training needs beside the weights: optimizer variables by path, and seed generators.
+def kept_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
+    """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight."""
+    arrays = arrays_of(model.weights)
+    return {path: _array(averages[path]) if path in averages else array for path, array in arrays.items()}
 
-    Seed generators are numbered in the order of the graph, since their own names count up from process to process.
+
+def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
+    """Reads all that training needs beside `kept_weights`.
+
+    That is: optimizer variables by path; the weights themselves where `kept_weights` has their averages; and seed
+    generators, numbered in the order of the graph, since their own names count up from process to process.
     """
-    state = {f"optimizer/{path}": array for path, array in arrays_of(model.optimizer.variables).items()}
-    for number, variable in enumerate(seed_states(model)):
-        state[f"seed/{number}"] = variable.numpy()
-    return state
+    return {name: _array(variable) for name, variable in _state_variables(model, optimizer, averages).items()}
 
 
-def restore_training_state(model: Any, arrays: "Mapping[str, np.ndarray]") -> None:
+def restore_training_state(
+    model: Any, optimizer: Any, averages: Mapping[str, Any], arrays: "Mapping[str, np.ndarray]"
+) -> None:
     """Puts back what `training_state` read; the optimizer must be built.
 
     Raises:
         RunError: The state belongs to another model or optimizer.
     """
-    variables = {f"optimizer/{variable.path}": variable for variable in model.optimizer.variables}
-    variables |= {f"seed/{number}": variable for number, variable in enumerate(seed_states(model))}
+    variables = _state_variables(model, optimizer, averages)
     if set(variables) != set(arrays):
         differing = sorted(set(variables) ^ set(arrays))
         raise RunError(
@@ -214,6 +228,12 @@ def restore_training_state(model: Any, arrays: "Mapping[str, np.ndarray]") -> No
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, Any]:
+    variables = {f"optimizer/{path}": variable for path, variable in _by_path(optimizer.variables).items()}
+    variables |= {f"weight/{weight.path}": weight for weight in model.weights if weight.path in averages}
+    return variables | {f"seed/{number}": state for number, state in enumerate(seed_states(model))}
 
 
 def seed_states(model: Any) -> list[Any]:

@@ -44,6 +44,9 @@ def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as fault:
+        fault.filename = str(path)
+        raise
     finally:
         os.close(handle)
 

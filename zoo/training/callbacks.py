@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
+from zoo.data.augmentation import seed_augmentation
 from zoo.errors import ZooError
 from zoo.freezing import Contract
 from zoo.runs import checkpoint
@@ -14,6 +16,7 @@ from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
 from zoo.training import backend
 from zoo.training.feeding import StopWatch
+from zoo.training.optimizers import moving_averages
 
 
 class ContractGuard(keras.callbacks.Callback):
@@ -37,6 +40,43 @@ class ContractGuard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks; raises ContractError."""
         self._contract.check()
+
+
+class AugmentationSeeds(keras.callbacks.Callback):
+    """Seeds augmentation at each epoch's beginning, so that a resumed epoch draws what it would have drawn."""
+
+    def __init__(self, augmenters: Sequence[Any], *, seed: int, first_epoch: int) -> None:
+        super().__init__()
+        self._augmenters = augmenters
+        self._seed = seed
+        self._first_epoch = first_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Sets the generators; `epoch` counts within the phase, the seed is that of the run's epoch."""
+        seed_augmentation(self._augmenters, seed=self._seed, epoch=self._first_epoch + epoch)
+
+
+class AverageForValidation(keras.callbacks.Callback):
+    """Validates with the moving average of the weights, which is what is kept, and puts the weights back.
+
+    Keras' SwapEMAWeights swaps by addition and subtraction, which rounds: training would depend on validation.
+    """
+
+    def __init__(self, model: Any, averages: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._pairs = [(weight, averages[weight.path]) for weight in model.weights if weight.path in averages]
+        self._held: list[Any] = []
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the averages into the model."""
+        self._held = [np.array(weight.value) for weight, _ in self._pairs]
+        for weight, average in self._pairs:
+            weight.assign(average.value)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the weights back, bit by bit."""
+        for (weight, _), value in zip(self._pairs, self._held, strict=True):
+            weight.assign(value)
 
 
 class BatchBar(keras.callbacks.Callback):
@@ -67,6 +107,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def __init__(
         self,
         folder: RunFolder,
+        model: Any,
         *,
         phase_name: str,
         start: Progress,
@@ -81,6 +122,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
         Args:
             folder: Where they go.
+            model: What is trained, without augmentation.
             phase_name: The phase's name.
             start: How far the run was when the phase began or was resumed.
             steps_per_epoch: Optimizer steps of an epoch.
@@ -93,6 +135,7 @@ class EpochRecorder(keras.callbacks.Callback):
         super().__init__()
         self.progress = start
         self._folder = folder
+        self._bare_model = model
         self._phase_name = phase_name
         self._steps_per_epoch = steps_per_epoch
         self._rate_at = rate_at
@@ -143,11 +186,12 @@ class EpochRecorder(keras.callbacks.Callback):
             best_value=metrics[self._monitor] if better and self._monitor else before.best_value,
             best_step=step if better else before.best_step,
         )
-        model: Any = self.model
+        trainee: Any = self.model
+        averages = moving_averages(trainee.optimizer)
         checkpoint.save(
             self._folder.checkpoints,
-            checkpoint.arrays_of(model.weights),
-            checkpoint.training_state(model),
+            checkpoint.kept_weights(self._bare_model, averages),
+            checkpoint.training_state(self._bare_model, trainee.optimizer, averages),
             self.progress,
             keep=self._keep,
         )

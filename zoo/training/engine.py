@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
+from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError
 from zoo.models import build, save_model
 from zoo.recipe.schema import Recipe
@@ -73,7 +74,8 @@ def train(
     for phase in recipe.phases:
         apply_freezing(model, phase)
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
-    for warning in (*source.warnings, precision.warning(policy, device)):
+    flipped = flip_warning(recipe.augment, source.dataset.classes)
+    for warning in (*source.warnings, precision.warning(policy, device), flipped):
         if warning:
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:

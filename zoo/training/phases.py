@@ -1,20 +1,22 @@
 """One phase: choose what trains, compile, fit, and prove that nothing else moved."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Batches, Pack
+from zoo.data.augmentation import augmentation_layers
 from zoo.errors import RecipeError
 from zoo.freezing import BatchNormMode, Contract, Plan, train_only
+from zoo.models import dtype_policy
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training.optimizers import build_optimizer
+from zoo.training.optimizers import build_optimizer, moving_averages
 from zoo.training.progress import Display
-from zoo.training.schedules import rate_at
+from zoo.training.schedules import RateByStep
 
 if TYPE_CHECKING:
     import keras
@@ -90,7 +92,7 @@ def run_phase(
     """
     import keras
 
-    from zoo.training.callbacks import BatchBar, ContractGuard, EpochRecorder
+    from zoo.training.callbacks import AugmentationSeeds, AverageForValidation, BatchBar, ContractGuard, EpochRecorder
     from zoo.training.feeding import FiniteBatches, StopWatch
 
     phase = recipe.phases[index]
@@ -101,15 +103,19 @@ def run_phase(
     )
     training = batches(images=train.images, labels=train.labels, shuffle=True)
     steps = phase.epochs * training.steps
-    model.compile(
-        optimizer=build_optimizer(phase, steps=steps, model=model),
+    rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
+    augmenters = augmentation_layers(recipe.augment)
+    trainee = augmented(model, augmenters)
+    trainee.compile(
+        optimizer=build_optimizer(phase, rate, model=model, ema=recipe.train.ema),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
-    model.optimizer.build(model.trainable_variables)
+    optimizer = trainee.optimizer
+    optimizer.build(model.trainable_variables)
     if resume_from is not None:
-        checkpoint.restore_training_state(model, resume_from.state_arrays())
-    contract = Contract(model, phase=phase.name)
+        checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), resume_from.state_arrays())
+    contract = Contract(model, optimizer, phase=phase.name)
     data_wait = StopWatch()
     options: dict[str, Any] = {"verbose": 0, "shuffle": False}
     if validation is not None:
@@ -120,21 +126,24 @@ def run_phase(
     with display.bar(phase.name, steps) as move:
         recorder = EpochRecorder(
             folder,
+            model,
             phase_name=phase.name,
             start=start,
             steps_per_epoch=training.steps,
-            rate_at=_rate(phase, steps),
+            rate_at=lambda step: float(rate.at(step)),
             monitor=None if validation is None else recipe.checkpoint.monitor,
             keep=recipe.checkpoint.keep,
             data_wait=data_wait,
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
-        model.fit(
+        trainee.fit(
             data_wait.watch(training.stream(start.epoch)),
             steps_per_epoch=training.steps,
             initial_epoch=start.epoch_in_phase,
             epochs=phase.epochs,
             callbacks=[
+                AugmentationSeeds(augmenters, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase),
+                AverageForValidation(model, moving_averages(optimizer)),
                 ContractGuard(contract),
                 BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
                 recorder,
@@ -158,11 +167,12 @@ def run_phase(
     return PhaseResult(progress=recorder.progress, record=record)
 
 
-def _rate(phase: Phase, steps: int) -> Callable[[int], float]:
-    return functools.partial(
-        rate_at,
-        peak=phase.learning_rate,
-        schedule=phase.schedule,
-        steps=steps,
-        warmup_steps=round(phase.warmup * steps),
-    )
+def augmented(model: "keras.Model", augmenters: "Sequence[keras.layers.Layer]") -> "keras.Model":
+    """Puts augmentation in front of a model, for training only: what is saved and exported is the model itself."""
+    import keras
+
+    if not augmenters:
+        return model
+    with dtype_policy(model.dtype_policy.name):
+        pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
+        return keras.Model(pixels, model(keras.Sequential(augmenters, name="augmentation")(pixels)))

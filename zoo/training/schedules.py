@@ -2,51 +2,97 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
-if TYPE_CHECKING:
-    import keras
+import keras
+import numpy as np
 
-# Each takes the share of the phase that is done, in [0, 1], and returns the share of the peak rate.
-SHAPES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+# One formula serves the optimizer and the record: `xp` is keras.ops inside the compiled step, NumPy outside.
+Shape = Callable[[Any, Any], Any]
+
+
+def _linear_rise(done: Any, xp: Any) -> Any:
+    return done
+
+
+def _cosine_rise(done: Any, xp: Any) -> Any:
+    return 0.5 * (1.0 - xp.cos(math.pi * done))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the rate goes, as a share of the recipe's learning rate.
+
+    Attributes:
+        fall: From the end of the warm-up: takes the share of the remaining steps that is done, in [0, 1].
+        rise: During the warm-up: takes the share of it that is done, and goes from 0 to 1.
+        start: The share at the first step of a warm-up.
+        warmup: The share of the steps that warm up where the recipe says 0.
+    """
+
+    fall: Shape
+    rise: Shape = _linear_rise
+    start: float = 0.0
+    warmup: float = 0.0
+
+
+SCHEDULES = {
+    "constant": Schedule(fall=lambda done, xp: xp.ones_like(done)),
+    # Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts.
+    "cosine": Schedule(fall=lambda done, xp: 0.5 * (1.0 + xp.cos(math.pi * done))),
+    "linear": Schedule(fall=lambda done, xp: 1.0 - done),
+    # A tenth at a half and at three quarters: He et al. 2016 (arXiv:1512.03385), section 4.2.
+    "step": Schedule(fall=lambda done, xp: xp.where(done < 0.5, 1.0, xp.where(done < 0.75, 0.1, 0.01))),
+    # Smith and Topin 2019 (arXiv:1708.07120) with fastai's cosine annealing: from 1/25 up, then down to 1/250,000.
+    "one_cycle": Schedule(
+        fall=lambda done, xp: 4e-6 + (1.0 - 4e-6) * 0.5 * (1.0 + xp.cos(math.pi * done)),
+        rise=_cosine_rise,
+        start=0.04,
+        warmup=0.3,
+    ),
 }
 
 
-def rate_at(step: int, *, peak: float, schedule: str, steps: int, warmup_steps: int) -> float:
-    """Returns the learning rate at a step of a phase.
+@dataclass(frozen=True, kw_only=True)
+class RateByStep:
+    """The learning rate of a phase.
 
-    Args:
-        step: Optimizer steps done in the phase, from 0.
+    Attributes:
         peak: The recipe's learning rate.
-        schedule: A name in `SHAPES`.
+        schedule: A name in `SCHEDULES`.
         steps: Optimizer steps of the whole phase.
-        warmup_steps: Steps over which the rate first rises linearly from 0.
+        warmup: The recipe's share of them that warm up; 0 takes the schedule's own.
     """
-    if step < warmup_steps:
-        return peak * step / warmup_steps
-    return peak * SHAPES[schedule](min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps)))
 
+    peak: float
+    schedule: str
+    steps: int
+    warmup: float = 0.0
 
-def learning_rate(
-    *, peak: float, schedule: str, steps: int, warmup_steps: int
-) -> "float | keras.optimizers.schedules.LearningRateSchedule":
-    """Returns what a Keras optimizer takes for the same function of the step as `rate_at`.
+    @property
+    def warmup_steps(self) -> int:
+        """Optimizer steps over which the rate first rises."""
+        return round((self.warmup or SCHEDULES[self.schedule].warmup) * self.steps)
 
-    Cosine with warm-up is `CosineDecay` (Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts).
-    """
-    import keras
-
-    if schedule == "constant" and not warmup_steps:
-        return peak
-    if schedule == "constant":
-        return keras.optimizers.schedules.PolynomialDecay(
-            initial_learning_rate=0.0, decay_steps=warmup_steps, end_learning_rate=peak
+    def at(self, step: Any, xp: Any = np) -> Any:
+        """Returns the rate at a step of the phase, counted from 0."""
+        schedule = SCHEDULES[self.schedule]
+        rising = schedule.start + (1.0 - schedule.start) * schedule.rise(step / max(1, self.warmup_steps), xp)
+        falling = schedule.fall(
+            xp.clip((step - self.warmup_steps) / max(1, self.steps - self.warmup_steps), 0.0, 1.0), xp
         )
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup_steps else peak,
-        decay_steps=max(1, steps - warmup_steps),
-        warmup_target=peak if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
+        return self.peak * xp.where(step < self.warmup_steps, rising, falling)
+
+    def for_optimizer(self) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Returns the same function as a Keras optimizer takes it."""
+        return _KerasSchedule(self)
+
+
+class _KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rate: RateByStep) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def __call__(self, step: Any) -> Any:
+        return self._rate.at(keras.ops.cast(step, "float32"), keras.ops)

@@ -1,0 +1,338 @@
+import errno
+import itertools
+import json
+import os
+import signal
+import time
+import tomllib
+
+import pytest
+
+import zoo
+from tests.tiny import phase, recipe, start, write_npz, write_photos
+from zoo.runs import checkpoint
+from zoo.runs.folder import RunFolder
+
+MAIN = "import sys; from zoo.cli import main; main(sys.argv[1:])"
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path, monkeypatch):
+    """A working folder with a recipe and images in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(recipe(phase("head", "head", epochs=1)).to_toml())
+    write_photos(tmp_path / "photos", count=8)
+    return tmp_path
+
+
+def test_the_last_line_on_stdout_is_the_runs_path(typed, desk):
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "runs/a")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[-1] == "runs/a"
+    assert lines[-2] == "next     zoo predict runs/a IMAGE"
+    assert lines[-3] == "curves   runs/a/history.png"
+    assert (desk / "runs" / "a" / "history.png").is_file()
+    metrics = RunFolder.open(desk / "runs" / "a").record()["metrics"]
+    assert f"accuracy {100 * metrics['accuracy']:.1f} % of 4 images (95 % interval" in out
+    assert "tiny: mnist_simple on 12 images of 2 classes, float32 on cpu, runs/a\n" in err
+    assert "head 1/1  loss " in err
+    assert "\x1b" not in out + err
+
+
+def test_json_leaves_only_json_on_stdout(typed, desk):
+    code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert list(document) == ["schema", "kind", "run", "metrics", "phases"]
+    assert (document["schema"], document["kind"], document["run"]) == (1, "finetune", "a")
+    assert document["metrics"] == RunFolder.open(desk / "a").record()["metrics"]
+    assert [one["name"] for one in document["phases"]] == ["head"]
+
+
+def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed, desk):
+    before = sorted(desk.rglob("*"))
+    code, out, _ = typed(
+        "finetune", "tiny.toml", "--data", "photos", "--dry-run", "--set", "train.seed=7", "--run", "runs/a"
+    )
+    assert code == 0
+    shown, table = out.split('phase head (train = "head", 1 epochs)\n')
+    expected = zoo.Recipe.load("tiny.toml", ["train.seed=7"])
+    assert tomllib.loads(shown) == expected.to_dict()
+    # stem: 5 x 5 x 32 + 32; head: 28 x 28 x 32 x 2 + 2.
+    assert [line.split() for line in table.splitlines()] == [
+        ["stage", "layers", "params", "trainable", "state", "batchnorm"],
+        ["stem", "2", "832", "0", "frozen", "-"],
+        ["head", "3", "50,178", "50,178", "trainable", "-"],
+    ]
+    code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--dry-run", "--json")
+    document = json.loads(out)
+    assert (document["schema"], document["kind"]) == (1, "plan")
+    assert document["phases"][0]["plan"][1]["trainable_params"] == 50_178
+    assert sorted(desk.rglob("*")) == before
+
+
+def test_a_run_can_be_repeated_and_resumed_when_it_is_done(typed, desk):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
+    assert typed("finetune", "a", "--run", "b", "--data", "photos/")[0] == 0
+    first, second = (RunFolder.open(desk / name).record()["metrics"] for name in "ab")
+    assert first == second
+    code, out, _ = typed("finetune", "--run", "a", "--resume")
+    assert code == 0
+    assert out.splitlines()[-1] == "a"
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
+    assert code == 1
+    assert err == (
+        "zoo: a: is there already; expected a new folder; choose another --run, "
+        "or go on with it: zoo finetune --run a --resume\n"
+    )
+
+
+def refused(typed, *words, code=1):
+    """Types a command that is refused: one message, nothing on stdout, no run."""
+    found, out, err = typed("finetune", *words)
+    assert (found, out) == (code, "")
+    assert "Traceback" not in err
+    assert err.startswith("zoo: ")
+    return err.removeprefix("zoo: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["tiny.toml"],
+            "recipe 'tiny' names no images; say where they are: --data PATH (a folder with a subfolder per class)",
+        ),
+        (
+            ["tiny.toml", "--data", "fotos"],
+            "fotos: there is no such file or folder; expected images; check --data",
+        ),
+        (
+            ["mnist_simpel", "--data", "photos"],
+            "'mnist_simpel' is no recipe file, run folder, recipe or model. Did you mean 'mnist_simple'? "
+            "See 'zoo recipe ls' and 'zoo list'.",
+        ),
+        (
+            ["photos"],
+            "'photos' is no recipe file, run folder, recipe or model. See 'zoo recipe ls' and 'zoo list'.",
+        ),
+        (["gone.toml"], "Unknown recipe 'gone.toml'. See 'zoo recipe ls'."),
+        (
+            ["tiny.toml", "--data", "photos", "--set", "model.name=mnist_simpel"],
+            "Unknown model 'mnist_simpel'. Did you mean 'mnist_simple'? See 'zoo list'.",
+        ),
+        (
+            ["tiny.toml", "--data", "photos", "--set", "train.batchsize=8"],
+            "--set train.batchsize: unknown key 'batchsize' in train. Did you mean 'batch_size'?",
+        ),
+        (
+            ["tiny.toml", "--data", "photos", "--set", "model.weights=imagenet"],
+            "Unknown weights 'imagenet' for model 'mnist_simple'. It has: none: it is built with random weights.",
+        ),
+        (
+            ["tiny.toml", "--data", "photos", "--set", "data.validation=test"],
+            "data.validation is 'test'; the data has the splits train; "
+            "expected one of them other than train, or a share such as 0.1",
+        ),
+        (
+            ["--run", "gone", "--resume"],
+            "gone: there is no run to go on with; name a recipe as well, and it begins afresh",
+        ),
+        (["tiny.toml", "--data", "photos", "--resume"], "--resume goes on with a run; say which with --run DIR"),
+        (
+            ["tiny.toml", "--data", "photos", "--run", "tiny.toml"],
+            "tiny.toml: is a file; expected a new folder for the run; choose another --run",
+        ),
+        (
+            ["tiny.toml", "--data", "photos", "--run", "photos"],
+            "photos: is not empty; expected a new folder; choose another --run",
+        ),
+        (
+            ["tiny.toml", "--data", "photos", "--run", "tiny.toml/run"],
+            "tiny.toml/run: cannot be written (Not a directory); choose another folder with --run DIR",
+        ),
+        (
+            ["tiny.toml", "--data", "tiny.toml"],
+            "tiny.toml: is a file; expected a folder with one subfolder per class, or an .npz file. "
+            "Unpack it if it is an archive, and point --data at the folder.",
+        ),
+    ],
+)
+def test_what_a_message_says(typed, desk, words, message):
+    assert refused(typed, *words) == message
+    assert not (desk / "runs").exists() or list((desk / "runs").iterdir()) == []
+
+
+def test_no_recipe_is_a_usage_error(typed):
+    code, _, err = typed("finetune")
+    assert code == 2
+    assert "name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume" in err
+
+
+def test_three_faults_of_a_recipe_are_told_at_once(typed, desk):
+    text = (desk / "tiny.toml").read_text()
+    text = text.replace("epochs = 1", "epochs = 0").replace("batch_size = 8", 'batch_size = "many"')
+    (desk / "bad.toml").write_text(text.replace("keep = 2", "keeps = 2"))
+    lines = refused(typed, "bad.toml", "--data", "photos").splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("bad.toml:") for line in lines)
+    for part in (
+        "epochs is 0; expected >= 1",
+        'train.batch_size is "many"; expected',
+        "unknown key 'keeps' in checkpoint",
+    ):
+        assert sum(part in line for line in lines) == 1
+
+
+def test_an_empty_class_and_a_lone_class_are_refused(typed, desk):
+    (desk / "photos" / "bird").mkdir()
+    message = refused(typed, "tiny.toml", "--data", "photos")
+    assert message.startswith("photos: no images in the class folders 'bird'; expected one or more in each.")
+    write_photos(desk / "lone", classes=("cat",), count=3)
+    assert refused(typed, "tiny.toml", "--data", "lone").startswith("lone: has one class only, 'cat'; expected two")
+
+
+def test_a_validation_folder_with_other_classes_is_refused(typed, desk):
+    write_photos(desk / "split" / "train")
+    write_photos(desk / "split" / "val", classes=("cat", "wolf"))
+    assert refused(typed, "tiny.toml", "--data", "split").startswith(
+        "split: validation has classes that train has not: 'wolf'"
+    )
+
+
+def test_a_few_images_leave_none_to_validate_on(typed, desk):
+    write_photos(desk / "two", count=1)
+    assert refused(typed, "tiny.toml", "--data", "two") == (
+        "data.validation = 0.25 of 2 images leaves none to validate on; "
+        "expected more images, or validation = 0 to train without"
+    )
+
+
+def test_a_file_that_is_no_image_is_skipped_and_named(typed, desk):
+    (desk / "photos" / "cat" / "zzz.png").write_text("no image")
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
+    assert (code, out.splitlines()[-1]) == (0, "a")
+    assert "skipped: photos/cat/zzz.png: is no JPEG, PNG" in err
+    (skipped,) = RunFolder.open(desk / "a").record()["data"]["skipped"]
+    assert skipped["path"] == "photos/cat/zzz.png"
+    assert refused(typed, "tiny.toml", "--data", "photos", "--set", "data.on_bad=stop", "--run", "b").startswith(
+        "photos/cat/zzz.png: is no JPEG, PNG"
+    )
+    for number in range(9):
+        (desk / "photos" / "cat" / f"zz{number}.png").write_text("no image")
+    message = refused(typed, "tiny.toml", "--data", "photos", "--run", "c")
+    assert "cat/zz" in message
+    assert not (desk / "b").exists()
+    assert not (desk / "c").exists()
+
+
+def test_an_expectation_that_is_not_met_is_exit_code_3(typed, desk):
+    words = ["--set", "phases.head.learning_rate=1e-9", "--set", "expect={value=1.0, tolerance=0.0}"]
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", *words)
+    assert (code, out) == (3, "")
+    accuracy = RunFolder.open(desk / "a").record()["metrics"]["accuracy"]
+    assert err.splitlines()[-1] == (
+        f"zoo: recipe 'tiny' expects val_accuracy 1.0 (tolerance 0.0); found {accuracy:.4f}"
+    )
+
+
+def test_a_broken_contract_is_exit_code_3(typed, desk, monkeypatch):
+    from zoo.training import callbacks
+
+    def nudge_and_check(self):
+        weight = self.model.get_layer("stem_1_conv").bias
+        weight.assign(weight + 1)
+        self._contract.check()
+
+    monkeypatch.setattr(callbacks.ContractGuard, "on_train_batch_end", lambda self, *_, **__: nudge_and_check(self))
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
+    assert code == 3
+    assert err.splitlines()[-1].startswith("zoo: phase 'head': 1 tensors are frozen, yet moved: stem_1_conv/bias;")
+    assert RunFolder.open(desk / "a").record()["status"] == "failed"
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(typed, desk, monkeypatch):
+    words = ["finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=2"]
+    sync, room = os.fsync, 20  # files and folders that are synced before the disk is full
+
+    def full(handle):
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    seen = set()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        for before in itertools.chain((0, 1), itertools.count(2, 2)):  # a little more is freed before each new try
+            room = before
+            code, out, err = typed(*words, "--resume")
+            if code == 0:
+                break
+            message = err.splitlines()[-1]
+            assert (code, out) == (1, "")
+            assert message.startswith("zoo: a/")
+            assert message.endswith(": No space left on device; what was written whole before is kept")
+            assert "Traceback" not in err
+            seen.add(message.split(":")[1].split("/")[1])
+            if (desk / "a").exists():
+                assert list((desk / "a").rglob(".*")) == []
+                for found in checkpoint.checkpoints(desk / "a" / "checkpoints"):
+                    assert found.model_arrays()
+                    assert found.state_arrays()
+            if (desk / "a" / "run.json").exists() and not (desk / "a" / "model" / "card.json").exists():
+                code, _, err = typed("predict", "a", "photos")
+                assert code == 1
+                assert "zoo: a: the run holds no finished model (status " in err
+    assert seen >= {"run.json", "recipe.toml", "metrics.jsonl", "checkpoints"}
+    assert len(RunFolder.open(desk / "a").metrics()) == 2
+
+
+def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
+    process = start(
+        MAIN, "finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=40", "--json"
+    )
+    metrics = desk / "a" / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < until:
+        if metrics.is_file() and len(metrics.read_text().splitlines()) > 1:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1] == "zoo: interrupted"
+    assert "Traceback" not in err
+    record = RunFolder.open(desk / "a").record()
+    assert (record["status"], record["reason"]) == ("interrupted", "interrupted by the user")
+    done = len(RunFolder.open(desk / "a").metrics())
+    assert 2 <= done < 40
+    code, _, err = typed("predict", "a", "photos")
+    assert (code, err) == (
+        1,
+        "zoo: a: the run holds no finished model (status interrupted); go on with it: zoo finetune --run a --resume\n",
+    )
+    code, out, err = typed("finetune", "--run", "a", "--resume")
+    assert (code, out.splitlines()[-1]) == (0, "a")
+    assert f"goes on after epoch {checkpoint_epoch(err)}, " in err
+    assert checkpoint_epoch(err) in (done - 1, done)
+    assert [row["epoch"] for row in RunFolder.open(desk / "a").metrics()] == list(range(1, 41))
+
+
+def checkpoint_epoch(err):
+    line = next(line for line in err.splitlines() if line.startswith("goes on after epoch "))
+    return int(line.split()[4].rstrip(","))
+
+
+def test_nothing_of_the_backend_is_on_stderr(desk):
+    write_npz(desk / "data.npz")
+    process = start(MAIN, "finetune", "tiny.toml", "--data", "data.npz", "--run", "a")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.splitlines()[-1] == "a"
+    lines = err.splitlines()
+    assert len(lines) == 3, err
+    assert [line.split()[0] for line in lines] == ["tiny:", "head:", "head"]

@@ -1,0 +1,80 @@
+import errno
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.report.curves import draw_history, save_history
+
+
+def row(epoch, phase, epoch_in_phase, **values):
+    return {"epoch": epoch, "phase": phase, "epoch_in_phase": epoch_in_phase, **values}
+
+
+ROWS = [
+    row(1, "head", 1, loss=1.5, accuracy=0.25, val_loss=1.25, val_accuracy=0.5),
+    row(2, "head", 2, loss=1.0, accuracy=0.5, val_loss=0.75, val_accuracy=0.625),
+    row(3, "all", 1, loss=0.5, accuracy=0.75, val_loss=0.875, val_accuracy=0.75),
+]
+
+
+def curves(axes):
+    return {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines() if line.get_label()[0] != "_"}
+
+
+def test_the_lines_are_the_rows():
+    accuracy, loss = draw_history(ROWS, "pets").axes
+    assert curves(accuracy) == {
+        "train": [[1, 0.25], [2, 0.5], [3, 0.75]],
+        "validation": [[1, 0.5], [2, 0.625], [3, 0.75]],
+    }
+    assert curves(loss) == {
+        "train": [[1, 1.5], [2, 1.0], [3, 0.5]],
+        "validation": [[1, 1.25], [2, 0.75], [3, 0.875]],
+    }
+
+
+def test_the_panels_are_labelled_and_phases_are_marked():
+    figure = draw_history(ROWS, "pets")
+    assert figure.get_suptitle() == "pets"
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [
+        ("epoch", "accuracy"),
+        ("epoch", "loss"),
+    ]
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "validation"]
+        assert [text.get_text() for text in axes.texts] == ["head", "all"]
+        marks = [line.get_xdata()[0] for line in axes.get_lines() if line.get_label()[0] == "_"]
+        assert marks == [0.5, 2.5]
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_without_validation_there_is_one_line():
+    rows = [{**one, "val_loss": None, "val_accuracy": None} for one in ROWS]
+    for axes in draw_history(rows, "pets").axes:
+        assert list(curves(axes)) == ["train"]
+
+
+def test_a_single_epoch_can_be_seen():
+    accuracy, _ = draw_history(ROWS[:1], "pets").axes
+    assert [line.get_marker() for line in accuracy.get_lines() if line.get_label() == "train"] == ["o"]
+
+
+def test_the_png_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "history.png"
+    save_history(ROWS, "Äpfel $", path)  # a lone dollar is no formula
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert image.size == (1200, 480)
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_history(ROWS[:1], "pets", path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

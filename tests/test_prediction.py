@@ -1,0 +1,116 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from tests.tiny import pixels
+from zoo.errors import DataError, NotFoundError, WeightsError
+from zoo.runs.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def classifier(finished):
+    return zoo.load(finished.run.path)
+
+
+def test_it_knows_its_classes_and_card(classifier):
+    assert classifier.classes == ("cat", "dog")
+    assert classifier.card.name == "mnist_conv"
+    assert classifier.input_shape == (28, 28, 1)
+
+
+def test_paths_and_arrays_give_the_same(classifier, finished):
+    paths = sorted(finished.data.rglob("*.png"))
+    of_paths = classifier.predict(paths)
+    of_pixels = classifier.predict(np.stack([np.asarray(Image.open(path)) for path in paths]))
+    assert [one.path for one in of_paths] == [str(path) for path in paths]
+    assert {one.path for one in of_pixels} == {None}
+    assert [one.probabilities for one in of_paths] == [one.probabilities for one in of_pixels]
+    assert classifier.predict(str(paths[0])) == classifier.predict(paths[0]) == classifier.predict(paths[:1])
+
+
+def test_probabilities_are_the_models_and_sum_to_1(classifier):
+    images, _ = pixels(5, seed=3)
+    raw = np.asarray(classifier.model(images[..., None].astype("float32"), training=False))
+    for one, row in zip(classifier.predict(images), raw, strict=True):
+        assert list(one.probabilities) == ["cat", "dog"]
+        assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-6)
+        assert list(one.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-6)
+        assert one.probability == max(one.probabilities.values()) == one.probabilities[one.label]
+        assert one.to_json() == {
+            "path": None,
+            "label": one.label,
+            "probability": one.probability,
+            "probabilities": one.probabilities,
+        }
+
+
+def test_other_sizes_and_channels_are_brought_to_the_models(classifier):
+    images, _ = pixels(2)
+    large = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
+    coloured = np.repeat(large[..., None], 3, axis=3)
+    grey = [one.probabilities for one in classifier.predict(large)]
+    for one, expected in zip(classifier.predict(coloured), grey, strict=True):
+        assert one.probabilities == pytest.approx(expected, abs=0.02)  # grey from RGB may round by 1
+
+
+def test_the_kept_model_gives_the_runs_figures(classifier, finished):
+    from tests.training.test_engine import validation_images
+
+    images, labels = validation_images(finished)
+    found = [classifier.classes.index(one.label) for one in classifier.predict(images)]
+    assert np.mean(found == labels) == finished.run.metrics["accuracy"]
+
+
+def test_nothing_gives_nothing(classifier):
+    assert classifier.predict([]) == []
+    assert classifier.predict(np.zeros((0, 28, 28), "uint8")) == []
+
+
+def test_a_file_that_is_no_image_is_named(classifier, tmp_path):
+    (tmp_path / "notes.png").write_text("no image")
+    with pytest.raises(DataError, match=f"^{tmp_path}/notes.png: is no JPEG, PNG"):
+        classifier.predict([tmp_path / "notes.png"])
+    with pytest.raises(DataError, match=rf"^{tmp_path}/gone.png: .*No such file or directory"):
+        classifier.predict([tmp_path / "gone.png"])
+
+
+@pytest.mark.parametrize("images", [np.zeros((28, 28), "uint8"), np.zeros((2, 28, 28), "float32")])
+def test_an_array_of_another_shape_or_type_is_refused(classifier, images):
+    with pytest.raises(DataError, match=r"expected uint8\[n, height, width\]"):
+        classifier.predict(images)
+
+
+def test_the_models_folder_alone_will_do(finished, tmp_path):
+    shutil.copytree(finished.run.path / "model", tmp_path / "mine")
+    image, _ = pixels(1)
+    assert zoo.load(tmp_path / "mine").predict(image) == zoo.load(finished.run.path).predict(image)
+
+
+def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path):
+    RunFolder(tmp_path).write_record({"status": "interrupted"})
+    with pytest.raises(NotFoundError) as raised:
+        zoo.load(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}: the run holds no finished model (status interrupted); "
+        f"go on with it: zoo finetune --run {tmp_path} --resume"
+    )
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(NotFoundError, match="is no run folder"):
+        zoo.load(tmp_path / "gone")
+
+
+def test_damaged_weights_are_refused(finished, tmp_path):
+    folder = shutil.copytree(finished.run.path / "model", tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(WeightsError) as raised:
+        zoo.load(folder)
+    assert str(raised.value) == f"{weights}: its SHA-256 is not the one in card.json; it is damaged"
+    (folder / "card.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"card\.json: is damaged"):
+        zoo.load(folder)

@@ -1,0 +1,114 @@
+"""Training on JAX, in a process where TensorFlow cannot be imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.tiny import environment, write_photos
+
+BLOCK = """
+import json, sys
+from pathlib import Path
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tf_keras", "tensorflow_hub"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Block())
+
+import keras
+import zoo
+from tests.tiny import phase, recipe
+
+folder = Path(sys.argv[1])
+photos = folder / "photos"
+"""
+
+SIMPLE = """
+run = zoo.finetune(recipe(phase("all", "all", epochs=3, learning_rate=3e-3)), photos, run=folder / "run")
+predictions = run.classifier.predict(sorted(photos.rglob("*.png")))
+print(json.dumps({
+    "backend": [keras.backend.backend(), run.record["environment"]["backend"]],
+    "tensorflow": "tensorflow" in sys.modules,
+    "right": [one.label == Path(one.path).parent.name for one in predictions],
+    "sums": [sum(one.probabilities.values()) for one in predictions],
+    "rates": [row["learning_rate"] for row in run.history],
+}))
+"""
+
+RESUMED = """
+from zoo.errors import ContractError
+from zoo.runs import checkpoint
+
+tiny = recipe(
+    phase("head", "head", epochs=1, optimizer="sgd", batchnorm="frozen"),
+    phase("all", "all", weight_decay=1e-3),
+    model="mnist_conv",
+)
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.name == "adamw" and (self.epoch, batch) == (1, 1):
+            raise KeyboardInterrupt
+
+class Nudge(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        statistic = self.model.get_layer("stem_1_bn").moving_mean
+        statistic.assign(statistic + 1)
+
+straight = zoo.finetune(tiny, photos, run=folder / "straight")
+try:
+    zoo.finetune(tiny, photos, run=folder / "stopped", callbacks=[Stop()])
+except KeyboardInterrupt:
+    resumed = zoo.finetune(None, run=folder / "stopped", resume=True)
+try:
+    zoo.finetune(tiny, photos, run=folder / "broken", callbacks=[Nudge()])
+except ContractError as fault:
+    broken = str(fault)
+ends = []
+for run in (straight, resumed):
+    last = checkpoint.latest(run.path / "checkpoints")
+    ends.append({**last.model_arrays(), **last.state_arrays()})
+first, second = ends
+print(json.dumps({
+    "differ": [name for name in first if first[name].tobytes() != second[name].tobytes()],
+    "same_names": first.keys() == second.keys(),
+    "unchanged": [phase["contract"]["unchanged"] for phase in straight.record["phases"]],
+    "broken": broken,
+}))
+"""
+
+
+def run_on_jax(code, folder):
+    write_photos(folder / "photos", count=8)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BLOCK + code, str(folder)],
+        env=environment(KERAS_BACKEND="jax"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_net_is_trained_and_used(tmp_path):
+    found = run_on_jax(SIMPLE, tmp_path)
+    assert (found["backend"], found["tensorflow"]) == (["jax", "jax"], False)
+    assert found["right"] == [True] * 16
+    assert found["sums"] == pytest.approx([1] * 16, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_ends_bit_for_bit_and_a_broken_contract_is_noticed(tmp_path):
+    found = run_on_jax(RESUMED, tmp_path)
+    assert found["same_names"]
+    assert found["differ"] == []
+    assert found["unchanged"] == [[], []]
+    assert found["broken"].startswith("phase 'head': 1 tensors are frozen, yet moved: stem_1_bn/moving_mean;")

@@ -1,0 +1,59 @@
+"""Random changes to training images: Keras' own layers, drawn anew for each step and the same in every repetition."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.recipe.schema import AugmentSection
+
+if TYPE_CHECKING:
+    import keras
+
+FLIP_MODES = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}
+# What comes in from outside the image is black, as in a padded photo and as the paper of a digit is.
+FILL = {"fill_mode": "constant", "fill_value": 0.0}
+PREFIX = "augment_"
+
+
+def augmentation_layers(augment: AugmentSection) -> "list[keras.layers.Layer]":
+    """Builds the layers that a recipe's `[augment]` asks for, in the order in which they apply.
+
+    They take and give float32[batch, height, width, channels] in [0, 255], and change nothing outside of training.
+    """
+    from keras import layers
+
+    table: tuple[tuple[str, Any, type[Any], dict[str, Any]], ...] = (
+        ("flip", augment.flip != "none", layers.RandomFlip, {"mode": FLIP_MODES.get(augment.flip)}),
+        ("rotation", augment.rotation, layers.RandomRotation, {"factor": augment.rotation / 360, **FILL}),
+        (
+            "translation",
+            augment.translation,
+            layers.RandomTranslation,
+            {"height_factor": augment.translation, "width_factor": augment.translation, **FILL},
+        ),
+        ("zoom", augment.zoom, layers.RandomZoom, {"height_factor": (-augment.zoom, augment.zoom), **FILL}),
+    )
+    return [
+        layer(**settings, seed=0, dtype="float32", name=f"{PREFIX}{name}")
+        for name, wanted, layer, settings in table
+        if wanted
+    ]
+
+
+def seed_augmentation(augmenters: "Sequence[keras.layers.Layer]", *, seed: int, epoch: int) -> None:
+    """Sets the layers' generators for an epoch, so that what they draw is a function of (seed, epoch, step)."""
+    for number, layer in enumerate(augmenters):
+        (key,) = np.random.SeedSequence((seed, epoch, number)).generate_state(1)
+        generator: Any = layer
+        generator.generator.state.assign(np.array([key, 0], dtype=np.uint32))
+
+
+def flip_warning(augment: AugmentSection, classes: Sequence[str]) -> str | None:
+    """Says when a flip is likely to turn an image into none, or into one of another class: digits and letters."""
+    if augment.flip == "none" or not all(len(name) == 1 and name.isalnum() for name in classes):
+        return None
+    return (
+        f'augment.flip = "{augment.flip}" mirrors characters: the classes are {", ".join(classes[:4])}, ..., and a '
+        'mirrored 2 is no 2; expected flip = "none"'
+    )
