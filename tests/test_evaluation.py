@@ -75,9 +75,9 @@ def test_the_interval_is_wilsons(successes, trials, low, high):
 
 def test_a_run_is_measured_on_its_own_validation_images(finished):
     result = measure(finished.run.path)
-    assert result.images == 8
+    assert result.images == 10
     assert result.metrics == pytest.approx(finished.run.metrics, rel=1e-5)
-    assert measure(finished.run.path, split="train").images == 24
+    assert measure(finished.run.path, split="train").images == 30
 
 
 def test_a_split_that_is_not_there_is_refused(finished):

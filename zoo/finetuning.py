@@ -200,7 +200,7 @@ def _data_path(recipe: Recipe, data: Path | str | None) -> Path | None:
 
 
 def _earlier(path: Path) -> RunFolder | None:
-    return RunFolder.open(path) if (path / "run.json").is_file() else None
+    return RunFolder(path) if RunFolder(path).is_begun else None
 
 
 def _resumed_plan(

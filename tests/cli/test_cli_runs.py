@@ -10,9 +10,9 @@ def test_evaluate(typed, finished):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].split() == ["class", "images", "accuracy", "precision"]
-    assert [line.split()[:2] for line in lines[1:3]] == [["cat", "4"], ["dog", "4"]]
+    assert [line.split()[:2] for line in lines[1:3]] == [["cat", "5"], ["dog", "5"]]
     accuracy = finished.run.metrics["accuracy"]
-    assert lines[-1].startswith(f"accuracy {100 * accuracy:.1f} % of 8 images (95 % interval ")
+    assert lines[-1].startswith(f"accuracy {100 * accuracy:.1f} % of 10 images (95 % interval ")
 
 
 def test_evaluate_as_json(typed, finished, tmp_path):
@@ -49,7 +49,7 @@ def test_predict_prints_a_line_an_image(typed, finished):
     code, out, err = typed("predict", finished.run.path, cats, finished.data / "dog" / "001.png")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines) == 17
+    assert len(lines) == 21
     assert lines[0].startswith(f"{cats / '000.png'}  ")
     shares = lines[0].split("  ")[1:]
     assert len(shares) == 2

@@ -68,6 +68,8 @@ def test_create_takes_a_new_path_and_an_empty_folder(tmp_path):
 def test_create_takes_a_folder_that_a_killed_process_only_claimed(tmp_path):
     (tmp_path / ".claim").touch()
     (tmp_path / ".run.json.k2j4h1").touch()
+    (tmp_path / "run.json").touch()  # recipe.toml comes next, and is not there
+    assert not RunFolder(tmp_path).is_begun
     assert RunFolder.create(tmp_path).path == tmp_path
 
 
@@ -80,6 +82,7 @@ def test_create_refuses_a_file(tmp_path):
 
 def test_create_refuses_an_earlier_run_and_tells_how_to_go_on(tmp_path):
     RunFolder(tmp_path).write_record({"status": "running"})
+    RunFolder(tmp_path).recipe_path.touch()
     with pytest.raises(RunError) as raised:
         RunFolder.create(tmp_path)
     assert str(raised.value) == (

@@ -14,7 +14,6 @@ from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
-from zoo.training.schedules import rate_at
 
 KEYS = [
     *("phase", "epoch", "epoch_in_phase", "step", "loss", "accuracy", "val_loss", "val_accuracy"),
@@ -62,21 +61,19 @@ def test_metrics_have_the_keys_of_the_design_in_their_order(finished):
     rows = finished.run.history
     assert [list(row) for row in rows] == [KEYS] * 4
     assert [(row["phase"], row["epoch"], row["epoch_in_phase"], row["step"]) for row in rows] == [
-        ("head", 1, 1, 3),
-        ("head", 2, 2, 6),
-        ("all", 3, 1, 9),
-        ("all", 4, 2, 12),
+        ("head", 1, 1, 4),
+        ("head", 2, 2, 8),
+        ("all", 3, 1, 12),
+        ("all", 4, 2, 16),
     ]
 
 
 def test_the_rate_that_is_logged_is_the_one_that_was_used(finished):
-    expected = [
-        rate_at(step, peak=peak, schedule="cosine", steps=6, warmup_steps=warmup)
-        for peak, warmup in ((0.01, 0), (0.003, 1))
-        for step in range(6)
-    ]
+    # Cosine over 8 steps; then a warm-up of 2 (0.2 of 8, rounded), and cosine over the other 6.
+    cosine = [[0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)] for steps in (8, 6)]
+    expected = [0.01 * share for share in cosine[0]] + [0.003 * share for share in (0, 0.5, *cosine[1])]
     assert finished.rates == pytest.approx(expected, rel=1e-5, abs=1e-9)
-    assert [row["learning_rate"] for row in finished.run.history] == pytest.approx(expected[2::3], rel=1e-9)
+    assert [row["learning_rate"] for row in finished.run.history] == pytest.approx(expected[3::4], rel=1e-6)
 
 
 def test_validation_figures_are_those_of_that_epochs_weights(finished):
@@ -111,8 +108,8 @@ def test_run_json_tells_what_went_in_and_what_each_phase_did(finished):
     assert record["status"] == "done"
     assert record["inputs"] == {"data": str(finished.data)}
     assert record["classes"] == ["cat", "dog"]
-    assert record["data"]["train"] == 24
-    assert record["data"]["validation"] == 8
+    assert record["data"]["train"] == 30
+    assert record["data"]["validation"] == 10
     assert record["data"]["fingerprint"] == open_dataset("folder", finished.data).fingerprint()
     assert record["environment"]["backend"] == "tensorflow"
     assert record["versions"]["keras"] == keras.__version__
@@ -386,23 +383,32 @@ def test_where_nothing_was_begun_a_recipe_begins_afresh(data, tmp_path):
     assert zoo.finetune(recipe(), data, run=tmp_path / "run", resume=True).record["status"] == "done"
 
 
-def test_loss_scale_and_half_precision_go_on_too(data, tmp_path):
-    half = recipe(phase("all", "all", optimizer="sgd", learning_rate=1e-3), train={"precision": "mixed_float16"})
-    straight = zoo.finetune(half, data, run=tmp_path / "straight")
+class StopSoon(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("sections", "state"),
+    [
+        ({"train": {"precision": "mixed_float16"}}, "scale"),
+        ({"train": {"ema": 0.9}, "augment": {"flip": "horizontal", "rotation": 10.0}}, "adamw"),
+    ],
+    ids=["half precision with its loss scale", "moving average and augmentation"],
+)
+def test_all_that_training_holds_goes_on(data, tmp_path, sections, state):
+    one = recipe(phase("all", "all", learning_rate=1e-3), **sections)
+    straight = zoo.finetune(one, data, run=tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
-        zoo.finetune(half, data, run=tmp_path / "run", callbacks=[StopHalf()])
+        zoo.finetune(one, data, run=tmp_path / "run", callbacks=[StopSoon()])
     run = zoo.finetune(None, run=tmp_path / "run", resume=True)
+    assert untimed(run.history) == untimed(straight.history)
     last = [checkpoint.latest(one.path / "checkpoints") for one in (straight, run)]
     assert same(*(one.model_arrays() for one in last))
     assert same(*(one.state_arrays() for one in last))
-    assert any("scale" in name for name in last[0].state_arrays())
+    assert any(state in name for name in last[0].state_arrays())
     assert {array.dtype for array in last[0].model_arrays().values()} == {np.dtype("float32")}
     assert keras.config.dtype_policy().name == "float32"
-
-
-class StopHalf(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        raise KeyboardInterrupt
 
 
 # Faults

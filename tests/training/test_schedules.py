@@ -1,49 +1,82 @@
-import itertools
+import math
 
 import keras
 import numpy as np
 import pytest
 
-from zoo.training.schedules import SHAPES, learning_rate, rate_at
+from zoo.recipe.schema import Phase
+from zoo.training.schedules import SCHEDULES, RateByStep
 
-SETTINGS = [
-    {"peak": 0.1, "schedule": schedule, "steps": steps, "warmup_steps": warmup}
-    for schedule, (steps, warmup) in itertools.product(SHAPES, [(1, 0), (7, 0), (7, 3), (40, 4), (10, 9), (10, 10)])
-]
+PEAK = 0.2
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s['schedule']}-{s['steps']}-{s['warmup_steps']}")
-def test_the_optimizer_uses_the_rate_that_is_told_at_every_step(settings):
-    rate = learning_rate(**settings)
-    for step in range(settings["steps"] + 2):
-        used = rate if isinstance(rate, float) else float(keras.ops.convert_to_numpy(rate(step)))
-        assert used == pytest.approx(rate_at(step, **settings), rel=1e-5, abs=1e-8), step
-
-
-def test_cosine_is_half_the_peak_in_the_middle_and_0_at_the_end():
-    rates = [rate_at(step, peak=0.2, schedule="cosine", steps=8, warmup_steps=0) for step in range(9)]
-    assert rates[0] == 0.2
-    assert rates[4] == pytest.approx(0.1)
-    assert rates[2] == pytest.approx(0.2 * (2 + 2**0.5) / 4)  # cos(45 degrees) = sqrt(2) / 2
-    assert rates[8] == pytest.approx(0, abs=1e-16)
-    assert np.all(np.diff(rates) < 0)
-    assert rate_at(9, peak=0.2, schedule="cosine", steps=8, warmup_steps=0) == pytest.approx(0, abs=1e-16)
-
-
-def test_the_rate_rises_linearly_from_0_and_falls_after_the_warm_up():
-    rates = [rate_at(step, peak=0.4, schedule="cosine", steps=12, warmup_steps=4) for step in range(13)]
-    assert rates[:5] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert rates[8] == pytest.approx(0.2)  # the middle of what is left
-    assert rates[12] == pytest.approx(0, abs=1e-16)
-
-
-def test_constant_stays():
-    assert {rate_at(step, peak=0.3, schedule="constant", steps=5, warmup_steps=0) for step in range(6)} == {0.3}
-    warm = [rate_at(step, peak=0.3, schedule="constant", steps=5, warmup_steps=2) for step in range(6)]
-    assert warm == pytest.approx([0, 0.15, 0.3, 0.3, 0.3, 0.3])
+def rates(schedule, steps, warmup=0.0):
+    rate = RateByStep(peak=PEAK, schedule=schedule, steps=steps, warmup=warmup)
+    return [float(rate.at(step)) for step in range(steps + 1)]
 
 
 def test_every_schedule_that_a_recipe_may_name_is_there():
-    from zoo.recipe.pending import AVAILABLE_NOW
+    assert set(SCHEDULES) == set(Phase.model_json_schema()["properties"]["schedule"]["enum"])
 
-    assert set(SHAPES) == set(AVAILABLE_NOW["phases.schedule"])
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (7, 0.0), (40, 0.1), (10, 0.9)])
+def test_the_optimizer_uses_the_rate_that_is_told_at_every_step(schedule, steps, warmup):
+    rate = RateByStep(peak=PEAK, schedule=schedule, steps=steps, warmup=warmup)
+    optimizer = keras.optimizers.SGD(rate.for_optimizer())
+    for step in range(steps + 2):
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(float(rate.at(step)), rel=1e-5, abs=1e-7)
+
+
+def peer(schedule, steps):
+    values = keras.optimizers.schedules
+    return {
+        "cosine": values.CosineDecay(PEAK, steps),
+        "linear": values.PolynomialDecay(PEAK, steps, end_learning_rate=0.0),
+        # Keras' boundaries belong to the value before them.
+        "step": values.PiecewiseConstantDecay([steps // 2 - 1, 3 * steps // 4 - 1], [PEAK, PEAK / 10, PEAK / 100]),
+    }[schedule]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "step"])
+def test_equals_keras_own_schedule(schedule):
+    keras_rate = peer(schedule, 40)
+    assert rates(schedule, 40) == pytest.approx([float(keras_rate(step)) for step in range(41)], rel=1e-5, abs=1e-7)
+
+
+def test_cosine_with_warm_up_equals_keras_own():
+    keras_rate = keras.optimizers.schedules.CosineDecay(0.0, 36, warmup_target=PEAK, warmup_steps=4)
+    expected = [float(keras_rate(step)) for step in range(41)]
+    assert rates("cosine", 40, warmup=0.1) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_cosine_is_half_the_peak_in_the_middle_and_0_at_the_end():
+    found = rates("cosine", 8)
+    assert found[0] == PEAK
+    assert found[4] == pytest.approx(PEAK / 2)
+    assert found[2] == pytest.approx(PEAK * (2 + 2**0.5) / 4)  # cos(45 degrees) = sqrt(2) / 2
+    assert found[8] == pytest.approx(0, abs=1e-16)
+
+
+def test_constant_stays_after_its_warm_up():
+    assert set(rates("constant", 5)) == {PEAK}
+    assert rates("constant", 5, warmup=0.4) == pytest.approx([0, PEAK / 2, PEAK, PEAK, PEAK, PEAK])
+
+
+def test_one_cycle_is_that_of_fastai():
+    # Cosine from peak/25 up over the first 30 %, cosine down to peak/250,000.
+    found = rates("one_cycle", 100)
+    assert found[0] == pytest.approx(PEAK / 25)
+    assert found[15] == pytest.approx(PEAK / 25 + (PEAK - PEAK / 25) / 2)
+    assert found[30] == pytest.approx(PEAK)
+    assert found[65] == pytest.approx((PEAK + PEAK / 250_000) / 2)
+    assert found[100] == pytest.approx(PEAK / 250_000)
+    assert max(found) == found[30]
+    assert rates("one_cycle", 100, warmup=0.5)[50] == pytest.approx(PEAK)
+    assert not math.isclose(found[50], PEAK)
+
+
+def test_rates_of_many_steps_at_once():
+    rate = RateByStep(peak=PEAK, schedule="cosine", steps=40, warmup=0.1)
+    assert rate.at(np.arange(41)).tolist() == pytest.approx(rates("cosine", 40, warmup=0.1))

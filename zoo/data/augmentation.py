@@ -10,7 +10,6 @@ from zoo.recipe.schema import AugmentSection
 if TYPE_CHECKING:
     import keras
 
-FLIP_MODES = {"horizontal": "horizontal", "vertical": "vertical", "both": "horizontal_and_vertical"}
 # What comes in from outside the image is black, as in a padded photo and as the paper of a digit is.
 FILL = {"fill_mode": "constant", "fill_value": 0.0}
 PREFIX = "augment_"
@@ -24,7 +23,9 @@ def augmentation_layers(augment: AugmentSection) -> "list[keras.layers.Layer]":
     from keras import layers
 
     table: tuple[tuple[str, Any, type[Any], dict[str, Any]], ...] = (
-        ("flip", augment.flip != "none", layers.RandomFlip, {"mode": FLIP_MODES.get(augment.flip)}),
+        # Two layers for "both": Keras' "horizontal_and_vertical" mirrors both ways or not at all.
+        ("mirror", augment.flip in ("horizontal", "both"), layers.RandomFlip, {"mode": "horizontal"}),
+        ("upend", augment.flip in ("vertical", "both"), layers.RandomFlip, {"mode": "vertical"}),
         ("rotation", augment.rotation, layers.RandomRotation, {"factor": augment.rotation / 360, **FILL}),
         (
             "translation",

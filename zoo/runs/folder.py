@@ -81,12 +81,13 @@ class RunFolder:
         """
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
-        if (path / "run.json").is_file():
+        if cls(path).is_begun:
             raise RunError(
                 f"{path}: is there already; expected a new folder; choose another --run, "
                 f"or go on with it: zoo finetune --run {path} --resume"
             )
-        if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+        first = ("run.json", ".")  # what is written before recipe.toml, and hidden files
+        if path.is_dir() and any(not entry.name.startswith(first) for entry in path.iterdir()):
             raise RunError(f"{path}: is not empty; expected a new folder; choose another --run")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -109,6 +110,11 @@ class RunFolder:
         if not folder.record_path.is_file():
             raise NotFoundError(f"{path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left")
         return folder
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.record_path.is_file() and self.recipe_path.is_file()
 
     @property
     def record_path(self) -> Path:

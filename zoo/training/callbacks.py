@@ -69,9 +69,10 @@ class AverageForValidation(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averages into the model."""
-        self._held = [np.array(weight.value) for weight, _ in self._pairs]
+        # By copies: on JAX an assigned array is shared, and the next compiled step gives its memory away.
+        self._held = [np.asarray(weight.value).copy() for weight, _ in self._pairs]
         for weight, average in self._pairs:
-            weight.assign(average.value)
+            weight.assign(np.asarray(average.value).copy())
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the weights back, bit by bit."""
