@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, start, write_npz, write_photos
+from tests.tiny import phase, recipe, start, write_photos
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 
@@ -292,7 +292,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(typed, desk
 
 def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
     process = start(
-        MAIN, "finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=40", "--json"
+        MAIN, "finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=25", "--json"
     )
     metrics = desk / "a" / "metrics.jsonl"
     until = time.monotonic() + 120
@@ -305,11 +305,12 @@ def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines()[-1] == "zoo: interrupted"
-    assert "Traceback" not in err
+    # Nothing of the backend's, nor a traceback: our own lines only.
+    assert {line.split()[0] for line in err.splitlines() if line} == {"tiny:", "head:", "head", "zoo:"}, err
     record = RunFolder.open(desk / "a").record()
     assert (record["status"], record["reason"]) == ("interrupted", "interrupted by the user")
     done = len(RunFolder.open(desk / "a").metrics())
-    assert 2 <= done < 40
+    assert 2 <= done < 25
     code, _, err = typed("predict", "a", "photos")
     assert (code, err) == (
         1,
@@ -319,20 +320,9 @@ def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
     assert (code, out.splitlines()[-1]) == (0, "a")
     assert f"goes on after epoch {checkpoint_epoch(err)}, " in err
     assert checkpoint_epoch(err) in (done - 1, done)
-    assert [row["epoch"] for row in RunFolder.open(desk / "a").metrics()] == list(range(1, 41))
+    assert [row["epoch"] for row in RunFolder.open(desk / "a").metrics()] == list(range(1, 26))
 
 
 def checkpoint_epoch(err):
     line = next(line for line in err.splitlines() if line.startswith("goes on after epoch "))
     return int(line.split()[4].rstrip(","))
-
-
-def test_nothing_of_the_backend_is_on_stderr(desk):
-    write_npz(desk / "data.npz")
-    process = start(MAIN, "finetune", "tiny.toml", "--data", "data.npz", "--run", "a")
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert out.splitlines()[-1] == "a"
-    lines = err.splitlines()
-    assert len(lines) == 3, err
-    assert [line.split()[0] for line in lines] == ["tiny:", "head:", "head"]

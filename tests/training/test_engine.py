@@ -391,7 +391,7 @@ class StopSoon(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("sections", "state"),
     [
-        ({"train": {"precision": "mixed_float16"}}, "scale"),
+        pytest.param({"train": {"precision": "mixed_float16"}}, "scale", marks=pytest.mark.slow),
         ({"train": {"ema": 0.9}, "augment": {"flip": "horizontal", "rotation": 10.0}}, "adamw"),
     ],
     ids=["half precision with its loss scale", "moving average and augmentation"],
