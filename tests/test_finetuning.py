@@ -79,11 +79,7 @@ def test_a_models_name_runs_the_default_recipe(tmp_path):
     assert make_plan("mnist_conv", data, {"name": "mine"}).recipe.name == "mine"
 
 
-SMALL = [name for name in zoo.list_models("mnist*") if name != "mnist_simple"]
-TWO_STAGES = pytest.param("mnist_simple", marks=pytest.mark.xfail(reason="finetune/default names last:3; it has two"))
-
-
-@pytest.mark.parametrize("name", [*SMALL, TWO_STAGES])
+@pytest.mark.parametrize("name", zoo.list_models("mnist*"))
 def test_every_small_model_can_be_named_alone(name, tmp_path):
     from zoo.training.engine import build_untrained
     from zoo.training.phases import apply_freezing

@@ -263,7 +263,7 @@ def test_a_layer_set_trainable_after_compile_breaks_the_contract(model):
     zoo.unfreeze(model, "stage1")
     assert fault_of(contract) == (
         "phase 'head': 1 tensors are set trainable or frozen after the phase was compiled: stage1_conv/kernel; "
-        "nothing of this phase is kept"
+        "the epoch is not saved"
     )
 
 
@@ -275,7 +275,7 @@ def test_a_layer_frozen_after_compile_breaks_the_contract(model):
     zoo.freeze(model, "all")
     assert fault_of(contract) == (
         "phase 'ends': 6 tensors are set trainable or frozen after the phase was compiled: classifier/bias, "
-        "classifier/kernel, stem_bn/beta, ...; nothing of this phase is kept"
+        "classifier/kernel, stem_bn/beta, ...; the epoch is not saved"
     )
 
 
@@ -289,7 +289,7 @@ def test_a_frozen_weight_that_moved_breaks_the_contract(model):
     # One bit of one number is enough.
     kernel.assign(np.where(np.arange(18).reshape(3, 3, 1, 2) == 7, np.nextafter(value, np.float32(9)), value))
     assert fault_of(contract) == (
-        "phase 'head': 1 tensors are frozen, yet moved: stem_conv/kernel; nothing of this phase is kept"
+        "phase 'head': 1 tensors are frozen, yet moved: stem_conv/kernel; the epoch is not saved"
     )
     kernel.assign(value)
     contract.check()
@@ -305,7 +305,7 @@ def test_statistics_that_move_in_a_frozen_batchnorm_break_the_contract(model):
     fit(model)
     text = fault_of(contract)
     assert text.startswith("phase 'late': 4 tensors are frozen, yet moved: ")
-    assert set(text.removesuffix(", ...; nothing of this phase is kept").split(": ")[2].split(", ")) <= STATISTICS
+    assert set(text.removesuffix(", ...; the epoch is not saved").split(": ")[2].split(", ")) <= STATISTICS
 
 
 def test_a_weight_that_the_optimizer_does_not_know_breaks_the_contract(model):
@@ -315,7 +315,7 @@ def test_a_weight_that_the_optimizer_does_not_know_breaks_the_contract(model):
     zoo.unfreeze(model, "stage1")
     assert fault_of(Contract(model, model.optimizer, phase="late")) == (
         "phase 'late': 1 tensors are to be trained, yet unknown to the optimizer: stage1_conv/kernel; "
-        "nothing of this phase is kept"
+        "the epoch is not saved"
     )
 
 

@@ -119,6 +119,8 @@ def finetune(
         raise RunError("--resume goes on with a run; say which with --run DIR")
     earlier = _earlier(folder_path) if resume and folder_path else None
     if earlier is not None:
+        if recipe_or_model is None and not overrides and earlier.record()["status"] == "done":
+            return Run(earlier.path)
         plan = _resumed_plan(earlier, recipe_or_model, data, overrides)
         if earlier.record()["status"] == "done":
             return Run(earlier.path)

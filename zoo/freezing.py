@@ -254,7 +254,7 @@ class Contract:
             if paths:
                 raise ContractError(
                     f"phase '{self._phase}': {len(paths)} tensors are {fault}: {', '.join(paths[:3])}"
-                    f"{', ...' if len(paths) > 3 else ''}; nothing of this phase is kept"
+                    f"{', ...' if len(paths) > 3 else ''}; the epoch is not saved"
                 )
         now = fingerprint(by_path[path] for path in self.trained)
         return [path for path in now if now[path] == self.trained[path]]

@@ -1,11 +1,12 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import NotFoundError
+from zoo.errors import DataError, NotFoundError
 from zoo.models import CARD_FILE, Blueprint, Resize, load_model
 from zoo.registry import Card
 from zoo.runs.folder import RunFolder
@@ -13,6 +14,8 @@ from zoo.runs.folder import RunFolder
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,8 @@ class Classifier:
         """
         from zoo.data import read_image
 
+        if Path(path).is_dir():
+            raise DataError(f"{path}: holds no images; expected some in the folder or below it")
         height, width, channels = self.input_shape
         return read_image(Path(path), height=height, width=width, channels=channels, resize=self.resize)
 
@@ -100,8 +105,31 @@ class Classifier:
             return []
         if isinstance(images, np.ndarray):
             return self._classify(self._fit(images), [None] * len(images))
-        paths = [str(path) for path in images]
-        return self._classify(np.stack([self.read(path) for path in paths]), paths)
+        predictions: list[Prediction] = []
+        for _, prediction in self.predict_each(images):
+            if isinstance(prediction, DataError):
+                raise prediction
+            predictions.append(prediction)
+        return predictions
+
+    def predict_each(self, paths: Iterable[Path | str]) -> Iterator[tuple[Path, Prediction | DataError]]:
+        """Classifies files in batches, in their order; a file that cannot be read yields its fault instead."""
+        import numpy as np
+
+        remaining = iter(paths)
+        while batch := [Path(path) for path in itertools.islice(remaining, BATCH_SIZE)]:
+            pixels: dict[Path, np.ndarray] = {}
+            results: dict[Path, Prediction | DataError] = {}
+            for path in batch:
+                try:
+                    pixels[path] = self.read(path)
+                except DataError as fault:
+                    results[path] = fault
+            if pixels:
+                found = self._classify(np.stack(list(pixels.values())), [str(path) for path in pixels])
+                results.update(zip(pixels, found, strict=True))
+            for path in batch:
+                yield path, results[path]
 
     def _fit(self, images: "np.ndarray") -> "np.ndarray":
         import numpy as np
@@ -113,7 +141,7 @@ class Classifier:
         return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
 
     def _classify(self, pixels: "np.ndarray", paths: Sequence[str | None]) -> list[Prediction]:
-        probabilities = self.model.predict(pixels, batch_size=32, verbose=0)
+        probabilities = self.model.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
         predictions: list[Prediction] = []
         for path, row in zip(paths, probabilities, strict=True):
             best = int(row.argmax())

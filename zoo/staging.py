@@ -151,7 +151,8 @@ def select(model: "keras.Model", selector: str) -> frozenset[str]:
         model: A functional model.
         selector: Terms joined by commas, each adding layers, or removing them when it begins with `!`:
             `all`, `none`, a stage (`stem`, `stage2`, `head`), `stage3+` (that stage and every later one),
-            `last:2` (the last two stages, the head counted), `layers:-20` (the last twenty layers that have
+            `last:2` (the last two stages, the head counted; all of them where there are fewer), `layers:-20` (the last
+            twenty layers that have
             weights; `layers:5` the first five), `params:30%` (the fewest last layers that hold at least 30 % of the
             parameters), `re:REGEX` (layers whose name contains a match). A selector that begins with a removal
             starts from `all`.
@@ -186,7 +187,7 @@ def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
         matched = [parts[names.index(term)]]
     elif term.endswith("+") and term[:-1] in names:
         matched = list(parts[names.index(term[:-1]) :])
-    elif kind == "last" and value.isdecimal() and 0 < int(value) <= len(parts):
+    elif kind == "last" and value.isdecimal() and int(value) > 0:
         matched = list(parts[-int(value) :])
     elif colon and kind in ("layers", "params", "re"):
         layers = _match_layers(parts, kind, value)

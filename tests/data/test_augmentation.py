@@ -65,7 +65,12 @@ def test_what_is_drawn_is_a_function_of_seed_epoch_and_step():
     first = drawn(augmentation_layers(settings), 3, 5, steps=3)
     again = drawn(augmentation_layers(settings), 3, 5, steps=3)
     assert [a.tobytes() for a in first] == [b.tobytes() for b in again]
-    others = [first[1], first[2], *drawn(augmentation_layers(settings), 3, 6), *drawn(augmentation_layers(settings), 4, 5)]
+    others = [
+        first[1],
+        first[2],
+        *drawn(augmentation_layers(settings), 3, 6),
+        *drawn(augmentation_layers(settings), 4, 5),
+    ]
     assert all(not np.array_equal(first[0], other) for other in others)
 
 

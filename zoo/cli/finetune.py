@@ -70,7 +70,7 @@ def finetune_command(
 
 def _show_result(run: "Run") -> None:
     if run.metrics:
-        click.echo(accuracy_report(run.record) + "\n")
+        click.echo("\n" + accuracy_report(run.record) + "\n")
     click.echo(f"curves   {run.path / 'history.png'}")
     click.echo(f"next     zoo predict {run.path} IMAGE")
     click.echo(str(run.path))

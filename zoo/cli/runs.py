@@ -54,21 +54,15 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
     start_backend()
     from zoo.prediction import load
 
-    classifier = load(run)
     failed = False
-    for path in _files(paths):
-        try:
-            if path.is_dir():
-                raise DataError(f"{path}: holds no images; expected some in the folder or below it")
-            (prediction,) = classifier.predict([path])
-        except DataError as fault:
+    for path, prediction in load(run).predict_each(_files(paths)):
+        if isinstance(prediction, DataError):
             failed = True
             if as_json:
-                click.echo(json.dumps({"path": str(path), "error": str(fault)}, ensure_ascii=False))
+                click.echo(json.dumps({"path": str(path), "error": str(prediction)}, ensure_ascii=False))
             else:
-                click.echo(f"zoo: {fault}", err=True)
-            continue
-        if as_json:
+                click.echo(f"zoo: {prediction}", err=True)
+        elif as_json:
             click.echo(json.dumps(prediction.to_json(), ensure_ascii=False))
         else:
             ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:SHOWN_CLASSES]
@@ -78,9 +72,8 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Lists the images that paths name; an empty folder stands for itself, and is told as what cannot be read."""
+    from zoo.data import image_files
+
     for path in paths:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-            yield from files or [path]
-        else:
-            yield path
+        yield from (image_files(path) or [path]) if path.is_dir() else [path]

@@ -2,6 +2,7 @@
 
 from zoo.data.batches import Batches, split_share
 from zoo.data.dataset import Dataset, Split
+from zoo.data.folders import image_files
 from zoo.data.packing import Pack, Skipped, fit_image, pack, read_image
 from zoo.data.sources import open_dataset
 
@@ -12,6 +13,7 @@ __all__ = [
     "Skipped",
     "Split",
     "fit_image",
+    "image_files",
     "open_dataset",
     "pack",
     "read_image",

@@ -118,14 +118,19 @@ def _split_folders(root: Path, subfolders: Sequence[Path]) -> dict[_SplitName, P
 
 
 def _class_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    return {folder.name: _files_below(folder) for folder in folders}
+    return {folder.name: image_files(folder) for folder in folders}
 
 
-def _files_below(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """Lists the files below a folder that may be images, in order; hidden files, texts and the like are passed over.
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
     subfolders, files = _entries(folder)
     for subfolder in subfolders:
         if not subfolder.is_symlink():  # a link to a folder above it would never end
-            files += _files_below(subfolder)
+            files += image_files(subfolder)
     return sorted(files, key=Path.as_posix)
 
 
