@@ -78,6 +78,8 @@ class Classifier:
         """
         from zoo.data import read_image
 
+        if not Path(path).exists():
+            raise DataError(f"{path}: there is no such file; expected an image; check the path")
         if Path(path).is_dir():
             raise DataError(f"{path}: holds no images; expected some in the folder or below it")
         height, width, channels = self.input_shape
