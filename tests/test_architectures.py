@@ -21,8 +21,8 @@ def names(limit=LARGE):
 
 def small_shape(name):
     """The card's input shape, or a small one for photos: what is tested does not depend on the size."""
-    height, width, channels = zoo.info(name).input_shape
-    return (min(height, 64), min(width, 64), channels)
+    *sides, channels = zoo.info(name).input_shape
+    return (*(min(side, 64) for side in sides), channels)
 
 
 def build_small(name, **settings):
@@ -31,12 +31,12 @@ def build_small(name, **settings):
 
 
 def random_images(count, shape):
-    """uint8[count, *shape], each of 4x4 even fields of random colour, so that every two differ visibly."""
-    height, width, channels = shape
-    fields = np.random.default_rng(0).integers(0, 256, (count, 4, 4, channels)).astype("uint8")
-    rows = np.arange(height) * 4 // height
-    columns = np.arange(width) * 4 // width
-    return fields[:, rows][:, :, columns]
+    """uint8[count, *shape], each of 4 even fields a side of random colour, so that every two differ visibly."""
+    *sides, channels = shape
+    images = np.random.default_rng(0).integers(0, 256, (count, *[4] * len(sides), channels)).astype("uint8")
+    for axis, side in enumerate(sides, 1):
+        images = images.take(np.arange(side) * 4 // side, axis=axis)
+    return images
 
 
 @pytest.fixture(scope="module", params=names())

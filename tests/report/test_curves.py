@@ -1,11 +1,12 @@
 import errno
 import os
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.report.curves import draw_history, save_history
+from zoo.report.curves import plot_accuracy_and_loss, save_history
 
 
 def row(epoch, phase, epoch_in_phase, **values):
@@ -24,7 +25,7 @@ def curves(axes):
 
 
 def test_the_lines_are_the_rows():
-    accuracy, loss = draw_history(ROWS, "pets").axes
+    accuracy, loss = plot_accuracy_and_loss(ROWS, "pets").axes
     assert curves(accuracy) == {
         "train": [[1, 0.25], [2, 0.5], [3, 0.75]],
         "validation": [[1, 0.5], [2, 0.625], [3, 0.75]],
@@ -36,7 +37,7 @@ def test_the_lines_are_the_rows():
 
 
 def test_the_panels_are_labelled_and_phases_are_marked():
-    figure = draw_history(ROWS, "pets")
+    figure = plot_accuracy_and_loss(ROWS, "pets")
     assert figure.get_suptitle() == "pets"
     assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [
         ("epoch", "accuracy"),
@@ -50,14 +51,29 @@ def test_the_panels_are_labelled_and_phases_are_marked():
         assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
+def test_what_keras_fit_returns_is_drawn_as_well():
+    class History:
+        history: ClassVar = {
+            "accuracy": [0.25, 0.5],
+            "loss": [1.5, 1.0],
+            "val_accuracy": [0.5, 0.75],
+            "val_loss": [2.0, 1.0],
+        }
+
+    for history in (History(), History.history):
+        accuracy, loss = plot_accuracy_and_loss(history, "keras").axes
+        assert curves(accuracy) == {"train": [[1, 0.25], [2, 0.5]], "validation": [[1, 0.5], [2, 0.75]]}
+        assert curves(loss) == {"train": [[1, 1.5], [2, 1.0]], "validation": [[1, 2.0], [2, 1.0]]}
+
+
 def test_without_validation_there_is_one_line():
     rows = [{**one, "val_loss": None, "val_accuracy": None} for one in ROWS]
-    for axes in draw_history(rows, "pets").axes:
+    for axes in plot_accuracy_and_loss(rows, "pets").axes:
         assert list(curves(axes)) == ["train"]
 
 
 def test_a_single_epoch_can_be_seen():
-    accuracy, _ = draw_history(ROWS[:1], "pets").axes
+    accuracy, _ = plot_accuracy_and_loss(ROWS[:1], "pets").axes
     assert [line.get_marker() for line in accuracy.get_lines() if line.get_label() == "train"] == ["o"]
 
 

@@ -13,15 +13,23 @@ if TYPE_CHECKING:
 PANELS = ("accuracy", "loss")
 
 
-def draw_history(rows: Sequence[Mapping[str, Any]], title: str) -> "Figure":
+def plot_accuracy_and_loss(history: "Sequence[Mapping[str, Any]] | Mapping[str, Any] | Any", title: str) -> "Figure":
     """Draws accuracy and loss, training and validation, against the epoch, with a line where a phase begins.
 
     Args:
-        rows: The lines of metrics.jsonl.
+        history: A run's `history`, that is the lines of metrics.jsonl; or what Keras' `fit` returns, or its `.history`.
         title: Stands above both panels.
+
+    Returns:
+        The figure, with one panel for each of the two.
+
+    Example:
+
+        plot_accuracy_and_loss(model.fit(...), "my first convnet").savefig("curves.png")
     """
     from matplotlib.figure import Figure
 
+    rows = _rows(history)
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
@@ -30,7 +38,7 @@ def draw_history(rows: Sequence[Mapping[str, Any]], title: str) -> "Figure":
             if any(row.get(key) is not None for row in rows):
                 axes.plot(epochs, [row.get(key) for row in rows], marker="o", markersize=3, label=label)
         for row in rows:
-            if row["epoch_in_phase"] == 1:
+            if row.get("epoch_in_phase") == 1:
                 axes.axvline(row["epoch"] - 0.5, color="0.8", linewidth=1, zorder=0)
                 axes.annotate(
                     row["phase"],
@@ -46,6 +54,15 @@ def draw_history(rows: Sequence[Mapping[str, Any]], title: str) -> "Figure":
     return figure
 
 
+def _rows(history: Any) -> Sequence[Mapping[str, Any]]:
+    """Turns what Keras keeps, a list of values by metric, into a dictionary an epoch."""
+    columns = getattr(history, "history", history)
+    if not isinstance(columns, Mapping):
+        return columns
+    epochs = range(max(map(len, columns.values()), default=0))
+    return [{"epoch": epoch + 1, **{name: values[epoch] for name, values in columns.items()}} for epoch in epochs]
+
+
 def save_history(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """Writes the curves as a PNG.
 
@@ -53,5 +70,5 @@ def save_history(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
         OSError: It could not be written.
     """
     image = io.BytesIO()
-    draw_history(rows, title).savefig(image, format="png", dpi=120)
+    plot_accuracy_and_loss(rows, title).savefig(image, format="png", dpi=120)
     write_atomic(path, image.getvalue())
