@@ -1,6 +1,7 @@
 """Images, recipes and ways to type commands, so small that a run takes seconds."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -68,11 +69,12 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def start(code: str, *arguments: object, **extra: str) -> "subprocess.Popen[str]":
-    """Starts Python code in a process of its own."""
+    """Starts Python code in a process of its own, which hears Ctrl-C even where the tests run in the background."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env=environment(**extra),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

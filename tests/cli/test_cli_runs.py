@@ -78,7 +78,7 @@ def test_predict_goes_on_after_a_bad_file(typed, finished, tmp_path):
     assert first["path"] == str(bad)
     assert first["error"].startswith(f"{bad}: is no JPEG, PNG")
     assert second["path"] == str(good)
-    assert "No such file" in third["error"]
+    assert "there is no such file" in third["error"]
     code, out, err = typed("predict", finished.run.path, bad, good)
     assert code == 1
     assert err.startswith(f"zoo: {bad}: is no JPEG, PNG")
