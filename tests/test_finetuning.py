@@ -79,6 +79,16 @@ def test_a_models_name_runs_the_default_recipe(tmp_path):
     assert make_plan("mnist_conv", data, {"name": "mine"}).recipe.name == "mine"
 
 
+def test_a_model_of_signals_is_refused_in_words(tmp_path):
+    with pytest.raises(DataError) as raised:
+        zoo.finetune("conv1d_small", write_npz(tmp_path / "data.npz", count=8), run=tmp_path / "run")
+    assert str(raised.value) == (
+        "model 'conv1d_small' takes input 128x1; expected height, width and channels, since recipes read images; "
+        "train it in code: zoo.build('conv1d_small').fit(...)"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", zoo.list_models("mnist*"))
 def test_every_small_model_can_be_named_alone(name, tmp_path):
     from zoo.training.engine import build_untrained

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import registry
 from zoo.data.augmentation import flip_warning
-from zoo.errors import RunError
+from zoo.errors import DataError, RunError
 from zoo.models import build, save_model
 from zoo.recipe.schema import Recipe
 from zoo.runs import checkpoint
@@ -103,8 +103,17 @@ def train(
 
 
 def input_shape(recipe: Recipe) -> tuple[int, ...]:
-    """Returns height, width and channels of the model's input: the recipe's image size, or the card's."""
+    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
+
+    Raises:
+        DataError: The model takes no images.
+    """
     card = registry.info(recipe.model.name)
+    if len(card.input_shape) != 3:
+        raise DataError(
+            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
+            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
+        )
     size = recipe.data.image_size
     return (size, size, card.input_shape[-1]) if size else card.input_shape
 
