@@ -6,7 +6,7 @@ import pytest
 import zoo
 from tests.tiny import phase, recipe, write_npz, write_photos
 from zoo.errors import ContractError, DataError, NotFoundError
-from zoo.finetuning import make_plan
+from zoo.finetuning import make_job
 
 
 def untimed(rows):
@@ -65,18 +65,18 @@ def test_a_recipe_beside_its_images(tmp_path):
     write_photos(tmp_path / "share" / "photos")
     text = recipe(data={"path": "photos"}).to_toml()
     (tmp_path / "share" / "pets.toml").write_text(text)
-    assert make_plan(tmp_path / "share" / "pets.toml").data == tmp_path / "share" / "photos"
+    assert make_job(tmp_path / "share" / "pets.toml").data == tmp_path / "share" / "photos"
     other = write_npz(tmp_path / "other.npz")
-    assert make_plan(tmp_path / "share" / "pets.toml", other).data == other
+    assert make_job(tmp_path / "share" / "pets.toml", other).data == other
 
 
 def test_a_models_name_runs_the_default_recipe(tmp_path):
     data = write_npz(tmp_path / "data.npz")
-    plan = make_plan("mnist_conv", data, ["train.batch_size=8"])
+    plan = make_job("mnist_conv", data, ["train.batch_size=8"])
     assert (plan.recipe.model.name, plan.recipe.name) == ("mnist_conv", "mnist-conv")
     assert plan.recipe.phases == zoo.Recipe.load("finetune/default").phases
     assert plan.recipe.train.batch_size == 8
-    assert make_plan("mnist_conv", data, {"name": "mine"}).recipe.name == "mine"
+    assert make_job("mnist_conv", data, {"name": "mine"}).recipe.name == "mine"
 
 
 def test_a_model_of_signals_is_refused_in_words(tmp_path):
@@ -94,7 +94,7 @@ def test_every_small_model_can_be_named_alone(name, tmp_path):
     from zoo.training.engine import build_untrained
     from zoo.training.phases import apply_freezing
 
-    plan = make_plan(name, write_npz(tmp_path / "data.npz", count=8))
+    plan = make_job(name, write_npz(tmp_path / "data.npz", count=8))
     model = build_untrained(plan.recipe, plan.data)
     for one in plan.recipe.phases:
         assert apply_freezing(model, one).trainable_params > 0

@@ -28,7 +28,7 @@ Overrides = Sequence[str] | Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Job:
     """What `finetune` is about to do.
 
     Attributes:
@@ -121,29 +121,27 @@ def finetune(
     if earlier is not None:
         if recipe_or_model is None and not overrides and earlier.record()["status"] == "done":
             return Run(earlier.path)
-        plan = _resumed_plan(earlier, recipe_or_model, data, overrides)
+        job = _resumed_job(earlier, recipe_or_model, data, overrides)
         if earlier.record()["status"] == "done":
             return Run(earlier.path)
         folder = earlier
     else:
         if recipe_or_model is None:
             raise RunError(f"{folder_path}: there is no run to go on with; name a recipe as well, and it begins afresh")
-        plan = make_plan(recipe_or_model, data, overrides)
-        folder = RunFolder.create(folder_path or default_path(plan.recipe.name))
+        job = make_job(recipe_or_model, data, overrides)
+        folder = RunFolder.create(folder_path or default_path(job.recipe.name))
     try:
         with claim(folder.path), Display() as display:
-            trained = train(plan.recipe, data_path=plan.data, folder=folder, callbacks=callbacks, display=display)
+            trained = train(job.recipe, data_path=job.data, folder=folder, callbacks=callbacks, display=display)
             with recording(folder, trained.record):
-                evaluation = _finish(folder, plan.recipe, trained)
-        _check_expectation(plan.recipe, evaluation)
+                evaluation = _finish(folder, job.recipe, trained)
+        _check_expectation(job.recipe, evaluation)
     finally:
         _remove_if_empty(folder.path)
     return Run(folder.path)
 
 
-def make_plan(
-    reference: str | Path | Recipe, data: Path | str | None = None, overrides: Overrides | None = None
-) -> Plan:
+def make_job(reference: str | Path | Recipe, data: Path | str | None = None, overrides: Overrides | None = None) -> Job:
     """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes.
 
     Raises:
@@ -155,7 +153,7 @@ def make_plan(
     if isinstance(reference, Recipe):
         recipe, own_data = load_recipe(reference, overrides), Path()
     elif (Path(reference) / "run.json").is_file():
-        return _repeated_plan(RunFolder.open(Path(reference)), data, overrides)
+        return _repeated_job(RunFolder.open(Path(reference)), data, overrides)
     elif _is_recipe(reference):
         recipe, own_data = load_recipe(reference, overrides), find_recipe(reference).parent
     elif str(reference) in registry.list_models():
@@ -168,7 +166,7 @@ def make_plan(
         )
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
-    return Plan(recipe=recipe, data=_data_path(recipe, data))
+    return Job(recipe=recipe, data=_data_path(recipe, data))
 
 
 def _is_recipe(reference: str | Path) -> bool:
@@ -182,9 +180,9 @@ def _for_model(name: str, overrides: Overrides) -> Overrides:
     return [f"model.name={name}", f"name={name.replace('_', '-')}", *overrides]
 
 
-def _repeated_plan(folder: RunFolder, data: Path | str | None, overrides: Overrides) -> Plan:
+def _repeated_job(folder: RunFolder, data: Path | str | None, overrides: Overrides) -> Job:
     recipe = load_recipe(folder.recipe_path, overrides)
-    return Plan(recipe=recipe, data=_data_path(recipe, data or folder.record()["inputs"]["data"]))
+    return Job(recipe=recipe, data=_data_path(recipe, data or folder.record()["inputs"]["data"]))
 
 
 def _data_path(recipe: Recipe, data: Path | str | None) -> Path | None:
@@ -205,21 +203,21 @@ def _earlier(path: Path) -> RunFolder | None:
     return RunFolder(path) if RunFolder(path).is_begun else None
 
 
-def _resumed_plan(
+def _resumed_job(
     folder: RunFolder,
     reference: str | Path | Recipe | None,
     data: Path | str | None,
     overrides: Overrides | None,
-) -> Plan:
-    plan = _repeated_plan(folder, data, ())
+) -> Job:
+    job = _repeated_job(folder, data, ())
     if reference is not None or overrides:
-        asked = make_plan(reference if reference is not None else folder.path, data or plan.data, overrides)
-        if asked.recipe != plan.recipe:
+        asked = make_job(reference if reference is not None else folder.path, data or job.data, overrides)
+        if asked.recipe != job.recipe:
             raise RunError(
                 f"{folder.path}: was begun with another recipe than the one given; "
                 "leave out the recipe and --set to go on with it, or choose another --run"
             )
-    return plan
+    return job
 
 
 def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation | None:

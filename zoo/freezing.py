@@ -5,12 +5,14 @@ here `Contract` notices.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import ContractError
 from zoo.staging import count_params, select, stages
+from zoo.tables import table
 
 if TYPE_CHECKING:
     import keras
@@ -55,8 +57,7 @@ class Plan:
         return [asdict(row) for row in self.rows]
 
     def __str__(self) -> str:
-        header = ("stage", "layers", "params", "trainable", "state", "batchnorm")
-        lines = [header] + [
+        rows = [
             (
                 row.stage,
                 f"{row.layers}",
@@ -67,14 +68,7 @@ class Plan:
             )
             for row in self.rows
         ]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if 0 < column < 4 else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        )
+        return table(("stage", "layers", "params", "trainable", "state", "batchnorm"), rows, right=(1, 2, 3))
 
 
 def freeze(model: "keras.Model", selector: str = "!head") -> Plan:
@@ -147,7 +141,7 @@ def plan(model: "keras.Model") -> Plan:
             layers=len(stage.layers),
             params=sum(count_params(layer) for layer in stage.layers),
             trainable_params=sum(
-                _count(weight) for layer in stage.layers for weight in layer.weights if id(weight) in trainable
+                math.prod(weight.shape) for layer in stage.layers for weight in layer.weights if id(weight) in trainable
             ),
             state=_state(stage.layers),
             batchnorm=_batchnorm_mode([layer for layer in stage.layers if is_batchnorm(layer)]),
@@ -192,13 +186,6 @@ def _mode_of(layer: Any) -> str:
         return "train"
     affine = [weight for weight in (layer.gamma, layer.beta) if weight is not None and weight.trainable]
     return "affine" if affine else "frozen"
-
-
-def _count(weight: Any) -> int:
-    size = 1
-    for side in weight.shape:
-        size *= side
-    return size
 
 
 def fingerprint(variables: Iterable[Any]) -> dict[str, str]:

@@ -4,6 +4,7 @@ A stage ends at a layer whose output every path through the model crosses. Split
 and a suffix that share its layers, and whose composition is the whole model exactly.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -38,14 +39,7 @@ class ModelStage:
 
 def count_params(layer: "keras.layers.Layer") -> int:
     """Counts a layer's parameters without the call that Keras refuses on layers that have none."""
-    return sum(int(_size(weight.shape)) for weight in layer.weights)
-
-
-def _size(shape: Sequence[int]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
+    return sum(math.prod(weight.shape) for weight in layer.weights)
 
 
 def stages(model: "keras.Model") -> tuple[ModelStage, ...]:

@@ -1,7 +1,9 @@
 import pytest
 
 from zoo.training.backend import Accelerator, accelerator
-from zoo.training.precision import KERAS_POLICIES, resolve, warning
+from zoo.training.precision import resolve, warning
+
+KERAS_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 CPU = Accelerator("cpu", "cpu")
 TPU = Accelerator("tpu", "TPU v5e")

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from zoo import registry, weights
-from zoo.cli.output import table
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry import Card
+from zoo.tables import table
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}

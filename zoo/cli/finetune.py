@@ -9,7 +9,7 @@ import click
 from zoo.cli.output import accuracy_report, start_backend
 
 if TYPE_CHECKING:
-    from zoo.finetuning import Plan, Run
+    from zoo.finetuning import Job, Run
 
 
 @click.command("finetune")
@@ -49,10 +49,10 @@ def finetune_command(
     if recipe is None and not (resume and run_path):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
     start_backend()
-    from zoo.finetuning import finetune, make_plan
+    from zoo.finetuning import finetune, make_job
 
     if dry_run:
-        _show_plan(make_plan(recipe or str(run_path), data, overrides), as_json=as_json)
+        _show_plan(make_job(recipe or str(run_path), data, overrides), as_json=as_json)
         return
     run = finetune(recipe, data, overrides=overrides, run=run_path, resume=resume)
     if as_json:
@@ -76,20 +76,20 @@ def _show_result(run: "Run") -> None:
     click.echo(str(run.path))
 
 
-def _show_plan(plan: "Plan", *, as_json: bool) -> None:
+def _show_plan(job: "Job", *, as_json: bool) -> None:
     from zoo.training.engine import build_untrained
     from zoo.training.phases import apply_freezing
 
-    model = build_untrained(plan.recipe, plan.data)
+    model = build_untrained(job.recipe, job.data)
     tables: list[dict[str, Any]] = []
     text: list[str] = []
-    for phase in plan.recipe.phases:
+    for phase in job.recipe.phases:
         frozen = apply_freezing(model, phase)
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     if as_json:
-        document = {"schema": 1, "kind": "plan", "recipe": plan.recipe.to_dict(), "phases": tables}
+        document = {"schema": 1, "kind": "plan", "recipe": job.recipe.to_dict(), "phases": tables}
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        click.echo(plan.recipe.to_toml())
+        click.echo(job.recipe.to_toml())
         click.echo("\n\n".join(text))

@@ -4,8 +4,10 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import Any
+
+from zoo.tables import table
 
 
 def start_backend() -> None:
@@ -42,25 +44,6 @@ def _descriptor_2_silenced() -> Generator[None]:
 def percent(share: float | None) -> str:
     """Writes a share as `91.2 %`, and None as `-`."""
     return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
-    """Aligns columns by spaces.
-
-    Args:
-        header: A title per column.
-        rows: A text per column.
-        right: Columns that are aligned to the right.
-    """
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def accuracy_report(result: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ import click
 
 from zoo import registry
 from zoo import weights as weight_files
-from zoo.cli.output import table
 from zoo.errors import ContractError, WeightsError
 from zoo.registry import PackageFile, WeightSet
+from zoo.tables import table
 
 
 @click.group()

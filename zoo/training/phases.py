@@ -3,7 +3,9 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import keras
 
 from zoo.data import Batches, Pack
 from zoo.data.augmentation import augmentation_layers
@@ -14,12 +16,11 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
+from zoo.training.callbacks import AugmentationSeeds, AverageForValidation, BatchBar, ContractGuard, EpochRecorder
+from zoo.training.feeding import FiniteBatches, StopWatch
 from zoo.training.optimizers import build_optimizer, moving_averages
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class PhaseResult:
     record: dict[str, Any]
 
 
-def apply_freezing(model: "keras.Model", phase: Phase) -> Plan:
+def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
     """Makes exactly what the phase trains trainable, in its BatchNorm mode.
 
     Raises:
@@ -60,7 +61,7 @@ def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
 
 
 def run_phase(
-    model: "keras.Model",
+    model: keras.Model,
     recipe: Recipe,
     index: int,
     *,
@@ -90,11 +91,6 @@ def run_phase(
         ContractError: The freezing contract was broken.
         ZooError: The loss is not finite.
     """
-    import keras
-
-    from zoo.training.callbacks import AugmentationSeeds, AverageForValidation, BatchBar, ContractGuard, EpochRecorder
-    from zoo.training.feeding import FiniteBatches, StopWatch
-
     phase = recipe.phases[index]
     plan = apply_freezing(model, phase)
     classes = len(model.blueprint.classes)
@@ -167,10 +163,8 @@ def run_phase(
     return PhaseResult(progress=recorder.progress, record=record)
 
 
-def augmented(model: "keras.Model", augmenters: "Sequence[keras.layers.Layer]") -> "keras.Model":
+def augmented(model: keras.Model, augmenters: Sequence[keras.layers.Layer]) -> keras.Model:
     """Puts augmentation in front of a model, for training only: what is saved and exported is the model itself."""
-    import keras
-
     if not augmenters:
         return model
     with dtype_policy(model.dtype_policy.name):

@@ -2,8 +2,6 @@
 
 from zoo.training.backend import Accelerator
 
-KERAS_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-
 
 def resolve(precision: str, accelerator: Accelerator) -> str:
     """Turns a recipe's `train.precision` into a Keras dtype policy.
