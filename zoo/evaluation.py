@@ -139,8 +139,9 @@ def evaluate(
     )
     for skipped in packed.skipped:
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    probabilities = classifier.model.predict(packed.images, batch_size=32, verbose=0)
-    return score(probabilities, packed.labels, classifier.classes)
+    from zoo.training.feeding import probabilities
+
+    return score(probabilities(classifier.model, packed.images), packed.labels, classifier.classes)
 
 
 @dataclass(frozen=True, kw_only=True)

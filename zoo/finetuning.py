@@ -225,8 +225,11 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation |
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
     if validation is not None:
-        probabilities = trained.model.predict(validation.images, batch_size=32, verbose=0)
-        evaluation = score(probabilities, validation.labels, trained.model.blueprint.classes)
+        from zoo.training.feeding import probabilities
+
+        evaluation = score(
+            probabilities(trained.model, validation.images), validation.labels, trained.model.blueprint.classes
+        )
     measured = evaluation.to_json() if evaluation else {}
     record = {
         **trained.record,

@@ -143,9 +143,10 @@ class Classifier:
         return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
 
     def _classify(self, pixels: "np.ndarray", paths: Sequence[str | None]) -> list[Prediction]:
-        probabilities = self.model.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
+        from zoo.training.feeding import probabilities
+
         predictions: list[Prediction] = []
-        for path, row in zip(paths, probabilities, strict=True):
+        for path, row in zip(paths, probabilities(self.model, pixels), strict=True):
             best = int(row.argmax())
             predictions.append(
                 Prediction(

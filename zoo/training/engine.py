@@ -90,6 +90,7 @@ def train(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
         f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
     )
+    backend.keep_freed_memory()
     with recording(folder, record):
         write_atomic(folder.recipe_path, recipe.to_toml())
         _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)

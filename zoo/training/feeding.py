@@ -3,7 +3,7 @@
 Training gets an endless stream, which can begin at any step. Keras takes one iterator over it for a whole `fit`, since
 `steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it makes a new iterator
 each epoch, and over a stream that one begins with the first batch ever and goes on where the last stopped: validation
-has to be a finite dataset.
+has to be a finite dataset. On TensorFlow both are a `tf.data.Dataset` of our own: see `backend.tf_dataset`.
 """
 
 import time
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from zoo.data import Batches
+from zoo.training import backend
 
 
 class FiniteBatches(keras.utils.PyDataset):
@@ -45,3 +46,40 @@ class StopWatch:
             if item is None:
                 return
             yield item
+
+
+def training_data(batches: Batches, epoch: int, watch: StopWatch) -> Any:
+    """Returns what `fit` takes as its endless training data, from the beginning of an epoch."""
+
+    def supply() -> Iterator[backend.Batch]:
+        return watch.watch(batches.stream(epoch))
+
+    dataset = backend.tf_dataset(supply)
+    return supply() if dataset is None else dataset
+
+
+def validation_data(batches: Batches) -> Any:
+    """Returns what `fit` takes as its validation data: each batch once."""
+    dataset = backend.tf_dataset(lambda: batches.epoch(0), steps=batches.steps)
+    return FiniteBatches(batches) if dataset is None else dataset
+
+
+def probabilities(model: keras.Model, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+    """Classifies images in batches of one shape, so that the model is compiled once.
+
+    Args:
+        model: A classifier.
+        images: uint8[n, height, width, channels] in [0, 255], one or more.
+        batch_size: Images at a time; the last batch is filled up with copies that are left out of the result.
+
+    Returns:
+        float32[n, classes].
+    """
+    backend.keep_freed_memory()
+    size = min(batch_size, len(images))
+    results: list[np.ndarray] = []
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        results.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
+    return np.concatenate(results)

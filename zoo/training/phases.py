@@ -17,7 +17,7 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks import AugmentationSeeds, AverageForValidation, BatchBar, ContractGuard, EpochRecorder
-from zoo.training.feeding import FiniteBatches, StopWatch
+from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.optimizers import build_optimizer, moving_averages
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
@@ -115,7 +115,7 @@ def run_phase(
     data_wait = StopWatch()
     options: dict[str, Any] = {"verbose": 0, "shuffle": False}
     if validation is not None:
-        options["validation_data"] = FiniteBatches(
+        options["validation_data"] = validation_data(
             batches(images=validation.images, labels=validation.labels, shuffle=False)
         )
     display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
@@ -133,7 +133,7 @@ def run_phase(
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
         trainee.fit(
-            data_wait.watch(training.stream(start.epoch)),
+            training_data(training, start.epoch, data_wait),
             steps_per_epoch=training.steps,
             initial_epoch=start.epoch_in_phase,
             epochs=phase.epochs,

@@ -1,0 +1,63 @@
+"""What docs/ says is what happens."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from zoo.cli import main
+from zoo.recipe.loading import load_recipe
+
+CONVNETS = Path(__file__).parent.parent / "docs" / "convnets"
+PAGE = (CONVNETS / "README.md").read_text(encoding="utf-8")
+PRINTED = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+PICTURES = set(re.findall(r"!\[.+?\]\((.+?)\)", PAGE))
+
+
+@pytest.mark.parametrize(("code", "printed"), PRINTED)
+def test_code_prints_what_the_page_shows(code: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "convnets", "exec"), {})
+    assert capsys.readouterr().out == printed
+
+
+def test_there_is_code_with_output() -> None:
+    assert len(PRINTED) == 2
+
+
+def test_the_freezing_example_freezes(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if "zoo.freeze" in block]
+    exec(compile(f"import zoo\n{code}", "convnets", "exec"), {})
+    states = {line.split()[0]: line.split()[4] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert states == {
+        "stem": "frozen",
+        "stage1": "frozen",
+        "stage2": "frozen",
+        "stage3": "trainable",
+        "head": "trainable",
+    }
+
+
+def test_the_recipe_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "my-convnet.toml").write_text(text)
+    recipe = load_recipe(tmp_path / "my-convnet.toml")
+    assert (recipe.model.name, recipe.phases[0].optimizer) == ("mnist_striding", "adam")
+
+
+def test_the_list_is_what_zoo_list_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = re.findall(r"```console\n\$ zoo list 'mnist_\*ing'.*?\n(.*?)```", PAGE, flags=re.DOTALL)
+    with pytest.raises(SystemExit) as stopped:
+        main(["list", "mnist_*ing"])
+    assert stopped.value.code in (0, None)
+    assert [line[:49].rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
+
+
+def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("draw", CONVNETS / "draw.py")
+    assert spec is not None and spec.loader is not None
+    draw = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(draw)
+    monkeypatch.setattr(draw, "HERE", tmp_path)
+    draw.main()
+    assert {path.name for path in tmp_path.iterdir()} == PICTURES == {path.name for path in CONVNETS.glob("*.png")}
