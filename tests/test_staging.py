@@ -127,7 +127,7 @@ def test_splitting_a_model_leaves_its_stages_as_they_were():
     before = [(stage.name, [layer.name for layer in stage.layers]) for stage in stages(model)]
     cuts = legal_cuts(model)
     for stage in stages(model)[:-1]:
-        keras.Model(stage.layers[-1].output, model.output)
+        keras.Model(stage.last.output, model.output)
     assert legal_cuts(model) == cuts
     assert [(stage.name, [layer.name for layer in stage.layers]) for stage in stages(model)] == before
 

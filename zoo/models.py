@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zoo import registry, weights
+from zoo import registry
 from zoo.errors import NotFoundError, WeightsError, ZooError, did_you_mean
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA, sha256, write_atomic
 from zoo.staging import HEAD, stages
+from zoo.weights import class_names, is_file_name, load_into, read, read_file
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 PROBABILITIES = "probabilities"
+RGB = 3
 CARD_FILE = "card.json"
 # How a photo is brought to the input size.
 Resize = Literal["crop", "pad", "stretch"]
@@ -80,7 +83,8 @@ def build(
             classifier, unless the names are the weights' own in their order.
         input_shape: Height, width and channels; None takes the card's.
         weights: `default` is the card's first set, or random where it has none; None and `none` are random; else
-            a set's name.
+            a set's name, a file of this architecture's numbers (`.safetensors`, `.weights.h5`, `.h5`, `.keras`), or a
+            run's `model` folder. A file holds no class names; its classifier stays where its shape fits.
         precision: A Keras dtype policy such as `mixed_bfloat16`; None takes Keras' global one.
         dropout: The rate before the classifier; None takes the family's own.
         **options: The family's further options, as on its card.
@@ -98,8 +102,9 @@ def build(
         probabilities = model.predict(images)
     """
     card = registry.lookup(name).card
-    weight_set = None if weights in (None, "none") else card.weight_set(weights)
-    own_names = _weight_classes(card, weight_set)
+    path = Path(weights) if weights and is_file_name(weights) else None
+    weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
+    own_names = _weight_classes(card, weight_set) if path is None else _file_classes(path, card)
     names = own_names if classes is None else _class_names(classes)
     blueprint = Blueprint(
         architecture=name,
@@ -111,14 +116,39 @@ def build(
     )
     model = build_graph(blueprint, precision=precision)
     if weight_set is not None:
-        _load(model, weight_set, keep_classifier=names == own_names)
+        arrays = read(weight_set, model)
+        _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
+    elif path is not None:
+        arrays = read_file(path / MODEL_FILE if path.is_dir() else path, model)
+        # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
+        fits = _has_classifier(model, arrays)
+        keep = names == own_names if path.is_dir() else fits or classes is None
+        _load(model, arrays, keep_classifier=keep, origin=str(path))
     return model
+
+
+def _file_classes(path: Path, card: Card) -> tuple[str, ...]:
+    """Returns the class names that a run's model folder holds; a bare file of numbers has none but the card's."""
+    if not path.is_dir():
+        return _class_names(card.classes)
+    document = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
+    blueprint = Blueprint.from_json(document)
+    if blueprint.architecture != card.name:
+        raise WeightsError(f"{path}: holds weights of model '{blueprint.architecture}'; expected '{card.name}'")
+    return blueprint.classes
+
+
+def _has_classifier(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> bool:
+    return all(
+        weight.path in arrays and tuple(arrays[weight.path].shape) == tuple(weight.shape)
+        for weight in classifier_of(model).weights
+    )
 
 
 def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]:
     if weight_set is None:
         return _class_names(card.classes)
-    return weights.class_names(weight_set)
+    return class_names(weight_set)
 
 
 def _class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
@@ -151,10 +181,25 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
             f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects "
             f"{len(entry.card.input_shape)} positive sizes as in {entry.card.input_shape}"
         )
+    *sides, channels = blueprint.input_shape
+    if min(sides) < entry.card.min_size:
+        raise ZooError(
+            f"build: input_shape is {blueprint.input_shape}; the smallest input of model '{blueprint.architecture}' "
+            f"is {'x'.join([str(entry.card.min_size)] * len(sides))}"
+        )
+    is_rgb = len(sides) == 2 and entry.card.input_shape[-1] == RGB
+    if is_rgb and channels == 2:
+        raise ZooError(
+            f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects 1 channel "
+            "(grey), 3 (RGB) or more (RGB and others)"
+        )
     with dtype_policy(precision):
         pixels = keras.Input(blueprint.input_shape, dtype="float32", name="pixels")
         logits = entry.build(
-            pixels,
+            # Grey goes in as its RGB copy: the same preprocessing, the same stem, the same answer.
+            keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([pixels] * RGB)
+            if is_rgb and channels == 1
+            else pixels,
             card=entry.card,
             classes=len(blueprint.classes),
             dropout=blueprint.dropout,
@@ -171,24 +216,51 @@ def _is_size(side: object) -> bool:
     return isinstance(side, int) and side > 0
 
 
-def _load(model: "keras.Model", weight_set: WeightSet, *, keep_classifier: bool) -> None:
-    name: str = model.blueprint.architecture
-    origin = f"{name}: weights '{weight_set.name}'"
-    arrays = weights.read(weight_set, name)
+def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_classifier: bool, origin: str) -> None:
     classifier = classifier_of(model).name
+    arrays = _with_more_channels(model, arrays)
     if not keep_classifier:
         arrays = {path: array for path, array in arrays.items() if not path.startswith(f"{classifier}/")}
     head = [layer.name for stage in stages(model) if stage.name == HEAD for layer in stage.layers]
     # A hidden dense layer of the head is new where another input size changes its shape; nothing else may be.
-    fresh = weights.load_into(model, arrays, may_be_new=head, origin=origin)
+    fresh = load_into(model, arrays, may_be_new=head, origin=origin)
     if keep_classifier and classifier in fresh:
         raise WeightsError(f"{origin} hold no classifier for {len(model.blueprint.classes)} classes")
 
 
+def _with_more_channels(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
+    """Fits RGB weights to inputs of more channels.
+
+    The stem's kernel starts at zero for every further channel, so that an image gives at first what its red, green and
+    blue give; a normalisation that belongs to the weights treats it as the mean of the three.
+    """
+    import numpy as np
+
+    fitted = dict(arrays)
+    channels = model.blueprint.input_shape[-1]
+    if channels <= RGB or model.blueprint.card.input_shape[-1] != RGB:
+        return fitted
+    stem = next(layer for layer in model.layers if hasattr(layer, "kernel"))
+    for layer in model.layers[: model.layers.index(stem) + 1]:
+        for weight in layer.weights:
+            array = fitted.get(weight.path)
+            if array is None or tuple(array.shape) == tuple(weight.shape):
+                continue
+            if array.ndim == 4 and array.shape[2] == RGB:
+                fitted[weight.path] = np.pad(array, ((0, 0), (0, 0), (0, channels - RGB), (0, 0)))
+            elif array.shape == (RGB,):
+                fitted[weight.path] = np.concatenate([array, np.repeat(array.mean(), channels - RGB)]).astype(
+                    array.dtype
+                )
+    return fitted
+
+
 def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
-    """Returns the layer whose output the softmax takes."""
-    softmax = model.get_layer(PROBABILITIES)
-    return softmax.input._keras_history.operation
+    """Returns the layer that gives the logits which the softmax takes; some families reshape them in between."""
+    operation = model.get_layer(PROBABILITIES).input._keras_history.operation
+    while not getattr(operation, "weights", ()):
+        operation = operation.input._keras_history.operation
+    return operation
 
 
 def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
@@ -220,8 +292,9 @@ def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
 
 
 def _licences(blueprint: Blueprint) -> dict[str, str | None]:
-    weight_set = None if blueprint.weights == "none" else blueprint.card.weight_set(blueprint.weights)
-    return {"code": blueprint.card.licence, "initial_weights": weight_set.licence if weight_set else None}
+    card = blueprint.card
+    weight_set = None if blueprint.weights == "none" else card.weight_set(blueprint.weights, blueprint.options)
+    return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
 
 
 def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
@@ -250,7 +323,7 @@ def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
     if sha256(weights_path) != document.get("sha256"):
         raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
     model = build_graph(blueprint)
-    weights.load_into(model, load_file(weights_path), origin=str(weights_path))
+    load_into(model, load_file(weights_path), origin=str(weights_path))
     return model, resize
 
 
@@ -275,10 +348,9 @@ def count_madds(model: "keras.Model") -> int:
     """
     total = 0
     for layer in model.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is None:
-            continue
-        output = layer.output.shape[1:]
-        # A kernel is applied once at each position of the output map; a dense layer's map has no positions.
-        total += math.prod(kernel.shape) * math.prod(output[:-1])
+        # A kernel is applied once at each position of the output map, a transposed one at each of the input map; a
+        # dense layer's map has no positions.
+        positions = (layer.input if "Transpose" in type(layer).__name__ else layer.output).shape[1:-1]
+        kernels = (getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel"))
+        total += sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None) * math.prod(positions)
     return total

@@ -66,26 +66,56 @@ class PackageFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    """A file that is fetched once and kept in the cache.
+
+    Attributes:
+        url: Its address.
+    """
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightSet:
     """A named parameter set of a variant.
 
     Attributes:
         name: For example `imagenet`.
         source: Where the file comes from.
-        sha256: Hash of the whole file, in hex.
-        bytes: Size of the file.
+        sha256: Hash of the whole file, in hex; empty where its publisher gives none.
+        md5: The same by MD5, where its publisher gives that.
+        bytes: Size of the file; None where it is known only once it is here.
         licence: SPDX identifier of the weights' licence.
         classes: The classes it tells apart, in order, or the name of a list in `zoo/assets/`.
+        options: The builder's options that it was made with.
         convert: Turns the arrays of a foreign file into ours, by variable path; None for our own files.
     """
 
     name: str
-    source: ShippedFile | PackageFile
-    sha256: str
-    bytes: int
+    source: ShippedFile | PackageFile | Download
+    sha256: str = ""
+    md5: str = ""
+    bytes: int | None = None
     licence: str
     classes: tuple[str, ...] | str
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
     convert: "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """A published figure.
+
+    Attributes:
+        top1: In percent.
+        source: Who says so.
+        protocol: On what and how it was measured.
+    """
+
+    top1: float
+    source: str
+    protocol: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +127,14 @@ class Card:
         family: The architecture it is a size of.
         description: One line.
         input_shape: Height, width and channels that it is built for by default.
+        min_size: The smallest height and width that it can be built for.
         classes: Number of classes by default.
         params: Number of parameters with the default classes, BatchNorm statistics included.
         madds: Multiply-adds of one forward pass of one image at `input_shape`.
         stages: In order, from `stem` to `head`.
         preprocessing: What the model does to pixels in [0, 255] first, in words.
         dropout: The family's own rate before the classifier.
+        accuracy: As published for its first weights.
         weights: Weight sets, the default one first.
         licence: SPDX identifier of the code's licence.
         paper: Where the design was published.
@@ -118,28 +150,47 @@ class Card:
     madds: int
     stages: tuple[Stage, ...]
     preprocessing: str
+    min_size: int = 1
     dropout: float = 0.0
+    accuracy: Accuracy | None = None
     weights: tuple[WeightSet, ...] = ()
     licence: str = "Apache-2.0"
     paper: str = ""
     options: Mapping[str, object] = field(default_factory=dict[str, object])
 
-    def weight_set(self, name: str) -> WeightSet | None:
+    def weight_set(self, name: str, options: Mapping[str, object] | None = None) -> WeightSet | None:
         """Finds a weight set; `default` is the first, or None where the card has none.
 
+        Args:
+            name: `default` or a set's name.
+            options: The builder's options; of sets of one name, the one that was made with them.
+
         Raises:
-            NotFoundError: The card lists no set of that name.
+            NotFoundError: The card lists no set of that name, or none for these options.
         """
-        if name == "default":
-            return self.weights[0] if self.weights else None
-        for weight_set in self.weights:
-            if weight_set.name == name:
+        if not self.weights and name == "default":
+            return None
+        known = list(dict.fromkeys(weight_set.name for weight_set in self.weights))
+        wanted = known[0] if name == "default" else name
+        if wanted not in known:
+            listed = ", ".join(known) if known else "none: it is built with random weights"
+            raise NotFoundError(
+                f"Unknown weights '{name}' for model '{self.name}'.{did_you_mean(name, known)} It has: {listed}."
+            )
+        sets = [weight_set for weight_set in self.weights if weight_set.name == wanted]
+        asked = {**self.options, **(options or {})}
+        for weight_set in sets:
+            if all(asked[option] == value for option, value in weight_set.options.items()):
                 return weight_set
-        known = [weight_set.name for weight_set in self.weights]
-        listed = ", ".join(known) if known else "none: it is built with random weights"
+        there = "; ".join(_listed(weight_set.options) for weight_set in sets)
         raise NotFoundError(
-            f"Unknown weights '{name}' for model '{self.name}'.{did_you_mean(name, known)} It has: {listed}."
+            f"Weights '{wanted}' of model '{self.name}' are not made for {_listed(asked)}; they are for {there}. "
+            "Build it with weights=None."
         )
+
+
+def _listed(options: Mapping[str, object]) -> str:
+    return ", ".join(f"{option}={value!r}" for option, value in options.items())
 
 
 # Takes (inputs, *, card, classes, dropout, **options) and returns float[batch, classes] logits.

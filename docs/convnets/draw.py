@@ -119,8 +119,8 @@ def draw_learnt_filters(model: keras.Model) -> Figure:
 
 def feature_maps(model: keras.Model, stage: str) -> np.ndarray:
     """Returns what a stage gives for the digit: float32[height, width, channels]."""
-    (last_layer,) = (found.layers[-1] for found in zoo.stages(model) if found.name == stage)
-    part = keras.Model(model.input, last_layer.output)
+    (last,) = (found.last for found in zoo.stages(model) if found.name == stage)
+    part = keras.Model(model.input, last.output)
     return np.asarray(part(digit()[None, :, :, None]))[0]
 
 

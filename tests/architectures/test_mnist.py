@@ -276,7 +276,7 @@ def test_pixels_go_from_minus_one_to_one(name):
 )
 def test_a_stage_is_a_convolution_or_a_pair_with_what_follows_it(name, last_layers):
     *body, head = zoo.stages(zoo.build(name, weights=None))
-    assert [stage.layers[-1].name for stage in body] == last_layers
+    assert [stage.last.name for stage in body] == last_layers
     assert head.layers[0].name in ("head_flatten", "head_pool")
 
 
@@ -286,7 +286,7 @@ def test_a_stage_end_splits_the_net_exactly(name):
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1)).astype("uint8")
     whole = keras.ops.convert_to_numpy(model(images))
     for stage in zoo.stages(model)[:-1]:
-        cut = stage.layers[-1].output
+        cut = stage.last.output
         prefix, suffix = keras.Model(model.input, cut), keras.Model(cut, model.output)
         assert np.array_equal(suffix(prefix(images)), whole), stage.name
 

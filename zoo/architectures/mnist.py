@@ -254,7 +254,8 @@ def build_mnist_conv(inputs: "KerasTensor", *, card: Card, classes: int, dropout
     """Builds `mnist_conv`: convolution, BatchNorm and ReLU throughout, global average pooling, classifier."""
     from keras import layers
 
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(inputs)
+    # Black is 0, as is what "same" pads with: no filter sees an edge where the paper ends.
+    x = layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs)
     for stage, convolutions in MNIST_CONV.items():
         for number, (filters, kernel_size, strides) in enumerate(convolutions, 1):
             name = f"{stage}_{number}"

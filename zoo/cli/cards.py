@@ -19,7 +19,7 @@ def main(pattern: str) -> None:
         click.echo(f'"{name}":')
         click.echo(f"    params={model.count_params()}, madds={models.count_madds(model)},")
         for stage in staging.stages(model):
-            last_layer = "" if stage.name == staging.HEAD else stage.layers[-1].name
+            last_layer = "" if stage.name == staging.HEAD else stage.last.name
             names = f'name="{stage.name}", last_layer="{last_layer}"'
             click.echo(f"    Stage({names}, layers={len(stage.layers)}, params={stage.params}),")
 

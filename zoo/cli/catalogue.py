@@ -5,6 +5,7 @@ import json
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -84,7 +85,8 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
             _shape(card),
             str(len(card.stages)),
             ", ".join(
-                weight_set.name + ("" if weights.locate(weight_set) else " (not here)") for weight_set in card.weights
+                weight_set.name + ("" if weights.locate(weight_set) else " (not here)")
+                for weight_set in _own_weights(card)
             )
             or "-",
             card.licence,
@@ -118,10 +120,11 @@ def show(name: str, as_json: bool) -> None:
         ("preprocessing", f"{card.preprocessing}, inside the model"),
         ("classes", str(card.classes)),
         ("dropout", str(card.dropout)),
+        *([("top-1", _accuracy(card.accuracy))] if card.accuracy else []),
         *((f"option {option}", repr(default)) for option, default in card.options.items()),
         ("licence", card.licence),
         ("paper", card.paper or "-"),
-        *((f"weights {weight_set.name}", _availability(weight_set)) for weight_set in card.weights),
+        *((_weights_label(card, weight_set), _availability(card, weight_set)) for weight_set in card.weights),
     ]
     width = max(len(label) for label, _ in facts)
     for label, value in facts:
@@ -199,10 +202,24 @@ def _shape(card: Card) -> str:
     return "x".join(str(side) for side in card.input_shape)
 
 
-def _availability(weight_set: registry.WeightSet) -> str:
+def _weights_label(card: Card, weight_set: registry.WeightSet) -> str:
+    differing = (f"{key}={value}" for key, value in weight_set.options.items() if card.options[key] != value)
+    return " ".join(["weights", weight_set.name, *differing])
+
+
+def _own_weights(card: Card) -> list[registry.WeightSet]:
+    """Returns the weight sets for the card's own options."""
+    return [weight_set for weight_set in card.weights if {**card.options, **weight_set.options} == dict(card.options)]
+
+
+def _availability(card: Card, weight_set: registry.WeightSet) -> str:
     here = weights.locate(weight_set)
-    place = "here" if here else f"not here: {weights.how_to_get(weight_set)}"
-    return f"{weights.file_size(weight_set.bytes)}, {weight_set.licence}, {place}"
+    place = "here" if here else f"not here: {weights.how_to_get(weight_set, card.name)}"
+    return f"{weights.file_size(weight_set.bytes)}, {weight_set.licence}, pin: {weights.pin(weight_set)}, {place}"
+
+
+def _accuracy(accuracy: registry.Accuracy) -> str:
+    return f"{accuracy.top1} % ({accuracy.protocol}; {accuracy.source})"
 
 
 def _summary(card: Card) -> dict[str, Any]:
@@ -219,7 +236,7 @@ def _summary(card: Card) -> dict[str, Any]:
                 "bytes": weight_set.bytes,
                 "available": weights.locate(weight_set) is not None,
             }
-            for weight_set in card.weights
+            for weight_set in _own_weights(card)
         ],
         "stages": [{"name": stage.name, "layers": stage.layers, "params": stage.params} for stage in card.stages],
     }
@@ -233,6 +250,8 @@ def _details(card: Card) -> dict[str, Any]:
         "paper": card.paper,
         "classes": card.classes,
         "dropout": card.dropout,
+        "accuracy": asdict(card.accuracy) if card.accuracy else None,
+        "min_size": card.min_size,
         "options": dict(card.options),
     }
 

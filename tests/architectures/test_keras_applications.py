@@ -1,0 +1,140 @@
+"""Each model of keras.applications is that of Keras, on raw pixels."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_images
+
+import zoo
+from zoo.architectures.keras_applications import FAMILIES
+from zoo.errors import ZooError
+
+MODULES = {
+    "ResNet": "resnet",
+    "ResNetV2": "resnet_v2",
+    "VGG": "vgg16",
+    "DenseNet": "densenet",
+    "InceptionV3": "inception_v3",
+    "InceptionResNetV2": "inception_resnet_v2",
+    "Xception": "xception",
+    "NASNet": "nasnet",
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3": "mobilenet_v3",
+    "EfficientNet": "efficientnet",
+    "EfficientNetV2": "efficientnet_v2",
+    "ConvNeXt": "convnext",
+}
+
+
+def variants():
+    """Every variant with its family; all but a few light ones are slow."""
+    light = ("mobilenet", "mobilenet_v3_small", "resnet50", "convnext_tiny")
+    return [
+        pytest.param(family, name, id=name, marks=() if name in light else pytest.mark.slow)
+        for family in FAMILIES
+        for name in family.variants
+    ]
+
+
+def photos(size):
+    """uint8[2, size, size, 3]: scikit-learn's two photos, cut square and shrunk by taking every n-th pixel."""
+    images = []
+    for photo in load_sample_images().images:
+        side = min(photo.shape[:2])
+        rows = np.arange(size) * side // size
+        images.append(photo[:side, :side][rows][:, rows])
+    return np.stack(images)
+
+
+def test_keras_has_no_other_model_function():
+    functions = {
+        name for name in dir(keras.applications) if name[0].isupper() and callable(getattr(keras.applications, name))
+    }
+    assert functions == {variant.function for family in FAMILIES for variant in family.variants.values()}
+    assert len(functions) == 40
+    assert len(FAMILIES) == 14
+
+
+def copy_weights(source, target):
+    """Copies weights in order, as Keras itself loads a file of them; both have the same layers."""
+    theirs = [weight for layer in source.layers for weight in layer.weights]
+    ours = [weight for layer in target.layers for weight in layer.weights]
+    assert [weight.shape for weight in theirs] == [weight.shape for weight in ours]
+    for weight, other in zip(ours, theirs, strict=True):
+        weight.assign(other)
+
+
+def liven_up(model, images):
+    """Gives every weight a value that shows when it is in the wrong place, and keeps the signal alive to the end.
+
+    Statistics become those of the images: with fresh ones, a deep net answers the same to everything.
+    """
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name in ("gamma", "variance"):
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+        elif weight.name in ("beta", "bias", "mean"):
+            weight.assign(random.normal(0, 0.05, weight.shape))
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in layers:
+        layer.momentum = 0.0
+    model(images, training=True)
+
+
+@pytest.mark.parametrize(("family", "name"), variants())
+def test_it_gives_what_keras_gives(family, name):
+    variant = family.variants[name]
+    size = max(family.min_size, 64)
+    keras.utils.set_random_seed(0)
+    theirs = getattr(keras.applications, variant.function)(weights=None, input_shape=(size, size, 3), classes=10)
+    images = photos(size)
+    preprocess_input = getattr(keras.applications, MODULES[family.title]).preprocess_input
+    preprocessed = preprocess_input(images.astype("float32"))
+    liven_up(theirs, preprocessed)
+    ours = zoo.build(name, weights=None, input_shape=(size, size, 3), classes=10)
+    copy_weights(theirs, ours)
+    expected = np.asarray(theirs(preprocessed))
+    np.testing.assert_allclose(np.asarray(ours(images)), expected, atol=1e-5)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [0.25, 0.5])
+def test_options_reach_keras(alpha):
+    ours = zoo.build("mobilenet", weights=None, input_shape=(64, 64, 3), alpha=alpha)
+    theirs = keras.applications.MobileNet(weights=None, input_shape=(64, 64, 3), alpha=alpha)
+    assert ours.count_params() == theirs.count_params()
+    small = zoo.build("mobilenet_v3_small", weights=None, input_shape=(64, 64, 3), minimalistic=True)
+    assert not any("squeeze_excite" in layer.name for layer in small.layers)
+    assert small.count_params() == keras.applications.MobileNetV3Small(weights=None, minimalistic=True).count_params()
+
+
+def test_the_rate_before_the_classifier_can_be_set():
+    for name, layer, default in (("mobilenet", "dropout", 1e-3), ("efficientnet_b0", "top_dropout", 0.2)):
+        assert zoo.build(name, weights=None, input_shape=(64, 64, 3)).get_layer(layer).rate == default
+        assert zoo.build(name, weights=None, input_shape=(64, 64, 3), dropout=0.7).get_layer(layer).rate == 0.7
+    model = zoo.build("mobilenet_v2", weights=None, input_shape=(64, 64, 3), dropout=0.4)
+    assert model.get_layer("predictions").input is model.get_layer("head_dropout").output
+    assert model.get_layer("head_dropout").rate == 0.4
+    assert model.count_params() == zoo.info("mobilenet_v2").params
+
+
+def test_a_second_build_in_a_process_has_the_same_names():
+    keras.layers.Conv2D(1, 1)
+    first = zoo.build("xception", weights=None, input_shape=(71, 71, 3))
+    keras.layers.Conv2D(1, 1)
+    second = zoo.build("xception", weights=None, input_shape=(71, 71, 3))
+    assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+    assert "conv2d" in {layer.name for layer in first.layers}
+    assert keras.layers.Conv2D(1, 1).name not in ("conv2d", "conv2d_1")
+
+
+def test_the_smallest_input_is_named():
+    with pytest.raises(ZooError, match="the smallest input of model 'inception_v3' is 75x75"):
+        zoo.build("inception_v3", weights=None, input_shape=(64, 64, 3))
+
+
+def test_convnext_is_flat():
+    model = zoo.build("convnext_tiny", weights=None, input_shape=(64, 64, 3))
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    assert keras.applications.ConvNeXtTiny(weights=None, input_shape=(64, 64, 3)).get_layer("convnext_tiny_stem")

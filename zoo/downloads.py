@@ -1,0 +1,122 @@
+"""Files of weights from the net: fetched once, kept whole or not at all, and pinned.
+
+Keras downloads; what it lacks is added here. A file is fetched into a folder of its own and moved into the cache only
+when it is complete and its hash is right, so that a killed download is never mistaken for a file. Where its publisher
+gives no hash, the SHA-256 of the first fetch is kept beside the file and holds from then on.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+from zoo.cache import cache_folder
+from zoo.errors import WeightsError
+from zoo.registry import Download, WeightSet
+
+# A server that sends nothing for so long has failed.
+STALL_SECONDS = 60.0
+CHUNK = 1 << 20
+
+
+def cached_path(source: Download) -> Path:
+    """Returns where a download is or will be kept: by its address, so that two of one name lie apart."""
+    parts = source.url.partition("://")[2].partition("?")[0].replace(":", "_").split("/")
+    return cache_folder().joinpath("weights", *(part for part in parts if part not in ("", ".", "..")))
+
+
+def is_cached(source: Download) -> bool:
+    """Says whether a download is here and complete."""
+    path = cached_path(source)
+    return path.is_file() and _pin_path(path).is_file()
+
+
+def pinned_sha256(source: Download) -> str:
+    """Returns the SHA-256 that a file had when it was fetched.
+
+    Raises:
+        WeightsError: It was never fetched, or what was noted of it is damaged.
+    """
+    path = _pin_path(cached_path(source))
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise WeightsError(f"{path}: is damaged ({fault}); remove its folder and fetch the weights again") from fault
+
+
+def fetch(weight_set: WeightSet, source: Download) -> Path:
+    """Downloads a file, checks it and puts it into the cache; progress goes to stderr.
+
+    Args:
+        weight_set: Whose hash the file must have, where one is known.
+        source: Its address.
+
+    Returns:
+        The file in the cache.
+
+    Raises:
+        WeightsError: It cannot be had, arrived incomplete, or has another hash; the cache is as it was.
+    """
+    # Here, because `zoo list` imports this module and need not wait for them.
+    import tempfile
+
+    import keras
+
+    path = cached_path(source)
+    known = weight_set.sha256 or weight_set.md5 or None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
+            with contextlib.redirect_stdout(sys.stderr), _stalls_limited():
+                arrived = Path(
+                    keras.utils.get_file(
+                        path.name, source.url, file_hash=known, cache_dir=folder, cache_subdir="", force_download=True
+                    )
+                )
+            pin = {"url": source.url, "sha256": _sha256(arrived), "bytes": arrived.stat().st_size}
+            _sync(arrived)
+            arrived.replace(path)
+            noted = Path(folder) / "pin.json"
+            noted.write_text(json.dumps(pin, indent=2) + "\n", encoding="utf-8")
+            _sync(noted)
+            noted.replace(_pin_path(path))
+    except Exception as fault:  # Keras raises a bare Exception for every failure of the net
+        raise WeightsError(
+            f"weights '{weight_set.name}' could not be fetched: {fault}; check the connection and try again, or build "
+            "with weights=None"
+        ) from fault
+    return path
+
+
+@contextlib.contextmanager
+def _stalls_limited() -> Generator[None]:
+    """Lets a silent server fail; Keras' download has no time limit of its own."""
+    import socket
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _pin_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.pin.json")
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
