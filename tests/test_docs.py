@@ -1,7 +1,12 @@
 """What docs/ says is what happens."""
 
 import importlib.util
+import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,3 +66,34 @@ def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(draw, "HERE", tmp_path)
     draw.main()
     assert {path.name for path in tmp_path.iterdir()} == PICTURES == {path.name for path in CONVNETS.glob("*.png")}
+
+
+NEW_ARCHITECTURE = (CONVNETS.parent / "new-architecture.md").read_text(encoding="utf-8")
+
+
+def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
+    """As pip would leave the page's package: the module, and its entry points."""
+    (module,) = re.findall(r"```python\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
+    (project,) = re.findall(r"```toml\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
+    settings = tomllib.loads(project)["project"]
+    (tmp_path / "blurnet.py").write_text(module)
+    info = tmp_path / f"{settings['name']}-{settings['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {settings['name']}\nVersion: {settings['version']}\n")
+    points = settings["entry-points"]["zoo.architectures"]
+    (info / "entry_points.txt").write_text(
+        "[zoo.architectures]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+
+    def python(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, *arguments], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    listed = json.loads(python("-c", "from zoo.cli import main; main()", "list", "--json"))["models"]
+    assert [model["params"] for model in listed if model["name"] == "blurnet"] == [98]
+    assert python("-m", "zoo.cli.cards", "blurnet") == printed
+    built = "import zoo; model = zoo.build('blurnet', classes=['dog', 'cat']); zoo.freeze(model, 'stem')"
+    assert python("-c", f"{built}; print(sum(w.numpy().size for w in model.trainable_weights))") == "18\n"

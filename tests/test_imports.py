@@ -17,6 +17,7 @@ PUBLIC = [
     "Run",
     "ZooError",
     "build",
+    "features",
     "finetune",
     "freeze",
     "info",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.errors import ZooError
+    from zoo.extraction import features
     from zoo.finetuning import Run, finetune
     from zoo.freezing import freeze, unfreeze
     from zoo.models import build
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "ZooError",
     "build",
+    "features",
     "finetune",
     "freeze",
     "info",
@@ -44,6 +46,7 @@ _HOMES = {
     "Run": "zoo.finetuning",
     "ZooError": "zoo.errors",
     "build": "zoo.models",
+    "features": "zoo.extraction",
     "finetune": "zoo.finetuning",
     "freeze": "zoo.freezing",
     "info": "zoo.registry",

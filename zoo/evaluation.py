@@ -139,9 +139,9 @@ def evaluate(
     )
     for skipped in packed.skipped:
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    from zoo.training.feeding import probabilities
+    from zoo.training.feeding import predict_in_batches
 
-    return score(probabilities(classifier.model, packed.images), packed.labels, classifier.classes)
+    return score(predict_in_batches(classifier.model, packed.images), packed.labels, classifier.classes)
 
 
 @dataclass(frozen=True, kw_only=True)

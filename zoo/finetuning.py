@@ -225,10 +225,10 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation |
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
     if validation is not None:
-        from zoo.training.feeding import probabilities
+        from zoo.training.feeding import predict_in_batches
 
         evaluation = score(
-            probabilities(trained.model, validation.images), validation.labels, trained.model.blueprint.classes
+            predict_in_batches(trained.model, validation.images), validation.labels, trained.model.blueprint.classes
         )
     measured = evaluation.to_json() if evaluation else {}
     record = {

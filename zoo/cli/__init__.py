@@ -17,6 +17,7 @@ VERBS = {
     "finetune": "zoo.cli.finetune:finetune_command",
     "evaluate": "zoo.cli.runs:evaluate_command",
     "predict": "zoo.cli.runs:predict_command",
+    "features": "zoo.cli.features:features_command",
     "weights": "zoo.cli.weights:weights",
     "recipe": "zoo.cli.recipe:recipe",
 }

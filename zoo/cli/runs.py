@@ -55,7 +55,7 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
     from zoo.prediction import load
 
     failed = False
-    for path, prediction in load(run).predict_each(_files(paths)):
+    for path, prediction in load(run).predict_each(listed_files(paths)):
         if isinstance(prediction, DataError):
             failed = True
             if as_json:
@@ -71,7 +71,7 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+def listed_files(paths: tuple[Path, ...]) -> Iterator[Path]:
     """Lists the images that paths name; an empty folder stands for itself, and is told as what cannot be read."""
     from zoo.data import image_files
 

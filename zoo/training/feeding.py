@@ -64,16 +64,16 @@ def validation_data(batches: Batches) -> Any:
     return FiniteBatches(batches) if dataset is None else dataset
 
 
-def probabilities(model: keras.Model, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
-    """Classifies images in batches of one shape, so that the model is compiled once.
+def predict_in_batches(model: keras.Model, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+    """Runs a model over images in batches of one shape, so that it is compiled once.
 
     Args:
-        model: A classifier.
+        model: A classifier, or a part of one.
         images: uint8[n, height, width, channels] in [0, 255], one or more.
         batch_size: Images at a time; the last batch is filled up with copies that are left out of the result.
 
     Returns:
-        float32[n, classes].
+        What the model gives, float32[n, ...].
     """
     backend.keep_freed_memory()
     size = min(batch_size, len(images))

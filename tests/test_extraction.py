@@ -1,0 +1,96 @@
+"""Features are what a stage gives, by hand."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo.cli import main
+from zoo.errors import DataError, NotFoundError
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return zoo.build("mnist_conv")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
+
+
+def by_hand(model: keras.Model, images: np.ndarray, layer: str) -> np.ndarray:
+    return np.asarray(keras.Model(model.input, model.get_layer(layer).output)(images))
+
+
+def test_the_default_is_the_average_of_the_last_stage(model: keras.Model, images: np.ndarray) -> None:
+    found = zoo.features(model, images)
+    assert (found.shape, found.dtype) == ((40, 128), np.float32)
+    np.testing.assert_allclose(found, by_hand(model, images, "stage3_1_activation").mean(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("pooling", "pool"), [("max", lambda maps: maps.max(axis=(1, 2))), (None, lambda maps: maps)])
+def test_a_stage_and_a_pooling_can_be_chosen(model, images, pooling, pool) -> None:
+    found = zoo.features(model, images, at="stem", pooling=pooling)
+    np.testing.assert_allclose(found, pool(by_hand(model, images, "stem_1_activation")), rtol=1e-5, atol=1e-6)
+
+
+def test_the_features_of_a_linear_head_give_the_model_s_own_answer(model: keras.Model, images: np.ndarray) -> None:
+    kernel, bias = (np.asarray(weight.value) for weight in model.get_layer("classifier").weights)
+    logits = zoo.features(model, images) @ kernel + bias
+    expected = np.asarray(model(images))
+    np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-5)
+
+
+def test_an_unknown_stage_names_those_there_are(model: keras.Model, images: np.ndarray) -> None:
+    with pytest.raises(NotFoundError, match=r"no stage 'stage9' .*Did you mean 'stage.'.*It has: stem, stage1"):
+        zoo.features(model, images, at="stage9")
+    with pytest.raises(NotFoundError, match="no stage 'head'"):
+        zoo.features(model, images, at="head")
+
+
+def test_no_images_and_broken_ones(model: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there are no images"):
+        zoo.features(model, [])
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"broken\.png"):
+        zoo.features(model, tmp_path / "broken.png")
+
+
+def run(arguments: list[str]) -> int | str | None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return stopped.value.code
+
+
+def test_the_command_writes_vectors_in_the_order_of_the_paths(
+    model: keras.Model, images: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(35):
+        Image.fromarray(images[number, :, :, 0]).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "20-broken.png").write_bytes(b"no image")
+    out = tmp_path / "out.npz"
+    assert run(["features", "mnist_conv", str(tmp_path), "--out", str(out), "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "schema": 1,
+        "kind": "features",
+        "out": str(out),
+        "stage": "stage3",
+        "shape": [35, 128],
+    }
+    assert "20-broken.png" in said.err
+    with np.load(out) as written:
+        assert [Path(path).stem for path in written["paths"]] == [f"{number:02d}" for number in range(35)]
+        np.testing.assert_allclose(written["features"], zoo.features(model, images[:35]), rtol=1e-5, atol=1e-6)
+
+
+def test_the_command_writes_nothing_where_nothing_could_be_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    out = tmp_path / "out.npz"
+    assert run(["features", "mnist_conv", str(tmp_path / "broken.png"), "--out", str(out)]) == 1
+    assert not out.exists()

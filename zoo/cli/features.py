@@ -1,0 +1,79 @@
+"""`zoo features`: images in, a file of vectors out."""
+
+import io
+import json
+from pathlib import Path
+
+import click
+
+from zoo.cli.output import start_backend
+from zoo.cli.runs import listed_files
+
+
+@click.command("features")
+@click.argument("source", metavar="NAME|RUN")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
+@click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
+@click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+def features_command(
+    source: str, paths: tuple[Path, ...], out: Path, at: str | None, pooling: str, as_json: bool
+) -> None:
+    """Compute features of images, or of all images below folders, with a model NAME or a finished RUN.
+
+    The file holds `features`, float32, and `paths`, in the same order. Exit code 1 when some images could not be read;
+    the others are in the file all the same.
+
+    \b
+    Examples:
+      zoo features efficientnet_lite0 photos/ --out photos.npz
+      zoo features runs/pets cat.jpg dog.jpg --at stage4 --pooling max --out pets.npz
+    """
+    start_backend()
+    import numpy as np
+
+    from zoo.errors import DataError
+    from zoo.extraction import feature_model
+    from zoo.prediction import Classifier, load
+    from zoo.runs.folder import write_atomic
+    from zoo.training.feeding import predict_in_batches
+    from zoo.training.progress import Display
+
+    if (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file():
+        classifier = load(source)
+    else:
+        from zoo.models import build
+
+        classifier = Classifier(build(source), "crop")
+    model = feature_model(classifier.model, at=at, pooling=pooling)  # pyright: ignore[reportArgumentType]: click checked
+    files = list(listed_files(paths))
+    read: list[str] = []
+    rows: list[np.ndarray] = []
+    with Display() as display, display.bar("features", len(files)) as move:
+        for start in range(0, len(files), 32):
+            batch: list[np.ndarray] = []
+            for path in files[start : start + 32]:
+                try:
+                    batch.append(classifier.read(path))
+                except DataError as fault:
+                    click.echo(f"zoo: {fault}", err=True)
+                else:
+                    read.append(str(path))
+            if batch:
+                rows.append(predict_in_batches(model, np.stack(batch)))
+            move(min(start + 32, len(files)), "")
+    if not rows:
+        raise DataError(f"features: none of {len(files)} files could be read; nothing was written")
+    vectors = np.concatenate(rows)
+    packed = io.BytesIO()
+    np.savez(packed, features=vectors, paths=np.array(read))
+    write_atomic(out, packed.getvalue())
+    if as_json:
+        document = {"schema": 1, "kind": "features", "out": str(out), "shape": vectors.shape, "stage": model.name}
+        click.echo(json.dumps(document))
+    else:
+        shape = " x ".join(f"{side:,}" for side in vectors.shape)
+        click.echo(f"features of {len(read):,} images, {shape}: {out}")
+    if len(read) < len(files):
+        raise click.exceptions.Exit(1)

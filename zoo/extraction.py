@@ -1,0 +1,94 @@
+"""Features: what a model makes of images at the end of a stage, as vectors or as maps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
+from zoo.models import Resize
+from zoo.staging import HEAD, ModelStage, stages
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+Pooling = Literal["avg", "max", "none"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+
+def features(
+    model: "keras.Model",
+    images: "np.ndarray | Path | str | Sequence[Path | str]",
+    *,
+    at: str | None = None,
+    pooling: Pooling | None = "avg",
+    resize: Resize = "crop",
+) -> "np.ndarray":
+    """Computes what a stage gives for images.
+
+    Args:
+        model: From `zoo.build`, or `zoo.load(run).model`.
+        images: uint8[n, height, width(, channels)] in [0, 255] of any size, or the paths of images.
+        at: A stage's name, such as `stage3`; None takes the last one before the head.
+        pooling: `avg` or `max` over the places of a map; None or `none` leaves the maps as they are.
+        resize: How images are brought to the model's input size: `crop`, `pad` or `stretch`.
+
+    Returns:
+        float32[n, channels], or, without pooling, the stage's output as it is.
+
+    Raises:
+        NotFoundError: The model has no such stage.
+        DataError: An image cannot be read, or the array has another shape or range.
+
+    Example:
+
+        model = zoo.build("efficientnet_lite0")
+        vectors = zoo.features(model, ["cat.jpg", "dog.jpg"])
+    """
+    import numpy as np
+
+    from zoo.data import Split, pack
+    from zoo.training.feeding import predict_in_batches
+
+    if pooling is not None and pooling not in POOLINGS:
+        raise ZooError(f"features: pooling is '{pooling}'; expected {', '.join(POOLINGS)}")
+    prefix = feature_model(model, at=at, pooling=pooling)
+    height, width, channels = model.input_shape[1:]
+    listed = [images] if isinstance(images, str | Path) else images
+    found = listed if isinstance(listed, np.ndarray) else [Path(path) for path in listed]
+    if not len(found):
+        raise DataError("features: there are no images; expected one or more")
+    split = Split(images=found, labels=np.zeros(len(found), dtype=np.int64))
+    pixels = pack(split, height=height, width=width, channels=channels, resize=resize, on_bad="stop").images
+    return predict_in_batches(prefix, pixels)
+
+
+def feature_model(model: "keras.Model", *, at: str | None = None, pooling: Pooling | None = "avg") -> "keras.Model":
+    """Builds the part of a model up to a stage's end, pooled; it shares the model's layers.
+
+    Raises:
+        NotFoundError: The model has no such stage.
+    """
+    import keras
+
+    stage = _stage(model, at)
+    output: Any = stage.last.output
+    axes = tuple(range(1, len(output.shape) - 1))
+    if pooling in ("avg", "max") and axes:
+        pool = keras.ops.mean if pooling == "avg" else keras.ops.max
+        output = pool(output, axis=axes)
+    return keras.Model(model.input, keras.ops.cast(output, "float32"), name=stage.name)
+
+
+def _stage(model: "keras.Model", name: str | None) -> ModelStage:
+    parts = [stage for stage in stages(model) if stage.name != HEAD]
+    if name is None and parts:
+        return parts[-1]
+    for stage in parts:
+        if stage.name == name:
+            return stage
+    names = [stage.name for stage in parts]
+    raise NotFoundError(
+        f"model '{model.name}' has no stage '{name}' to take features at.{did_you_mean(name or '', names)} "
+        f"It has: {', '.join(names) or 'none'}."
+    )
