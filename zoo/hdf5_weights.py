@@ -201,7 +201,7 @@ def main(source: str, target: str) -> None:
         if total > MAX_BYTES_PER_FILE_BYTE * size:
             raise ValueError(f"its arrays hold {total:,} bytes in a file of {size:,}")
         arrays = {
-            f"{index:06d}/{number:04d}": np.ascontiguousarray(dataset[()])
+            f"{index:06d}/{number:04d}": np.array(dataset[()])
             for index, (_, datasets) in enumerate(layers)
             for number, dataset in enumerate(datasets)
         }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PROBABILITIES = "probabilities"
 RGB = 3
 CARD_FILE = "card.json"
+MODEL_FOLDER = "model"
 # How a photo is brought to the input size.
 Resize = Literal["crop", "pad", "stretch"]
 RESIZES: tuple[Resize, ...] = get_args(Resize)
@@ -67,7 +68,7 @@ def build(
     *,
     classes: int | Sequence[str] | None = None,
     input_shape: tuple[int, ...] | None = None,
-    weights: str | None = "default",
+    weights: str | Path | None = "default",
     precision: str | None = None,
     dropout: float | None = None,
     **options: object,
@@ -83,8 +84,8 @@ def build(
             classifier, unless the names are the weights' own in their order.
         input_shape: Height, width and channels; None takes the card's.
         weights: `default` is the card's first set, or random where it has none; None and `none` are random; else
-            a set's name, a file of this architecture's numbers (`.safetensors`, `.weights.h5`, `.h5`, `.keras`), or a
-            run's `model` folder. A file holds no class names; its classifier stays where its shape fits.
+            a set's name, a file of this architecture's numbers (`.safetensors`, `.weights.h5`, `.h5`, `.keras`), or
+            a run's folder. A file holds no class names; its classifier stays where its shape fits.
         precision: A Keras dtype policy such as `mixed_bfloat16`; None takes Keras' global one.
         dropout: The rate before the classifier; None takes the family's own.
         **options: The family's further options, as on its card.
@@ -102,9 +103,10 @@ def build(
         probabilities = model.predict(images)
     """
     card = registry.lookup(name).card
-    path = Path(weights) if weights and is_file_name(weights) else None
+    path = Path(weights) if weights is not None and is_file_name(str(weights)) else None
+    saved = _saved_of(path, card) if path is not None and path.is_dir() else None
     weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
-    own_names = _weight_classes(card, weight_set) if path is None else _file_classes(path, card)
+    own_names = saved.blueprint.classes if saved else _weight_classes(card, weight_set)
     names = own_names if classes is None else _class_names(classes)
     blueprint = Blueprint(
         architecture=name,
@@ -118,24 +120,21 @@ def build(
     if weight_set is not None:
         arrays = read(weight_set, model)
         _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
+    elif saved is not None:
+        _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
     elif path is not None:
-        arrays = read_file(path / MODEL_FILE if path.is_dir() else path, model)
+        arrays = read_file(path, model)
         # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
-        fits = _has_classifier(model, arrays)
-        keep = names == own_names if path.is_dir() else fits or classes is None
-        _load(model, arrays, keep_classifier=keep, origin=str(path))
+        _load(model, arrays, keep_classifier=classes is None or _has_classifier(model, arrays), origin=str(path))
     return model
 
 
-def _file_classes(path: Path, card: Card) -> tuple[str, ...]:
-    """Returns the class names that a run's model folder holds; a bare file of numbers has none but the card's."""
-    if not path.is_dir():
-        return _class_names(card.classes)
-    document = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
-    blueprint = Blueprint.from_json(document)
-    if blueprint.architecture != card.name:
-        raise WeightsError(f"{path}: holds weights of model '{blueprint.architecture}'; expected '{card.name}'")
-    return blueprint.classes
+def _saved_of(path: Path, card: Card) -> "_Saved":
+    """Reads the model in a run's folder, or in its `model` folder."""
+    saved = _read_folder(path if (path / CARD_FILE).is_file() else path / MODEL_FOLDER)
+    if saved.blueprint.architecture != card.name:
+        raise WeightsError(f"{path}: holds weights of model '{saved.blueprint.architecture}'; expected '{card.name}'")
+    return saved
 
 
 def _has_classifier(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> bool:
@@ -307,6 +306,20 @@ def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
         NotFoundError: The folder holds no model, or its architecture is not registered here.
         WeightsError: The weights are damaged or do not fit.
     """
+    saved = _read_folder(folder)
+    model = build_graph(saved.blueprint)
+    load_into(model, saved.arrays, origin=str(folder / MODEL_FILE))
+    return model, saved.resize
+
+
+@dataclass(frozen=True)
+class _Saved:
+    blueprint: Blueprint
+    resize: Resize
+    arrays: "Mapping[str, np.ndarray]"
+
+
+def _read_folder(folder: Path) -> _Saved:
     from safetensors.numpy import load_file
 
     card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
@@ -322,9 +335,7 @@ def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
     if sha256(weights_path) != document.get("sha256"):
         raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    model = build_graph(blueprint)
-    load_into(model, load_file(weights_path), origin=str(weights_path))
-    return model, resize
+    return _Saved(blueprint, resize, load_file(weights_path))
 
 
 @contextlib.contextmanager

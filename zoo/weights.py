@@ -211,7 +211,16 @@ def load_into(
         raise WeightsError(f"{origin} do not fit model '{model.name}': {'; '.join(faults[:3])}{more}")
     for variable, array in fitting:
         variable.assign(array)
+    settle(model)
     return new
+
+
+def settle(model: "keras.Model") -> None:
+    """Lets layers take up assigned weights that they use in another form: Keras' Normalization keeps a copy."""
+    for layer in model.layers:
+        finalize_state = getattr(layer, "finalize_state", None)
+        if finalize_state is not None:
+            finalize_state()
 
 
 def _misfit(variable: "keras.Variable", array: "np.ndarray | None") -> str:

@@ -21,6 +21,7 @@ from zoo.training import backend, precision
 from zoo.training.inputs import Inputs, Source, open_source, pack_source
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.progress import Display
+from zoo.weights import settle
 
 if TYPE_CHECKING:
     import keras
@@ -181,6 +182,7 @@ def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:
         raise RunError(f"{source.path}: belongs to another model than {model.name}")
     for weight in model.weights:
         weight.assign(arrays[weight.path])
+    settle(model)
 
 
 def _record(
