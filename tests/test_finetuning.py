@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 
 import pytest
@@ -132,3 +133,28 @@ def test_an_expectation_within_its_tolerance_is_met_and_none_without_images(tmp_
     assert zoo.finetune(expecting, data, run=tmp_path / "run").record["status"] == "done"
     with pytest.raises(ContractError, match=r"found not measured \(no validation images\)$"):
         zoo.finetune(expecting, data, {"data.validation": 0}, run=tmp_path / "blind")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "efficientnet_v2_b0", "convnext_tiny"])
+def test_a_model_of_keras_applications_trains_and_predicts(name, tmp_path):
+    photos = write_photos(tmp_path / "photos", count=6)
+    run = zoo.finetune(
+        name,
+        data=photos,
+        overrides=[
+            "model.weights=none",
+            "data.image_size=96",
+            "data.validation=0.34",
+            "train.batch_size=4",
+            "phases.head.epochs=1",
+            "phases.top.epochs=1",
+        ],
+        run=tmp_path / "run",
+    )
+    assert [line["phase"] for line in run.history] == ["head", "top"]
+    assert all(math.isfinite(line["loss"]) for line in run.history)
+    assert all(phase["contract"]["frozen_tensors"] for phase in run.record["phases"])
+    (prediction,) = run.classifier.predict(next((photos / "cat").iterdir()))
+    assert set(prediction.probabilities) == {"cat", "dog"}
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)

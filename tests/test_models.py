@@ -444,3 +444,74 @@ def test_multiply_adds_by_hand():
         + 2 * 2 * (3 * 3 * 6 * 5)  # 4 positions less the border are 2
         + 5 * 7
     )
+
+
+def test_a_run_s_folder_gives_its_weights_and_class_names(tmp_path):
+    keras.utils.set_random_seed(0)
+    first = zoo.build("conv2d_small", weights=None, classes=["cat", "dog"])
+    (tmp_path / "run").mkdir()
+    save_model(first, tmp_path / "run" / "model", resize="crop")
+    for folder in (tmp_path / "run", tmp_path / "run" / "model"):
+        second = zoo.build("conv2d_small", weights=folder)
+        assert second.blueprint.classes == ("cat", "dog")
+        for mine, other in zip(second.weights, first.weights, strict=True):
+            np.testing.assert_array_equal(np.asarray(mine.value), np.asarray(other.value))
+    third = zoo.build("conv2d_small", weights=str(tmp_path / "run"), classes=3)
+    new = {weight.path for weight in classifier_of(third).weights}
+    for mine, other in zip(third.weights, first.weights, strict=True):
+        assert (mine.path in new) != np.array_equal(np.asarray(mine.value), np.asarray(other.value))
+    with pytest.raises(WeightsError, match="holds weights of model 'conv2d_small'; expected 'mnist_simple'"):
+        zoo.build("mnist_simple", weights=tmp_path / "run")
+    with pytest.raises(NotFoundError, match="holds no finished model"):
+        zoo.build("mnist_simple", weights=tmp_path)
+
+
+def test_a_file_of_our_own_numbers(tmp_path):
+    keras.utils.set_random_seed(0)
+    first = zoo.build("mnist_simple", weights=None)
+    path = tmp_path / "numbers.safetensors"
+    path.write_bytes(save({weight.path: np.asarray(weight.value) for weight in first.weights}))
+    second = zoo.build("mnist_simple", weights=path)
+    assert np.array_equal(np.asarray(second.weights[0].value), np.asarray(first.weights[0].value))
+    assert second.blueprint.weights == "none"
+    # Seven classes: a new classifier; ten, under whatever names: the file's.
+    assert zoo.build("mnist_simple", weights=path, classes=7).output_shape == (None, 7)
+    named = zoo.build("mnist_simple", weights=path, classes=list("abcdefghij"))
+    assert np.array_equal(np.asarray(named.weights[-2].value), np.asarray(first.weights[-2].value))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_b0", "resnet50"])
+def test_a_fourth_channel_has_no_influence_at_first(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    rgb = zoo.build(name, weights=None, input_shape=(64, 64, 3), classes=4)
+    random = np.random.default_rng(0)
+    for weight in rgb.weights:
+        if weight.name in ("mean", "moving_mean"):
+            weight.assign(random.normal(0, 0.1, weight.shape))
+    weights.settle(rgb)
+    path = tmp_path / "rgb.safetensors"
+    path.write_bytes(save({weight.path: np.asarray(weight.value) for weight in rgb.weights}))
+    four = zoo.build(name, weights=path, input_shape=(64, 64, 4), classes=4)
+    images = random.integers(0, 256, (2, 64, 64, 4), dtype=np.uint8)
+    np.testing.assert_allclose(np.asarray(four(images)), np.asarray(rgb(images[..., :3])), atol=1e-6)
+    stem = next(layer for layer in four.layers if hasattr(layer, "kernel"))
+    assert stem.kernel.shape[2] == 4
+    assert not np.asarray(stem.kernel)[:, :, 3].any()
+
+
+def test_statistics_that_a_layer_copies_survive_saving(tmp_path):
+    model = zoo.build("efficientnet_b0", weights=None, input_shape=(32, 32, 3), classes=2)
+    model.get_layer("normalization").weights[0].assign([0.1, 0.2, 0.3])
+    weights.settle(model)
+    save_model(model, tmp_path, resize="crop")
+    loaded, _ = load_model(tmp_path)
+    normalisation = [keras.Model(one.input, one.get_layer("normalization").output) for one in (model, loaded)]
+    images = np.full((1, 32, 32, 3), 255, np.uint8)
+    # Keras bounds the variance of a fresh layer, 1, from below only: 255 / 255 less the mean.
+    np.testing.assert_allclose(np.asarray(normalisation[0](images))[0, 0, 0], [0.9, 0.8, 0.7], rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(normalisation[1](images)), np.asarray(normalisation[0](images)))
+
+
+def test_two_channels_are_refused():
+    with pytest.raises(ZooError, match="expects 1 channel \\(grey\\), 3 \\(RGB\\) or more"):
+        zoo.build("mobilenet", weights=None, input_shape=(64, 64, 2))
