@@ -13,22 +13,8 @@ from zoo import weights
 from zoo.architectures.keras_applications import FAMILIES
 from zoo.errors import ZooError
 
-MODULES = {
-    "ResNet": "resnet",
-    "ResNetV2": "resnet_v2",
-    "VGG": "vgg16",
-    "DenseNet": "densenet",
-    "InceptionV3": "inception_v3",
-    "InceptionResNetV2": "inception_resnet_v2",
-    "Xception": "xception",
-    "NASNet": "nasnet",
-    "MobileNet": "mobilenet",
-    "MobileNetV2": "mobilenet_v2",
-    "MobileNetV3": "mobilenet_v3",
-    "EfficientNet": "efficientnet",
-    "EfficientNetV2": "efficientnet_v2",
-    "ConvNeXt": "convnext",
-}
+# Each family has a module of its name in Keras, but this.
+MODULES = {"vgg": "vgg16"}
 
 
 def variants():
@@ -39,6 +25,11 @@ def variants():
         for family in FAMILIES
         for name in family.variants
     ]
+
+
+def preprocess_input_of(family):
+    """The function that Keras has users call before the model."""
+    return getattr(keras.applications, MODULES.get(family.name, family.name)).preprocess_input
 
 
 def photos(size):
@@ -109,7 +100,7 @@ def test_it_gives_what_keras_gives(family, name):
     keras.utils.set_random_seed(0)
     theirs = getattr(keras.applications, variant.function)(weights=None, input_shape=(size, size, 3), classes=10)
     images = photos(size)
-    preprocess_input = getattr(keras.applications, MODULES[family.title]).preprocess_input
+    preprocess_input = preprocess_input_of(family)
     preprocessed = preprocess_input(images.astype("float32"))
     expected = liven_up(theirs, preprocessed, difference=1e-3)
     ours = zoo.build(name, weights=None, input_shape=(size, size, 3), classes=10)
@@ -126,7 +117,7 @@ def test_its_weights_file_gives_what_keras_makes_of_it(family, name, tmp_path, m
     variant = family.variants[name]
     function = getattr(keras.applications, variant.function)
     images = photos(variant.size)
-    preprocess_input = getattr(keras.applications, MODULES[family.title]).preprocess_input
+    preprocess_input = preprocess_input_of(family)
     preprocessed = preprocess_input(images.astype("float32"))
     keras.utils.set_random_seed(0)
     source = function(weights=None)

@@ -112,7 +112,7 @@ class Family:
     """What the variants of one paper have in common.
 
     Attributes:
-        title: As the paper calls it.
+        name: On the cards.
         paper: Where it was published.
         pixels: How they go in.
         variants: By registered name.
@@ -127,7 +127,7 @@ class Family:
         convert: Turns the file's arrays into those of our graph.
     """
 
-    title: str
+    name: str
     paper: str
     pixels: Pixels
     variants: Mapping[str, Variant]
@@ -156,7 +156,7 @@ def _fold_second_rescaling(arrays: "Mapping[str, np.ndarray]") -> "dict[str, np.
 
 
 RESNET = Family(
-    title="ResNet",
+    name="resnet",
     licence="MIT",
     paper="https://arxiv.org/abs/1512.03385",
     pixels=CAFFE,
@@ -197,7 +197,7 @@ RESNET = Family(
     },
 )
 RESNET_V2 = Family(
-    title="ResNetV2",
+    name="resnet_v2",
     licence="BSD-3-Clause",
     paper="https://arxiv.org/abs/1603.05027",
     pixels=SYMMETRIC,
@@ -238,7 +238,7 @@ RESNET_V2 = Family(
     },
 )
 VGG = Family(
-    title="VGG",
+    name="vgg",
     licence="CC-BY-4.0",
     paper="https://arxiv.org/abs/1409.1556",
     pixels=CAFFE,
@@ -268,7 +268,7 @@ VGG = Family(
     },
 )
 DENSENET = Family(
-    title="DenseNet",
+    name="densenet",
     licence="BSD-3-Clause",
     paper="https://arxiv.org/abs/1608.06993",
     pixels=IMAGENET,
@@ -309,7 +309,7 @@ DENSENET = Family(
     },
 )
 INCEPTION_V3 = Family(
-    title="InceptionV3",
+    name="inception_v3",
     paper="https://arxiv.org/abs/1512.00567",
     pixels=SYMMETRIC,
     min_size=75,
@@ -329,7 +329,7 @@ INCEPTION_V3 = Family(
     },
 )
 INCEPTION_RESNET_V2 = Family(
-    title="InceptionResNetV2",
+    name="inception_resnet_v2",
     paper="https://arxiv.org/abs/1602.07261",
     pixels=SYMMETRIC,
     min_size=75,
@@ -349,7 +349,7 @@ INCEPTION_RESNET_V2 = Family(
     },
 )
 XCEPTION = Family(
-    title="Xception",
+    name="xception",
     licence="MIT",
     paper="https://arxiv.org/abs/1610.02357",
     pixels=SYMMETRIC,
@@ -370,7 +370,7 @@ XCEPTION = Family(
     },
 )
 NASNET = Family(
-    title="NASNet",
+    name="nasnet",
     paper="https://arxiv.org/abs/1707.07012",
     pixels=SYMMETRIC,
     variants={
@@ -400,7 +400,7 @@ NASNET = Family(
     },
 )
 MOBILENET = Family(
-    title="MobileNet",
+    name="mobilenet",
     paper="https://arxiv.org/abs/1704.04861",
     pixels=SYMMETRIC,
     classifier="conv_preds",
@@ -426,7 +426,7 @@ MOBILENET = Family(
     },
 )
 MOBILENET_V2 = Family(
-    title="MobileNetV2",
+    name="mobilenet_v2",
     paper="https://arxiv.org/abs/1801.04381",
     pixels=SYMMETRIC,
     options={"alpha": 1.0},
@@ -452,7 +452,7 @@ MOBILENET_V2 = Family(
     },
 )
 MOBILENET_V3 = Family(
-    title="MobileNetV3",
+    name="mobilenet_v3",
     accuracy_source="https://keras.io/api/applications/mobilenet",
     paper="https://arxiv.org/abs/1905.02244",
     pixels=SYMMETRIC,
@@ -514,7 +514,7 @@ MOBILENET_V3 = Family(
     },
 )
 EFFICIENTNET = Family(
-    title="EfficientNet",
+    name="efficientnet",
     paper="https://arxiv.org/abs/1905.11946",
     pixels=IN_THE_WEIGHTS,
     dropout_layer="top_dropout",
@@ -679,7 +679,7 @@ EFFICIENTNET = Family(
     },
 )
 EFFICIENTNET_V2 = Family(
-    title="EfficientNetV2",
+    name="efficientnet_v2",
     paper="https://arxiv.org/abs/2104.00298",
     pixels=IMAGENET,
     dropout_layer="top_dropout",
@@ -810,7 +810,7 @@ EFFICIENTNET_V2 = Family(
     },
 )
 CONVNEXT = Family(
-    title="ConvNeXt",
+    name="convnext",
     licence="MIT",
     paper="https://arxiv.org/abs/2201.03545",
     pixels=IMAGENET,
@@ -913,7 +913,7 @@ def _card(name: str, variant: Variant) -> Card:
     files = ((family.options, variant.file, variant.hash), *variant.others)
     return Card(
         name=name,
-        family=family.title,
+        family=family.name,
         description=f"{variant.function} of keras.applications",
         input_shape=(variant.size, variant.size, 3),
         min_size=family.min_size,
