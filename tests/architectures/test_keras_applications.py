@@ -80,6 +80,8 @@ def liven_up(model, images, *, difference):
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.finalize_state()
+    norms = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
+    has_norms = any(isinstance(layer, norms) for layer in model.layers)
     for share_of_fresh in (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0):
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -90,6 +92,11 @@ def liven_up(model, images, *, difference):
         answers = np.asarray(model(images))
         if np.abs(answers[0] - answers[1]).max() > difference:
             return answers
+        if not has_norms:
+            # VGG: half of the signal's power is lost at each ReLU, unless kernels make up for it (He et al. 2015).
+            for weight in model.weights:
+                if weight.name == "kernel":
+                    weight.assign(weight * 2**0.1)
     return pytest.fail("the model answers the same to both photos")
 
 
