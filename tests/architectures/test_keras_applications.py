@@ -27,6 +27,13 @@ def variants():
     ]
 
 
+def reads_a_file(family, name):
+    """Each family's smallest variant, and the small ones of the family whose graph for a file differs in Keras."""
+    smallest = min(variant.params for variant in family.variants.values())
+    params = family.variants[name].params
+    return params == smallest or (family.name == "efficientnet" and params < 13_000_000)
+
+
 def preprocess_input_of(family):
     """The function that Keras has users call before the model."""
     return getattr(keras.applications, MODULES.get(family.name, family.name)).preprocess_input
@@ -124,7 +131,7 @@ def test_it_gives_what_keras_gives(family, name):
 # What Keras itself warns of while it saves, and of MobileNetV3's own default size.
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined:UserWarning")
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize(("family", "name"), variants())
+@pytest.mark.parametrize(("family", "name"), [case for case in variants() if reads_a_file(*case.values)])
 def test_its_weights_file_gives_what_keras_makes_of_it(family, name, tmp_path, monkeypatch):
     """Keras' own graph for `imagenet`, which differs for EfficientNet, and ours, from one file of numbers."""
     variant = family.variants[name]
