@@ -8,7 +8,7 @@ Three layouts are known: Keras 2's `.h5` of a model and of weights alone, in whi
 and Keras 3's `.weights.h5`, which also lies in a `.keras` archive, and counts layers of each class.
 """
 
-import contextlib
+import itertools
 import json
 import re
 import sys
@@ -222,11 +222,9 @@ def _keras_2_layers(file: Any) -> list[tuple[str, list[Any]]]:
 
 def _texts(attributes: "Mapping[str, Any]", key: str) -> list[str]:
     """Reads a list of names, which Keras divides into `key0`, `key1`, ... where it is too long for one attribute."""
-    values = list(attributes[key]) if key in attributes else []
-    part = 0
-    while (not values and part == 0) or f"{key}{part}" in attributes:
-        values += list(attributes[f"{key}{part}"]) if f"{key}{part}" in attributes else []
-        part += 1
+    numbered = itertools.takewhile(lambda part: part in attributes, (f"{key}{part}" for part in itertools.count()))
+    parts = [key] if key in attributes else numbered
+    values = [value for part in parts for value in attributes[part]]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
@@ -258,5 +256,4 @@ def _local(group: Any, name: str) -> Any:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])
