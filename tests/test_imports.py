@@ -25,6 +25,7 @@ PUBLIC = [
     "load",
     "register",
     "stages",
+    "trust",
     "unfreeze",
 ]
 

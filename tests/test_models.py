@@ -9,9 +9,9 @@ from safetensors.numpy import save
 import zoo
 from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError
+from zoo.files import sha256
 from zoo.models import Blueprint, build_graph, classifier_of, count_madds, dtype_policy, load_model, save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet
-from zoo.runs.folder import sha256
 
 SMALL = zoo.list_models("mnist_*")
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1)).astype("uint8")

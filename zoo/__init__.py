@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.prediction import load
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
+    from zoo.saved_models import trust
     from zoo.staging import stages
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "load",
     "register",
     "stages",
+    "trust",
     "unfreeze",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
     "load": "zoo.prediction",
     "register": "zoo.registry",
     "stages": "zoo.staging",
+    "trust": "zoo.saved_models",
     "unfreeze": "zoo.freezing",
 }
 

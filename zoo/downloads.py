@@ -7,18 +7,17 @@ gives no hash, the SHA-256 of the first fetch is kept beside the file and holds 
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 from zoo.cache import cache_folder
 from zoo.errors import WeightsError
+from zoo.files import sha256, sync
 from zoo.registry import Download, WeightSet
 
 # A server that sends nothing for so long has failed.
 STALL_SECONDS = 60.0
-CHUNK = 1 << 20
 
 
 def cached_path(source: Download) -> Path:
@@ -75,12 +74,12 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
                         path.name, source.url, file_hash=known, cache_dir=folder, cache_subdir="", force_download=True
                     )
                 )
-            pin = {"url": source.url, "sha256": _sha256(arrived), "bytes": arrived.stat().st_size}
-            _sync(arrived)
+            pin = {"url": source.url, "sha256": sha256(arrived), "bytes": arrived.stat().st_size}
+            sync(arrived)
             arrived.replace(path)
             noted = Path(folder) / "pin.json"
             noted.write_text(json.dumps(pin, indent=2) + "\n", encoding="utf-8")
-            _sync(noted)
+            sync(noted)
             noted.replace(_pin_path(path))
     except Exception as fault:  # Keras raises a bare Exception for every failure of the net
         raise WeightsError(
@@ -105,18 +104,3 @@ def _stalls_limited() -> Generator[None]:
 
 def _pin_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.pin.json")
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

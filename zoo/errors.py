@@ -5,6 +5,7 @@
     ├── RecipeError         a recipe or an override that does not hold
     ├── DataError           images, labels or folders that cannot be used
     ├── WeightsError        weights that are missing, damaged or do not fit
+    ├── TrustError          a program that is not trusted on this machine
     ├── RunError            a run folder that is taken, incomplete or damaged
     └── ContractError       exit code 3: a check, contract or expectation failed
 
@@ -35,6 +36,10 @@ class DataError(ZooError):
 
 class WeightsError(ZooError):
     """Weights that are missing, damaged or do not fit the model."""
+
+
+class TrustError(ZooError):
+    """A program, such as a SavedModel, that is not trusted on this machine."""
 
 
 class RunError(ZooError):

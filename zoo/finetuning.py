@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry
+from zoo import registry, saved_models
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
 from zoo.evaluation import Evaluation, score
+from zoo.models import MODULE_FOLDER
 from zoo.prediction import Classifier, load
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
+from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import save_history
 from zoo.runs.claim import claim
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 # What a bare model name runs.
 DEFAULT_RECIPE = "finetune/default"
+HANDLE_KEY = "model.handle"
 
 Overrides = Sequence[str] | Mapping[str, object]
 
@@ -149,7 +152,7 @@ def make_job(reference: str | Path | Recipe, data: Path | str | None = None, ove
         RecipeError: The recipe or an override does not hold.
         DataError: There is no data to run on.
     """
-    overrides = overrides or ()
+    overrides = _with_module(overrides or ())
     if isinstance(reference, Recipe):
         recipe, own_data = load_recipe(reference, overrides), Path()
     elif (Path(reference) / "run.json").is_file():
@@ -166,7 +169,28 @@ def make_job(reference: str | Path | Recipe, data: Path | str | None = None, ove
         )
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
+    recipe = _with_own_module(recipe, own_data)
     return Job(recipe=recipe, data=_data_path(recipe, data))
+
+
+def _with_module(overrides: Overrides) -> Overrides:
+    """Takes in the SavedModel that an override names, anywhere on this machine; the recipe says its hash."""
+    asked = [override.value for override in read_overrides(overrides)[0] if override.key == HANDLE_KEY]
+    if not asked or not asked[-1]:
+        return overrides
+    handle = saved_models.take_in(str(asked[-1])).handle
+    if isinstance(overrides, Mapping):
+        return {**overrides, HANDLE_KEY: handle}
+    return [*overrides, f"{HANDLE_KEY}={handle}"]
+
+
+def _with_own_module(recipe: Recipe, folder: Path) -> Recipe:
+    """Takes in the SavedModel that a recipe names: by hash, by an address with its hash, or beside the recipe."""
+    handle = recipe.model.handle
+    if not handle or handle.startswith(saved_models.BY_HASH):
+        return recipe
+    found = saved_models.take_in(handle if "://" in handle else str((folder / handle).absolute()))
+    return load_recipe(recipe, {HANDLE_KEY: found.handle})
 
 
 def _is_recipe(reference: str | Path) -> bool:
@@ -182,6 +206,9 @@ def _for_model(name: str, overrides: Overrides) -> Overrides:
 
 def _repeated_job(folder: RunFolder, data: Path | str | None, overrides: Overrides) -> Job:
     recipe = load_recipe(folder.recipe_path, overrides)
+    carried = folder.model / MODULE_FOLDER
+    if recipe.model.handle and carried.is_dir():
+        saved_models.take_in(str(carried))
     return Job(recipe=recipe, data=_data_path(recipe, data or folder.record()["inputs"]["data"]))
 
 

@@ -123,6 +123,8 @@ def unfreeze(model: "keras.Model", selector: str = "all", *, batchnorm: BatchNor
                 _set_batchnorm(layer, batchnorm)
             else:
                 layer.trainable = True
+                if holds_batchnorm(layer):
+                    layer.batchnorm = batchnorm
     return plan(model)
 
 
@@ -144,7 +146,9 @@ def plan(model: "keras.Model") -> Plan:
                 math.prod(weight.shape) for layer in stage.layers for weight in layer.weights if id(weight) in trainable
             ),
             state=_state(stage.layers),
-            batchnorm=_batchnorm_mode([layer for layer in stage.layers if is_batchnorm(layer)]),
+            batchnorm=_batchnorm_mode(
+                [layer for layer in stage.layers if is_batchnorm(layer) or holds_batchnorm(layer)]
+            ),
         )
         for stage in stages(model)
     ]
@@ -156,6 +160,15 @@ def is_batchnorm(layer: Any) -> bool:
     import keras
 
     return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def holds_batchnorm(layer: Any) -> bool:
+    """Tells whether a layer is a whole network, such as a SavedModel, that answers for the BatchNorms inside it.
+
+    Such a layer has an attribute `batchnorm`: the mode that it is in, None where it has none. Setting it is obeyed by a
+    trainable layer.
+    """
+    return getattr(layer, "batchnorm", None) is not None
 
 
 def _layers(model: "keras.Model") -> list[Any]:
@@ -182,6 +195,8 @@ def _batchnorm_mode(layers: Sequence[Any]) -> str:
 
 
 def _mode_of(layer: Any) -> str:
+    if holds_batchnorm(layer):
+        return layer.batchnorm
     if layer.trainable:
         return "train"
     affine = [weight for weight in (layer.gamma, layer.beta) if weight is not None and weight.trainable]
@@ -256,6 +271,6 @@ def frozen_variables(model: "keras.Model") -> list[Any]:
     """Lists the weights that training must not move: all but the trainable ones and moving statistics."""
     moving = {id(weight) for weight in model.trainable_weights}
     for layer in _layers(model):
-        if is_batchnorm(layer) and layer.trainable:
+        if (is_batchnorm(layer) or holds_batchnorm(layer)) and _mode_of(layer) == "train":
             moving |= {id(weight) for weight in layer.weights}
     return [weight for weight in model.weights if id(weight) not in moving]

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zoo import registry
+from zoo import registry, saved_models, trusted_programs
 from zoo.errors import NotFoundError, WeightsError, ZooError, did_you_mean
+from zoo.files import sha256, write_atomic
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
-from zoo.runs.folder import SCHEMA, sha256, write_atomic
+from zoo.runs.folder import SCHEMA
 from zoo.staging import HEAD, stages
 from zoo.weights import class_names, is_file_name, load_into, read, read_file
 
@@ -24,6 +25,9 @@ PROBABILITIES = "probabilities"
 RGB = 3
 CARD_FILE = "card.json"
 MODEL_FOLDER = "model"
+# Where a model whose graph is a SavedModel carries it, and the option that names it.
+MODULE_FOLDER = "saved_model"
+HANDLE = "handle"
 # How a photo is brought to the input size.
 Resize = Literal["crop", "pad", "stretch"]
 RESIZES: tuple[Resize, ...] = get_args(Resize)
@@ -102,17 +106,22 @@ def build(
         model = zoo.build("mnist_conv")
         probabilities = model.predict(images)
     """
-    card = registry.lookup(name).card
+    entry = registry.lookup(name)
+    card, options = entry.adapted(options)
+    if card.own_weights and weights in (None, "none"):
+        raise WeightsError(f"{name}: cannot be built with random weights; its graph brings its own")
     path = Path(weights) if weights is not None and is_file_name(str(weights)) else None
     saved = _saved_of(path, card) if path is not None and path.is_dir() else None
     weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
     own_names = saved.blueprint.classes if saved else _weight_classes(card, weight_set)
     names = own_names if classes is None else _class_names(classes)
+    if not names:
+        raise ZooError(f"build: model '{name}' has no classes of its own; say which with classes=")
     blueprint = Blueprint(
         architecture=name,
         input_shape=tuple(input_shape or card.input_shape),
         classes=names,
-        weights=weight_set.name if weight_set else "none",
+        weights=weight_set.name if weight_set else card.own_weights or "none",
         dropout=dropout,
         options=options,
     )
@@ -146,7 +155,7 @@ def _has_classifier(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") ->
 
 def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]:
     if weight_set is None:
-        return _class_names(card.classes)
+        return _class_names(card.classes) if card.classes else ()
     return class_names(weight_set)
 
 
@@ -279,6 +288,8 @@ def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
     card = blueprint.card
     folder.mkdir(exist_ok=True)
     write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
+    if HANDLE in blueprint.options:
+        saved_models.copy_to(saved_models.take_in(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
     document = {
         "schema": SCHEMA,
         "kind": "card",
@@ -305,11 +316,23 @@ def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
     Raises:
         NotFoundError: The folder holds no model, or its architecture is not registered here.
         WeightsError: The weights are damaged or do not fit.
+        TrustError: It carries a SavedModel that is not trusted on this machine.
     """
     saved = _read_folder(folder)
+    if HANDLE in saved.blueprint.options:
+        _take_in_module(folder, str(saved.blueprint.options[HANDLE]))
     model = build_graph(saved.blueprint)
     load_into(model, saved.arrays, origin=str(folder / MODEL_FILE))
     return model, saved.resize
+
+
+def _take_in_module(folder: Path, handle: str) -> None:
+    """Takes the SavedModel that a run carries into this machine's cache, where the builder finds it by its hash."""
+    carried = folder / MODULE_FOLDER
+    module = saved_models.take_in(str(carried)) if carried.is_dir() else None
+    if module is None or module.handle != handle:
+        raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
+    trusted_programs.require(module.sha256, str(folder))
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ class Classifier:
         if not len(images):
             return []
         if isinstance(images, np.ndarray):
-            return self._classify(self._fit(images), [None] * len(images))
+            from zoo.training.feeding import predict_in_batches
+
+            return [self._prediction(None, row) for row in predict_in_batches(self.model, self._fit(images))]
         predictions: list[Prediction] = []
         for _, prediction in self.predict_each(images):
             if isinstance(prediction, DataError):
@@ -116,19 +118,32 @@ class Classifier:
 
     def predict_each(self, paths: Iterable[Path | str]) -> Iterator[tuple[Path, Prediction | DataError]]:
         """Classifies files in batches, in their order; a file that cannot be read yields its fault instead."""
+        for path, found in self.compute_each(paths, self.model):
+            yield path, found if isinstance(found, DataError) else self._prediction(str(path), found)
+
+    def compute_each(
+        self, paths: "Iterable[Path | str]", model: "keras.Model"
+    ) -> "Iterator[tuple[Path, np.ndarray | DataError]]":
+        """Runs the model, or a part of it, over files in batches, in their order.
+
+        Yields:
+            Each path with what the model gives, float32[...], or with the fault where it cannot be read.
+        """
         import numpy as np
+
+        from zoo.training.feeding import predict_in_batches
 
         remaining = iter(paths)
         while batch := [Path(path) for path in itertools.islice(remaining, BATCH_SIZE)]:
             pixels: dict[Path, np.ndarray] = {}
-            results: dict[Path, Prediction | DataError] = {}
+            results: dict[Path, np.ndarray | DataError] = {}
             for path in batch:
                 try:
                     pixels[path] = self.read(path)
                 except DataError as fault:
                     results[path] = fault
             if pixels:
-                found = self._classify(np.stack(list(pixels.values())), [str(path) for path in pixels])
+                found = predict_in_batches(model, np.stack(list(pixels.values())))
                 results.update(zip(pixels, found, strict=True))
             for path in batch:
                 yield path, results[path]
@@ -142,21 +157,14 @@ class Classifier:
         split = Split(images=images, labels=np.zeros(len(images), dtype=np.int64))
         return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
 
-    def _classify(self, pixels: "np.ndarray", paths: Sequence[str | None]) -> list[Prediction]:
-        from zoo.training.feeding import predict_in_batches
-
-        predictions: list[Prediction] = []
-        for path, row in zip(paths, predict_in_batches(self.model, pixels), strict=True):
-            best = int(row.argmax())
-            predictions.append(
-                Prediction(
-                    path=path,
-                    label=self.classes[best],
-                    probability=float(row[best]),
-                    probabilities=dict(zip(self.classes, map(float, row), strict=True)),
-                )
-            )
-        return predictions
+    def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
+        best = int(row.argmax())
+        return Prediction(
+            path=path,
+            label=self.classes[best],
+            probability=float(row[best]),
+            probabilities=dict(zip(self.classes, map(float, row), strict=True)),
+        )
 
 
 def load(run: Path | str) -> Classifier:

@@ -36,13 +36,13 @@ class Stage:
         name: `stem`, `stage1` to `stageN`, or `head`.
         last_layer: Name of its last layer; every path through the model crosses its output. Empty for `head`.
         layers: Number of Keras layers in it, the input layer not counted.
-        params: Number of parameters in it, BatchNorm statistics included.
+        params: Number of parameters in it, BatchNorm statistics included, or None.
     """
 
     name: str
     last_layer: str
     layers: int
-    params: int
+    params: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,13 +129,16 @@ class Card:
         input_shape: Height, width and channels that it is built for by default.
         min_size: The smallest height and width that it can be built for.
         classes: Number of classes by default.
-        params: Number of parameters with the default classes, BatchNorm statistics included.
-        madds: Multiply-adds of one forward pass of one image at `input_shape`.
+        params: Number of parameters with the default classes, BatchNorm statistics included; None where options decide
+            it, as a module of `tfhub` does.
+        madds: Multiply-adds of one forward pass of one image at `input_shape`, or None.
         stages: In order, from `stem` to `head`.
         preprocessing: What the model does to pixels in [0, 255] first, in words.
         dropout: The family's own rate before the classifier.
         accuracy: As published for its first weights.
         weights: Weight sets, the default one first.
+        own_weights: What the numbers are called that the graph itself brings, as a SavedModel does; empty where a built
+            model begins with random ones.
         licence: SPDX identifier of the code's licence.
         paper: Where the design was published.
         options: The builder's further options and their defaults.
@@ -146,14 +149,15 @@ class Card:
     description: str
     input_shape: tuple[int, ...]
     classes: int
-    params: int
-    madds: int
+    params: int | None
+    madds: int | None
     stages: tuple[Stage, ...]
     preprocessing: str
     min_size: int = 1
     dropout: float = 0.0
     accuracy: Accuracy | None = None
     weights: tuple[WeightSet, ...] = ()
+    own_weights: str = ""
     licence: str = "Apache-2.0"
     paper: str = ""
     options: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -168,7 +172,7 @@ class Card:
         Raises:
             NotFoundError: The card lists no set of that name, or none for these options.
         """
-        if not self.weights and name == "default":
+        if (not self.weights and name == "default") or (self.own_weights and name == self.own_weights):
             return None
         known = list(dict.fromkeys(weight_set.name for weight_set in self.weights))
         wanted = known[0] if name == "default" else name
@@ -195,6 +199,8 @@ def _listed(options: Mapping[str, object]) -> str:
 
 # Takes (inputs, *, card, classes, dropout, **options) and returns float[batch, classes] logits.
 Builder = Callable[..., "KerasTensor"]
+# Takes a card and the options that were asked for; returns the card as they change it, and the options to keep.
+Adapter = Callable[[Card, Mapping[str, object]], tuple[Card, dict[str, object]]]
 B = TypeVar("B", bound=Builder)
 
 
@@ -204,18 +210,27 @@ class Entry:
 
     card: Card
     build: Builder
+    adapt: Adapter | None = None
+
+    def adapted(self, options: Mapping[str, object]) -> tuple[Card, dict[str, object]]:
+        """Returns the card and the options of the model that these options ask for."""
+        return self.adapt(self.card, options) if self.adapt else (self.card, dict(options))
 
 
 _entries: dict[str, Entry] = {}
 _loaded = False
 
 
-def register(*cards: Card) -> Callable[[B], B]:
+def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
     """Registers a builder for each of the cards.
 
     The builder takes a Keras tensor of raw pixels in [0, 255] and the keyword arguments `card`, `classes`,
     `dropout` (the rate before the classifier, or None for the family's own) and the card's options. It returns
     the classifier's output before the softmax. It names every layer, so that weights are found by name.
+
+    Args:
+        *cards: One for each variant.
+        adapt: For a family whose options decide what its card says, such as the input size.
 
     Example:
 
@@ -238,7 +253,7 @@ def register(*cards: Card) -> Callable[[B], B]:
                     f"register: model '{card.name}' is already registered by {taken.build.__module__}; "
                     "expected a new name"
                 )
-            _entries[card.name] = Entry(card, build)
+            _entries[card.name] = Entry(card, build, adapt)
         return build
 
     return add

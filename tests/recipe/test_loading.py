@@ -62,7 +62,12 @@ FAULTS = [
         "options.a = [1]",
         "model.options.a is [1]; expected true or false, a whole number, a number or text",
     ),
-    ("model", 'handle = "x"', 'model.handle = "x" is not there yet; expected ""'),
+    (
+        "model",
+        'handle = "/x"',
+        'model.handle is "/x"; expected a relative path; a recipe names no place on a machine: '
+        "pass it as --set model.handle=...",
+    ),
     (
         "data",
         'source = "web"',

@@ -122,7 +122,7 @@ import numpy as np
 from zoo.runs import checkpoint
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
-checkpoint.sync_folder = die
+checkpoint.sync = die
 checkpoint.save(Path(sys.argv[1]), {"kernel": np.zeros(9)}, {}, checkpoint.Progress(0, 1, 1, 5), keep=1)
 """.replace("Progress(0, 1, 1, 5)", "Progress(phase=0, epoch_in_phase=1, epoch=1, step=5)")
 

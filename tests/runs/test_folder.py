@@ -9,7 +9,8 @@ import pytest
 
 from tests.tiny import start
 from zoo.errors import NotFoundError, RunError
-from zoo.runs.folder import RunFolder, default_path, sha256, write_atomic
+from zoo.files import sha256, write_atomic
+from zoo.runs.folder import RunFolder, default_path
 
 
 def disk_full(*_):

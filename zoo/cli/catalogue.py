@@ -18,7 +18,7 @@ from zoo.tables import table
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}
 
-NUMBERS: dict[str, Callable[[Card], int]] = {
+NUMBERS: dict[str, Callable[[Card], int | None]] = {
     "params": lambda card: card.params,
     "madds": lambda card: card.madds,
     "input": lambda card: card.input_shape[0],
@@ -71,8 +71,7 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
     cards = [card for card in _matching(pattern) if all(holds(card) for holds in keep)]
     if not cards:
         raise NotFoundError(f"No model that matches '{pattern}' has {where}. See 'zoo list'.")
-    key = sort_key.removeprefix("-")
-    cards.sort(key=NUMBERS.get(key, lambda card: card.name), reverse=sort_key.startswith("-"))
+    _sort(cards, sort_key)
     if as_json:
         _print_document("list", models=[_summary(card) for card in cards])
         return
@@ -114,8 +113,8 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"{card.name}: {card.description}\n")
     facts = [
         ("family", card.family),
-        ("parameters", f"{card.params:,}"),
-        ("multiply-adds", f"{card.madds:,}"),
+        ("parameters", _count(card.params)),
+        ("multiply-adds", _count(card.madds)),
         ("input", f"{_shape(card)}, raw pixels in [0, 255]"),
         ("preprocessing", f"{card.preprocessing}, inside the model"),
         ("classes", str(card.classes)),
@@ -132,13 +131,23 @@ def show(name: str, as_json: bool) -> None:
     rows: list[tuple[str, ...]] = []
     from_here = card.params
     for stage in card.stages:
-        rows.append((stage.name, str(stage.layers), f"{stage.params:,}", f"{from_here:,}"))
-        from_here -= stage.params
+        rows.append((stage.name, str(stage.layers), _count(stage.params), _count(from_here)))
+        from_here = None if from_here is None else from_here - (stage.params or 0)
     click.echo()
     click.echo(table(("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3)))
     click.echo(
         f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.'
     )
+
+
+def _sort(cards: list[Card], sort_key: str) -> None:
+    """Sorts cards by a key, downwards after `-`; those without the number come last."""
+    number_of = NUMBERS.get(sort_key.removeprefix("-"))
+    cards.sort(key=lambda card: card.name, reverse=sort_key == "-name")
+    if number_of is not None:
+        sign = -1 if sort_key.startswith("-") else 1
+        numbers = {card.name: number_of(card) for card in cards}
+        cards.sort(key=lambda card: (numbers[card.name] is None, sign * (numbers[card.name] or 0)))
 
 
 def _matching(pattern: str) -> list[Card]:
@@ -183,19 +192,30 @@ def _compare_number(term: str, key: str, symbol: str, value: str) -> Callable[[C
     if number is None:
         raise _bad_where(f"'{term}': '{value}' is no number; expected for example 224, 30M or 1.5G")
     limit = float(number[1]) * SUFFIXES.get(number[2], 1)
-    return lambda card: COMPARISONS[symbol](NUMBERS[key](card), limit)
+
+    def holds(card: Card) -> bool:
+        found = NUMBERS[key](card)
+        return found is not None and COMPARISONS[symbol](found, limit)
+
+    return holds
 
 
 def _bad_where(message: str) -> click.BadParameter:
     return click.BadParameter(message, param_hint="'--where'")
 
 
-def short_count(number: int) -> str:
-    """Writes a number in three digits, as in `4.69M`."""
+def short_count(number: int | None) -> str:
+    """Writes a number in three digits, as in `4.69M`, and None as `-`."""
+    if number is None:
+        return "-"
     for suffix, size in SUFFIXES.items():
         if number >= size:
             return f"{float(f'{number / size:.3g}'):g}{suffix}"
     return str(number)
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
 
 
 def _shape(card: Card) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import start_backend
+from zoo.cli.output import TRUST_OPTION, start_backend
 from zoo.cli.runs import listed_files
 
 
@@ -16,6 +16,7 @@ from zoo.cli.runs import listed_files
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
+@TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def features_command(
     source: str, paths: tuple[Path, ...], out: Path, at: str | None, pooling: str, as_json: bool
@@ -35,9 +36,8 @@ def features_command(
 
     from zoo.errors import DataError
     from zoo.extraction import feature_model
+    from zoo.files import write_atomic
     from zoo.prediction import Classifier, load
-    from zoo.runs.folder import write_atomic
-    from zoo.training.feeding import predict_in_batches
     from zoo.training.progress import Display
 
     if (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file():
@@ -51,21 +51,16 @@ def features_command(
     read: list[str] = []
     rows: list[np.ndarray] = []
     with Display() as display, display.bar("features", len(files)) as move:
-        for start in range(0, len(files), 32):
-            batch: list[np.ndarray] = []
-            for path in files[start : start + 32]:
-                try:
-                    batch.append(classifier.read(path))
-                except DataError as fault:
-                    click.echo(f"zoo: {fault}", err=True)
-                else:
-                    read.append(str(path))
-            if batch:
-                rows.append(predict_in_batches(model, np.stack(batch)))
-            move(min(start + 32, len(files)), "")
+        for done, (path, found) in enumerate(classifier.compute_each(files, model), 1):
+            if isinstance(found, DataError):
+                click.echo(f"zoo: {found}", err=True)
+            else:
+                read.append(str(path))
+                rows.append(found)
+            move(done, "")
     if not rows:
         raise DataError(f"features: none of {len(files)} files could be read; nothing was written")
-    vectors = np.concatenate(rows)
+    vectors = np.stack(rows)
     packed = io.BytesIO()
     np.savez(packed, features=vectors, paths=np.array(read))
     write_atomic(out, packed.getvalue())

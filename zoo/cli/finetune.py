@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import accuracy_report, start_backend
+from zoo.cli.output import TRUST_OPTION, accuracy_report, start_backend
 
 if TYPE_CHECKING:
     from zoo.finetuning import Job, Run
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
 @click.option("--dry-run", is_flag=True, help="Show the resolved recipe and what each phase trains, and stop.")
+@TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def finetune_command(
     recipe: str | None,
@@ -44,6 +45,7 @@ def finetune_command(
       zoo finetune quickstart
       zoo finetune efficientnet_lite0 --data photos/
       zoo finetune theirs.toml --data ours/ --set train.batch_size=64
+      zoo finetune tfhub --set model.handle=modules/mobilenet --data photos/ --trust-code
       zoo finetune --run runs/pets --resume
     """
     if recipe is None and not (resume and run_path):

@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Generator, Mapping
 from typing import Any
 
+import click
+
+from zoo import trusted_programs
 from zoo.tables import table
 
 
@@ -39,6 +42,20 @@ def _descriptor_2_silenced() -> Generator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _grant(context: click.Context, _: click.Parameter, granted: bool) -> None:
+    if granted:
+        context.with_resource(trusted_programs.granting())
+
+
+TRUST_OPTION = click.option(
+    "--trust-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_grant,
+    help="Let the SavedModel of a tfhub model run on this machine, from now on: it is a program.",
+)
 
 
 def percent(share: float | None) -> str:

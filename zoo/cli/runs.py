@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import accuracy_report, percent, start_backend
+from zoo.cli.output import TRUST_OPTION, accuracy_report, percent, start_backend
 from zoo.errors import DataError
 
 SHOWN_CLASSES = 3
@@ -16,6 +16,7 @@ SHOWN_CLASSES = 3
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="Other images than the run's own.")
 @click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
+@TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: bool) -> None:
     """Measure a run's classifier on labelled images.
@@ -40,6 +41,7 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
 @click.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
 def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
     """Classify images, or all images below folders, with a finished run.

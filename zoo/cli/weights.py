@@ -4,7 +4,7 @@ import json
 
 import click
 
-from zoo import downloads, registry
+from zoo import downloads, registry, saved_models
 from zoo import weights as weight_files
 from zoo.cli.output import start_backend
 from zoo.errors import ContractError, NotFoundError, WeightsError
@@ -58,13 +58,21 @@ def list_weights(as_json: bool) -> None:
 def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
     """Download the weights of model NAME into the cache: its first set, or the one named WEIGHTS.
 
+    A module of tfhub is taken in from a folder, an archive or an address; what is printed is the handle that means the
+    same module everywhere, for the recipe's [model] handle. Nothing of it runs.
+
     \b
     Examples:
       zoo weights fetch resnet50
       zoo weights fetch mobilenet_v2 imagenet --option alpha=0.5
+      zoo weights fetch tfhub --option handle=google/mobilenet-v2/tensorFlow2/100-224-feature-vector/2
     """
     asked = {key: _value(text) for key, _, text in (option.partition("=") for option in options)}
-    found = registry.info(name).weight_set(weight_set, asked)
+    card = registry.info(name)
+    if card.own_weights:
+        click.echo(saved_models.take_in(str(asked.get("handle", ""))).handle)
+        return
+    found = card.weight_set(weight_set, asked)
     if found is None:
         raise NotFoundError(f"model '{name}' has no weights; it is built with random ones. See 'zoo weights ls'.")
     path = weight_files.locate(found)

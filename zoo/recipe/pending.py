@@ -9,7 +9,6 @@ from zoo.recipe.layers import KeyPath, tables
 # Key -> what it may be now; a key that is not listed may be all that the schema allows.
 # A text may hold a `*`, and a type stands for all of its values. Delete a row once its feature is there.
 AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
-    "model.handle": ("",),
     "data.source": ("folder", "npz", "idx", "builtin:*"),
     "data.group": ("",),
     "data.balance": ("none",),

@@ -77,19 +77,46 @@ Count = Annotated[int, Field(ge=0)]
 CountFromOne = Annotated[int, Field(ge=1)]
 
 
-def _inside_the_recipe_folder(path: str) -> str:
+def _inside_the_recipe_folder(path: str, option: str = "--data") -> str:
     """Refuses what would make a shared recipe read elsewhere than beside itself."""
     if "://" in path:
         raise PydanticCustomError("recipe_path", "a relative path; a recipe cannot name a URL")
     if re.match(r"[/\\~]|[A-Za-z]:", path):
         raise PydanticCustomError(
-            "recipe_path", "a relative path; a recipe names no place on a machine: pass it as --data"
+            "recipe_path",
+            "a relative path; a recipe names no place on a machine: pass it as {option}",
+            {"option": option},
         )
     if ".." in re.split(r"[/\\]", path):
         raise PydanticCustomError(
-            "recipe_path", "a path without '..'; a recipe stays in its folder: pass others as --data"
+            "recipe_path",
+            "a path without '..'; a recipe stays in its folder: pass others as {option}",
+            {"option": option},
         )
     return path
+
+
+HASH = re.compile(r"#sha256=[0-9a-f]{64}")
+
+
+def _handle_of_a_recipe(handle: str) -> str:
+    """Refuses what another machine would resolve otherwise, or could be made to."""
+    if not handle or re.fullmatch(r"sha256:[0-9a-f]{64}", handle):
+        return handle
+    place, hashed = HASH.subn("", handle)
+    if "://" in place and (not hashed or not place.startswith("https://")):
+        raise PydanticCustomError(
+            "handle", "https://...#sha256=HEX: what an address gives can change, so a recipe says which hash it means"
+        )
+    if "://" not in place:
+        _inside_the_recipe_folder(place, "--set model.handle=...")
+    return handle
+
+
+def _without_handle(options: dict[str, Any]) -> dict[str, Any]:
+    if "handle" in options:
+        raise PydanticCustomError("options", "options of the architecture; say the module as model.handle")
+    return options
 
 
 class Section(BaseModel):
@@ -104,14 +131,19 @@ class ModelSection(Section):
     """The model that is trained."""
 
     name: ModelName
-    handle: str = ""
-    """The TF-Hub handle, for tfhub models only."""
+    handle: Annotated[str, AfterValidator(_handle_of_a_recipe)] = ""
+    """The module of a `tfhub` model: a path beside the recipe, `https://...#sha256=HEX`, or `sha256:HEX`."""
     weights: WeightsName = "default"
     """`default`, `none` or the name of a set."""
     dropout: Literal["auto"] | ShareBelowOne = "auto"
     """`auto` is the family's own; a number is the rate before the classifier only."""
-    options: dict[str, bool | int | float | str] = {}
+    options: Annotated[dict[str, bool | int | float | str], AfterValidator(_without_handle)] = {}
     """Options of the architecture, such as `alpha`."""
+
+    @property
+    def builder_options(self) -> dict[str, object]:
+        """What `zoo.build` takes besides the name."""
+        return {**self.options, **({"handle": self.handle} if self.handle else {})}
 
 
 class DataSection(Section):

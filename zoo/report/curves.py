@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.runs.folder import write_atomic
+from zoo.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.runs.folder import SCHEMA, sha256, sync_folder, write_atomic
+from zoo.files import sha256, sync, write_atomic
+from zoo.runs.folder import SCHEMA
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,12 +114,12 @@ def save(
         hashes = {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)}
         manifest = {"schema": SCHEMA, "kind": "checkpoint", "progress": asdict(progress), "sha256": hashes}
         write_atomic(temporary / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
-        sync_folder(temporary)
+        sync(temporary)
         temporary.rename(final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_folder(folder)
+    sync(folder)
     _prune(folder, keep=keep, best_step=progress.best_step)
     return Checkpoint(final, progress, hashes)
 

@@ -1,60 +1,17 @@
 """The run folder: what its files are called, and how they are written so that none looks whole when it is not."""
 
-import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, RunError
+from zoo.files import sha256, write_atomic
 
 SCHEMA = 1
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file so that after a crash the old content or the new is there, never a part.
-
-    Raises:
-        OSError: The folder is read-only, the disk is full, ...
-    """
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException as fault:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        if isinstance(fault, OSError):
-            fault.filename = str(path)  # a write to a full disk does not say where
-        raise
-
-
-def sync_folder(path: Path) -> None:
-    """Makes the renames in a folder last through a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as fault:
-        fault.filename = str(path)
-        raise
-    finally:
-        os.close(handle)
-
-
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def default_path(recipe_name: str) -> Path:

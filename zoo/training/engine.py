@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry
 from zoo.data.augmentation import flip_warning
 from zoo.errors import DataError, RunError
+from zoo.files import write_atomic
 from zoo.models import build, save_model
 from zoo.recipe.schema import Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
-from zoo.runs.folder import RunFolder, write_atomic
+from zoo.runs.folder import RunFolder
 from zoo.training import backend, precision
 from zoo.training.inputs import Inputs, Source, open_source, pack_source
 from zoo.training.phases import apply_freezing, run_phase
@@ -110,7 +111,7 @@ def input_shape(recipe: Recipe) -> tuple[int, ...]:
     Raises:
         DataError: The model takes no images.
     """
-    card = registry.info(recipe.model.name)
+    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
     if len(card.input_shape) != 3:
         raise DataError(
             f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
@@ -130,7 +131,7 @@ def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.
         weights=recipe.model.weights,
         precision=policy,
         dropout=None if dropout == "auto" else dropout,
-        **recipe.model.options,
+        **recipe.model.builder_options,
     )
 
 

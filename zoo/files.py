@@ -1,0 +1,50 @@
+"""Files that are whole or not there, and what they are known by."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes a file so that after a crash the old content or the new is there, never a part.
+
+    Raises:
+        OSError: The folder is read-only, the disk is full, ...
+    """
+    import tempfile  # here, because `zoo list` imports this module and need not wait for it
+
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException as fault:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        if isinstance(fault, OSError):
+            fault.filename = str(path)  # a write to a full disk does not say where
+        raise
+
+
+def sync(path: Path) -> None:
+    """Makes what a file holds, or the renames in a folder, last through a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as fault:
+        fault.filename = str(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hex."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,330 @@
+"""TensorFlow SavedModels as files: from a handle to a folder in the cache that goes by its SHA-256.
+
+A folder, an archive or a fetched module is copied into the cache, checked and hashed there, and used from there alone,
+so that what is hashed is what is loaded, and a run goes on when the original is gone. Nothing here runs a module.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from zoo import trusted_programs
+from zoo.cache import cache_folder
+from zoo.errors import NotFoundError, WeightsError
+from zoo.files import sha256, sync, write_atomic
+
+GRAPH_FILE = "saved_model.pb"
+BY_HASH = "sha256:"
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+
+MAX_BYTES = 8 << 30
+MAX_FILES = 10_000
+# The most that a tar header may make a reader take at once.
+MAX_READ = 1 << 24
+CHUNK = 1 << 20
+
+_KAGGLE = re.compile(r"[\w.-]+/[\w.-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A module in the cache.
+
+    Attributes:
+        sha256: Of its files' names and contents.
+        path: Its folder.
+    """
+
+    sha256: str
+    path: Path
+
+    @property
+    def handle(self) -> str:
+        """The handle that means these very files on any machine."""
+        return BY_HASH + self.sha256
+
+
+def take_in(handle: str) -> SavedModel:
+    """Finds the module that a handle means and puts it into the cache.
+
+    Args:
+        handle: A folder that holds `saved_model.pb`, an archive of one (`.tar.gz`, `.tgz`, `.tar`), the address of a
+            TensorFlow Hub or Kaggle module, Kaggle's `owner/model/tensorFlow2/variation/version`, or `sha256:HEX` for
+            one that is in the cache. `#sha256=HEX` behind it says which hash it must have.
+
+    Raises:
+        NotFoundError: There is no such module, or what fetches it is not installed.
+        WeightsError: It is no SavedModel, its archive is hostile or damaged, or it has another hash.
+    """
+    place, _, wanted = handle.partition("#sha256=")
+    if place.startswith(BY_HASH):
+        module = _cached(place.removeprefix(BY_HASH))
+        if module is None:
+            raise NotFoundError(
+                f"{handle}: this module is not on this machine; fetch it by its folder, archive or address: "
+                "zoo weights fetch tfhub --option handle=..."
+            )
+    elif Path(place).is_dir():
+        module = _copied(Path(place))
+    elif Path(place).is_file():
+        module = _unpacked(Path(place))
+    elif "://" in place or _KAGGLE.fullmatch(place):
+        module = _fetched(place)
+    else:
+        raise NotFoundError(
+            f"{place or 'handle'}: there is no such module; expected the folder or archive of a SavedModel, the "
+            "address of a TensorFlow Hub or Kaggle module, or sha256:..."
+        )
+    if wanted and module.sha256 != wanted.lower():
+        raise WeightsError(f"{place}: found SHA-256 {module.sha256}, expected {wanted}; it is another module")
+    return module
+
+
+def trust(handle: str | Path) -> str:
+    """Lets a SavedModel run on this machine from now on: it is a program, and is named by its SHA-256.
+
+    Args:
+        handle: As for `zoo.build("tfhub", handle=...)`, or the folder of a run of one.
+
+    Returns:
+        The handle `sha256:...` of what is trusted now.
+
+    Raises:
+        NotFoundError: There is no such module.
+        WeightsError: It is no SavedModel.
+
+    Example:
+
+        zoo.trust("modules/mobilenet_v2")
+        model = zoo.build("tfhub", handle="modules/mobilenet_v2", classes=["cat", "dog"])
+    """
+    in_run = Path(handle) / "model" / "saved_model"
+    module = take_in(str(in_run if in_run.is_dir() else handle))
+    trusted_programs.pin(module.sha256, str(handle))
+    return module.handle
+
+
+def verify(module: SavedModel) -> None:
+    """Hashes a module in the cache again, just before it is run.
+
+    Raises:
+        WeightsError: Its files are not those that its name stands for.
+    """
+    found = _tree_sha256(module.path)
+    if found != module.sha256:
+        raise WeightsError(
+            f"{module.path}: found SHA-256 {found}; it was changed or damaged: remove it, take it in again"
+        )
+
+
+def copy_to(module: SavedModel, folder: Path) -> None:
+    """Copies a module's files into a new folder, for a run to carry.
+
+    Raises:
+        OSError: They could not be written.
+    """
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    _copy_tree(module.path, folder)
+
+
+def _cached(digest: str) -> SavedModel | None:
+    path = _modules() / digest
+    return SavedModel(digest, path) if re.fullmatch(r"[0-9a-f]{64}", digest) and path.is_dir() else None
+
+
+def _modules() -> Path:
+    return cache_folder() / "modules"
+
+
+@contextlib.contextmanager
+def _incoming() -> Generator[Path]:
+    """Gives a folder that becomes a cached module only as a whole; a killed copy is never mistaken for one."""
+    _modules().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_modules(), prefix=".part-") as folder:
+        yield Path(folder) / "module"
+
+
+def _kept(folder: Path, origin: str) -> SavedModel:
+    """Moves a folder that was taken in to its place by hash."""
+    root = _root(folder, origin)
+    digest = _tree_sha256(root)
+    module = _cached(digest)
+    if module is None:
+        for path in _files(root, origin):
+            sync(path)
+        # Another process may be as far with the same module: then its folder is the same.
+        with contextlib.suppress(OSError):
+            root.rename(_modules() / digest)
+        sync(_modules())
+        module = SavedModel(digest, _modules() / digest)
+    return module
+
+
+def _root(folder: Path, origin: str) -> Path:
+    """Finds the folder of the SavedModel; archives often have one around it."""
+    inner = [folder, *(path for path in folder.iterdir() if path.is_dir())]
+    for path in inner:
+        if (path / GRAPH_FILE).is_file():
+            return path
+    raise WeightsError(f"{origin}: holds no SavedModel; expected {GRAPH_FILE} in it")
+
+
+def _files(folder: Path, origin: str) -> Iterator[Path]:
+    """Lists the files below a folder in a fixed order, within the limits."""
+    size = count = 0
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names + folders):
+            path = Path(parent) / name
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise WeightsError(f"{origin}: {path.relative_to(folder)} is a link or no file; expected plain files")
+            if path.is_file():
+                size, count = size + path.stat().st_size, count + 1
+                _check_limits(size, count, origin)
+                yield path
+
+
+def _check_limits(size: int, count: int, origin: str) -> None:
+    if size > MAX_BYTES or count > MAX_FILES:
+        raise WeightsError(f"{origin}: is larger than {MAX_BYTES >> 30} GB or {MAX_FILES:,} files; expected a module")
+
+
+def _tree_sha256(folder: Path) -> str:
+    import hashlib
+
+    lines = sorted(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder, str(folder)))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _copied(source: Path) -> SavedModel:
+    if not (source / GRAPH_FILE).is_file():
+        raise WeightsError(f"{source}: holds no SavedModel; expected {GRAPH_FILE} in it")
+    with _incoming() as folder:
+        _copy_tree(source, folder)
+        return _kept(folder, str(source))
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    target.mkdir()
+    for path in _files(source, str(source)):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+class _Limited(io.RawIOBase):
+    """A seekable stream that refuses to give much at once: a tar header's length is the archive's own claim."""
+
+    def __init__(self, stream: IO[bytes], origin: str) -> None:
+        self._stream = stream
+        self._origin = origin
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_READ:
+            raise WeightsError(f"{self._origin}: asks for {size:,} bytes at once; it is hostile or damaged")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _unpacked(archive: Path) -> SavedModel:
+    if not archive.name.endswith(ARCHIVE_SUFFIXES):
+        raise WeightsError(f"{archive}: is no folder and no {' or '.join(ARCHIVE_SUFFIXES)} archive of a SavedModel")
+    with _incoming() as folder, archive.open("rb") as file:
+        packed = archive.suffix != ".tar"
+        stream = _Limited(cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file, str(archive))
+        try:
+            with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:") as tar:
+                _unpack(tar, folder, str(archive))
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError) as fault:
+            raise WeightsError(f"{archive}: is no whole archive ({fault})") from fault
+        return _kept(folder, str(archive))
+
+
+def _unpack(tar: tarfile.TarFile, folder: Path, origin: str) -> None:
+    """Writes an archive's files; every member is checked before a byte of it is written."""
+    folder.mkdir()
+    size = count = 0
+    for member in tar:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name:
+            raise WeightsError(f"{origin}: member '{member.name}' leads out of the archive; nothing was unpacked")
+        if member.isdir():
+            continue
+        if not member.isreg() or member.issparse():
+            raise WeightsError(f"{origin}: member '{member.name}' is a link or no file; nothing was unpacked")
+        size, count = size + member.size, count + 1
+        _check_limits(size, count, origin)
+        target = folder / path
+        if target.exists():
+            raise WeightsError(f"{origin}: member '{member.name}' is there twice; nothing was unpacked")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = tar.extractfile(member)
+        assert source is not None  # it is a regular file
+        with source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+
+
+def _fetched(address: str) -> SavedModel:
+    """Fetches a module once; afterwards its address means what it meant then."""
+    url = address if "://" in address else f"https://www.kaggle.com/models/{address}"
+    noted = _modules() / "addresses" / f"{_name_of(url)}.json"
+    if noted.is_file():
+        module = _cached(json.loads(noted.read_text(encoding="utf-8"))["sha256"])
+        if module is not None:
+            return module
+    if not url.startswith(("https://", "http://")):
+        raise NotFoundError(f"{address}: expected an address that begins with https://")
+    with _incoming() as folder:
+        folder.mkdir()
+        module = _kept(Path(_resolve(url, folder)), address)
+    noted.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(noted, json.dumps({"url": url, "sha256": module.sha256}, indent=2) + "\n")
+    return module
+
+
+def _name_of(url: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _resolve(url: str, folder: Path) -> str:
+    """Lets tensorflow_hub download a module into a folder."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports pkg_resources, which says that it is going away
+            import tensorflow_hub as hub  # pyright: ignore[reportMissingImports]: an extra
+    except ImportError as fault:
+        raise NotFoundError(
+            f"{url}: fetching a module needs tensorflow-hub ({fault}); get it with pip install tensorflow-hub tf_keras "
+            "'setuptools<81', or download the module yourself and name its folder or archive"
+        ) from fault
+    before = os.environ.get("TFHUB_CACHE_DIR")
+    os.environ["TFHUB_CACHE_DIR"] = str(folder)
+    try:
+        resolved: Any = hub.resolve(url)
+    except Exception as fault:  # it raises what urllib, tarfile or TensorFlow raise
+        raise WeightsError(f"{url}: could not be fetched: {fault}; check the address and the connection") from fault
+    finally:
+        del os.environ["TFHUB_CACHE_DIR"]
+        if before is not None:
+            os.environ["TFHUB_CACHE_DIR"] = before
+    return str(resolved)
