@@ -59,14 +59,17 @@ def train(net: str, data: Path, run: Path, settings: Sequence[str]) -> list[dict
 
 def report(name: str, rows: list[dict[str, Any]]) -> None:
     """Prints the rows as a Markdown table and writes them as JSON with what they were measured on."""
-    header = list(rows[0])
-    click.echo(f"| {' | '.join(header)} |")
-    click.echo(f"|{'---|' * len(header)}")
-    for row in rows:
-        click.echo(f"| {' | '.join(_cell(row[key]) for key in header)} |")
+    click.echo(markdown(rows))
     RESULTS.mkdir(exist_ok=True)
     document = {"schema": 1, "kind": f"mnist-{name}", "cpus": os.cpu_count(), "rows": rows}
     (RESULTS / f"mnist_{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Writes rows as a Markdown table."""
+    header = list(rows[0])
+    lines = [header, ["---"] * len(header), *([_cell(row[key]) for key in header] for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _cell(value: object) -> str:

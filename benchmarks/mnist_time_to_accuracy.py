@@ -185,15 +185,21 @@ def main(data: Path, target: float, rounds: int, contestant: str | None, seed: i
             found.append(_run_in_child(name, data, target, turn))
             click.echo(f"round {turn + 1}  {name}: {found[-1]}", err=True)
     rows = [_row(name, found, target) for name, found in runs.items()]
-    ours = rows[0]["median seconds"]
-    click.echo("| | median seconds | epochs | reached | times the recipe |\n|---|---|---|---|---|")
-    for row in rows:
-        seconds = row["median seconds"]
-        ratio = f"{seconds / ours:.2f}" if seconds and ours else "-"
-        click.echo(f"| {row['contestant']} | {seconds} | {row['median epochs']} | {row['reached']} | {ratio} |")
+    click.echo(markdown(rows))
     RESULTS.mkdir(exist_ok=True)
     document = {"schema": 1, "kind": "mnist-time-to-accuracy", "target": target, "cpus": os.cpu_count(), "rows": rows}
     (RESULTS / "mnist_time_to_accuracy.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Writes the rows as a Markdown table, with the ratio of each to the first."""
+    ours = rows[0]["median seconds"]
+    lines = ["| | median seconds | epochs | reached | times the recipe |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        seconds = row["median seconds"]
+        ratio = f"{seconds / ours:.2f}" if seconds and ours else "-"
+        lines.append(f"| {row['contestant']} | {seconds} | {row['median epochs']} | {row['reached']} | {ratio} |")
+    return "\n".join(lines)
 
 
 def _row(name: str, runs: list[list[dict[str, float]]], target: float) -> dict[str, Any]:

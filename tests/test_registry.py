@@ -62,7 +62,7 @@ def test_every_family_is_listed_in_order():
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
-        ("mnist_*", sorted([*SEVEN, "mnist_conv"])),
+        ("mnist_*", sorted([*SEVEN, "mnist_conv", "mnist_conv_tiny"])),
         ("*striding", ["mnist_pattern_striding", "mnist_striding"]),
         ("efficientnet_lite[0-1]", ["efficientnet_lite0", "efficientnet_lite1"]),
         ("mnist_con?", ["mnist_conv"]),

@@ -40,6 +40,12 @@ PARAMS = {
     + (3 * 3 * 64 * 64 + 4 * 64)
     + (3 * 3 * 64 * 128 + 4 * 128)
     + (128 * 10 + 10),
+    # A separable convolution: 9 weights a channel, then channels * filters; BatchNorm after both.
+    "mnist_conv_tiny": (5 * 5 * 1 * 24 + 4 * 24)
+    + 2 * (3 * 3 * 24 + 4 * 24 + 24 * 24 + 4 * 24)
+    + (3 * 3 * 24 + 4 * 24 + 24 * 40 + 4 * 40)
+    + 2 * (3 * 3 * 40 + 4 * 40 + 40 * 40 + 4 * 40)
+    + (40 * 10 + 10),
 }
 PARAMS["mnist_pattern_striding"] = PARAMS["mnist_pattern_pooling"]
 
@@ -66,6 +72,9 @@ MADDS = {
     + 7 * 7 * (3 * 3 * 32 * 64 + 3 * 3 * 64 * 64)
     + 4 * 4 * (3 * 3 * 64 * 128)
     + 128 * 10,
+    "mnist_conv_tiny": 14 * 14 * (5 * 5 * 24 + 2 * (3 * 3 * 24 + 24 * 24))
+    + 7 * 7 * (3 * 3 * 24 + 24 * 40 + 2 * (3 * 3 * 40 + 40 * 40))
+    + 40 * 10,
 }
 MADDS["mnist_striding_batchnorm"] = MADDS["mnist_striding"]
 
@@ -76,6 +85,11 @@ def test_the_sums_are_the_published_ones():
     assert PARAMS["mnist_pooling"] == PARAMS["mnist_striding"] == 114_502
     assert PARAMS["mnist_striding_batchnorm"] == 114_686
     assert PARAMS["mnist_pattern_pooling"] == PARAMS["mnist_pattern_striding"] == 245_338
+
+
+def test_our_own_are_as_small_as_they_are_meant_to_be():
+    assert PARAMS["mnist_conv"] < 400_000
+    assert PARAMS["mnist_conv_tiny"] <= 10_000
 
 
 @pytest.mark.parametrize("name", sorted(PARAMS))
