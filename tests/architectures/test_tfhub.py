@@ -68,7 +68,7 @@ def test_every_weight_has_a_clean_name_and_shares_the_modules_storage():
     assert not np.allclose(before, model(images))
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", ["head", "frozen", "affine", "train"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
 def test_it_trains_as_the_same_net_in_keras_does(optimizer, mode, precision):
