@@ -67,6 +67,11 @@ def take_in(handle: str) -> SavedModel:
         WeightsError: It is no SavedModel, its archive is hostile or damaged, or it has another hash.
     """
     place, _, wanted = handle.partition("#sha256=")
+    if not place:
+        raise NotFoundError(
+            'tfhub: which module? Expected handle="..." (in a recipe: [model] handle), the folder or archive of a '
+            "SavedModel, the address of a TensorFlow Hub or Kaggle module, or sha256:..."
+        )
     if place.startswith(BY_HASH):
         module = _cached(place.removeprefix(BY_HASH))
         if module is None:
@@ -82,7 +87,7 @@ def take_in(handle: str) -> SavedModel:
         module = _fetched(place)
     else:
         raise NotFoundError(
-            f"{place or 'handle'}: there is no such module; expected the folder or archive of a SavedModel, the "
+            f"{place}: there is no such module; expected the folder or archive of a SavedModel, the "
             "address of a TensorFlow Hub or Kaggle module, or sha256:..."
         )
     if wanted and module.sha256 != wanted.lower():
@@ -163,9 +168,12 @@ def _kept(folder: Path, origin: str) -> SavedModel:
     if module is None:
         for path in _files(root, origin):
             sync(path)
-        # Another process may be as far with the same module: then its folder is the same.
-        with contextlib.suppress(OSError):
+        try:
             root.rename(_modules() / digest)
+        except OSError:
+            # Another process may have been as far with the same module: then its folder is the same.
+            if _cached(digest) is None:
+                raise
         sync(_modules())
         module = SavedModel(digest, _modules() / digest)
     return module

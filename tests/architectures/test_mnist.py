@@ -1,9 +1,12 @@
+import json
+
 import keras
 import numpy as np
 import pytest
 
 import zoo
 from zoo.models import count_madds
+from zoo.weights import ASSETS
 
 # Parameters, layer by layer: kernel height * width * inputs * filters + biases; BatchNorm 4 a filter.
 PARAMS = {
@@ -315,3 +318,15 @@ def test_dropout_is_the_rate_before_the_classifier(name):
     none = zoo.build(name, weights=None, dropout=0.0)
     # The chapter's own dropout, after convolutions, is part of the net.
     assert [layer.name for layer in none.layers] == [layer for layer in own if layer != "head_dropout"]
+
+
+@pytest.mark.parametrize(("name", "target"), [("mnist_conv", 0.996), ("mnist_conv_tiny", 0.993)])
+def test_the_receipt_is_that_of_the_weights_and_of_the_shipped_recipe(name, target):
+    receipt = json.loads((ASSETS / f"{name}.receipt.json").read_text())
+    (weights,) = zoo.info(name).weights
+    assert (receipt["weights"]["sha256"], receipt["weights"]["bytes"]) == (weights.sha256, weights.bytes)
+    assert receipt["recipe"] == zoo.Recipe.load(f"pretrain/{name}").to_toml()
+    assert receipt["run"]["data"]["train"] == 60_000
+    assert len(receipt["epochs"]) <= 20
+    assert receipt["test"]["images"] == 10_000
+    assert receipt["test"]["metrics"]["accuracy"] >= target

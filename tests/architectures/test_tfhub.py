@@ -270,6 +270,16 @@ def test_a_damaged_cache_is_not_run():
         zoo.build("tfhub", handle=handle, classes=2)
 
 
+@pytest.mark.slow
+def test_another_backend_says_which_it_needs():
+    handle = zoo.trust(module())
+    code = f"import zoo; zoo.build('tfhub', handle='{handle}', classes=2)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(KERAS_BACKEND="jax"), capture_output=True, text=True
+    )
+    assert "set KERAS_BACKEND=tensorflow" in done.stderr
+
+
 def test_numbers_of_a_run_load_into_the_same_module(tmp_path):
     model = build()
     for weight in model.weights:

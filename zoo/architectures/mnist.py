@@ -293,6 +293,16 @@ MNIST_CONV_TINY_CARD = Card(
         Stage(name="head", last_layer="", layers=3, params=410),
     ),
     preprocessing="pixels / 255",
+    weights=(
+        WeightSet(
+            name="mnist",
+            source=ShippedFile(file="mnist_conv_tiny.safetensors"),
+            sha256="ede71003a1a72f3c8a648c713900f824c8c80dd773f96219fa2bd6106d2d333d",
+            bytes=41_152,
+            licence="Apache-2.0",
+            classes=DIGITS,
+        ),
+    ),
 )
 
 

@@ -76,11 +76,6 @@ class Entrance:
 def adapt(card: Card, options: Mapping[str, object]) -> tuple[Card, dict[str, object]]:
     """Takes the module into the cache, names it by its hash, and gives the card its input size."""
     handle = str(options.get("handle") or "")
-    if not handle:
-        raise NotFoundError(
-            'tfhub: which module? Expected handle="..." (in a recipe: [model] handle), the folder or archive of a '
-            "SavedModel or the address of a TensorFlow Hub or Kaggle module"
-        )
     module = saved_models.take_in(handle)
     trusted_programs.require(module.sha256, handle)
     takes = entrance(module)
@@ -114,8 +109,14 @@ def build(
         output: `features`: a new classifier takes what the module gives. `logits`: the module's own classifier stays,
             and `classes` is its number of units.
     """
+    import keras
     from keras import layers
 
+    if keras.backend.backend() != "tensorflow":
+        raise ZooError(
+            f"tfhub: a SavedModel runs on Keras' TensorFlow backend; found '{keras.backend.backend()}': set "
+            "KERAS_BACKEND=tensorflow"
+        )
     module = saved_models.take_in(handle)
     trusted_programs.require(module.sha256, handle)
     saved_models.verify(module)

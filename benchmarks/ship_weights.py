@@ -1,7 +1,7 @@
 """Turns a finished run into weights that ship: the numbers, and the receipt of the run that made them.
 
     zoo finetune pretrain/mnist_conv --data mnist.npz --run runs/mnist_conv
-    python benchmarks/ship_mnist_conv.py runs/mnist_conv --data mnist.npz
+    python benchmarks/ship_weights.py runs/mnist_conv --data mnist.npz
 
 Prints what the weight set in `zoo/architectures/mnist.py` has to say.
 """
@@ -24,13 +24,13 @@ LEFT_OUT = ("schema", "kind", "status", "inputs", "plan", "kept")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="mnist.npz, for its test images.")
 def main(run: Path, data: Path) -> None:
-    """Ships the kept model of RUN as zoo/assets/mnist_conv.safetensors with its receipt."""
+    """Ships the kept model of RUN as zoo/assets/<model>.safetensors with its receipt."""
     start_backend()
     from zoo.evaluation import evaluate
     from zoo.training.progress import Display
 
     folder = RunFolder.open(run)
-    weights = ASSETS / "mnist_conv.safetensors"
+    weights = ASSETS / f"{folder.record()['model']}.safetensors"
     shutil.copyfile(folder.model / "model.safetensors", weights)
     with Display() as display:
         evaluation = evaluate(run, data, split="test", display=display)
@@ -43,7 +43,7 @@ def main(run: Path, data: Path) -> None:
         "epochs": folder.metrics(),
         "test": evaluation.to_json(),
     }
-    write_atomic(ASSETS / "mnist_conv.receipt.json", json.dumps(receipt, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(weights.with_suffix(".receipt.json"), json.dumps(receipt, indent=2, ensure_ascii=False) + "\n")
     click.echo(f'sha256="{receipt["weights"]["sha256"]}", bytes={receipt["weights"]["bytes"]}')
     click.echo(f"test accuracy {evaluation.metrics['accuracy']}")
 
