@@ -110,6 +110,7 @@ def test_the_plan_as_a_table_and_as_data(model):
         "trainable_params": 8,
         "state": "trainable",
         "batchnorm": "-",
+        "rate": None,
     }
 
 

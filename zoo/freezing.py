@@ -6,8 +6,8 @@ here `Contract` notices.
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import ContractError
@@ -31,6 +31,7 @@ class PlanRow:
         trainable_params: Those that gradients reach.
         state: `trainable`, `partly` or `frozen`, by its layers other than BatchNorm.
         batchnorm: The mode of its BatchNorm layers, `mixed`, or `-` where it has none.
+        rate: The highest learning rate of a phase for it; None outside of a phase and where nothing is trained.
     """
 
     stage: str
@@ -39,6 +40,7 @@ class PlanRow:
     trainable_params: int
     state: str
     batchnorm: str
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,16 @@ class Plan:
         """Parameters that gradients reach."""
         return sum(row.trainable_params for row in self.rows)
 
+    def with_rates(self, rates: Mapping[str, float]) -> "Plan":
+        """Returns the table with the learning rate of each stage that is trained."""
+        return Plan(tuple(replace(row, rate=rates[row.stage] if row.trainable_params else None) for row in self.rows))
+
     def to_json(self) -> list[dict[str, Any]]:
         """Returns the rows as plain data."""
         return [asdict(row) for row in self.rows]
 
     def __str__(self) -> str:
+        has_rates = any(row.rate is not None for row in self.rows)
         rows = [
             (
                 row.stage,
@@ -65,10 +72,12 @@ class Plan:
                 f"{row.trainable_params:,}",
                 row.state,
                 row.batchnorm,
+                *([] if not has_rates else ["-" if row.rate is None else f"{row.rate:.3g}"]),
             )
             for row in self.rows
         ]
-        return table(("stage", "layers", "params", "trainable", "state", "batchnorm"), rows, right=(1, 2, 3))
+        header = ("stage", "layers", "params", "trainable", "state", "batchnorm", *(["rate"] if has_rates else []))
+        return table(header, rows, right=(1, 2, 3, 6))
 
 
 def freeze(model: "keras.Model", selector: str = "!head") -> Plan:

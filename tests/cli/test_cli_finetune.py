@@ -61,9 +61,9 @@ def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed
     assert tomllib.loads(shown) == expected.to_dict()
     # stem: 5 x 5 x 32 + 32; head: 28 x 28 x 32 x 2 + 2.
     assert [line.split() for line in table.splitlines()] == [
-        ["stage", "layers", "params", "trainable", "state", "batchnorm"],
-        ["stem", "2", "832", "0", "frozen", "-"],
-        ["head", "3", "50,178", "50,178", "trainable", "-"],
+        ["stage", "layers", "params", "trainable", "state", "batchnorm", "rate"],
+        ["stem", "2", "832", "0", "frozen", "-", "-"],
+        ["head", "3", "50,178", "50,178", "trainable", "-", "0.001"],
     ]
     code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--dry-run", "--json")
     document = json.loads(out)

@@ -80,7 +80,10 @@ def test_an_empty_table_empties(write):
         ("phases.*.epochs=1", "--set phases.*.epochs: no phase '*'; phases are head."),
         ("name.first=x", "--set name.first: 'name' is not a table"),
         ("extends=x", "--set extends: 'extends' cannot be overridden; write it in a recipe file"),
-        ("train.clip_norm=0.9", "--set train.clip_norm: train.clip_norm = 0.9 is not there yet; expected 0.0"),
+        (
+            "train.deterministic=true",
+            "--set train.deterministic: train.deterministic = true is not there yet; expected false",
+        ),
         (
             "data.path=/photos",
             '--set data.path: data.path is "/photos"; expected a relative path; '

@@ -14,6 +14,7 @@ from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
+from zoo.training.optimizers import OF_ONE_PHASE
 
 KEYS = [
     *("phase", "epoch", "epoch_in_phase", "step", "loss", "accuracy", "val_loss", "val_accuracy"),
@@ -422,8 +423,8 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_stays(data,
     with pytest.raises(ZooError) as raised:
         zoo.finetune(diverging, data, run=tmp_path / "run")
     assert str(raised.value) == (
-        "phase 'all', epoch 1: the loss is nan at step 6; expected a finite number; "
-        "try a lower learning rate: --set phases.all.learning_rate=..."
+        "phase 'all', epoch 1, batch 2 of 3: the loss is nan at step 5; expected a finite number; "
+        "the last good checkpoint stays; try a lower learning rate: --set phases.all.learning_rate=..."
     )
     assert status(tmp_path / "run") == ("failed", str(raised.value))
     assert len(RunFolder.open(tmp_path / "run").metrics()) == 1
@@ -444,7 +445,9 @@ def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
             if next(last_batch) == 3:
                 spoil(self.model)
 
-    with pytest.raises(ZooError, match=r"^phase 'head', epoch 1: the val_loss is nan at step 3; expected a finite"):
+    with pytest.raises(
+        ZooError, match=r"^phase 'head', epoch 1, validation: the val_loss is nan at step 3; expected a finite"
+    ):
         zoo.finetune(recipe(), data, run=tmp_path / "run", callbacks=[Spoil()])
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") is None
 
@@ -482,3 +485,69 @@ def test_a_wrong_selector_is_known_before_an_image_is_read(tmp_path):
     with pytest.raises(ZooError, match="selector 'stage9' matches nothing"):
         zoo.finetune(recipe(phase("head", "stage9")), photos, run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+# From phase to phase
+
+
+def test_phases_that_train_the_same_are_one_training_bit_by_bit(data, tmp_path):
+    keys = {"learning_rate": 1e-3, "schedule": "constant", "weight_decay": 1e-2}
+    settings = {"model": "mnist_conv", "train": {"ema": 0.9, "clip_norm": 1.0}}
+    whole = zoo.finetune(recipe(phase("all", "all", epochs=3, **keys), **settings), data, run=tmp_path / "whole")
+    two = [phase("first", "all", epochs=2, **keys), phase("second", "all", epochs=1, **keys)]
+    parted = zoo.finetune(recipe(*two, **settings), data, run=tmp_path / "parted")
+    last = [checkpoint.latest(run.path / "checkpoints") for run in (whole, parted)]
+    assert same(*(one.model_arrays() for one in last))
+    states = [one.state_arrays() for one in last]
+    slots = [{key: value for key, value in state.items() if not key.endswith(OF_ONE_PHASE)} for state in states]
+    assert same(*slots)
+    assert len(slots[0]) > 30
+    first, second = (row["learning_rate"] for row in (whole.history[-1], parted.history[-1]))
+    assert first == second
+
+
+def test_a_phase_that_gets_no_better_ends_early_and_its_best_weights_come_back(data, tmp_path):
+    # At this rate the epochs after the first are worse.
+    worse = phase("head", "head", epochs=9, optimizer="sgd", learning_rate=3.0, schedule="constant")
+    after = phase("after", "head", epochs=1, optimizer="sgd", learning_rate=1e-12, schedule="constant")
+    plan = recipe(worse, after, train={"early_stopping": 2}, checkpoint={"keep": 9, "monitor": "val_loss"})
+    run = zoo.finetune(plan, data, run=tmp_path / "run")
+    rows = [row for row in run.history if row["phase"] == "head"]
+    losses = [row["val_loss"] for row in rows]
+    best = int(np.argmin(losses))
+    assert len(rows) == best + 3 < 9
+    assert run.history[-1]["val_loss"] == pytest.approx(losses[best], rel=1e-5)
+    assert run.history[-1]["phase"] == "after"
+
+    # Stopped in the phase that ended early, the run goes on to the same end.
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(plan, data, run=tmp_path / "stopped", callbacks=[StopAt(len(rows))])
+    again = zoo.finetune(None, run=tmp_path / "stopped", resume=True)
+    assert untimed(again.history) == untimed(run.history)
+
+
+class StopAt(keras.callbacks.Callback):
+    def __init__(self, epochs):
+        super().__init__()
+        self.left = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"data": {"balance": "class_weight"}, "train": {"loss": "focal"}},
+        {"data": {"balance": "sampler"}, "train": {"accumulate": 2}},
+    ],
+)
+def test_a_rare_class_is_learnt(tmp_path, sections):
+    images, labels = pixels(64)
+    kept = np.flatnonzero((labels == 0) | (np.arange(64) % 8 == 1))
+    np.savez(tmp_path / "rare.npz", x_train=images[kept], y_train=labels[kept])
+    learning = phase("all", "all", epochs=4, learning_rate=1e-3, schedule="constant")
+    run = zoo.finetune(recipe(learning, **sections), tmp_path / "rare.npz", run=tmp_path / "run")
+    assert [entry["accuracy"] for entry in run.per_class.values()] == [1.0, 1.0]

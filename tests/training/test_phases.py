@@ -3,7 +3,8 @@ import pytest
 import zoo
 from tests.tiny import phase, recipe
 from zoo.errors import NotFoundError, RecipeError
-from zoo.training.phases import apply_freezing, batchnorm_mode
+from zoo.recipe.schema import Phase
+from zoo.training.phases import apply_freezing, batchnorm_mode, rate_factors
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,12 @@ def test_a_phase_that_trains_nothing_is_refused(model, train, batchnorm):
 def test_a_selector_that_matches_nothing_is_refused(model):
     with pytest.raises(NotFoundError, match=r"selector 'stage9' matches nothing\. Did you mean 'stage\d'\?"):
         apply_freezing(model, one("stage9"))
+
+
+def test_layer_decay_is_a_factor_for_each_stage_below_the_head():
+    model = zoo.build("mnist_conv", classes=("cat", "dog"), weights=None)
+    phase = Phase(name="all", train="stage2+", learning_rate=0.5, layer_decay=0.5)
+    assert rate_factors(model, phase) == {"stem": 1 / 16, "stage1": 1 / 8, "stage2": 1 / 4, "stage3": 1 / 2, "head": 1}
+    plan = apply_freezing(model, phase)
+    assert [row.rate for row in plan.rows] == [None, None, 0.125, 0.25, 0.5]
+    assert [line.split()[-1] for line in str(plan).splitlines()] == ["rate", "-", "-", "0.125", "0.25", "0.5"]

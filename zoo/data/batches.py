@@ -51,6 +51,8 @@ class Batches:
         batch_size: Images per step; the last batch of an epoch may be smaller.
         seed: Of the order; not negative.
         shuffle: Whether each epoch has its own order; otherwise images come as they lie.
+        balanced: Whether an epoch has as many images of each class, about as many in all; those of a small class come
+            several times, those of a large one in some of the epochs. Only with `shuffle`.
 
     Raises:
         DataError: No images, as many labels as images expected, or a batch size below 1.
@@ -62,6 +64,7 @@ class Batches:
     batch_size: int
     seed: int
     shuffle: bool
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -74,13 +77,41 @@ class Batches:
     @property
     def steps(self) -> int:
         """Batches per epoch."""
-        return -(-len(self.images) // self.batch_size)
+        return -(-self.images_per_epoch // self.batch_size)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images that an epoch shows, repeated ones counted."""
+        return self._images_per_class * self._present if self.balanced else len(self.images)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Returns the images of an epoch in the order they come: int64[n], each of 0..n-1 once."""
+        """Returns the images of an epoch in the order they come: int64, each of 0..n-1 once where not `balanced`."""
         if not self.shuffle:
             return np.arange(len(self.images))
+        if self.balanced:
+            return self._balanced_order(epoch)
         return _permutation(len(self.images), self.seed, epoch)
+
+    def _balanced_order(self, epoch: int) -> np.ndarray:
+        each = self._images_per_class
+        chosen: list[np.ndarray] = []
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels == label)
+            # One endless row of orders of the class, of which each epoch takes the next part: none waits for long.
+            rounds = range(epoch * each // len(members), ((epoch + 1) * each - 1) // len(members) + 1)
+            row = np.concatenate([members[_permutation(len(members), self.seed, turn, int(label))] for turn in rounds])
+            first = epoch * each - rounds.start * len(members)
+            chosen.append(row[first : first + each])
+        images = np.concatenate(chosen)
+        return images[_permutation(len(images), self.seed, epoch)]
+
+    @property
+    def _present(self) -> int:
+        return len(np.unique(self.labels))
+
+    @property
+    def _images_per_class(self) -> int:
+        return max(1, round(len(self.images) / self._present))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the batches of one epoch from `first_step` on.

@@ -11,7 +11,6 @@ from zoo.recipe.layers import KeyPath, tables
 AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
     "data.source": ("folder", "npz", "idx", "builtin:*"),
     "data.group": ("",),
-    "data.balance": ("none",),
     "augment.crop": (0.0,),
     "augment.color": (0.0,),
     "augment.erasing": (0.0,),
@@ -21,14 +20,8 @@ AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
     "augment.views": (0,),
     "train.batch_size": (int,),
     "train.deterministic": (False,),
-    "train.xla": ("auto",),
-    "train.loss": ("crossentropy",),
-    "train.accumulate": (1,),
-    "train.clip_norm": (0.0,),
     "train.prefix_cache": ("auto", "off"),
     "train.on_save_error": ("stop",),
-    "train.early_stopping": (0,),
-    "phases.layer_decay": (1.0,),
     "checkpoint.every": ("epoch",),
 }
 

@@ -9,8 +9,8 @@ checkpoints/step-00001200/
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ class Progress:
         step: Finished optimizer steps of the run.
         best_value: Best value of the monitored metric so far; None while nothing is monitored.
         best_step: Step of the checkpoint that holds the best model; None likewise.
+        phase_best_value: As `best_value`, of this phase; None where it does not end early.
+        phase_best_step: As `best_step`, of this phase.
+        stale_epochs: Epochs since then.
     """
 
     phase: int
@@ -46,6 +49,13 @@ class Progress:
     step: int
     best_value: float | None = None
     best_step: int | None = None
+    phase_best_value: float | None = None
+    phase_best_step: int | None = None
+    stale_epochs: int = 0
+
+    def next_phase(self, index: int) -> "Progress":
+        """Returns the same at the beginning of another phase."""
+        return replace(self, phase=index, epoch_in_phase=0, phase_best_value=None, phase_best_step=None, stale_epochs=0)
 
 
 @dataclass(frozen=True)
@@ -120,15 +130,15 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync(folder)
-    _prune(folder, keep=keep, best_step=progress.best_step)
+    _prune(folder, keep=keep, best_steps=(progress.best_step, progress.phase_best_step))
     return Checkpoint(final, progress, hashes)
 
 
-def _prune(folder: Path, *, keep: int, best_step: int | None) -> None:
+def _prune(folder: Path, *, keep: int, best_steps: Collection[int | None]) -> None:
     found = checkpoints(folder)
     kept = {checkpoint.path for checkpoint in found[-keep:]}
     for checkpoint in found:
-        if checkpoint.path not in kept and checkpoint.progress.step != best_step:
+        if checkpoint.path not in kept and checkpoint.progress.step not in best_steps:
             shutil.rmtree(checkpoint.path)
 
 
@@ -166,10 +176,12 @@ def best(folder: Path) -> Checkpoint | None:
     newest = latest(folder)
     if newest is None or newest.progress.best_step is None:
         return newest
-    return next(
-        (checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == newest.progress.best_step),
-        newest,
-    )
+    return at_step(folder, newest.progress.best_step) or newest
+
+
+def at_step(folder: Path, step: int) -> Checkpoint | None:
+    """Returns the checkpoint of a step, or None where it is not kept."""
+    return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == step), None)
 
 
 def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":

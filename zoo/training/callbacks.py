@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -80,6 +81,37 @@ class AverageForValidation(keras.callbacks.Callback):
             weight.assign(value)
 
 
+class StopAtNoNumber(keras.callbacks.Callback):
+    """Stops at the first batch whose loss is no number; the last good checkpoint stays."""
+
+    def __init__(self, *, phase_name: str, first_step: int, steps_per_epoch: int) -> None:
+        super().__init__()
+        self._phase_name = phase_name
+        self._step = first_step
+        self._steps_per_epoch = steps_per_epoch
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes which epoch of the phase begins."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Checks; raises ZooError. The loss is the mean of the epoch so far, and stays no number once it is none."""
+        self._step += 1
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise _no_number(
+                self._phase_name, self._epoch, f"batch {batch + 1} of {self._steps_per_epoch}", "loss", loss, self._step
+            )
+
+
+def _no_number(phase: str, epoch: int, where: str, name: str, value: float, step: int) -> ZooError:
+    return ZooError(
+        f"phase '{phase}', epoch {epoch + 1}, {where}: the {name} is {value} at step {step}; expected a finite number; "
+        f"the last good checkpoint stays; try a lower learning rate: --set phases.{phase}.learning_rate=..."
+    )
+
+
 class BatchBar(keras.callbacks.Callback):
     """Moves a bar at each step."""
 
@@ -116,6 +148,7 @@ class EpochRecorder(keras.callbacks.Callback):
         rate_at: Callable[[int], float],
         monitor: str | None,
         keep: int,
+        patience: int,
         data_wait: StopWatch,
         on_epoch: Callable[[dict[str, Any]], None],
     ) -> None:
@@ -130,6 +163,7 @@ class EpochRecorder(keras.callbacks.Callback):
             rate_at: Learning rate by step of the phase.
             monitor: The metric whose best checkpoint is kept, `val_loss` being best when lowest; None keeps the last.
             keep: Number of newest checkpoints to keep beside the best.
+            patience: Epochs of the phase without a better one after which it ends; 0 never does.
             data_wait: Counts the seconds spent on making batches.
             on_epoch: Called with each line.
         """
@@ -142,6 +176,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self._rate_at = rate_at
         self._monitor = monitor
         self._keep = keep
+        self._patience = patience
         self._data_wait = data_wait
         self._on_epoch = on_epoch
         self._began = 0.0
@@ -155,18 +190,13 @@ class EpochRecorder(keras.callbacks.Callback):
         """Writes the line and the checkpoint.
 
         Raises:
-            ZooError: A loss is not finite; the last good checkpoint stays.
+            ZooError: The validation loss is not finite; the last good checkpoint stays.
         """
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         before = self.progress
         step = before.step + self._steps_per_epoch
-        for name in ("loss", "val_loss"):
-            if not math.isfinite(metrics.get(name, 0.0)):
-                raise ZooError(
-                    f"phase '{self._phase_name}', epoch {epoch + 1}: the {name} is {metrics[name]} at step {step}; "
-                    "expected a finite number; try a lower learning rate: "
-                    f"--set phases.{self._phase_name}.learning_rate=..."
-                )
+        if not math.isfinite(metrics.get("val_loss", 0.0)):
+            raise _no_number(self._phase_name, epoch, "validation", "val_loss", metrics["val_loss"], step)
         row = {
             "phase": self._phase_name,
             "epoch": before.epoch + 1,
@@ -178,15 +208,9 @@ class EpochRecorder(keras.callbacks.Callback):
             "data_wait_seconds": round(self._data_wait.seconds, 3),
         }
         self._folder.write_metrics([*self._folder.metrics(), row])
-        better = self._is_better(metrics)
-        self.progress = Progress(
-            phase=before.phase,
-            epoch_in_phase=epoch + 1,
-            epoch=before.epoch + 1,
-            step=step,
-            best_value=metrics[self._monitor] if better and self._monitor else before.best_value,
-            best_step=step if better else before.best_step,
-        )
+        self.progress = replace(before, epoch_in_phase=epoch + 1, epoch=before.epoch + 1, step=step)
+        if self._monitor is not None:
+            self.progress = self._judged(metrics[self._monitor])
         trainee: Any = self.model
         averages = moving_averages(trainee.optimizer)
         checkpoint.save(
@@ -197,11 +221,21 @@ class EpochRecorder(keras.callbacks.Callback):
             keep=self._keep,
         )
         self._on_epoch(row)
+        if self._patience and self.progress.stale_epochs >= self._patience:
+            trainee.stop_training = True
 
-    def _is_better(self, metrics: dict[str, float]) -> bool:
-        if self._monitor is None:
-            return False
-        value, best = metrics[self._monitor], self.progress.best_value
+    def _judged(self, value: float) -> Progress:
+        """Notes whether the epoch is the best of the run, and of its phase."""
+        progress = self.progress
+        if self._patience and self._is_better(value, progress.phase_best_value):
+            progress = replace(progress, phase_best_value=value, phase_best_step=progress.step, stale_epochs=0)
+        elif self._patience:
+            progress = replace(progress, stale_epochs=progress.stale_epochs + 1)
+        if self._is_better(value, progress.best_value):
+            progress = replace(progress, best_value=value, best_step=progress.step)
+        return progress
+
+    def _is_better(self, value: float, best: float | None) -> bool:
         if best is None:
             return math.isfinite(value)
-        return value < best if self._monitor.endswith("loss") else value > best
+        return value < best if self._monitor == "val_loss" else value > best

@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.training import backend, precision
 from zoo.training.inputs import Inputs, Source, open_source, pack_source
+from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.progress import Display
 from zoo.weights import settle
@@ -157,9 +158,10 @@ def _train_phases(
     if resume_from is not None:
         _restore_weights(model, resume_from)
         display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
+    memory = Memory()
     for index in range(progress.phase, len(recipe.phases)):
         if progress.phase < index:
-            progress = replace(progress, phase=index, epoch_in_phase=0)
+            progress = progress.next_phase(index)
         result = run_phase(
             model,
             recipe,
@@ -169,10 +171,11 @@ def _train_phases(
             folder=folder,
             start=progress,
             resume_from=resume_from if resume_from and resume_from.progress.phase == index else None,
+            memory=memory,
             callbacks=callbacks,
             display=display,
         )
-        progress = result.progress
+        progress, memory = result.progress, result.memory
         record["phases"].append(result.record)
         folder.write_record(record)
 

@@ -16,11 +16,22 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training.callbacks import AugmentationSeeds, AverageForValidation, BatchBar, ContractGuard, EpochRecorder
+from zoo.staging import stages
+from zoo.training.callbacks import (
+    AugmentationSeeds,
+    AverageForValidation,
+    BatchBar,
+    ContractGuard,
+    EpochRecorder,
+    StopAtNoNumber,
+)
 from zoo.training.feeding import StopWatch, training_data, validation_data
-from zoo.training.optimizers import build_optimizer, moving_averages
+from zoo.training.losses import balanced_weights, build_loss
+from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
+
+JIT_COMPILE: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +41,12 @@ class PhaseResult:
     Attributes:
         progress: How far the run has come.
         record: For run.json: the phase's name, freeze table and contract.
+        memory: What the next phase's optimizer goes on with.
     """
 
     progress: Progress
     record: dict[str, Any]
+    memory: Memory
 
 
 def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
@@ -50,7 +63,18 @@ def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
             f'phase \'{phase.name}\' (train = "{phase.train}", batchnorm = "{mode}") has nothing to train; '
             f'expected a selector of layers with weights, such as "head"'
         )
-    return plan
+    rates = rate_factors(model, phase)
+    return plan.with_rates({stage: phase.learning_rate * factor for stage, factor in rates.items()})
+
+
+def rate_factors(model: keras.Model, phase: Phase) -> dict[str, float]:
+    """Returns each stage's share of the phase's learning rate: `layer_decay` once for every stage above it.
+
+    Source: Howard and Ruder 2018 (arXiv:1801.06146), section 3.2, by groups of layers as in Clark et al. 2020
+    (arXiv:2003.10555).
+    """
+    names = [stage.name for stage in stages(model)]
+    return {name: phase.layer_decay ** (len(names) - 1 - number) for number, name in enumerate(names)}
 
 
 def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
@@ -70,6 +94,7 @@ def run_phase(
     folder: RunFolder,
     start: Progress,
     resume_from: Checkpoint | None,
+    memory: Memory,
     callbacks: Sequence[Any],
     display: Display,
 ) -> PhaseResult:
@@ -84,6 +109,7 @@ def run_phase(
         folder: Where metrics and checkpoints go.
         start: How far the run has come.
         resume_from: A checkpoint inside this phase, whose optimizer state is put back.
+        memory: What the optimizer of the phase before knew; it goes on for what is trained in both.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
 
@@ -92,24 +118,40 @@ def run_phase(
         ZooError: The loss is not finite.
     """
     phase = recipe.phases[index]
+    # Without validation nothing says which epoch is better.
+    patience = recipe.train.early_stopping if validation is not None else 0
     plan = apply_freezing(model, phase)
     classes = len(model.blueprint.classes)
     batches = functools.partial(
         Batches, classes=classes, batch_size=int(recipe.train.batch_size), seed=recipe.train.seed
     )
-    training = batches(images=train.images, labels=train.labels, shuffle=True)
+    training = batches(
+        images=train.images, labels=train.labels, shuffle=True, balanced=recipe.data.balance == "sampler"
+    )
     steps = phase.epochs * training.steps
     rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
     augmenters = augmentation_layers(recipe.augment)
+    weights = balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None
     trainee = augmented(model, augmenters)
     trainee.compile(
-        optimizer=build_optimizer(phase, rate, model=model, ema=recipe.train.ema),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.train.label_smoothing),
+        optimizer=build_optimizer(
+            phase,
+            rate,
+            model=model,
+            factors=_factors_by_path(model, phase),
+            ema=recipe.train.ema,
+            accumulate=recipe.train.accumulate,
+            clip_norm=recipe.train.clip_norm,
+        ),
+        loss=build_loss(recipe.train, weights),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=JIT_COMPILE[recipe.train.xla],
     )
     optimizer = trainee.optimizer
     optimizer.build(model.trainable_variables)
-    if resume_from is not None:
+    if resume_from is None:
+        carry_over(optimizer, memory, model)
+    else:
         checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), resume_from.state_arrays())
     contract = Contract(model, optimizer, phase=phase.name)
     data_wait = StopWatch()
@@ -129,18 +171,20 @@ def run_phase(
             rate_at=lambda step: float(rate.at(step)),
             monitor=None if validation is None else recipe.checkpoint.monitor,
             keep=recipe.checkpoint.keep,
+            patience=patience,
             data_wait=data_wait,
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
         trainee.fit(
             training_data(training, start.epoch, data_wait),
             steps_per_epoch=training.steps,
-            initial_epoch=start.epoch_in_phase,
+            initial_epoch=phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase,
             epochs=phase.epochs,
             callbacks=[
                 AugmentationSeeds(augmenters, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase),
                 AverageForValidation(model, moving_averages(optimizer)),
                 ContractGuard(contract),
+                StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
                 BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
                 recorder,
                 *callbacks,
@@ -148,6 +192,9 @@ def run_phase(
             **options,
         )
     unchanged = contract.check()
+    if patience and recorder.progress.stale_epochs >= patience:
+        _restore_best(model, optimizer, folder, recorder.progress)
+        display.line(f"{phase.name}: {patience} epochs without a better one; the best one's weights are back")
     record = {
         "name": phase.name,
         "train": phase.train,
@@ -160,7 +207,26 @@ def run_phase(
             "unchanged": unchanged,
         },
     }
-    return PhaseResult(progress=recorder.progress, record=record)
+    return PhaseResult(progress=recorder.progress, record=record, memory=remember(optimizer))
+
+
+def _restore_best(model: keras.Model, optimizer: Any, folder: RunFolder, progress: Progress) -> None:
+    best = checkpoint.at_step(folder.checkpoints, progress.phase_best_step or 0)
+    if best is not None:
+        arrays = best.model_arrays()
+        for weight in model.weights:
+            weight.assign(arrays[weight.path])
+        checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), best.state_arrays())
+
+
+def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
+    factors = rate_factors(model, phase)
+    return {
+        weight.path: factors[stage.name]
+        for stage in stages(model)
+        for layer in stage.layers
+        for weight in layer.weights
+    }
 
 
 def augmented(model: keras.Model, augmenters: Sequence[keras.layers.Layer]) -> keras.Model:
