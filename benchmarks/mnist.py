@@ -9,7 +9,7 @@ Each prints one Markdown table and writes one JSON document beside this file, un
 
 The figure of a net is its accuracy on the 10,000 test images after the last epoch, never the best epoch's: to choose
 an epoch by the test images is to measure on what was chosen. Seconds are an epoch's of training and validation as the
-run recorded them.
+run recorded them; only `nets` gives them, and wants a machine with nothing else to do.
 """
 
 import json
@@ -131,7 +131,6 @@ def chapter(data: Path, runs: Path, names: tuple[str, ...]) -> None:
                 "here, last epoch": history[-1]["val_accuracy"],
                 "mean of the last ten": round(statistics.mean(epoch["val_accuracy"] for epoch in history[-10:]), 4),
                 "epochs": len(history),
-                "seconds an epoch": _median_seconds(history),
             }
         )
     report("chapter", rows)
@@ -145,13 +144,11 @@ def seeds(data: Path, runs: Path, count: int) -> None:
     rows: list[dict[str, Any]] = []
     for net in OURS:
         accuracies: list[float] = []
-        seconds: list[float] = []
         epochs = 0
         for seed in range(count):
             run = runs / f"{net}-seed{seed}"
             history = train(net, data, run, [f"train.seed={seed}"])
             accuracies.append(_test_accuracy(run, data))
-            seconds.append(_median_seconds(history))
             epochs = len(history)
         rows.append(
             {
@@ -161,7 +158,6 @@ def seeds(data: Path, runs: Path, count: int) -> None:
                 "test accuracy": accuracies,
                 "mean": round(statistics.mean(accuracies), 5),
                 "standard deviation": round(statistics.stdev(accuracies), 5) if count > 1 else 0.0,
-                "seconds an epoch": statistics.median(seconds),
             }
         )
     report("seeds", rows)
