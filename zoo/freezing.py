@@ -180,6 +180,13 @@ def holds_batchnorm(layer: Any) -> bool:
     return getattr(layer, "batchnorm", None) is not None
 
 
+def moves(layer: Any) -> bool:
+    """Tells whether training changes a layer: one of its weights, or the statistics of its BatchNorms."""
+    if any(weight.trainable for weight in getattr(layer, "weights", ())):
+        return True
+    return (is_batchnorm(layer) or holds_batchnorm(layer)) and _mode_of(layer) == "train"
+
+
 def _layers(model: "keras.Model") -> list[Any]:
     return [layer for stage in stages(model) for layer in stage.layers]
 
@@ -217,7 +224,7 @@ def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
     import numpy as np
 
     return {
-        variable.path: hashlib.blake2b(np.ascontiguousarray(variable.value).data, digest_size=16).hexdigest()
+        variable.path: hashlib.blake2b(np.asarray(variable.value).tobytes(), digest_size=16).hexdigest()
         for variable in variables
     }
 

@@ -20,7 +20,6 @@ AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
     "augment.views": (0,),
     "train.batch_size": (int,),
     "train.deterministic": (False,),
-    "train.prefix_cache": ("auto", "off"),
     "train.on_save_error": ("stop",),
     "checkpoint.every": ("epoch",),
 }

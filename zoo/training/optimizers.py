@@ -155,11 +155,18 @@ def _read(value: Any) -> np.ndarray:
     return np.asarray(getattr(value, "value", value))
 
 
-def carry_over(optimizer: Any, memory: Memory, model: keras.Model) -> None:
+def take_averages(model: keras.Model, memory: Memory) -> None:
+    """Gives each weight that is not trained any more its moving average, which is what was validated."""
+    trained = {id(weight) for weight in model.trainable_weights}
+    for weight in model.weights:
+        if weight.path in memory.averages and id(weight) not in trained:
+            weight.assign(memory.averages[weight.path])
+
+
+def carry_over(optimizer: Any, memory: Memory) -> None:
     """Lets a built optimizer go on with the slots of the variables that the one before trained too.
 
-    Another kind of optimizer has other slots: then all begin anew. A variable that is not trained any more takes its
-    moving average, which is what was validated.
+    Another kind of optimizer has other slots: then all begin anew.
     """
     inner = inner_optimizer(optimizer)
     carried = [variable for variable in optimizer.variables if variable.path in memory.slots]
@@ -167,10 +174,6 @@ def carry_over(optimizer: Any, memory: Memory, model: keras.Model) -> None:
         variable.assign(memory.slots[variable.path])
     if carried:
         inner.steps_before.assign([memory.steps.get(weight.path, 0) for weight in inner._trainable_variables])
-    trained = {weight.path for weight in inner._trainable_variables}
-    for weight in model.weights:
-        if weight.path in memory.averages and weight.path not in trained:
-            weight.assign(memory.averages[weight.path])
 
 
 def inner_optimizer(optimizer: Any) -> Any:

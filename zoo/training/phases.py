@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -17,6 +17,7 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.staging import stages
+from zoo.training import prefix_cache
 from zoo.training.callbacks import (
     AugmentationSeeds,
     AverageForValidation,
@@ -27,7 +28,8 @@ from zoo.training.callbacks import (
 )
 from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.losses import balanced_weights, build_loss
-from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember
+from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember, take_averages
+from zoo.training.prefix import Prefix, frozen_prefix
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
 
@@ -121,6 +123,14 @@ def run_phase(
     # Without validation nothing says which epoch is better.
     patience = recipe.train.early_stopping if validation is not None else 0
     plan = apply_freezing(model, phase)
+    if resume_from is None:
+        take_averages(model, memory)
+    split = frozen_prefix(model)
+    if split is not None and split.silenced:
+        display.line(f"{phase.name}: dropout is off up to {split.cut}, which is frozen: {', '.join(split.silenced)}")
+    cached = _cached(split, recipe, phase, train, validation, display)
+    if cached is not None:
+        train, validation = cached.train, cached.validation
     classes = len(model.blueprint.classes)
     batches = functools.partial(
         Batches, classes=classes, batch_size=int(recipe.train.batch_size), seed=recipe.train.seed
@@ -132,7 +142,7 @@ def run_phase(
     rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
     augmenters = augmentation_layers(recipe.augment)
     weights = balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None
-    trainee = augmented(model, augmenters)
+    trainee = cached.split.suffix if cached else assembled(model, augmenters, split)
     trainee.compile(
         optimizer=build_optimizer(
             phase,
@@ -150,7 +160,7 @@ def run_phase(
     optimizer = trainee.optimizer
     optimizer.build(model.trainable_variables)
     if resume_from is None:
-        carry_over(optimizer, memory, model)
+        carry_over(optimizer, memory)
     else:
         checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), resume_from.state_arrays())
     contract = Contract(model, optimizer, phase=phase.name)
@@ -206,6 +216,7 @@ def run_phase(
             "trained_tensors": len(contract.trained),
             "unchanged": unchanged,
         },
+        "prefix_cache": {"cut": cached.split.cut, "computed": cached.computed} if cached else None,
     }
     return PhaseResult(progress=recorder.progress, record=record, memory=remember(optimizer))
 
@@ -229,10 +240,71 @@ def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
     }
 
 
-def augmented(model: keras.Model, augmenters: Sequence[keras.layers.Layer]) -> keras.Model:
-    """Puts augmentation in front of a model, for training only: what is saved and exported is the model itself."""
-    if not augmenters:
+@dataclass(frozen=True, kw_only=True)
+class Cached:
+    """A phase's images as what its frozen prefix gives for them.
+
+    Attributes:
+        split: The prefix, and the suffix that trains on them.
+        train: The activations of the images to learn from.
+        validation: Those of the images to validate on, or None.
+        computed: How many images the prefix was run on.
+    """
+
+    split: Prefix
+    train: Pack
+    validation: Pack | None
+    computed: int
+
+
+def _cached(
+    split: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: Display
+) -> Cached | None:
+    """Runs the frozen prefix once, or says why not.
+
+    Raises:
+        RecipeError: The recipe requires it, and it cannot be.
+    """
+    if recipe.train.prefix_cache == "off":
+        return None
+    count = len(train.labels) + (len(validation.labels) if validation else 0)
+    reason = "nothing is frozen below what is trained"
+    if split is not None:
+        is_augmented = bool(augmentation_layers(recipe.augment))
+        reason = prefix_cache.refusal(split, count=count, epochs=phase.epochs, augmented=is_augmented)
+    if reason and recipe.train.prefix_cache == "required":
+        raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
+    if reason or split is None:
+        display.line(f"{phase.name}: no prefix cache: {reason}")
+        return None
+    display.line(
+        f"{phase.name}: runs up to {split.cut} once: {prefix_cache.forecast(split, train.images, count=count)}"
+    )
+    computed = 0
+
+    def kept(pack: Pack, what: str) -> Pack:
+        nonlocal computed
+        found = prefix_cache.keep(split, pack.images, bar=display.bar, what=what)
+        computed += found.computed
+        return replace(pack, images=found.activations)
+
+    activations = kept(train, "train")
+    return Cached(
+        split=split,
+        train=activations,
+        validation=kept(validation, "validation") if validation else None,
+        computed=computed,
+    )
+
+
+def assembled(model: keras.Model, augmenters: Sequence[keras.layers.Layer], split: Prefix | None = None) -> keras.Model:
+    """Puts together what `fit` trains: augmentation, the frozen prefix in inference mode, the rest.
+
+    What is saved and exported is the model itself, whose layers these are.
+    """
+    if not augmenters and split is None:
         return model
     with dtype_policy(model.dtype_policy.name):
         pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
-        return keras.Model(pixels, model(keras.Sequential(augmenters, name="augmentation")(pixels)))
+        x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
+        return keras.Model(pixels, model(x) if split is None else split.suffix(split.prefix(x, training=False)))

@@ -1,0 +1,47 @@
+"""`zoo cache` shows what is kept, and clears it and nothing else."""
+
+import json
+
+import pytest
+
+from zoo.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for path, size in (
+        ("activations/abc/activations.npy", 2_000_000),
+        ("activations/abc/manifest.json", 10),
+        ("weights/host/net.h5", 300),
+        ("other/file", 5),
+    ):
+        (tmp_path / "zoo" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "zoo" / path).write_bytes(bytes(size))
+    return tmp_path / "zoo"
+
+
+def zoo(*words):
+    with pytest.raises(SystemExit) as stopped:
+        main(["cache", *words])
+    return stopped.value.code or 0
+
+
+def test_it_lists_each_kind(folder, capsys):
+    assert zoo("ls", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    found = {entry["kind"]: (entry["files"], entry["bytes"]) for entry in document["entries"]}
+    assert found == {"activations": (2, 2_000_010), "weights": (1, 300), "modules": (0, 0)}
+    assert zoo("ls") == 0
+    shown = capsys.readouterr().out
+    assert str(folder) in shown
+    assert "2.0 MB" in shown
+
+
+def test_it_clears_one_kind_or_all(folder, capsys):
+    assert zoo("clear", "activations") == 0
+    assert capsys.readouterr().out == "activations: 2.0 MB freed\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["other", "weights"]
+    assert zoo("clear") == 0
+    assert [path.name for path in folder.iterdir()] == ["other"]
+    assert zoo("clear", "activation") == 2

@@ -1,0 +1,80 @@
+"""`zoo cache`: what is kept to save work, and can be had again."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from zoo.cache import cache_folder
+from zoo.tables import table
+from zoo.weights import file_size
+
+# What lies in the cache's folders.
+KINDS = {
+    "activations": "what frozen layers gave for images; computed again when needed",
+    "weights": "downloaded weights; fetched again when needed",
+    "modules": "SavedModels of tfhub models; taken in again from their folder, archive, address or run",
+}
+
+
+@click.group()
+def cache() -> None:
+    """List or clear what is kept to save work."""
+
+
+@cache.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+def list_cache(as_json: bool) -> None:
+    """List each kind of what is kept: how much, and when it was last used.
+
+    \b
+    Example:
+      zoo cache ls
+    """
+    found = {kind: _files(kind) for kind in KINDS}
+    if as_json:
+        entries = [
+            {"kind": kind, "files": len(files), "bytes": _size(files), "used": _used(files)}
+            for kind, files in found.items()
+        ]
+        click.echo(json.dumps({"schema": 1, "kind": "cache", "folder": str(cache_folder()), "entries": entries}))
+        return
+    rows = [
+        (kind, str(len(files)), file_size(_size(files)), _used(files) or "-", KINDS[kind])
+        for kind, files in found.items()
+    ]
+    click.echo(f"{cache_folder()}\n")
+    click.echo(table(("kind", "files", "size", "last used", ""), rows, right=(1, 2)))
+
+
+@cache.command("clear")
+@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+def clear_cache(kind: str | None) -> None:
+    """Remove what is kept: one KIND of it, or all.
+
+    \b
+    Examples:
+      zoo cache clear activations
+      zoo cache clear
+    """
+    for one in [kind] if kind else list(KINDS):
+        size = _size(_files(one))
+        shutil.rmtree(cache_folder() / one, ignore_errors=True)
+        click.echo(f"{one}: {file_size(size)} freed")
+
+
+def _files(kind: str) -> list[Path]:
+    folder = cache_folder() / kind
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+
+
+def _size(files: list[Path]) -> int:
+    return sum(path.stat().st_size for path in files)
+
+
+def _used(files: list[Path]) -> str:
+    # An entry that is read again is touched.
+    times = [time for path in files for time in (path.stat().st_mtime, path.parent.stat().st_mtime)]
+    return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""

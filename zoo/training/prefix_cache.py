@@ -1,0 +1,288 @@
+"""No work twice: what a frozen prefix gives for each image is computed once, and kept by all that decides it.
+
+The key is a hash of the pixels, of the prefix's weights and layers, and of what computes them. A change in any of these
+is another key, so a hit cannot be stale. An entry is written beside its place and renamed, with a hash that is checked
+when it is read; the least recently used ones go when the cache is full.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.cache import cache_folder
+from zoo.files import sha256, sync, write_atomic
+from zoo.freezing import fingerprint
+from zoo.models import count_madds
+from zoo.training.feeding import predict_in_batches
+from zoo.training.inputs import Bar
+from zoo.training.prefix import Prefix
+
+FORMAT = 1
+MAX_BYTES = 40 << 30
+ARRAY_FILE, MANIFEST_FILE = "activations.npy", "manifest.json"
+CHUNK = 1024
+# Backward and update cost about twice a forward pass.
+TRAINING_COST = 3
+# What a file that was just written gives, in bytes a second, and a CPU core, in multiply-adds a second.
+READING_SPEED = 1e9
+COMPUTING_SPEED = 2e10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What caching a phase's prefix would take and save.
+
+    Attributes:
+        bytes: Of all activations.
+        first_pass_seconds: To compute them.
+        epoch_seconds: Of an epoch from them.
+        uncached_epoch_seconds: Of an epoch without them.
+    """
+
+    bytes: int
+    first_pass_seconds: float
+    epoch_seconds: float
+    uncached_epoch_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"first pass {_seconds(self.first_pass_seconds)}, then {_seconds(self.epoch_seconds)} an epoch instead of "
+            f"{_seconds(self.uncached_epoch_seconds)}; {self.bytes / 1e6:,.1f} MB"
+        )
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Activations, and how they came.
+
+    Attributes:
+        activations: float[n, ...] in the prefix's compute dtype.
+        computed: How many images the prefix was run on; 0 where they were there.
+    """
+
+    activations: np.ndarray
+    computed: int
+
+
+def entries_folder() -> Path:
+    """Returns where entries are kept: a folder for each key."""
+    return cache_folder() / "activations"
+
+
+def key_of(prefix: Prefix, images: np.ndarray) -> str:
+    """Hashes all that decides what a prefix gives for images.
+
+    Args:
+        prefix: Its weights, layers and dtypes count.
+        images: uint8[n, height, width, channels]; their order counts too.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    for part in (
+        {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()},
+        {"shape": list(images.shape), "dtype": str(images.dtype), "cut": prefix.cut},
+        [_described(operation) for operation in _operations(prefix.prefix)],
+        fingerprint(prefix.prefix.weights),
+    ):
+        digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    for start in range(0, len(images), CHUNK):
+        digest.update(np.ascontiguousarray(images[start : start + CHUNK]).data)
+    return digest.hexdigest()
+
+
+def _operations(model: Any) -> list[Any]:
+    return model.operations
+
+
+def _described(operation: Any) -> Any:
+    """Describes a layer by what rebuilds it; one that cannot say is known by its name, class, dtype and weights."""
+    kind = f"{type(operation).__module__}.{type(operation).__qualname__}"
+    try:
+        config = operation.get_config()
+    except (NotImplementedError, TypeError, ValueError):
+        config = {"name": operation.name, "dtype": str(getattr(operation, "dtype_policy", ""))}
+    # What is trained above the cut does not change what comes out below it.
+    config.pop("trainable", None)
+    inputs = [str(tensor._keras_history.operation.name) for tensor in _inputs_of(operation)]
+    return [kind, config, inputs]
+
+
+def _inputs_of(operation: Any) -> Iterable[Any]:
+    nodes = operation._inbound_nodes
+    return nodes[0].input_tensors if nodes else ()
+
+
+def refusal(prefix: Prefix, *, count: int, epochs: int, augmented: bool) -> str:
+    """Says why a phase's prefix is not cached; empty where it is.
+
+    The answer rests on counts and not on the clock, so that a resumed or repeated run decides alike.
+
+    Args:
+        prefix: The frozen part.
+        count: Images that train and validate.
+        epochs: Of the phase.
+        augmented: Whether each epoch draws its images anew.
+    """
+    if augmented:
+        return "augmentation draws the images anew in each epoch"
+    if epochs < 2:
+        return "one epoch runs the prefix once anyway"
+    size = bytes_of(prefix) * count
+    if bytes_of(prefix) / READING_SPEED > count_madds(prefix.prefix) / COMPUTING_SPEED:
+        return f"reading {bytes_of(prefix):,} bytes an image takes longer than computing them"
+    if not has_room(size):
+        return f"its {size / 1e9:.1f} GB do not fit in {cache_folder()}"
+    return ""
+
+
+def bytes_of(prefix: Prefix) -> int:
+    """Returns the bytes that the prefix gives for an image."""
+    output = prefix.prefix.outputs[0]
+    return math.prod(output.shape[1:]) * (2 if "16" in output.dtype else 4)
+
+
+def forecast(prefix: Prefix, images: np.ndarray, *, count: int) -> Forecast:
+    """Measures the prefix on a batch and says what caching `count` images costs and saves."""
+    batch = images[: min(32, len(images))]
+    predict_in_batches(prefix.prefix, batch)
+    began = time.perf_counter()
+    predict_in_batches(prefix.prefix, batch)
+    each = (time.perf_counter() - began) / len(batch)
+    below, above = count_madds(prefix.prefix), count_madds(prefix.suffix)
+    training = TRAINING_COST * each * above / max(1, below)
+    size = count * bytes_of(prefix)
+    return Forecast(
+        bytes=size,
+        first_pass_seconds=count * each,
+        epoch_seconds=count * training + size / READING_SPEED,
+        uncached_epoch_seconds=count * (each + training),
+    )
+
+
+def keep(prefix: Prefix, images: np.ndarray, *, bar: Bar, what: str) -> Kept:
+    """Returns what the prefix gives for images: from the cache, or computed and put there.
+
+    Args:
+        prefix: Split off by `frozen_prefix`.
+        images: uint8[n, height, width, channels].
+        bar: Shows the first pass.
+        what: Which images, for the bar.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    folder = entries_folder() / key_of(prefix, images)
+    there = _read(folder)
+    if there is not None:
+        os.utime(folder)
+        return Kept(there, computed=0)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
+        part = Path(name) / "entry"
+        part.mkdir()
+        dtype = _write(prefix, images, part / ARRAY_FILE, bar=bar, what=what)
+        sync(part / ARRAY_FILE)
+        document = {"schema": 1, "kind": "activations", "dtype": dtype, "sha256": sha256(part / ARRAY_FILE)}
+        write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
+        _make_room((part / ARRAY_FILE).stat().st_size)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    activations = _read(folder)
+    assert activations is not None  # it was just written
+    return Kept(activations, computed=len(images))
+
+
+def _write(prefix: Prefix, images: np.ndarray, path: Path, *, bar: Bar, what: str) -> str:
+    """Runs the prefix over the images into a file; returns the dtype's name, which a .npy file does not know."""
+    array: np.ndarray | None = None
+    dtype = ""
+    with bar(f"prefix of {what} images", len(images)) as move:
+        for start in range(0, len(images), CHUNK):
+            rows = predict_in_batches(prefix.prefix, images[start : start + CHUNK])
+            if array is None:
+                dtype = rows.dtype.name
+                array = np.lib.format.open_memmap(
+                    path, mode="w+", dtype=_stored(rows.dtype), shape=(len(images), *rows.shape[1:])
+                )
+            array[start : start + len(rows)] = rows.view(array.dtype)
+            move(start + len(rows), "")
+    assert array is not None  # there are images
+    array.flush()
+    return dtype
+
+
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    # bfloat16 is no dtype of NumPy's own; its bits are.
+    return dtype if dtype.kind == "f" else np.dtype(f"uint{8 * dtype.itemsize}")
+
+
+def _read(folder: Path) -> np.ndarray | None:
+    """Opens an entry; one that is damaged is removed, and computed again."""
+    try:
+        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        if sha256(folder / ARRAY_FILE) == document["sha256"]:
+            array = np.load(folder / ARRAY_FILE, mmap_mode="r")
+            return array if array.dtype.name == document["dtype"] else array.view(_dtype(document["dtype"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _dtype(name: str) -> Any:
+    import ml_dtypes
+
+    return getattr(ml_dtypes, name)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `zoo cache ls` shows of an entry."""
+
+    key: str
+    bytes: int
+    used: float
+
+
+def entries() -> list[Entry]:
+    """Lists the entries, the least recently used first."""
+    folder = entries_folder()
+    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if (path / MANIFEST_FILE).is_file()]
+    listed = [
+        Entry(path.name, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime) for path in found
+    ]
+    return sorted(listed, key=lambda entry: entry.used)
+
+
+def _make_room(size: int) -> None:
+    listed = entries()
+    total = size + sum(entry.bytes for entry in listed)
+    for entry in listed:
+        if total <= MAX_BYTES:
+            return
+        shutil.rmtree(entries_folder() / entry.key, ignore_errors=True)
+        total -= entry.bytes
+
+
+def has_room(size: int) -> bool:
+    """Says whether activations of so many bytes can be kept."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return size < min(MAX_BYTES, shutil.disk_usage(folder).free // 2)
