@@ -252,11 +252,7 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation |
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
     if validation is not None:
-        from zoo.training.feeding import predict_in_batches
-
-        evaluation = score(
-            predict_in_batches(trained.model, validation.images), validation.labels, trained.model.blueprint.classes
-        )
+        evaluation = score(trained.predict(validation.images), validation.labels, trained.model.blueprint.classes)
     measured = evaluation.to_json() if evaluation else {}
     record = {
         **trained.record,

@@ -10,7 +10,7 @@ import zoo
 from tests.tiny import phase, recipe, write_photos
 from zoo.errors import RecipeError
 from zoo.freezing import train_only
-from zoo.training import prefix_cache
+from zoo.training import prefix_cache, prefix_feed
 from zoo.training.feeding import predict_in_batches
 from zoo.training.prefix import frozen_prefix
 
@@ -110,11 +110,13 @@ def test_the_prefix_is_run_once_for_each_image_and_in_a_second_run_not_at_all(da
 
     monkeypatch.setattr(prefix_cache, "predict_in_batches", counting)
     probe = recipe(phase("head", "head", epochs=10, batchnorm="frozen"), **settings("auto"))
-    measured = 2 * 30  # the forecast measures a batch twice
-    for number, images in enumerate((40, 0)):
+    monkeypatch.setattr(prefix_feed, "predict_in_batches", counting)
+    # The forecast measures a batch of the 30 that train twice.
+    for number, (images, measured) in enumerate([(40, 2 * 30), (0, 0)]):
         seen.clear()
         run = zoo.finetune(probe, data, run=tmp_path / f"run{number}")
         assert sum(count for name, count in seen if name == "prefix") == images + measured
+        assert {name for name, _ in seen} <= {"prefix", "suffix"}
         assert run.record["phases"][0]["prefix_cache"] == {"cut": "head_pool", "computed": images}
 
 
@@ -159,6 +161,17 @@ def test_a_full_disk_is_no_place_for_it(monkeypatch):
     assert prefix_cache.refusal(found, count=100, epochs=2, augmented=False) == ""
     monkeypatch.setattr(prefix_cache, "MAX_BYTES", 100)
     assert "do not fit" in prefix_cache.refusal(found, count=100, epochs=2, augmented=False)
+
+
+def test_a_cache_that_cannot_be_written_costs_no_run(data, tmp_path, monkeypatch, capsys):
+    (tmp_path / "cache" / "zoo").mkdir(parents=True)
+    (tmp_path / "cache" / "zoo" / "activations").write_text("a file where the folder should be")
+    probe = phase("head", "head", batchnorm="frozen")
+    run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "run")
+    assert run.record["phases"][0]["prefix_cache"] is None
+    assert "head: no prefix cache: " in capsys.readouterr().err
+    with pytest.raises(OSError, match="activations"):
+        zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "required")
 
 
 def images(seed=0, count=12):

@@ -22,11 +22,13 @@ from zoo.training import backend, precision
 from zoo.training.inputs import Inputs, Source, open_source, pack_source
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
+from zoo.training.prefix_feed import predict
 from zoo.training.progress import Display
 from zoo.weights import settle
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
 
@@ -44,6 +46,10 @@ class Trained:
     model: "keras.Model"
     inputs: Inputs
     record: dict[str, Any]
+
+    def predict(self, images: "np.ndarray") -> "np.ndarray":
+        """Computes the kept model's probabilities, float32[n, classes], for pixels that it trained or validated on."""
+        return predict(self.model, images)
 
 
 def train(

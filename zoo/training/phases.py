@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,7 +17,6 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.staging import stages
-from zoo.training import prefix_cache
 from zoo.training.callbacks import (
     AugmentationSeeds,
     AverageForValidation,
@@ -30,6 +29,7 @@ from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.losses import balanced_weights, build_loss
 from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember, take_averages
 from zoo.training.prefix import Prefix, frozen_prefix
+from zoo.training.prefix_feed import run_once
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
 
@@ -128,7 +128,7 @@ def run_phase(
     split = frozen_prefix(model)
     if split is not None and split.silenced:
         display.line(f"{phase.name}: dropout is off up to {split.cut}, which is frozen: {', '.join(split.silenced)}")
-    cached = _cached(split, recipe, phase, train, validation, display)
+    cached = run_once(split, recipe, phase, train, validation, display)
     if cached is not None:
         train, validation = cached.train, cached.validation
     classes = len(model.blueprint.classes)
@@ -238,63 +238,6 @@ def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
         for layer in stage.layers
         for weight in layer.weights
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cached:
-    """A phase's images as what its frozen prefix gives for them.
-
-    Attributes:
-        split: The prefix, and the suffix that trains on them.
-        train: The activations of the images to learn from.
-        validation: Those of the images to validate on, or None.
-        computed: How many images the prefix was run on.
-    """
-
-    split: Prefix
-    train: Pack
-    validation: Pack | None
-    computed: int
-
-
-def _cached(
-    split: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: Display
-) -> Cached | None:
-    """Runs the frozen prefix once, or says why not.
-
-    Raises:
-        RecipeError: The recipe requires it, and it cannot be.
-    """
-    if recipe.train.prefix_cache == "off":
-        return None
-    count = len(train.labels) + (len(validation.labels) if validation else 0)
-    reason = "nothing is frozen below what is trained"
-    if split is not None:
-        is_augmented = bool(augmentation_layers(recipe.augment))
-        reason = prefix_cache.refusal(split, count=count, epochs=phase.epochs, augmented=is_augmented)
-    if reason and recipe.train.prefix_cache == "required":
-        raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
-    if reason or split is None:
-        display.line(f"{phase.name}: no prefix cache: {reason}")
-        return None
-    display.line(
-        f"{phase.name}: runs up to {split.cut} once: {prefix_cache.forecast(split, train.images, count=count)}"
-    )
-    computed = 0
-
-    def kept(pack: Pack, what: str) -> Pack:
-        nonlocal computed
-        found = prefix_cache.keep(split, pack.images, bar=display.bar, what=what)
-        computed += found.computed
-        return replace(pack, images=found.activations)
-
-    activations = kept(train, "train")
-    return Cached(
-        split=split,
-        train=activations,
-        validation=kept(validation, "validation") if validation else None,
-        computed=computed,
-    )
 
 
 def assembled(model: keras.Model, augmenters: Sequence[keras.layers.Layer], split: Prefix | None = None) -> keras.Model:

@@ -188,7 +188,6 @@ def keep(prefix: Prefix, images: np.ndarray, *, bar: Bar, what: str) -> Kept:
     folder = entries_folder() / key_of(prefix, images)
     there = _read(folder)
     if there is not None:
-        os.utime(folder)
         return Kept(there, computed=0)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
@@ -205,6 +204,11 @@ def keep(prefix: Prefix, images: np.ndarray, *, bar: Bar, what: str) -> Kept:
     activations = _read(folder)
     assert activations is not None  # it was just written
     return Kept(activations, computed=len(images))
+
+
+def find(prefix: Prefix, images: np.ndarray) -> np.ndarray | None:
+    """Returns what is kept of a prefix for images, or None."""
+    return _read(entries_folder() / key_of(prefix, images))
 
 
 def _write(prefix: Prefix, images: np.ndarray, path: Path, *, bar: Bar, what: str) -> str:
@@ -236,6 +240,7 @@ def _read(folder: Path) -> np.ndarray | None:
     try:
         document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
         if sha256(folder / ARRAY_FILE) == document["sha256"]:
+            os.utime(folder)
             array = np.load(folder / ARRAY_FILE, mmap_mode="r")
             return array if array.dtype.name == document["dtype"] else array.view(_dtype(document["dtype"]))
     except FileNotFoundError:
