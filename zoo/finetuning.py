@@ -1,6 +1,7 @@
 """`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,74 @@ def finetune(
     finally:
         _remove_if_empty(folder.path)
     return Run(folder.path)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure of several runs that differ by their seed.
+
+    Attributes:
+        values: One for each run, in the order of the seeds.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """Their sample standard deviation; 0 for a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+
+def finetune_seeds(
+    recipe_or_model: str | Path | Recipe,
+    seeds: Sequence[int],
+    *,
+    data: Path | str | None = None,
+    overrides: Overrides | None = None,
+    run: Path | str | None = None,
+) -> dict[int, Run]:
+    """Trains one run for each seed, in folders `seed-N` below `run`; what is there already goes on or stays.
+
+    Args:
+        recipe_or_model: As for `finetune`.
+        seeds: Each takes the place of the recipe's `train.seed`.
+        data: As for `finetune`.
+        overrides: As for `finetune`.
+        run: The folder around them; by default `runs/<recipe>-<UTC time>`.
+
+    Returns:
+        The finished runs by seed.
+
+    Raises:
+        ZooError: Any of its children.
+    """
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise RunError(f"seeds are {', '.join(map(str, seeds)) or 'none'}; expected one or more different numbers")
+    if run is None:
+        run = default_path(make_job(recipe_or_model, data, overrides).recipe.name)
+    runs: dict[int, Run] = {}
+    for seed in seeds:
+        seeded: Overrides = (
+            {**overrides, "train.seed": seed}
+            if isinstance(overrides, Mapping)
+            else [*(overrides or ()), f"train.seed={seed}"]
+        )
+        folder = Path(run) / f"seed-{seed}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True)
+    return runs
+
+
+def spread(runs: Iterable[Run]) -> dict[str, Spread]:
+    """Returns each figure of the kept models over several runs."""
+    measured = [run.metrics for run in runs]
+    names = [name for name in measured[0] if all(name in metrics for metrics in measured)]
+    return {name: Spread(tuple(metrics[name] for metrics in measured)) for name in names}
 
 
 def make_job(reference: str | Path | Recipe, data: Path | str | None = None, overrides: Overrides | None = None) -> Job:

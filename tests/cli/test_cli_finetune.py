@@ -6,6 +6,7 @@ import signal
 import time
 import tomllib
 
+import numpy as np
 import pytest
 
 import zoo
@@ -326,3 +327,21 @@ def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
 def checkpoint_epoch(err):
     line = next(line for line in err.splitlines() if line.startswith("goes on after epoch "))
     return int(line.split()[4].rstrip(","))
+
+
+def test_seeds_are_runs_of_their_own_with_mean_and_spread(typed, desk):
+    words = ("finetune", "tiny.toml", "--data", "photos", "--run", "runs/three", "--seeds", "0,1,2")
+    code, out, _ = typed(*words, "--json")
+    document = json.loads(out)
+    assert (code, document["kind"], document["seeds"]) == (0, "finetune-seeds", [0, 1, 2])
+    losses = [zoo.finetune(None, run=f"runs/three/seed-{seed}", resume=True).metrics["loss"] for seed in range(3)]
+    assert document["metrics"]["loss"]["values"] == losses
+    assert len(set(losses)) == 3
+    assert document["metrics"]["loss"]["mean"] == pytest.approx(np.mean(losses))
+    assert document["metrics"]["loss"]["deviation"] == pytest.approx(np.std(losses, ddof=1))
+    # Typed again, the runs are there.
+    code, out, _ = typed(*words)
+    assert (code, out.splitlines()[-1]) == (0, "runs/three")
+    for wrong in ((*words[:-1], "0,x"), ("finetune", "--seeds", "0,1")):
+        code, out, err = typed(*wrong)
+        assert (code, out) == (2, ""), err

@@ -19,6 +19,7 @@ VERBS = {
     "predict": "zoo.cli.runs:predict_command",
     "features": "zoo.cli.features:features_command",
     "weights": "zoo.cli.weights:weights",
+    "lr-find": "zoo.cli.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
     "recipe": "zoo.cli.recipe:recipe",
 }

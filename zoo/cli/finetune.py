@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.output import TRUST_OPTION, accuracy_report, start_backend
+from zoo.tables import table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.finetuning import Job, Run
+
+
+def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in (text or "").split(",") if number.strip())
+    except ValueError as fault:
+        raise click.BadParameter(f"'{text}' is no list of numbers; expected for example 0,1,2") from fault
 
 
 @click.command("finetune")
@@ -23,6 +33,12 @@ if TYPE_CHECKING:
     help="Folder to make.  [default: runs/<recipe>-<UTC time>]",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
+@click.option(
+    "--seeds",
+    callback=_read_seeds,
+    metavar="N,N,...",
+    help="Train a run for each of these seeds, and show mean and spread.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the resolved recipe and what each phase trains, and stop.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -32,6 +48,7 @@ def finetune_command(
     overrides: tuple[str, ...],
     run_path: Path | None,
     resume: bool,
+    seeds: tuple[int, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -46,15 +63,22 @@ def finetune_command(
       zoo finetune efficientnet_lite0 --data photos/
       zoo finetune theirs.toml --data ours/ --set train.batch_size=64
       zoo finetune tfhub --set model.handle=modules/mobilenet --data photos/ --trust-code
+      zoo finetune theirs.toml --data ours/ --seeds 0,1,2
       zoo finetune --run runs/pets --resume
     """
+    if seeds and recipe is None:
+        raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
     if recipe is None and not (resume and run_path):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
     start_backend()
-    from zoo.finetuning import finetune, make_job
+    from zoo.finetuning import finetune, finetune_seeds, make_job
 
     if dry_run:
         _show_plan(make_job(recipe or str(run_path), data, overrides), as_json=as_json)
+        return
+    if seeds and recipe is not None:
+        runs = finetune_seeds(recipe, seeds, data=data, overrides=overrides, run=run_path)
+        _show_spread(runs, as_json=as_json)
         return
     run = finetune(recipe, data, overrides=overrides, run=run_path, resume=resume)
     if as_json:
@@ -76,6 +100,33 @@ def _show_result(run: "Run") -> None:
     click.echo(f"curves   {run.path / 'history.png'}")
     click.echo(f"next     zoo predict {run.path} IMAGE")
     click.echo(str(run.path))
+
+
+def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
+    from zoo.finetuning import spread
+
+    figures = spread(runs.values())
+    folder = next(iter(runs.values())).path.parent
+    if as_json:
+        document = {
+            "schema": 1,
+            "kind": "finetune-seeds",
+            "run": str(folder),
+            "seeds": list(runs),
+            "metrics": {
+                name: {"mean": one.mean, "deviation": one.deviation, "values": one.values}
+                for name, one in figures.items()
+            },
+        }
+        click.echo(json.dumps(document))
+        return
+    header = ("", "mean", "deviation", *(f"seed {seed}" for seed in runs))
+    rows = [
+        (name, f"{one.mean:.4f}", f"{one.deviation:.4f}", *(f"{value:.4f}" for value in one.values))
+        for name, one in figures.items()
+    ]
+    click.echo(table(header, rows, right=range(1, len(header))))
+    click.echo(str(folder))
 
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The two curves that every training is judged by."""
+"""The curves that a training is judged by."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -54,6 +54,24 @@ def plot_accuracy_and_loss(history: "Sequence[Mapping[str, Any]] | Mapping[str, 
     return figure
 
 
+def plot_range_test(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], mark: float
+) -> "Figure":
+    """Draws a range test's losses against the rate, with a mark at the suggested one."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color="0.8", label="each batch")
+    axes.plot(rates, smoothed, label="smoothed")
+    axes.axvline(mark, color="C1", linestyle="--", label=f"steepest: {mark:.2g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    # What comes after the loss has left would flatten all that matters.
+    axes.set_ylim(min(smoothed) - 0.1 * (smoothed[0] - min(smoothed)), 1.5 * smoothed[0])
+    axes.legend()
+    return figure
+
+
 def _rows(history: Any) -> Sequence[Mapping[str, Any]]:
     """Turns what Keras keeps, a list of values by metric, into a dictionary an epoch."""
     columns = getattr(history, "history", history)
@@ -69,6 +87,15 @@ def save_history(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
     Raises:
         OSError: It could not be written.
     """
+    save_figure(plot_accuracy_and_loss(rows, title), path)
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Writes a figure as a PNG.
+
+    Raises:
+        OSError: It could not be written.
+    """
     image = io.BytesIO()
-    plot_accuracy_and_loss(rows, title).savefig(image, format="png", dpi=120)
+    figure.savefig(image, format="png", dpi=120)
     write_atomic(path, image.getvalue())

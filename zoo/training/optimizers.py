@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo.recipe.schema import Phase
-from zoo.training.schedules import RateByStep
+from zoo.training.schedules import RateByStep, RisingRate
 
 MOMENTUM = 0.9
 # What belongs to one phase: its step counter, its rate, gradients that were not applied, and the ages below.
@@ -87,7 +87,7 @@ OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
 
 def build_optimizer(
     phase: Phase,
-    rate: RateByStep,
+    rate: RateByStep | RisingRate,
     *,
     model: keras.Model,
     factors: Mapping[str, float] | None = None,

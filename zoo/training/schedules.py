@@ -89,8 +89,31 @@ class RateByStep:
         return _KerasSchedule(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RisingRate:
+    """An exponential rise, for the range test.
+
+    Attributes:
+        lowest: At the first step.
+        highest: At the last step.
+        steps: Steps in all.
+    """
+
+    lowest: float
+    highest: float
+    steps: int
+
+    def at(self, step: Any, xp: Any = np) -> Any:
+        """Returns the rate at a step, counted from 0."""
+        return self.lowest * xp.exp(math.log(self.highest / self.lowest) * step / max(1, self.steps - 1))
+
+    def for_optimizer(self) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Returns the same function as a Keras optimizer takes it."""
+        return _KerasSchedule(self)
+
+
 class _KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __init__(self, rate: RateByStep) -> None:
+    def __init__(self, rate: Any) -> None:
         super().__init__()
         self._rate = rate
 

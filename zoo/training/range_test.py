@@ -1,0 +1,130 @@
+"""The learning-rate range test: train while the rate rises, and see where the loss falls fastest.
+
+Source: Smith 2017 (arXiv:1506.01186), section 3.3, with the exponential rise and the smoothing of fastai's `lr_find`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.data import Batches
+from zoo.data.augmentation import augmentation_layers
+from zoo.errors import NotFoundError, did_you_mean
+from zoo.recipe.schema import Phase, Recipe
+from zoo.training import backend, precision
+from zoo.training.engine import build_for, input_shape
+from zoo.training.inputs import open_source, pack_source
+from zoo.training.losses import build_loss
+from zoo.training.optimizers import build_optimizer
+from zoo.training.phases import apply_freezing, assembled
+from zoo.training.prefix import frozen_prefix
+from zoo.training.progress import Display
+from zoo.training.schedules import RisingRate
+
+SMOOTHING = 0.9
+# The loss has left for good when it is so many times its best.
+DIVERGED = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeTest:
+    """What a range test found.
+
+    Attributes:
+        rates: The learning rate of each step.
+        losses: The loss of each step's batch, before its update.
+        smoothed: Their moving average.
+        suggested: The rate at which the smoothed loss falls fastest, by decade.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    suggested: float
+
+
+def find_rate(
+    recipe: Recipe,
+    data_path: Path | None,
+    *,
+    phase_name: str | None = None,
+    rate: RisingRate,
+    display: Display,
+) -> RangeTest:
+    """Trains a recipe's phase from its first weights while the rate rises; nothing is kept of it.
+
+    Args:
+        recipe: The resolved recipe.
+        data_path: The images; None for a builtin source.
+        phase_name: Whose trainable set and optimizer; by default the first phase's.
+        rate: From which rate to which, and over how many steps.
+        display: Shows progress.
+
+    Raises:
+        NotFoundError: The recipe has no such phase.
+        ZooError: The data or the model cannot be used.
+    """
+    phase = _phase(recipe, phase_name)
+    keras.utils.set_random_seed(recipe.train.seed)
+    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    policy = precision.resolve(recipe.train.precision, backend.accelerator())
+    model = build_for(recipe, source.dataset.classes, policy=policy)
+    apply_freezing(model, phase)
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
+    batches = Batches(
+        images=inputs.train.images,
+        labels=inputs.train.labels,
+        classes=len(source.dataset.classes),
+        batch_size=int(recipe.train.batch_size),
+        seed=recipe.train.seed,
+        shuffle=True,
+    )
+    trainee = assembled(model, augmentation_layers(recipe.augment), frozen_prefix(model))
+    optimizer = build_optimizer(phase, rate, model=model, clip_norm=recipe.train.clip_norm)
+    trainee.compile(optimizer=optimizer, loss=build_loss(recipe.train))
+    backend.keep_freed_memory()
+    losses: list[float] = []
+    with display.bar("rate", rate.steps) as move:
+        for step, (images, labels) in zip(range(rate.steps), batches.stream(0), strict=False):
+            trainee.reset_metrics()
+            losses.append(float(np.asarray(trainee.train_on_batch(images, labels)).ravel()[0]))
+            move(step + 1, f"loss {losses[-1]:.3f}")
+            if not math.isfinite(losses[-1]) or smooth(losses)[-1] > DIVERGED * min(smooth(losses)):
+                break
+    return judged([float(rate.at(step)) for step in range(len(losses))], losses)
+
+
+def _phase(recipe: Recipe, name: str | None) -> Phase:
+    names = [phase.name for phase in recipe.phases]
+    if name is not None and name not in names:
+        raise NotFoundError(
+            f"recipe '{recipe.name}' has no phase '{name}'.{did_you_mean(name, names)} It has: {', '.join(names)}."
+        )
+    return recipe.phases[names.index(name) if name else 0]
+
+
+def smooth(losses: Sequence[float]) -> list[float]:
+    """Returns the exponential moving average of losses, without the bias of its beginning."""
+    average, smoothed = 0.0, list[float]()
+    for number, loss in enumerate(losses, 1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smoothed.append(average / (1 - SMOOTHING**number))
+    return smoothed
+
+
+def judged(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
+    """Finds the steepest fall of the smoothed losses over the logarithm of the rate."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    smoothed = smooth(finite)
+    suggested = rates[0]
+    if len(finite) > 2:
+        lowest = int(np.argmin(smoothed)) + 1
+        slopes = np.gradient(smoothed, np.log(rates[: len(finite)]))
+        suggested = rates[int(np.argmin(slopes[: max(lowest, 2)]))]
+    return RangeTest(
+        rates=tuple(rates[: len(finite)]), losses=tuple(finite), smoothed=tuple(smoothed), suggested=suggested
+    )
