@@ -67,7 +67,8 @@ def plot_range_test(
     axes.axvline(mark, color="C1", linestyle="--", label=f"steepest: {mark:.2g}")
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     # What comes after the loss has left would flatten all that matters.
-    axes.set_ylim(min(smoothed) - 0.1 * (smoothed[0] - min(smoothed)), 1.5 * smoothed[0])
+    height = smoothed[0] - min(smoothed)
+    axes.set_ylim(min(smoothed) - 0.2 * height, smoothed[0] + 0.5 * height + 1e-6)
     axes.legend()
     return figure
 

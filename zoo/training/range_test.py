@@ -26,6 +26,8 @@ from zoo.training.progress import Display
 from zoo.training.schedules import RisingRate
 
 SMOOTHING = 0.9
+# Standard deviation of the average in the plot, as a share of the steps.
+WIDTH = 0.05
 # The loss has left for good when it is so many times its best.
 DIVERGED = 4.0
 
@@ -37,7 +39,7 @@ class RangeTest:
     Attributes:
         rates: The learning rate of each step.
         losses: The loss of each step's batch, before its update.
-        smoothed: Their moving average.
+        smoothed: Their average over neighbouring steps.
         suggested: The rate at which the smoothed loss falls fastest, by decade.
     """
 
@@ -93,7 +95,7 @@ def find_rate(
             trainee.reset_metrics()
             losses.append(float(np.asarray(trainee.train_on_batch(images, labels)).ravel()[0]))
             move(step + 1, f"loss {losses[-1]:.3f}")
-            if not math.isfinite(losses[-1]) or smooth(losses)[-1] > DIVERGED * min(smooth(losses)):
+            if not math.isfinite(losses[-1]) or running(losses)[-1] > DIVERGED * min(running(losses)):
                 break
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)
 
@@ -107,13 +109,21 @@ def _phase(recipe: Recipe, name: str | None) -> Phase:
     return recipe.phases[names.index(name) if name else 0]
 
 
-def smooth(losses: Sequence[float]) -> list[float]:
+def running(losses: Sequence[float]) -> list[float]:
     """Returns the exponential moving average of losses, without the bias of its beginning."""
     average, smoothed = 0.0, list[float]()
     for number, loss in enumerate(losses, 1):
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
         smoothed.append(average / (1 - SMOOTHING**number))
     return smoothed
+
+
+def smooth(losses: Sequence[float]) -> list[float]:
+    """Returns losses averaged over their neighbours on both sides, so that a fall stays where it is."""
+    width = max(1.0, len(losses) * WIDTH)
+    places = np.arange(len(losses))
+    near = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
+    return list(map(float, near @ np.asarray(losses) / near.sum(axis=1)))
 
 
 def judged(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
