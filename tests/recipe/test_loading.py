@@ -112,7 +112,7 @@ FAULTS = [
     ("augment", 'policy = "augmix"', 'augment.policy = "augmix" is not there yet; expected "none"'),
     ("augment", "crop = 0.1", "augment.crop = 0.1 is not there yet; expected 0.0"),
     ("augment", "rotation = nan", "augment.rotation is NaN; expected a finite number"),
-    ("augment", "mixup = 0.2", "augment.mixup = 0.2 is not there yet; expected 0.0"),
+    ("augment", "mixup = -0.2", "augment.mixup is -0.2; expected >= 0"),
     ("augment", "views = 4", "augment.views = 4 is not there yet; expected 0"),
     ("train", 'batch_size = "auto"', 'train.batch_size = "auto" is not there yet; expected a whole number'),
     (

@@ -15,8 +15,6 @@ AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
     "augment.color": (0.0,),
     "augment.erasing": (0.0,),
     "augment.policy": ("none",),
-    "augment.mixup": (0.0,),
-    "augment.cutmix": (0.0,),
     "augment.views": (0,),
     "train.batch_size": (int,),
     "train.deterministic": (False,),

@@ -20,15 +20,17 @@ from zoo.training import backend
 class FiniteBatches(keras.utils.PyDataset):
     """One epoch of batches, from its beginning each time it is asked for."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Batches, *, with_labels: bool = False) -> None:
         super().__init__()
         self._batches = batches
+        self._with_labels = with_labels
 
     def __len__(self) -> int:
         return self._batches.steps
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return next(self._batches.epoch(0, index))
+    def __getitem__(self, index: int) -> Any:
+        images, labels = next(self._batches.epoch(0, index))
+        return _beside(images, labels) if self._with_labels else (images, labels)
 
 
 class StopWatch:
@@ -48,20 +50,35 @@ class StopWatch:
             yield item
 
 
-def training_data(batches: Batches, epoch: int, watch: StopWatch) -> Any:
-    """Returns what `fit` takes as its endless training data, from the beginning of an epoch."""
+def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels: bool = False) -> Any:
+    """Returns what `fit` takes as its endless training data, from the beginning of an epoch.
+
+    Args:
+        batches: Where they come from.
+        epoch: Which epoch of the run is the first.
+        watch: Counts the time that a batch takes to make.
+        with_labels: Whether the model takes the labels too, beside the pixels.
+    """
 
     def supply() -> Iterator[backend.Batch]:
         return watch.watch(batches.stream(epoch))
 
     dataset = backend.tf_dataset(supply)
-    return supply() if dataset is None else dataset
+    if dataset is not None:
+        return dataset.map(_beside) if with_labels else dataset
+    return (_beside(*batch) for batch in supply()) if with_labels else supply()
 
 
-def validation_data(batches: Batches) -> Any:
+def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once."""
     dataset = backend.tf_dataset(lambda: batches.epoch(0), steps=batches.steps)
-    return FiniteBatches(batches) if dataset is None else dataset
+    if dataset is None:
+        return FiniteBatches(batches, with_labels=with_labels)
+    return dataset.map(_beside) if with_labels else dataset
+
+
+def _beside(images: Any, labels: Any) -> Any:
+    return (images, labels), labels
 
 
 def predict_in_batches(model: keras.Model, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:

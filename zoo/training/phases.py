@@ -27,6 +27,7 @@ from zoo.training.callbacks import (
 )
 from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.losses import balanced_weights, build_loss
+from zoo.training.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember, take_averages
 from zoo.training.prefix import Prefix, frozen_prefix
 from zoo.training.prefix_feed import run_once
@@ -142,7 +143,10 @@ def run_phase(
     rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
     augmenters = augmentation_layers(recipe.augment)
     weights = balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None
-    trainee = cached.split.suffix if cached else assembled(model, augmenters, split)
+    mixing = mixing_layer(recipe.augment)
+    drawing = [*augmenters, *([mixing] if mixing else [])]
+    trainee = cached.split.suffix if cached else assembled(model, augmenters, split, mixing)
+    loss = build_loss(recipe.train, weights)
     trainee.compile(
         optimizer=build_optimizer(
             phase,
@@ -153,8 +157,8 @@ def run_phase(
             accumulate=recipe.train.accumulate,
             clip_norm=recipe.train.clip_norm,
         ),
-        loss=build_loss(recipe.train, weights),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        loss=OnMixedLabels(loss) if mixing else loss,
+        metrics=[AccuracyOnMixedLabels() if mixing else keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=JIT_COMPILE[recipe.train.xla],
     )
     optimizer = trainee.optimizer
@@ -168,7 +172,7 @@ def run_phase(
     options: dict[str, Any] = {"verbose": 0, "shuffle": False}
     if validation is not None:
         options["validation_data"] = validation_data(
-            batches(images=validation.images, labels=validation.labels, shuffle=False)
+            batches(images=validation.images, labels=validation.labels, shuffle=False), with_labels=bool(mixing)
         )
     display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
     with display.bar(phase.name, steps) as move:
@@ -186,12 +190,12 @@ def run_phase(
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
         trainee.fit(
-            training_data(training, start.epoch, data_wait),
+            training_data(training, start.epoch, data_wait, with_labels=bool(mixing)),
             steps_per_epoch=training.steps,
             initial_epoch=phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase,
             epochs=phase.epochs,
             callbacks=[
-                AugmentationSeeds(augmenters, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase),
+                AugmentationSeeds(drawing, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase),
                 AverageForValidation(model, moving_averages(optimizer)),
                 ContractGuard(contract),
                 StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
@@ -240,14 +244,28 @@ def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
     }
 
 
-def assembled(model: keras.Model, augmenters: Sequence[keras.layers.Layer], split: Prefix | None = None) -> keras.Model:
+def assembled(
+    model: keras.Model,
+    augmenters: Sequence[keras.layers.Layer],
+    split: Prefix | None = None,
+    mixing: Mixing | None = None,
+) -> keras.Model:
     """Puts together what `fit` trains: augmentation, the frozen prefix in inference mode, the rest.
 
     What is saved and exported is the model itself, whose layers these are.
     """
-    if not augmenters and split is None:
+    if not augmenters and split is None and mixing is None:
         return model
     with dtype_policy(model.dtype_policy.name):
         pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
         x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
-        return keras.Model(pixels, model(x) if split is None else split.suffix(split.prefix(x, training=False)))
+        if mixing is None:
+            return keras.Model(pixels, _through(model, split, x))
+        labels = keras.Input(model.output_shape[1:], dtype="float32", name="labels")
+        x, mixed = mixing(x, labels)
+        beside = keras.layers.Concatenate(dtype="float32", name="labels_and_probabilities")
+        return keras.Model([pixels, labels], beside([mixed, _through(model, split, x)]))
+
+
+def _through(model: keras.Model, split: Prefix | None, x: Any) -> Any:
+    return model(x) if split is None else split.suffix(split.prefix(x, training=False))

@@ -11,6 +11,7 @@ from zoo.errors import RecipeError
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches
+from zoo.training.mixing import mixing_layer
 from zoo.training.prefix import Prefix, frozen_prefix
 from zoo.training.progress import Display
 
@@ -45,7 +46,7 @@ def run_once(
     count = len(train.labels) + (len(validation.labels) if validation else 0)
     reason = "nothing is frozen below what is trained"
     if split is not None:
-        is_augmented = bool(augmentation_layers(recipe.augment))
+        is_augmented = bool(augmentation_layers(recipe.augment) or mixing_layer(recipe.augment))
         reason = prefix_cache.refusal(split, count=count, epochs=phase.epochs, augmented=is_augmented)
     if reason and recipe.train.prefix_cache == "required":
         raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
