@@ -47,6 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
             phase("all", "all", optimizer="adamw", learning_rate=0.003, warmup=0.2, weight_decay=1e-2),
             model="mnist_conv",
             checkpoint={"keep": 9},
+            train={"prefix_cache": "off"},  # callbacks then see the whole model
         ),
     )
 

@@ -129,8 +129,8 @@ FAULTS = [
     ("train", 'label_smoothing = "0.1"', 'train.label_smoothing is "0.1"; expected a number'),
     (
         "train",
-        'prefix_cache = "required"',
-        'train.prefix_cache = "required" is not there yet; expected "auto" or "off"',
+        'prefix_cache = "on"',
+        'train.prefix_cache is "on"; expected "auto", "off" or "required"',
     ),
     ("train", 'on_save_error = "warn"', 'train.on_save_error = "warn" is not there yet; expected "stop"'),
     ("train", "early_stopping = -1", "train.early_stopping is -1; expected >= 0"),

@@ -254,6 +254,8 @@ def assembled(
 
     What is saved and exported is the model itself, whose layers these are.
     """
+    if split is not None and not split.silenced:
+        split = None  # the model itself gives the same, and callbacks find its layers
     if not augmenters and split is None and mixing is None:
         return model
     with dtype_policy(model.dtype_policy.name):

@@ -243,7 +243,7 @@ def _read(folder: Path) -> np.ndarray | None:
             os.utime(folder)
             array = np.load(folder / ARRAY_FILE, mmap_mode="r")
             return array if array.dtype.name == document["dtype"] else array.view(_dtype(document["dtype"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError):
         pass
