@@ -63,6 +63,8 @@ class Forecast:
 
 
 def _seconds(value: float) -> str:
+    if value < 0.1:
+        return "under 0.1 s"
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min"
 
 
