@@ -3,6 +3,7 @@ import tomllib
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from tests.recipe.conftest import VALID
 from zoo.cli.recipe import recipe
@@ -39,6 +40,15 @@ def test_show_prints_the_resolved_recipe():
 def test_show_as_json():
     document = json.loads(run("show", "quickstart", "--json").stdout)
     assert document == {"schema": 1, "kind": "recipe", "recipe": load_recipe("quickstart").to_dict()}
+
+
+def test_show_draws_the_rates(tmp_path):
+    picture = tmp_path / "rates.png"
+    result = run("show", "finetune/gradual", "--plot", str(picture))
+    assert result.exit_code == 0
+    assert tomllib.loads(result.stdout)["name"] == "gradual"
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
 
 
 def test_show_lets_the_error_through():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.report.curves import plot_accuracy_and_loss, save_history
+from zoo.report.curves import plot_accuracy_and_loss, plot_rates, save_history
 
 
 def row(epoch, phase, epoch_in_phase, **values):
@@ -70,6 +70,16 @@ def test_without_validation_there_is_one_line():
     rows = [{**one, "val_loss": None, "val_accuracy": None} for one in ROWS]
     for axes in plot_accuracy_and_loss(rows, "pets").axes:
         assert list(curves(axes)) == ["train"]
+
+
+def test_rates_of_phases_stand_one_after_the_other():
+    rise, fall = np.array([1e-5, 1e-2]), np.array([1e-3, 0.0])
+    phases = [("head", np.array([0.0, 2.0]), rise), ("all", np.array([0.0, 3.0]), fall)]
+    (axes,) = plot_rates(phases, "pets").axes
+    assert curves(axes) == {"head": [[0, 1e-5], [2, 1e-2]], "all": [[2, 1e-3], [5, 0]]}
+    # Where a schedule ends at 0 the axis does not follow it down.
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim()[0] == pytest.approx(1e-6)
 
 
 def test_a_single_epoch_can_be_seen():

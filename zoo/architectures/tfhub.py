@@ -252,8 +252,16 @@ def _layer_class() -> Any:
             self._moves_statistics = False
 
         def build(self, input_shape: Any) -> None:
-            variables = self._variables()
+            captured = self._captured()
+            own = list(getattr(self._module, "variables", []))
+            variables = [
+                variable
+                for variable in {id(variable): variable for variable in [*own, *captured]}.values()
+                if variable.dtype.is_floating or variable.dtype.is_integer
+            ]
             trained = {id(variable) for variable in getattr(self._module, "trainable_variables", variables)}
+            # No gradient reaches what only another function of the module uses, such as a classifier.
+            trained &= {id(variable) for variable in captured}
             names = _names([variable.name for variable in variables])
             self.module_weights = [
                 keras.Variable(variable, name=name, trainable=variable.trainable and id(variable) in trained)
@@ -264,12 +272,9 @@ def _layer_class() -> Any:
             self._has_statistics = "statistics" in roles
             self.batchnorm = "frozen"
 
-        def _variables(self) -> list[Any]:
-            own = list(getattr(self._module, "variables", []))
+        def _captured(self) -> list[Any]:
             functions = [self._function] if self._takes.signature else self._module.__call__.concrete_functions
-            captured = [variable for function in functions for variable in function.variables]
-            unique = {id(variable): variable for variable in [*own, *captured]}
-            return [variable for variable in unique.values() if variable.dtype.is_floating or variable.dtype.is_integer]
+            return [variable for function in functions for variable in function.variables]
 
         @property
         def batchnorm(self) -> str | None:

@@ -1,12 +1,19 @@
 """`zoo recipe`: list, show and check recipes."""
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
+
+if TYPE_CHECKING:
+    from zoo.recipe.schema import Recipe
+
+# Points of an epoch in a plot of rates.
+STEPS_DRAWN = 100
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 
@@ -41,18 +48,22 @@ def list_recipes(as_json: bool) -> None:
 @recipe.command("show")
 @click.argument("reference", metavar="RECIPE")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a value; repeatable.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Draw the learning rate into this file.")
 @JSON_OPTION
-def show_recipe(reference: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     """Print a recipe with everything resolved: what it extends, overrides and defaults.
 
     \b
     Examples:
       zoo recipe show quickstart
       zoo recipe show finetune/default --set phases.head.epochs=1 > mine.toml
+      zoo recipe show finetune/gradual --plot rates.png
     """
     from zoo.recipe.loading import load_recipe
 
     resolved = load_recipe(reference, overrides)
+    if plot is not None:
+        _plot_rates(resolved, plot)
     if as_json:
         _print_document("recipe", recipe=resolved.to_dict())
     else:
@@ -95,6 +106,24 @@ def print_schema() -> None:
     from zoo.recipe.schema import recipe_file_schema
 
     click.echo(json.dumps(recipe_file_schema(), indent=2))
+
+
+def _plot_rates(recipe: "Recipe", path: Path) -> None:
+    from zoo.cli.output import start_backend
+
+    start_backend()
+    import numpy as np
+
+    from zoo.report.curves import plot_rates, save_figure
+    from zoo.training.schedules import RateByStep
+
+    phases: list[tuple[str, np.ndarray, np.ndarray]] = []
+    for phase in recipe.phases:
+        steps = STEPS_DRAWN * phase.epochs
+        rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
+        drawn = np.arange(steps + 1)
+        phases.append((phase.name, drawn / STEPS_DRAWN, rate.at(drawn)))
+    save_figure(plot_rates(phases, recipe.name), path)
 
 
 def _checked(reference: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.files import write_atomic
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 PANELS = ("accuracy", "loss")
@@ -69,6 +70,29 @@ def plot_range_test(
     # What comes after the loss has left would flatten all that matters.
     height = smoothed[0] - min(smoothed)
     axes.set_ylim(min(smoothed) - 0.2 * height, smoothed[0] + 0.5 * height + 1e-6)
+    axes.legend()
+    return figure
+
+
+def plot_rates(phases: "Sequence[tuple[str, np.ndarray, np.ndarray]]", title: str) -> "Figure":
+    """Draws the learning rate of each phase, which begins where the one before ends.
+
+    Args:
+        phases: Name, epochs since the phase's beginning (float[n], ascending, from 0) and rates (float[n]) of each.
+        title: Stands above.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots()
+    begins = 0.0
+    for name, epochs, rates in phases:
+        axes.plot(begins + epochs, rates, label=name)
+        begins += float(epochs[-1])
+    axes.set(xlabel="epoch", ylabel="learning rate", yscale="log")
+    # Schedules end at or near 0, which a logarithmic axis would follow.
+    axes.set_ylim(bottom=max(float(rates.max()) for _, _, rates in phases) * 1e-4)
     axes.legend()
     return figure
 
