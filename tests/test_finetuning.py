@@ -96,7 +96,7 @@ def test_every_small_model_can_be_named_alone(name, tmp_path):
     from zoo.training.phases import apply_freezing
 
     plan = make_job(name, write_npz(tmp_path / "data.npz", count=8))
-    model = build_untrained(plan.recipe, plan.data)
+    model, _ = build_untrained(plan.recipe, plan.data)
     for one in plan.recipe.phases:
         assert apply_freezing(model, one).trainable_params > 0
 

@@ -131,6 +131,24 @@ def test_every_epoch_has_every_image_once():
         assert sorted(number for batch in numbers(islice(stream, 3)) for number in batch) == list(range(10))
 
 
+def test_each_epoch_draws_one_view_of_every_image():
+    # Row 10 v + i is view v of image i.
+    rows = np.arange(30).astype(np.uint8).reshape(-1, 1, 1, 1)
+    data = Batches(images=rows, labels=np.arange(10) % 2, classes=2, batch_size=4, seed=7, shuffle=True, views=3)
+    assert (data.steps, data.images_per_epoch) == (3, 10)
+    counts = np.zeros((3, 10), int)
+    for epoch in range(90):
+        seen = np.concatenate([images.ravel() for images, _ in data.epoch(epoch)])
+        assert np.array_equal(seen % 10, data.order(epoch))
+        assert np.array_equal(seen, np.concatenate([images.ravel() for images, _ in data.epoch(epoch)]))
+        counts[seen // 10, seen % 10] += 1
+        labels = np.concatenate([labels.argmax(1) for _, labels in data.epoch(epoch)])
+        assert np.array_equal(labels, seen % 10 % 2)
+    # 90 draws of three: 30 of each, with a standard deviation of 4.5.
+    assert (np.abs(counts - 30) < 5 * 4.5).all()
+    assert not np.array_equal(*(np.concatenate([i.ravel() for i, _ in data.epoch(e)]) // 10 for e in (0, 1)))
+
+
 def test_batches_are_copies():
     data = batches(shuffle=False)
     images, _ = next(data.epoch(0))

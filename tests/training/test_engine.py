@@ -14,6 +14,7 @@ from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
+from zoo.training.engine import shortfall
 from zoo.training.optimizers import OF_ONE_PHASE
 
 KEYS = [
@@ -168,6 +169,40 @@ def test_the_kept_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, 
     kept = run.path / "checkpoints" / f"step-{3 * best:08d}" / "model.safetensors"
     assert same(arrays(run.path / "model" / "model.safetensors"), arrays(kept))
     assert run.metrics["accuracy"] == run.history[best - 1]["val_accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("leanings", "said"),
+    [
+        ((0, 0, 1e3, 1e3), True),
+        ((0, 0, 1e3, 0), False),  # as good as before is not below
+        ((1e3, 1e3, 0, 0), False),
+    ],
+)
+def test_fine_tuning_that_ends_below_what_it_began_from_says_so(data, tmp_path, capsys, leanings, said):
+    two = recipe(
+        phase("probe", "head", epochs=2, learning_rate=1e-3), phase("top", "head", epochs=2, learning_rate=1e-9)
+    )
+    run = zoo.finetune(two, data, run=tmp_path / "run", callbacks=[Bias(*leanings)])
+    text = "epoch 1 of phase 'probe' is kept, with val_accuracy 1.0000; 'top' came to 0.5000: below what it began from"
+    assert run.record["kept"].get("shortfall") == (text if said else None)
+    assert (f"warning: {text}" in capsys.readouterr().err) == said
+
+
+def test_the_best_of_several_later_phases_is_named_by_loss_too():
+    rows = [
+        {"phase": "a", "epoch_in_phase": 1, "val_loss": 0.5},
+        {"phase": "a", "epoch_in_phase": 2, "val_loss": 0.4},
+        {"phase": "b", "epoch_in_phase": 1, "val_loss": 0.7},
+        {"phase": "b", "epoch_in_phase": 2, "val_loss": 0.6},
+        {"phase": "c", "epoch_in_phase": 1, "val_loss": 0.45},
+    ]
+    assert shortfall(rows, "val_loss") == (
+        "epoch 2 of phase 'a' is kept, with val_loss 0.4000; 'b' came to 0.6000, 'c' came to 0.4500: below what it "
+        "began from"
+    )
+    assert shortfall([*rows, {"phase": "d", "epoch_in_phase": 1, "val_loss": 0.3}], "val_loss") is None
+    assert shortfall([{"phase": "a", "epoch_in_phase": 1, "val_loss": None}], "val_loss") is None
 
 
 def test_without_validation_the_last_model_is_kept(data, tmp_path):
@@ -410,6 +445,18 @@ def test_all_that_training_holds_goes_on(data, tmp_path, sections, state):
     assert any(state in name for name in last[0].state_arrays())
     assert {array.dtype for array in last[0].model_arrays().values()} == {np.dtype("float32")}
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.slow
+def test_half_precision_says_its_loss_scale_and_the_steps_that_it_skipped(data, tmp_path):
+    def overflow(model):
+        model.optimizer.dynamic_scale.assign(2.0**100)
+
+    half = recipe(phase("all", "all", learning_rate=1e-3), train={"precision": "mixed_float16"})
+    run = zoo.finetune(half, data, run=tmp_path / "run", callbacks=[Once("on_epoch_begin", overflow, epoch=1)])
+    # Keras begins at 2^15 and halves the scale at each step whose gradients are not finite: here all three.
+    assert [(row["loss_scale"], row["skipped_steps"]) for row in run.history] == [(2.0**15, 0), (2.0**97, 3)]
+    assert run.history[1]["val_loss"] == run.history[0]["val_loss"]
 
 
 # Faults

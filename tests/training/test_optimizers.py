@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.errors import ContractError
 from zoo.recipe.schema import Phase
 from zoo.training.optimizers import (
     MOMENTUM,
@@ -56,6 +57,26 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_normalisation(name):
             np.testing.assert_allclose(variable.numpy(), before[variable.path] * (1 - RATE * DECAY) ** 2, rtol=1e-6)
         else:
             assert variable.numpy().tobytes() == before[variable.path].tobytes(), variable.path
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has zeros where the loss does not depend on a weight")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_to_be_trained_and_has_no_gradient_breaks_the_contract(name):
+    class Wall(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.stop_gradient(inputs)
+
+    inputs = keras.Input((3,))
+    x = keras.layers.Dense(4, name="hidden")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="classifier")(Wall()(x)))
+    model.compile(optimizer=optimizer_for(model, name), loss="mse")
+    with pytest.raises(ContractError) as raised:
+        model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    assert str(raised.value) == (
+        "phase 'all': 2 tensors are to be trained, yet have no gradient: hidden/kernel, hidden/bias; "
+        "the epoch is not saved"
+    )
+    assert raised.value.exit_code == 3
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -4,7 +4,8 @@ import zoo
 from tests.tiny import phase, recipe
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.schema import Phase
-from zoo.training.phases import apply_freezing, batchnorm_mode, rate_factors
+from zoo.training.phases import apply_freezing, batchnorm_mode
+from zoo.training.trainee import rate_factors
 
 
 @pytest.fixture(scope="module")

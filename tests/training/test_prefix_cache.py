@@ -1,5 +1,6 @@
 """A frozen prefix is run once for each image, gives what it would have given, and is never mistaken for another."""
 
+import itertools
 import os
 
 import keras
@@ -8,11 +9,14 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_photos
+from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing import train_only
+from zoo.recipe.schema import AugmentSection
 from zoo.training import prefix_cache, prefix_feed
 from zoo.training.feeding import predict_in_batches
 from zoo.training.prefix import frozen_prefix
+from zoo.training.views import fixed_views
 
 CLASSES = ("cat", "dog")
 
@@ -86,7 +90,10 @@ def test_a_cached_run_is_the_uncached_one_to_rounding(data, tmp_path):
     for cached, live in zip(runs["required"].model.weights, runs["off"].model.weights, strict=True):
         np.testing.assert_allclose(cached.value, live.value, atol=1e-4, err_msg=cached.path)
     caches = [done["prefix_cache"] for done in runs["required"].record["phases"]]
-    assert caches == [{"cut": "head_pool", "computed": 40}, {"cut": "stage2_2_activation", "computed": 40}]
+    assert caches == [
+        {"cut": "head_pool", "views": 1, "computed": 40},
+        {"cut": "stage2_2_activation", "views": 1, "computed": 40},
+    ]
     assert [done["prefix_cache"] for done in runs["off"].record["phases"]] == [None, None]
 
 
@@ -117,7 +124,7 @@ def test_the_prefix_is_run_once_for_each_image_and_in_a_second_run_not_at_all(da
         run = zoo.finetune(probe, data, run=tmp_path / f"run{number}")
         assert sum(count for name, count in seen if name == "prefix") == images + measured
         assert {name for name, _ in seen} <= {"prefix", "suffix"}
-        assert run.record["phases"][0]["prefix_cache"] == {"cut": "head_pool", "computed": images}
+        assert run.record["phases"][0]["prefix_cache"] == {"cut": "head_pool", "views": 1, "computed": images}
 
 
 def test_a_cached_run_that_was_stopped_goes_on_bit_by_bit(data, tmp_path):
@@ -146,6 +153,22 @@ def test_a_cached_run_that_was_stopped_goes_on_bit_by_bit(data, tmp_path):
             "draws the images anew",
         ),
         (recipe(phase("s", "stage1+", batchnorm="frozen"), **settings("required")), "takes longer than computing"),
+        (
+            recipe(
+                phase("head", "head", epochs=3, batchnorm="frozen"),
+                augment={"rotation": 5.0, "views": 3},
+                **settings("required"),
+            ),
+            "3 views of each image cost as much as the phase's 3 epochs",
+        ),
+        (
+            recipe(
+                phase("head", "head", epochs=3, batchnorm="frozen"),
+                augment={"rotation": 5.0, "views": 2, "mixup": 0.2},
+                **settings("required"),
+            ),
+            "draws the images anew",
+        ),
     ],
 )
 def test_where_it_cannot_be_it_says_why(data, tmp_path, capsys, plan, reason):
@@ -156,22 +179,43 @@ def test_where_it_cannot_be_it_says_why(data, tmp_path, capsys, plan, reason):
     assert reason in capsys.readouterr().err
 
 
-def test_a_full_disk_is_no_place_for_it(monkeypatch):
-    _, found = split("mnist_conv", "head")
-    assert prefix_cache.refusal(found, count=100, epochs=2, augmented=False) == ""
+def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, capsys):
+    probe = phase("head", "head", epochs=3, learning_rate=1e-2, batchnorm="frozen")
+    live = zoo.finetune(recipe(probe, **settings("off")), data, run=tmp_path / "off")
     monkeypatch.setattr(prefix_cache, "MAX_BYTES", 100)
-    assert "do not fit" in prefix_cache.refusal(found, count=100, epochs=2, augmented=False)
+    assert prefix_cache.place_for(50) == "on disk"
+    in_memory = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "memory")
+    assert in_memory.record["phases"][0]["prefix_cache"]["computed"] == 40
+    assert in_memory.history[-1]["val_loss"] == pytest.approx(live.history[-1]["val_loss"], rel=1e-4)
+    assert " MB in memory" in capsys.readouterr().err
+    assert prefix_cache.entries() == []
+    monkeypatch.setattr(prefix_cache, "available_bytes", lambda: 1000)
+    with pytest.raises(RecipeError, match=r"0\.0 GB fit neither in .*zoo nor in memory"):
+        zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "nowhere")
+
+
+def test_what_is_there_is_used_also_when_the_disk_is_full(data, tmp_path, monkeypatch):
+    probe = recipe(phase("head", "head", epochs=3, batchnorm="frozen"), **settings("required"))
+    zoo.finetune(probe, data, run=tmp_path / "first")
+    monkeypatch.setattr(prefix_cache, "MAX_BYTES", 100)
+    monkeypatch.setattr(prefix_cache, "available_bytes", lambda: 1000)
+    run = zoo.finetune(probe, data, run=tmp_path / "second")
+    assert run.record["phases"][0]["prefix_cache"]["computed"] == 0
 
 
 def test_a_cache_that_cannot_be_written_costs_no_run(data, tmp_path, monkeypatch, capsys):
     (tmp_path / "cache" / "zoo").mkdir(parents=True)
     (tmp_path / "cache" / "zoo" / "activations").write_text("a file where the folder should be")
     probe = phase("head", "head", batchnorm="frozen")
-    run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "run")
+    run = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "run")
+    assert run.record["phases"][0]["prefix_cache"]["computed"] == 40
+    assert "what comes up to head_pool is kept in memory" in capsys.readouterr().err
+    monkeypatch.setattr(prefix_cache, "has_memory", lambda size: False)
+    run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "auto")
     assert run.record["phases"][0]["prefix_cache"] is None
     assert "head: no prefix cache: " in capsys.readouterr().err
     with pytest.raises(OSError, match="activations"):
-        zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "required")
+        zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "refused")
 
 
 def images(seed=0, count=12):
@@ -184,8 +228,8 @@ def no_bar(description, total):
     return contextlib.nullcontext(lambda done, detail: None)
 
 
-def keep(found, pixels):
-    return prefix_cache.keep(found, pixels, bar=no_bar, what="train")
+def keep(found, pixels, views=()):
+    return prefix_cache.keep(found, pixels, views=views, bar=no_bar, what="train")
 
 
 def test_an_entry_is_checked_when_it_is_read():
@@ -227,6 +271,63 @@ def test_the_least_recently_used_goes_when_it_is_full(monkeypatch):
     assert {entry.key for entry in prefix_cache.entries()} == kept
 
 
+# Views
+
+
+def flips(**keys):
+    return fixed_views(AugmentSection(flip="horizontal", views=2, **keys), seed=0)
+
+
+def test_two_views_of_flipped_images_are_they_and_their_mirror_images():
+    _, found = split("mnist_conv", "head")
+    kept = keep(found, images(), views=flips())
+    assert kept.computed == 24
+    straight, mirrored = np.split(np.array(kept.activations), 2)
+    np.testing.assert_allclose(straight, found.prefix(images()), atol=1e-5)
+    np.testing.assert_allclose(mirrored, found.prefix(images()[:, :, ::-1]), atol=1e-5)
+
+
+def test_other_views_are_what_the_augmentation_draws_and_stay_so():
+    _, found = split("mnist_conv", "head")
+    augment = AugmentSection(rotation=30.0, translation=0.1, views=3)
+    kept = np.split(np.array(keep(found, images(), views=fixed_views(augment, seed=5)).activations), 3)
+    for number, view in enumerate(kept):
+        layers = augmentation_layers(augment, channels=1)
+        seed_augmentation(layers, seed=5, epoch=number)
+        pixels = keras.Sequential(layers)(images().astype("float32"), training=True)
+        np.testing.assert_allclose(view, found.prefix(pixels), atol=1e-4)
+    assert not any(np.allclose(one, other, atol=1e-3) for one, other in itertools.combinations(kept, 2))
+    assert keep(found, images(), views=fixed_views(augment, seed=5)).computed == 0
+
+
+def test_views_without_augmentation_are_the_images():
+    assert fixed_views(AugmentSection(views=3), seed=0) == []
+    assert fixed_views(AugmentSection(rotation=3.0), seed=0) == []
+
+
+def test_a_run_on_views_computes_each_once_and_goes_on_bit_by_bit(data, tmp_path, monkeypatch):
+    plan = recipe(
+        phase("head", "head", epochs=4, learning_rate=1e-2, batchnorm="frozen"),
+        augment={"rotation": 20.0, "views": 3},
+        **settings("required"),
+    )
+    straight = zoo.finetune(plan, data, run=tmp_path / "straight")
+    # 30 images train and 10 validate.
+    assert straight.record["phases"][0]["prefix_cache"] == {"cut": "head_pool", "views": 3, "computed": 3 * 30 + 10}
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(plan, data, run=tmp_path / "stopped", callbacks=[Stop()])
+    again = zoo.finetune(None, run=tmp_path / "stopped", resume=True)
+    assert again.record["phases"][0]["prefix_cache"]["computed"] == 0
+    for one, other in zip(straight.model.weights, again.model.weights, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy()), one.path
+
+
 def test_no_change_goes_unnoticed():
     """200 random changes of weights, pixels, order, policy, boundary and options: each has a key of its own."""
     random = np.random.default_rng(0)
@@ -235,12 +336,12 @@ def test_no_change_goes_unnoticed():
     keys = {prefix_cache.key_of(found, pixels)}
     assert prefix_cache.key_of(found, pixels.copy()) in keys
 
-    def note(prefix, given):
-        key = prefix_cache.key_of(prefix, given)
+    def note(prefix, given, views=()):
+        key = prefix_cache.key_of(prefix, given, views)
         assert key not in keys
         keys.add(key)
 
-    for _ in range(92):
+    for _ in range(88):
         weight = found.prefix.weights[random.integers(len(found.prefix.weights))]
         before = weight.numpy().copy()
         changed = before.copy()
@@ -254,6 +355,8 @@ def test_no_change_goes_unnoticed():
         place = random.integers(changed.size)
         changed.flat[place] = (int(changed.flat[place]) + random.integers(1, 256)) % 256
         note(found, changed)
+    for views in (flips(), flips(zoom=0.1), flips(zoom=0.2), fixed_views(flips(zoom=0.2)[0].augment, seed=1)):
+        note(found, pixels, views)
     note(found, pixels[::-1])
     note(found, pixels[:-1])
     note(found, pixels.transpose(0, 2, 1, 3))

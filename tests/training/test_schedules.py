@@ -45,6 +45,12 @@ def test_equals_keras_own_schedule(schedule):
     assert rates(schedule, 40) == pytest.approx([float(keras_rate(step)) for step in range(41)], rel=1e-5, abs=1e-7)
 
 
+def test_bit_falls_to_a_tenth_at_30_60_and_90_percent():
+    # arXiv:1912.11370, section 3.3.
+    shares = [round(rate / PEAK, 6) for rate in rates("bit", 10)[:10]]
+    assert shares == [1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001]
+
+
 def test_cosine_with_warm_up_equals_keras_own():
     keras_rate = keras.optimizers.schedules.CosineDecay(0.0, 36, warmup_target=PEAK, warmup_steps=4)
     expected = [float(keras_rate(step)) for step in range(41)]

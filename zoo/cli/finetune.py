@@ -133,16 +133,16 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
     from zoo.training.engine import build_untrained
     from zoo.training.phases import apply_freezing
 
-    model = build_untrained(job.recipe, job.data)
+    model, recipe = build_untrained(job.recipe, job.data)
     tables: list[dict[str, Any]] = []
     text: list[str] = []
-    for phase in job.recipe.phases:
+    for phase in recipe.phases:
         frozen = apply_freezing(model, phase)
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     if as_json:
-        document = {"schema": 1, "kind": "plan", "recipe": job.recipe.to_dict(), "phases": tables}
+        document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables}
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        click.echo(job.recipe.to_toml())
+        click.echo(recipe.to_toml())
         click.echo("\n\n".join(text))

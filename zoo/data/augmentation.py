@@ -15,13 +15,24 @@ FILL = {"fill_mode": "constant", "fill_value": 0.0}
 PREFIX = "augment_"
 
 
-def augmentation_layers(augment: AugmentSection) -> "list[keras.layers.Layer]":
+def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[keras.layers.Layer]":
     """Builds the layers that a recipe's `[augment]` asks for, in the order in which they apply.
 
     They take and give float32[batch, height, width, channels] in [0, 255], and change nothing outside of training.
+
+    Args:
+        augment: The recipe's section.
+        channels: Of the images; saturation is changed where there are three.
     """
     from keras import layers
 
+    from zoo.data import policies
+
+    policy, strength = policies.POLICIES.get(augment.policy, (None, 0.0))
+    colors: dict[str, Any] = {"brightness_factor": augment.color, "contrast_factor": augment.color}
+    if channels == 3:
+        # 0 is grey, 0.5 the image itself.
+        colors["saturation_factor"] = (0.5 - augment.color / 2, 0.5 + augment.color / 2)
     table: tuple[tuple[str, Any, type[Any], dict[str, Any]], ...] = (
         # Two layers for "both": Keras' "horizontal_and_vertical" mirrors both ways or not at all.
         ("mirror", augment.flip in ("horizontal", "both"), layers.RandomFlip, {"mode": "horizontal"}),
@@ -34,6 +45,16 @@ def augmentation_layers(augment: AugmentSection) -> "list[keras.layers.Layer]":
             {"height_factor": augment.translation, "width_factor": augment.translation, **FILL},
         ),
         ("zoom", augment.zoom, layers.RandomZoom, {"height_factor": (-augment.zoom, augment.zoom), **FILL}),
+        ("crop", augment.crop, policies.RandomWindow, {"smallest": 1 - augment.crop}),
+        ("policy", policy, policy or policies.Policy, {"channels": channels, "strength": strength}),
+        ("color", augment.color, layers.RandomColorJitter, colors),
+        # A tuple, since Keras draws the probability itself from a range; areas of arXiv:1708.04896, section 3.1.
+        (
+            "erasing",
+            augment.erasing,
+            layers.RandomErasing,
+            {"factor": (augment.erasing,) * 2, "scale": (0.02, 0.4), "value_range": (0, 255)},
+        ),
     )
     return [
         layer(**settings, seed=0, dtype="float32", name=f"{PREFIX}{name}")

@@ -45,7 +45,8 @@ class Batches:
     """Packed images in an order that is a pure function of (seed, epoch).
 
     Attributes:
-        images: uint8[n, height, width, channels] in [0, 255].
+        images: uint8[n, height, width, channels] in [0, 255], or what a frozen prefix makes of them; with views
+            [views * n, ...], one view of all images after the other.
         labels: int[n] in [0, classes).
         classes: The number of classes.
         batch_size: Images per step; the last batch of an epoch may be smaller.
@@ -53,6 +54,7 @@ class Batches:
         shuffle: Whether each epoch has its own order; otherwise images come as they lie.
         balanced: Whether an epoch has as many images of each class, about as many in all; those of a small class come
             several times, those of a large one in some of the epochs. Only with `shuffle`.
+        views: Fixed views of each image, of which each epoch draws one.
 
     Raises:
         DataError: No images, as many labels as images expected, or a batch size below 1.
@@ -65,9 +67,10 @@ class Batches:
     seed: int
     shuffle: bool
     balanced: bool = False
+    views: int = 1
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels):
+        if len(self.images) != self.views * len(self.labels):
             raise DataError(f"There are {len(self.images)} images and {len(self.labels)} labels; expected as many.")
         if not len(self.images):
             raise DataError("There are no images to make batches of; expected one or more.")
@@ -82,15 +85,22 @@ class Batches:
     @property
     def images_per_epoch(self) -> int:
         """Images that an epoch shows, repeated ones counted."""
-        return self._images_per_class * self._present if self.balanced else len(self.images)
+        return self._images_per_class * self._present if self.balanced else len(self.labels)
 
     def order(self, epoch: int) -> np.ndarray:
         """Returns the images of an epoch in the order they come: int64, each of 0..n-1 once where not `balanced`."""
         if not self.shuffle:
-            return np.arange(len(self.images))
+            return np.arange(len(self.labels))
         if self.balanced:
             return self._balanced_order(epoch)
-        return _permutation(len(self.images), self.seed, epoch)
+        return _permutation(len(self.labels), self.seed, epoch)
+
+    def _rows(self, epoch: int, order: np.ndarray) -> np.ndarray:
+        """Chooses a view of each image: where in `images` it lies."""
+        if self.views == 1:
+            return order
+        drawn = np.random.PCG64(np.random.SeedSequence((self.seed, epoch, self.views))).random_raw(len(order))
+        return order + len(self.labels) * (drawn % self.views).astype(np.int64)
 
     def _balanced_order(self, epoch: int) -> np.ndarray:
         each = self._images_per_class
@@ -111,7 +121,7 @@ class Batches:
 
     @property
     def _images_per_class(self) -> int:
-        return max(1, round(len(self.images) / self._present))
+        return max(1, round(len(self.labels) / self._present))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the batches of one epoch from `first_step` on.
@@ -121,11 +131,12 @@ class Batches:
             one-hot.
         """
         order = self.order(epoch)
+        rows = self._rows(epoch, order)
         for start in range(first_step * self.batch_size, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             one_hot = np.zeros((len(chosen), self.classes), np.float32)
             one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1
-            yield self.images[chosen], one_hot
+            yield self.images[rows[start : start + self.batch_size]], one_hot
 
     def stream(self, epoch: int, step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields batches without end, epoch after epoch, starting at the given step of the given epoch."""

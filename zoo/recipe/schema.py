@@ -173,10 +173,14 @@ class AugmentSection(Section):
     translation: Share = 0.0
     """Share of the side."""
     zoom: Share = 0.0
-    crop: Share = 0.0
-    color: Share = 0.0
+    crop: ShareBelowOne = 0.0
+    """Largest share of the side that is cut away; a window at a random place is brought to full size."""
+    color: ShareBelowOne = 0.0
+    """Largest change of brightness, contrast and, in RGB images, saturation."""
     erasing: Share = 0.0
+    """Probability that a rectangle of an image is noise."""
     policy: Literal["none", "randaugment", "augmix", "trivial"] = "none"
+    """Random operations from a list: `trivial` one for each image, `randaugment` two, `augmix` mixed chains."""
     mixup: NotNegative = 0.0
     """Beta parameter."""
     cutmix: NotNegative = 0.0
@@ -205,6 +209,8 @@ class TrainSection(Section):
     on_save_error: Literal["stop", "warn"] = "stop"
     early_stopping: Count = 0
     """Epochs without improvement before a phase ends; 0 is off."""
+    hyperrule: Literal["none", "bit"] = "none"
+    """`bit`: epochs, image size, crop and mixup follow from the data, in place of what the recipe says."""
 
 
 class Phase(Section):
@@ -219,7 +225,7 @@ class Phase(Section):
     weight_decay: NotNegative = 0.0
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the learning rate per stage away from the head."""
-    schedule: Literal["constant", "cosine", "one_cycle", "linear", "step"] = "cosine"
+    schedule: Literal["constant", "cosine", "one_cycle", "linear", "step", "bit"] = "cosine"
     warmup: ShareBelowOne = 0.0
     """Share of the phase's steps."""
     batchnorm: Literal["auto", "frozen", "affine", "train"] = "auto"

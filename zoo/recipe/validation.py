@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from zoo.errors import did_you_mean
 from zoo.recipe.layers import Fault, KeyPath, Layer, recipe_error, tables
-from zoo.recipe.pending import TYPE_WORDS, pending_values
+from zoo.recipe.pending import pending_values
 from zoo.recipe.schema import (
     AugmentSection,
     CheckpointSection,
@@ -147,7 +147,7 @@ def _either(words: list[str]) -> str:
 def _pending_faults(layer: Layer, refused: Collection[KeyPath]) -> Iterator[Fault]:
     for path, value, available in pending_values(layer.values):
         if path not in refused:
-            words = [TYPE_WORDS[one] if isinstance(one, type) else quoted(one) for one in available]
+            words = [quoted(one) for one in available]
             text = f"{dotted(path)} = {quoted(value)} is not there yet; expected {_either(words)}"
             yield Fault(layer.origin(path), text)
 

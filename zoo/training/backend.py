@@ -61,6 +61,15 @@ def accelerator() -> Accelerator:
     return _ACCELERATORS.get(keras.backend.backend(), lambda: Accelerator("cpu", "cpu"))()
 
 
+def is_out_of_memory(fault: Exception) -> bool:
+    """Tells whether a fault is that of a device whose memory is used up, as TensorFlow and JAX raise it."""
+    return (
+        isinstance(fault, MemoryError)
+        or "ResourceExhausted" in type(fault).__name__
+        or ("RESOURCE_EXHAUSTED" in str(fault))
+    )
+
+
 def sync(model: object) -> None:
     """Brings the model's variables up to date inside a batch callback; the JAX backend keeps them elsewhere."""
     jax_state_sync = getattr(model, "jax_state_sync", None)

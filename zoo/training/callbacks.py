@@ -17,7 +17,7 @@ from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
 from zoo.training import backend
 from zoo.training.feeding import StopWatch
-from zoo.training.optimizers import moving_averages
+from zoo.training.optimizers import applied_steps, loss_scale, moving_averages
 
 
 class ContractGuard(keras.callbacks.Callback):
@@ -180,11 +180,14 @@ class EpochRecorder(keras.callbacks.Callback):
         self._data_wait = data_wait
         self._on_epoch = on_epoch
         self._began = 0.0
+        self._applied_before = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clocks."""
         self._began = time.perf_counter()
         self._data_wait.seconds = 0.0
+        trainee: Any = self.model
+        self._applied_before = applied_steps(trainee.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the line and the checkpoint.
@@ -206,6 +209,7 @@ class EpochRecorder(keras.callbacks.Callback):
             "learning_rate": self._rate_at((epoch + 1) * self._steps_per_epoch - 1),
             "seconds": round(time.perf_counter() - self._began, 3),
             "data_wait_seconds": round(self._data_wait.seconds, 3),
+            **self._loss_scaling(),
         }
         self._folder.write_metrics([*self._folder.metrics(), row])
         self.progress = replace(before, epoch_in_phase=epoch + 1, epoch=before.epoch + 1, step=step)
@@ -223,6 +227,15 @@ class EpochRecorder(keras.callbacks.Callback):
         self._on_epoch(row)
         if self._patience and self.progress.stale_epochs >= self._patience:
             trainee.stop_training = True
+
+    def _loss_scaling(self) -> dict[str, float]:
+        """Returns the loss scale of mixed_float16, and the steps whose gradients were not finite and were skipped."""
+        trainee: Any = self.model
+        scale = loss_scale(trainee.optimizer)
+        if scale is None:
+            return {}
+        applied = applied_steps(trainee.optimizer) - self._applied_before
+        return {"loss_scale": scale, "skipped_steps": self._steps_per_epoch - applied}
 
     def _judged(self, value: float) -> Progress:
         """Notes whether the epoch is the best of the run, and of its phase."""

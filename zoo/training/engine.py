@@ -3,7 +3,7 @@
 import contextlib
 import os
 import platform
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,11 +14,13 @@ from zoo.data.augmentation import flip_warning
 from zoo.errors import DataError, RunError
 from zoo.files import write_atomic
 from zoo.models import build, save_model
-from zoo.recipe.schema import Recipe
+from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.training import backend, precision
+from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
+from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import Inputs, Source, open_source, pack_source
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
@@ -78,13 +80,15 @@ def train(
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
     model = build_for(recipe, source.dataset.classes, policy=policy)
     # A wrong selector or a frozen-only phase should be known before an image is decoded.
-    for phase in recipe.phases:
-        apply_freezing(model, phase)
+    largest = largest_phase(model, recipe)
+    apply_freezing(model, largest)
+    crowded = memory_warning(model, recipe, device)
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
     flipped = flip_warning(recipe.augment, source.dataset.classes)
-    for warning in (*source.warnings, precision.warning(policy, device), flipped):
+    for warning in (*source.warnings, precision.warning(policy, device), flipped, crowded):
         if warning:
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:
@@ -95,13 +99,20 @@ def train(
         before = folder.record()
         _check_same_data(folder, before, record)
         record["phases"] = before["phases"][: resume_from.progress.phase]
+        recipe = with_pieces(recipe, Pieces(**before["batch"]))
+    elif recipe.train.batch_size == "auto":
+        trial = build_for(recipe, source.dataset.classes, policy=policy)
+        apply_freezing(trial, largest)
+        recipe = with_batch_size(recipe, trial, largest, inputs.train.images, device)
+        display.line(f"batches of {recipe.train.batch_size}, {recipe.train.accumulate} to a step")
+    record["batch"] = {"batch_size": recipe.train.batch_size, "accumulate": recipe.train.accumulate}
     display.line(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
         f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
     )
     backend.keep_freed_memory()
     with recording(folder, record):
-        write_atomic(folder.recipe_path, recipe.to_toml())
+        write_atomic(folder.recipe_path, as_asked.to_toml())
         _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
         kept = checkpoint.best(folder.checkpoints)
         if kept is None:
@@ -109,7 +120,20 @@ def train(
         _restore_weights(model, kept)
         save_model(model, folder.model, resize=recipe.data.resize)
         record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
+        fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
+        if fell_short:
+            record["kept"] = {**record["kept"], "shortfall": fell_short}
+            display.line(f"warning: {fell_short}")
     return Trained(model=model, inputs=inputs, record=record)
+
+
+def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
+    """Returns the phase that trains most parameters; goes through the trainable sets of all.
+
+    Raises:
+        ZooError: One that cannot be.
+    """
+    return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
 
 
 def input_shape(recipe: Recipe) -> tuple[int, ...]:
@@ -142,11 +166,16 @@ def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.
     )
 
 
-def build_untrained(recipe: Recipe, data_path: Path | None) -> "keras.Model":
-    """Builds what a run would begin with; the data is opened for its class names, and no image is decoded."""
+def build_untrained(recipe: Recipe, data_path: Path | None) -> "tuple[keras.Model, Recipe]":
+    """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
+
+    Returns:
+        The model, and the recipe with what its data decides.
+    """
     source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    recipe = with_hyperrule(recipe, source.train)
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
-    return build_for(recipe, source.dataset.classes, policy=policy)
+    return build_for(recipe, source.dataset.classes, policy=policy), recipe
 
 
 def _train_phases(
@@ -193,6 +222,36 @@ def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:
     for weight in model.weights:
         weight.assign(arrays[weight.path])
     settle(model)
+
+
+def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
+    """Says when phases stayed below what they began from, as fine-tuning may that began from a linear probe.
+
+    Args:
+        history: The lines of metrics.jsonl.
+        monitor: The metric that decides which epoch is kept; `val_loss` is best when lowest.
+
+    Returns:
+        A sentence, or None where the last phase is as good as any or nothing was monitored.
+    """
+    sign = -1 if monitor == "val_loss" else 1
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in history:
+        before = best.get(row["phase"])
+        if row.get(monitor) is not None and (before is None or sign * row[monitor] > sign * before[monitor]):
+            best[row["phase"]] = row
+    if not best:
+        return None
+    kept = max(best.values(), key=lambda row: sign * row[monitor])
+    later = list(best)[list(best).index(kept["phase"]) + 1 :]
+    worse = [name for name in later if best[name][monitor] != kept[monitor]]
+    if not worse or worse != later:
+        return None
+    came_to = ", ".join(f"'{name}' came to {best[name][monitor]:.4f}" for name in later)
+    return (
+        f"epoch {kept['epoch_in_phase']} of phase '{kept['phase']}' is kept, with {monitor} {kept[monitor]:.4f}; "
+        f"{came_to}: below what it began from"
+    )
 
 
 def _record(

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.freezing import violation
 from zoo.recipe.schema import Phase
 from zoo.training.schedules import RateByStep, RisingRate
 
@@ -25,6 +26,7 @@ def by_variable(base: type[Any]) -> type[Any]:
 
     class ByVariable(base):
         factors: Mapping[str, float] = {}
+        phase_name = ""
         _at: Any = None
 
         def build(self, variables: Sequence[Any]) -> None:
@@ -38,6 +40,13 @@ def by_variable(base: type[Any]) -> type[Any]:
         def iterations(self) -> Any:
             step = super().iterations
             return step if self._at is None else step + self.steps_before[self._at]
+
+        def _filter_empty_gradients(self, grads: Sequence[Any], vars: Sequence[Any]) -> Any:
+            # Keras warns and trains the others. JAX has zeros for what the loss does not depend on, and none is empty.
+            empty = [variable.path for gradient, variable in zip(grads, vars, strict=True) if gradient is None]
+            if empty:
+                raise violation(self.phase_name, empty, "to be trained, yet have no gradient")
+            return super()._filter_empty_gradients(grads, vars)
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             self._at = self._get_variable_index(variable)
@@ -113,6 +122,7 @@ def build_optimizer(
         settings["global_clipnorm"] = clip_norm
     optimizer: Any = OPTIMIZERS[phase.optimizer](rate.for_optimizer(), phase.weight_decay, **settings)
     optimizer.factors = dict(factors or {})
+    optimizer.phase_name = phase.name
     if phase.weight_decay:
         vectors = [weight for weight in model.trainable_weights if len(weight.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=vectors)
@@ -179,6 +189,17 @@ def carry_over(optimizer: Any, memory: Memory) -> None:
 def inner_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer inside the one that mixed_float16 wraps around it to scale the loss."""
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def loss_scale(optimizer: Any) -> float | None:
+    """Returns what mixed_float16 multiplies the loss by at the moment; None under the other policies."""
+    scale = getattr(optimizer, "dynamic_scale", None)
+    return None if scale is None else float(_read(scale))
+
+
+def applied_steps(optimizer: Any) -> int:
+    """Returns the steps of this phase that were taken; mixed_float16 skips those whose gradients are not finite."""
+    return int(_read(inner_optimizer(optimizer)._iterations))
 
 
 def moving_averages(optimizer: Any) -> dict[str, Any]:

@@ -8,15 +8,14 @@ from typing import Any
 import keras
 
 from zoo.data import Batches, Pack
-from zoo.data.augmentation import augmentation_layers
 from zoo.errors import RecipeError
 from zoo.freezing import BatchNormMode, Contract, Plan, train_only
-from zoo.models import dtype_policy
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.staging import stages
+from zoo.training import backend
+from zoo.training.batch_size import out_of_memory, wanted
 from zoo.training.callbacks import (
     AugmentationSeeds,
     AverageForValidation,
@@ -26,15 +25,13 @@ from zoo.training.callbacks import (
     StopAtNoNumber,
 )
 from zoo.training.feeding import StopWatch, training_data, validation_data
-from zoo.training.losses import balanced_weights, build_loss
-from zoo.training.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
-from zoo.training.optimizers import Memory, build_optimizer, carry_over, moving_averages, remember, take_averages
-from zoo.training.prefix import Prefix, frozen_prefix
+from zoo.training.losses import balanced_weights
+from zoo.training.optimizers import Memory, carry_over, moving_averages, remember, take_averages
+from zoo.training.prefix import frozen_prefix
 from zoo.training.prefix_feed import run_once
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
-
-JIT_COMPILE: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
+from zoo.training.trainee import make_trainee, rate_factors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +65,6 @@ def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
         )
     rates = rate_factors(model, phase)
     return plan.with_rates({stage: phase.learning_rate * factor for stage, factor in rates.items()})
-
-
-def rate_factors(model: keras.Model, phase: Phase) -> dict[str, float]:
-    """Returns each stage's share of the phase's learning rate: `layer_decay` once for every stage above it.
-
-    Source: Howard and Ruder 2018 (arXiv:1801.06146), section 3.2, by groups of layers as in Clark et al. 2020
-    (arXiv:2003.10555).
-    """
-    names = [stage.name for stage in stages(model)]
-    return {name: phase.layer_decay ** (len(names) - 1 - number) for number, name in enumerate(names)}
 
 
 def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
@@ -118,7 +105,7 @@ def run_phase(
 
     Raises:
         ContractError: The freezing contract was broken.
-        ZooError: The loss is not finite.
+        ZooError: The loss is not finite, or the device's memory is used up.
     """
     phase = recipe.phases[index]
     # Without validation nothing says which epoch is better.
@@ -133,35 +120,26 @@ def run_phase(
     if cached is not None:
         train, validation = cached.train, cached.validation
     classes = len(model.blueprint.classes)
-    batches = functools.partial(
-        Batches, classes=classes, batch_size=int(recipe.train.batch_size), seed=recipe.train.seed
-    )
+    batches = functools.partial(Batches, classes=classes, batch_size=wanted(recipe), seed=recipe.train.seed)
     training = batches(
-        images=train.images, labels=train.labels, shuffle=True, balanced=recipe.data.balance == "sampler"
+        images=train.images,
+        labels=train.labels,
+        views=cached.views if cached else 1,
+        shuffle=True,
+        balanced=recipe.data.balance == "sampler",
     )
     steps = phase.epochs * training.steps
     rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
-    augmenters = augmentation_layers(recipe.augment)
-    weights = balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None
-    mixing = mixing_layer(recipe.augment)
-    drawing = [*augmenters, *([mixing] if mixing else [])]
-    trainee = cached.split.suffix if cached else assembled(model, augmenters, split, mixing)
-    loss = build_loss(recipe.train, weights)
-    trainee.compile(
-        optimizer=build_optimizer(
-            phase,
-            rate,
-            model=model,
-            factors=_factors_by_path(model, phase),
-            ema=recipe.train.ema,
-            accumulate=recipe.train.accumulate,
-            clip_norm=recipe.train.clip_norm,
-        ),
-        loss=OnMixedLabels(loss) if mixing else loss,
-        metrics=[AccuracyOnMixedLabels() if mixing else keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=JIT_COMPILE[recipe.train.xla],
+    trainee = make_trainee(
+        model,
+        recipe,
+        phase,
+        rate,
+        split=split,
+        suffix=cached.split.suffix if cached else None,
+        class_weights=balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None,
     )
-    optimizer = trainee.optimizer
+    optimizer = trainee.model.optimizer
     optimizer.build(model.trainable_variables)
     if resume_from is None:
         carry_over(optimizer, memory)
@@ -172,7 +150,7 @@ def run_phase(
     options: dict[str, Any] = {"verbose": 0, "shuffle": False}
     if validation is not None:
         options["validation_data"] = validation_data(
-            batches(images=validation.images, labels=validation.labels, shuffle=False), with_labels=bool(mixing)
+            batches(images=validation.images, labels=validation.labels, shuffle=False), with_labels=trainee.takes_labels
         )
     display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
     with display.bar(phase.name, steps) as move:
@@ -189,22 +167,29 @@ def run_phase(
             data_wait=data_wait,
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
-        trainee.fit(
-            training_data(training, start.epoch, data_wait, with_labels=bool(mixing)),
-            steps_per_epoch=training.steps,
-            initial_epoch=phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase,
-            epochs=phase.epochs,
-            callbacks=[
-                AugmentationSeeds(drawing, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase),
-                AverageForValidation(model, moving_averages(optimizer)),
-                ContractGuard(contract),
-                StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
-                BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
-                recorder,
-                *callbacks,
-            ],
-            **options,
-        )
+        try:
+            trainee.model.fit(
+                training_data(training, start.epoch, data_wait, with_labels=trainee.takes_labels),
+                steps_per_epoch=training.steps,
+                initial_epoch=phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase,
+                epochs=phase.epochs,
+                callbacks=[
+                    AugmentationSeeds(
+                        trainee.drawing, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase
+                    ),
+                    AverageForValidation(model, moving_averages(optimizer)),
+                    ContractGuard(contract),
+                    StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
+                    BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
+                    recorder,
+                    *callbacks,
+                ],
+                **options,
+            )
+        except Exception as fault:
+            if backend.is_out_of_memory(fault):
+                raise out_of_memory(recipe, phase, trainee, training) from fault
+            raise
     unchanged = contract.check()
     if patience and recorder.progress.stale_epochs >= patience:
         _restore_best(model, optimizer, folder, recorder.progress)
@@ -220,7 +205,9 @@ def run_phase(
             "trained_tensors": len(contract.trained),
             "unchanged": unchanged,
         },
-        "prefix_cache": {"cut": cached.split.cut, "computed": cached.computed} if cached else None,
+        "prefix_cache": {"cut": cached.split.cut, "views": cached.views, "computed": cached.computed}
+        if cached
+        else None,
     }
     return PhaseResult(progress=recorder.progress, record=record, memory=remember(optimizer))
 
@@ -232,42 +219,3 @@ def _restore_best(model: keras.Model, optimizer: Any, folder: RunFolder, progres
         for weight in model.weights:
             weight.assign(arrays[weight.path])
         checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), best.state_arrays())
-
-
-def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
-    factors = rate_factors(model, phase)
-    return {
-        weight.path: factors[stage.name]
-        for stage in stages(model)
-        for layer in stage.layers
-        for weight in layer.weights
-    }
-
-
-def assembled(
-    model: keras.Model,
-    augmenters: Sequence[keras.layers.Layer],
-    split: Prefix | None = None,
-    mixing: Mixing | None = None,
-) -> keras.Model:
-    """Puts together what `fit` trains: augmentation, the frozen prefix in inference mode, the rest.
-
-    What is saved and exported is the model itself, whose layers these are.
-    """
-    if split is not None and not split.silenced:
-        split = None  # the model itself gives the same, and callbacks find its layers
-    if not augmenters and split is None and mixing is None:
-        return model
-    with dtype_policy(model.dtype_policy.name):
-        pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
-        x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
-        if mixing is None:
-            return keras.Model(pixels, _through(model, split, x))
-        labels = keras.Input(model.output_shape[1:], dtype="float32", name="labels")
-        x, mixed = mixing(x, labels)
-        beside = keras.layers.Concatenate(dtype="float32", name="labels_and_probabilities")
-        return keras.Model([pixels, labels], beside([mixed, _through(model, split, x)]))
-
-
-def _through(model: keras.Model, split: Prefix | None, x: Any) -> Any:
-    return model(x) if split is None else split.suffix(split.prefix(x, training=False))

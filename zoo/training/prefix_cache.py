@@ -5,6 +5,7 @@ is another key, so a hit cannot be stale. An entry is written beside its place a
 when it is read; the least recently used ones go when the cache is full.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -12,21 +13,29 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from zoo.cache import cache_folder
+from zoo.data.memory import available_bytes
 from zoo.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
 from zoo.models import count_madds
 from zoo.training.feeding import predict_in_batches
 from zoo.training.inputs import Bar
 from zoo.training.prefix import Prefix
+from zoo.training.views import View, described
+
+# Makes room for activations of a shape and dtype.
+Allocate = Callable[[tuple[int, ...], "np.dtype[Any]"], np.ndarray]
+
+# Where activations are, or will be.
+Place = Literal["there", "on disk", "in memory"]
 
 FORMAT = 1
 MAX_BYTES = 40 << 30
@@ -73,7 +82,8 @@ class Kept:
     """Activations, and how they came.
 
     Attributes:
-        activations: float[n, ...] in the prefix's compute dtype.
+        activations: float[n, ...] in the prefix's compute dtype; with views float[views * n, ...], one view of all
+            images after the other.
         computed: How many images the prefix was run on; 0 where they were there.
     """
 
@@ -86,17 +96,18 @@ def entries_folder() -> Path:
     return cache_folder() / "activations"
 
 
-def key_of(prefix: Prefix, images: np.ndarray) -> str:
+def key_of(prefix: Prefix, images: np.ndarray, views: Sequence[View] = ()) -> str:
     """Hashes all that decides what a prefix gives for images.
 
     Args:
         prefix: Its weights, layers and dtypes count.
         images: uint8[n, height, width, channels]; their order counts too.
+        views: Fixed views of them; none where the images are taken as they are.
     """
     digest = hashlib.blake2b(digest_size=20)
     for part in (
         {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()},
-        {"shape": list(images.shape), "dtype": str(images.dtype), "cut": prefix.cut},
+        {"shape": list(images.shape), "dtype": str(images.dtype), "cut": prefix.cut, "views": described(views)},
         [_described(operation) for operation in _operations(prefix.prefix)],
         fingerprint(prefix.prefix.weights),
     ):
@@ -128,27 +139,31 @@ def _inputs_of(operation: Any) -> Iterable[Any]:
     return nodes[0].input_tensors if nodes else ()
 
 
-def refusal(prefix: Prefix, *, count: int, epochs: int, augmented: bool) -> str:
+def refusal(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> str:
     """Says why a phase's prefix is not cached; empty where it is.
 
     The answer rests on counts and not on the clock, so that a resumed or repeated run decides alike.
 
     Args:
         prefix: The frozen part.
-        count: Images that train and validate.
         epochs: Of the phase.
         augmented: Whether each epoch draws its images anew.
+        views: Fixed views of each image; 0 where it is taken as it is.
     """
     if augmented:
         return "augmentation draws the images anew in each epoch"
     if epochs < 2:
         return "one epoch runs the prefix once anyway"
-    size = bytes_of(prefix) * count
+    if epochs <= views:
+        return f"{views} views of each image cost as much as the phase's {epochs} epochs"
     if bytes_of(prefix) / READING_SPEED > count_madds(prefix.prefix) / COMPUTING_SPEED:
         return f"reading {bytes_of(prefix):,} bytes an image takes longer than computing them"
-    if not has_room(size):
-        return f"its {size / 1e9:.1f} GB do not fit in {cache_folder()}"
     return ""
+
+
+def place_for(size: int) -> Place | None:
+    """Chooses where activations of so many bytes are kept: on disk, where the next run finds them, if they fit."""
+    return "on disk" if has_room(size) else "in memory" if has_memory(size) else None
 
 
 def bytes_of(prefix: Prefix) -> int:
@@ -157,8 +172,15 @@ def bytes_of(prefix: Prefix) -> int:
     return math.prod(output.shape[1:]) * (2 if "16" in output.dtype else 4)
 
 
-def forecast(prefix: Prefix, images: np.ndarray, *, count: int) -> Forecast:
-    """Measures the prefix on a batch and says what caching `count` images costs and saves."""
+def forecast(prefix: Prefix, images: np.ndarray, *, count: int, per_epoch: int) -> Forecast:
+    """Measures the prefix on a batch and says what caching costs and saves.
+
+    Args:
+        prefix: The frozen part.
+        images: uint8[n, height, width, channels], some to measure on.
+        count: Images to run it on, each view counted.
+        per_epoch: Images of an epoch and its validation.
+    """
     batch = images[: min(32, len(images))]
     predict_in_batches(prefix.prefix, batch)
     began = time.perf_counter()
@@ -170,34 +192,52 @@ def forecast(prefix: Prefix, images: np.ndarray, *, count: int) -> Forecast:
     return Forecast(
         bytes=size,
         first_pass_seconds=count * each,
-        epoch_seconds=count * training + size / READING_SPEED,
-        uncached_epoch_seconds=count * (each + training),
+        epoch_seconds=per_epoch * (training + bytes_of(prefix) / READING_SPEED),
+        uncached_epoch_seconds=per_epoch * (each + training),
     )
 
 
-def keep(prefix: Prefix, images: np.ndarray, *, bar: Bar, what: str) -> Kept:
+def keep(
+    prefix: Prefix,
+    images: np.ndarray,
+    *,
+    views: Sequence[View] = (),
+    in_memory: bool = False,
+    bar: Bar,
+    what: str,
+) -> Kept:
     """Returns what the prefix gives for images: from the cache, or computed and put there.
 
     Args:
         prefix: Split off by `frozen_prefix`.
         images: uint8[n, height, width, channels].
+        views: Fixed views of them; none where the images are taken as they are.
+        in_memory: Keep what is computed for this process only.
         bar: Shows the first pass.
         what: Which images, for the bar.
 
     Raises:
         OSError: The cache cannot be written.
     """
-    folder = entries_folder() / key_of(prefix, images)
+    folder = entries_folder() / key_of(prefix, images, views)
     there = _read(folder)
     if there is not None:
         return Kept(there, computed=0)
+    count = len(images) * max(1, len(views))
+
+    def compute(allocate: Allocate) -> np.ndarray:
+        with bar(f"prefix of {what} images", count) as move:
+            return _computed(prefix, _chunks(images, views), allocate, count=count, move=move)
+
+    if in_memory:
+        return Kept(compute(lambda shape, dtype: np.empty(shape, dtype)), computed=count)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
         part = Path(name) / "entry"
         part.mkdir()
-        dtype = _write(prefix, images, part / ARRAY_FILE, bar=bar, what=what)
+        dtype = compute(functools.partial(_mapped, part / ARRAY_FILE)).dtype
         sync(part / ARRAY_FILE)
-        document = {"schema": 1, "kind": "activations", "dtype": dtype, "sha256": sha256(part / ARRAY_FILE)}
+        document = {"schema": 1, "kind": "activations", "dtype": dtype.name, "sha256": sha256(part / ARRAY_FILE)}
         write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
         _make_room((part / ARRAY_FILE).stat().st_size)
         if folder.is_dir():
@@ -205,31 +245,47 @@ def keep(prefix: Prefix, images: np.ndarray, *, bar: Bar, what: str) -> Kept:
         part.rename(folder)
     activations = _read(folder)
     assert activations is not None  # it was just written
-    return Kept(activations, computed=len(images))
+    return Kept(activations, computed=count)
 
 
-def find(prefix: Prefix, images: np.ndarray) -> np.ndarray | None:
+def find(prefix: Prefix, images: np.ndarray, views: Sequence[View] = ()) -> np.ndarray | None:
     """Returns what is kept of a prefix for images, or None."""
-    return _read(entries_folder() / key_of(prefix, images))
+    return _read(entries_folder() / key_of(prefix, images, views))
 
 
-def _write(prefix: Prefix, images: np.ndarray, path: Path, *, bar: Bar, what: str) -> str:
-    """Runs the prefix over the images into a file; returns the dtype's name, which a .npy file does not know."""
+def _chunks(images: np.ndarray, views: Sequence[View]) -> Iterator[np.ndarray]:
+    for view in views:
+        yield from view.chunks(images)
+    if not views:
+        yield from (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+
+
+def _computed(
+    prefix: Prefix,
+    chunks: Iterator[np.ndarray],
+    allocate: Allocate,
+    *,
+    count: int,
+    move: Callable[[int, str], None],
+) -> np.ndarray:
+    """Runs the prefix over images."""
     array: np.ndarray | None = None
-    dtype = ""
-    with bar(f"prefix of {what} images", len(images)) as move:
-        for start in range(0, len(images), CHUNK):
-            rows = predict_in_batches(prefix.prefix, images[start : start + CHUNK])
-            if array is None:
-                dtype = rows.dtype.name
-                array = np.lib.format.open_memmap(
-                    path, mode="w+", dtype=_stored(rows.dtype), shape=(len(images), *rows.shape[1:])
-                )
-            array[start : start + len(rows)] = rows.view(array.dtype)
-            move(start + len(rows), "")
+    done = 0
+    for chunk in chunks:
+        rows = predict_in_batches(prefix.prefix, chunk)
+        if array is None:
+            array = allocate((count, *rows.shape[1:]), rows.dtype)
+        array[done : done + len(rows)] = rows
+        done += len(rows)
+        move(done, "")
     assert array is not None  # there are images
-    array.flush()
-    return dtype
+    return array
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Makes a .npy file of a size; it cannot name bfloat16, whose bits it holds."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=_stored(dtype), shape=shape)
+    return array.view(dtype)
 
 
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -288,8 +344,14 @@ def _make_room(size: int) -> None:
         total -= entry.bytes
 
 
+def has_memory(size: int) -> bool:
+    """Says whether activations of so many bytes can be kept in memory."""
+    available = available_bytes()
+    return available is not None and size < available / 4
+
+
 def has_room(size: int) -> bool:
-    """Says whether activations of so many bytes can be kept."""
+    """Says whether activations of so many bytes can be kept on disk."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     return size < min(MAX_BYTES, shutil.disk_usage(folder).free // 2)

@@ -1,10 +1,13 @@
 """What a phase trains on where its frozen prefix is run only once: activations instead of pixels."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 
+from zoo.cache import cache_folder
 from zoo.data import Pack
 from zoo.data.augmentation import augmentation_layers
 from zoo.errors import RecipeError
@@ -14,6 +17,7 @@ from zoo.training.feeding import predict_in_batches
 from zoo.training.mixing import mixing_layer
 from zoo.training.prefix import Prefix, frozen_prefix
 from zoo.training.progress import Display
+from zoo.training.views import View, fixed_views
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +26,16 @@ class Cached:
 
     Attributes:
         split: The prefix, and the suffix that trains on them.
-        train: The activations of the images to learn from.
+        train: The activations of the images to learn from, one view after the other.
         validation: Those of the images to validate on, or None.
-        computed: How many images the prefix was run on.
+        views: Fixed views of each image that trains; 1 where it is taken as it is.
+        computed: How many images the prefix was run on, each view counted.
     """
 
     split: Prefix
     train: Pack
     validation: Pack | None
+    views: int
     computed: int
 
 
@@ -40,42 +46,72 @@ def run_once(
 
     Raises:
         RecipeError: The recipe requires it, and it cannot be.
+        OSError: The recipe requires it, and it can be kept nowhere.
     """
     if recipe.train.prefix_cache == "off":
         return None
-    count = len(train.labels) + (len(validation.labels) if validation else 0)
+    is_required = recipe.train.prefix_cache == "required"
+    views = fixed_views(recipe.augment, seed=recipe.train.seed)
+    needed: list[tuple[Pack, Sequence[View]]] = [(train, views), *([(validation, ())] if validation else [])]
+    count = sum(len(pack.labels) * max(1, len(seen)) for pack, seen in needed)
     reason = "nothing is frozen below what is trained"
     if split is not None:
-        is_augmented = bool(augmentation_layers(recipe.augment) or mixing_layer(recipe.augment))
-        reason = prefix_cache.refusal(split, count=count, epochs=phase.epochs, augmented=is_augmented)
-    if reason and recipe.train.prefix_cache == "required":
+        is_drawn_anew = bool(mixing_layer(recipe.augment)) or bool(augmentation_layers(recipe.augment) and not views)
+        reason = prefix_cache.refusal(split, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
+    place: prefix_cache.Place | None = None
+    if split is not None and not reason:
+        place = _place(split, needed, count=count)
+        if place is None:
+            gigabytes = count * prefix_cache.bytes_of(split) / 1e9
+            reason = f"its {gigabytes:.1f} GB fit neither in {cache_folder()} nor in memory"
+    if reason and is_required:
         raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
-    if reason or split is None:
+    if split is None or place is None:
         display.line(f"{phase.name}: no prefix cache: {reason}")
         return None
-    packs = [train, *([validation] if validation else [])]
-    if all(prefix_cache.find(split, pack.images) is not None for pack in packs):
+    if place == "there":
         display.line(f"{phase.name}: what comes up to {split.cut} is in the cache")
     else:
-        forecast = prefix_cache.forecast(split, train.images, count=count)
-        display.line(f"{phase.name}: runs up to {split.cut} once: {forecast}")
-    computed = 0
-
-    def kept(pack: Pack, what: str) -> Pack:
-        nonlocal computed
-        found = prefix_cache.keep(split, pack.images, bar=display.bar, what=what)
-        computed += found.computed
-        return replace(pack, images=found.activations)
-
+        per_epoch = sum(len(pack.labels) for pack, _ in needed)
+        forecast = prefix_cache.forecast(split, train.images, count=count, per_epoch=per_epoch)
+        display.line(f"{phase.name}: runs up to {split.cut} once: {forecast} {place}")
+    keep = functools.partial(_kept, split, needed, display)
     try:
-        activations = kept(train, "train")
-        validated = kept(validation, "validation") if validation else None
+        kept = keep(in_memory=place == "in memory")
     except OSError as fault:
-        if recipe.train.prefix_cache == "required":
+        why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
+        if prefix_cache.has_memory(count * prefix_cache.bytes_of(split)):
+            display.line(f"{phase.name}: {why}; what comes up to {split.cut} is kept in memory")
+            kept = keep(in_memory=True)
+        elif is_required:
             raise
-        display.line(f"{phase.name}: no prefix cache: {fault.filename or 'the cache'}: {fault.strerror or fault}")
-        return None
-    return Cached(split=split, train=activations, validation=validated, computed=computed)
+        else:
+            display.line(f"{phase.name}: no prefix cache: {why}")
+            return None
+    packs = [replace(pack, images=found.activations) for (pack, _), found in zip(needed, kept, strict=True)]
+    return Cached(
+        split=split,
+        train=packs[0],
+        validation=packs[1] if validation else None,
+        views=max(1, len(views)),
+        computed=sum(found.computed for found in kept),
+    )
+
+
+def _place(split: Prefix, needed: Sequence[tuple[Pack, Sequence[View]]], *, count: int) -> "prefix_cache.Place | None":
+    # What is there is used even if it would have no room now: a resumed phase goes on as it began.
+    if all(prefix_cache.find(split, pack.images, views) is not None for pack, views in needed):
+        return "there"
+    return prefix_cache.place_for(count * prefix_cache.bytes_of(split))
+
+
+def _kept(
+    split: Prefix, needed: Sequence[tuple[Pack, Sequence[View]]], display: Display, *, in_memory: bool
+) -> list[prefix_cache.Kept]:
+    return [
+        prefix_cache.keep(split, pack.images, views=views, in_memory=in_memory, bar=display.bar, what=what)
+        for (pack, views), what in zip(needed, ("train", "validation"), strict=False)
+    ]
 
 
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:

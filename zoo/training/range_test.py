@@ -12,18 +12,18 @@ import keras
 import numpy as np
 
 from zoo.data import Batches
-from zoo.data.augmentation import augmentation_layers
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend, precision
+from zoo.training.batch_size import wanted
 from zoo.training.engine import build_for, input_shape
+from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import open_source, pack_source
-from zoo.training.losses import build_loss
-from zoo.training.optimizers import build_optimizer
-from zoo.training.phases import apply_freezing, assembled
+from zoo.training.phases import apply_freezing
 from zoo.training.prefix import frozen_prefix
 from zoo.training.progress import Display
 from zoo.training.schedules import RisingRate
+from zoo.training.trainee import make_trainee
 
 SMOOTHING = 0.9
 # Standard deviation of the average in the plot, as a share of the steps.
@@ -73,6 +73,7 @@ def find_rate(
     phase = _phase(recipe, phase_name)
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    recipe = with_hyperrule(recipe, source.train)
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
     model = build_for(recipe, source.dataset.classes, policy=policy)
     apply_freezing(model, phase)
@@ -81,19 +82,20 @@ def find_rate(
         images=inputs.train.images,
         labels=inputs.train.labels,
         classes=len(source.dataset.classes),
-        batch_size=int(recipe.train.batch_size),
+        batch_size=wanted(recipe),
         seed=recipe.train.seed,
         shuffle=True,
     )
-    trainee = assembled(model, augmentation_layers(recipe.augment), frozen_prefix(model))
-    optimizer = build_optimizer(phase, rate, model=model, clip_norm=recipe.train.clip_norm)
-    trainee.compile(optimizer=optimizer, loss=build_loss(recipe.train))
+    # Each batch is a step at its own rate, of the weights themselves.
+    plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
+    trainee = make_trainee(model, plain, phase, rate, split=frozen_prefix(model))
     backend.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:
         for step, (images, labels) in zip(range(rate.steps), batches.stream(0), strict=False):
-            trainee.reset_metrics()
-            losses.append(float(np.asarray(trainee.train_on_batch(images, labels)).ravel()[0]))
+            trainee.model.reset_metrics()
+            pixels = (images, labels) if trainee.takes_labels else images
+            losses.append(float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0]))
             move(step + 1, f"loss {losses[-1]:.3f}")
             if not math.isfinite(losses[-1]) or running(losses)[-1] > DIVERGED * min(running(losses)):
                 break

@@ -44,6 +44,10 @@ SCHEDULES = {
     "linear": Schedule(fall=lambda done, xp: 1.0 - done),
     # A tenth at a half and at three quarters: He et al. 2016 (arXiv:1512.03385), section 4.2.
     "step": Schedule(fall=lambda done, xp: xp.where(done < 0.5, 1.0, xp.where(done < 0.75, 0.1, 0.01))),
+    # A tenth at 30, 60 and 90 %: Kolesnikov et al. 2020 (arXiv:1912.11370), section 3.3.
+    "bit": Schedule(
+        fall=lambda done, xp: xp.where(done < 0.3, 1.0, xp.where(done < 0.6, 0.1, xp.where(done < 0.9, 0.01, 0.001)))
+    ),
     # Smith and Topin 2019 (arXiv:1708.07120) with fastai's cosine annealing: from 1/25 up, then down to 1/250,000.
     "one_cycle": Schedule(
         fall=lambda done, xp: 4e-6 + (1.0 - 4e-6) * 0.5 * (1.0 + xp.cos(math.pi * done)),

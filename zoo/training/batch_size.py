@@ -1,0 +1,166 @@
+"""How many images fit into memory at a time, and how to train as before with fewer.
+
+An accelerator says that its memory is used up, and training can be tried again with less. A CPU process is killed
+instead: there, what a step needs is estimated from the model's maps and compared with what is free.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data import Batches
+from zoo.data.memory import available_bytes
+from zoo.errors import ZooError
+from zoo.recipe.schema import Phase, Recipe
+from zoo.training import backend
+from zoo.training.prefix import frozen_prefix
+from zoo.training.schedules import RateByStep
+from zoo.training.trainee import Trainee, make_trainee
+
+# What `train.batch_size = "auto"` trains with, in as many pieces as memory needs.
+AUTO = 32
+# A step holds each map, its gradient, and one copy that a kernel works on; each weight, its gradient and two slots.
+COPIES_OF_MAPS, COPIES_OF_WEIGHTS = 3, 4
+# The rest is for the system and for what fragments.
+SHARE_OF_MEMORY = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """A batch in pieces whose gradients are averaged.
+
+    Attributes:
+        batch_size: Images of a piece: `train.batch_size`.
+        accumulate: Pieces of a step: `train.accumulate`.
+    """
+
+    batch_size: int
+    accumulate: int
+
+
+def in_pieces(recipe: Recipe, batch_size: int, fitting: int) -> Pieces:
+    """Divides a recipe's batch so that no piece is larger than what fits, and a step sees as many images or more."""
+    return Pieces(batch_size=fitting, accumulate=recipe.train.accumulate * math.ceil(batch_size / fitting))
+
+
+def largest_that_fits(fits: Callable[[int], bool], size: int) -> int | None:
+    """Halves a batch size until it fits; None where not even one image does."""
+    while size and not fits(size):
+        size //= 2
+    return size or None
+
+
+def step_bytes(model: keras.Model, batch_size: int) -> int:
+    """Estimates the memory of a training step, in bytes.
+
+    Args:
+        model: Its trainable set counts: below the lowest trained layer no map is kept.
+        batch_size: Images of the step.
+    """
+    split = frozen_prefix(model)
+    operations: Any = (split.suffix if split else model).operations
+    numbers = sum(math.prod(output.shape[1:]) for operation in operations for output in _outputs(operation))
+    width = 2 if "16" in model.compute_dtype else 4
+    return COPIES_OF_MAPS * numbers * width * batch_size + COPIES_OF_WEIGHTS * 4 * model.count_params()
+
+
+def _outputs(operation: Any) -> list[Any]:
+    return [tensor for tensor in keras.tree.flatten(operation.output) if tensor.shape[0] is None]
+
+
+def memory_warning(model: keras.Model, recipe: Recipe, device: backend.Accelerator) -> str | None:
+    """Says that a CPU's memory is likely to be too small for a step of the model as it is frozen now, or None."""
+    free = available_bytes()
+    if device.kind != "cpu" or free is None:
+        return None
+    size = wanted(recipe)
+    needed = step_bytes(model, size)
+    if needed < free:
+        return None
+    fitting = largest_that_fits(lambda some: step_bytes(model, some) < SHARE_OF_MEMORY * free, size)
+    return (
+        f"a step on {size} images needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; "
+        f"{_advice(recipe, size, fitting)}"
+    )
+
+
+def out_of_memory(recipe: Recipe, phase: Phase, trainee: Trainee, batches: Batches) -> ZooError:
+    """Finds out which batch would have fitted a phase that ran out of memory, and says so."""
+    fitting = largest_that_fits(lambda size: _runs(trainee, batches, size), batches.batch_size // 2)
+    advice = _advice(recipe, batches.batch_size, fitting)
+    return ZooError(f"phase '{phase.name}': out of memory with train.batch_size = {batches.batch_size}; {advice}")
+
+
+def _advice(recipe: Recipe, batch_size: int, fitting: int | None) -> str:
+    if fitting is None:
+        return "not even one image would fit; take a smaller data.image_size, a smaller model, or train fewer stages"
+    pieces = in_pieces(recipe, batch_size, fitting)
+    return (
+        f"{fitting} would fit: --set train.batch_size={pieces.batch_size} --set train.accumulate={pieces.accumulate} "
+        f"takes steps of as many images"
+    )
+
+
+def _runs(trainee: Trainee, batches: Batches, size: int) -> bool:
+    images, labels = next(replace(batches, batch_size=size).epoch(0))
+    try:
+        trainee.model.train_on_batch((images, labels) if trainee.takes_labels else images, labels)
+    except Exception as fault:
+        if not backend.is_out_of_memory(fault):
+            raise
+        return False
+    return True
+
+
+def wanted(recipe: Recipe) -> int:
+    """Returns the batch that a recipe is written for, before it is seen what fits."""
+    return AUTO if recipe.train.batch_size == "auto" else recipe.train.batch_size
+
+
+def with_batch_size(
+    recipe: Recipe, model: keras.Model, phase: Phase, images: np.ndarray, device: backend.Accelerator
+) -> Recipe:
+    """Finds the batch that `train.batch_size = "auto"` asks for.
+
+    Args:
+        recipe: The resolved recipe.
+        model: To try on, frozen for the phase; not the run's own, since steps are taken on it.
+        phase: The one that needs most memory.
+        images: uint8[n, height, width, channels], some to try on.
+        device: What trains.
+
+    Returns:
+        The recipe with `batch_size` and `accumulate` as numbers; a step sees 32 images times `accumulate`.
+
+    Raises:
+        ZooError: Not even one image fits.
+    """
+    if device.kind == "cpu":
+        free = available_bytes()
+        fitting = largest_that_fits(lambda size: free is None or step_bytes(model, size) < SHARE_OF_MEMORY * free, AUTO)
+    else:
+        classes = model.output_shape[-1]
+        batches = Batches(
+            images=np.resize(images, (AUTO, *images.shape[1:])),
+            labels=np.arange(AUTO) % classes,
+            classes=classes,
+            batch_size=AUTO,
+            seed=recipe.train.seed,
+            shuffle=False,
+        )
+        rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=1)
+        trainee = make_trainee(model, recipe, phase, rate, split=frozen_prefix(model))
+        fitting = largest_that_fits(lambda size: _runs(trainee, batches, size), AUTO)
+    if fitting is None:
+        raise ZooError(f"recipe '{recipe.name}': {_advice(recipe, 1, None)}")
+    return with_pieces(recipe, in_pieces(recipe, AUTO, fitting))
+
+
+def with_pieces(recipe: Recipe, pieces: Pieces) -> Recipe:
+    """Returns the recipe with a batch in pieces."""
+    train = {"batch_size": pieces.batch_size, "accumulate": pieces.accumulate}
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=train)})

@@ -1,0 +1,81 @@
+"""Fixed views: augmented images that stay the same from epoch to epoch, so that a frozen prefix sees each only once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data.augmentation import augmentation_layers, seed_augmentation
+from zoo.recipe.schema import AugmentSection
+
+AT_ONCE = 128
+MIRRORED_AXIS = {"horizontal": 2, "vertical": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One way to see all images.
+
+    Attributes:
+        augment: What is done to them.
+        seed: Of the run.
+        number: Which of the recipe's views; what is drawn depends on it.
+        mirrored: Whether the images are as they are (False) or all mirrored (True); None where it is drawn for each.
+    """
+
+    augment: AugmentSection
+    seed: int
+    number: int
+    mirrored: bool | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Returns all that decides what the view shows."""
+        return {
+            "augment": self.augment.model_dump(exclude={"views"}),
+            "seed": None if self.mirrored is not None else self.seed,
+            "number": self.number,
+            "mirrored": self.mirrored,
+        }
+
+    def chunks(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the view of images, some at a time.
+
+        Args:
+            images: uint8[n, height, width, channels] in [0, 255].
+
+        Yields:
+            Pixels of the same shape in [0, 255].
+        """
+        layers = augmentation_layers(self.augment, channels=images.shape[-1]) if self.mirrored is None else []
+        apply: Any = keras.Sequential(layers) if layers else None
+        seed_augmentation(layers, seed=self.seed, epoch=self.number)
+        for start in range(0, len(images), AT_ONCE):
+            chunk = images[start : start + AT_ONCE]
+            if self.mirrored:
+                yield np.flip(chunk, MIRRORED_AXIS[self.augment.flip])
+            else:
+                yield chunk if apply is None else np.asarray(apply(chunk.astype("float32"), training=True))
+
+
+def fixed_views(augment: AugmentSection, *, seed: int) -> list[View]:
+    """Lists the views that a recipe asks for; none where it draws its images anew in each epoch.
+
+    Two views of images that are only flipped along one axis are the image and its mirror image: each epoch then draws
+    from the very distribution that the flip has.
+    """
+    nothing = AugmentSection()
+    if augment.model_copy(update={"views": 0}) == nothing:
+        return []
+    only_flipped = augment.flip in MIRRORED_AXIS and augment.model_copy(update={"flip": "none", "views": 0}) == nothing
+    is_exact = only_flipped and augment.views == 2
+    return [
+        View(augment=augment, seed=seed, number=number, mirrored=bool(number) if is_exact else None)
+        for number in range(augment.views)
+    ]
+
+
+def described(views: Sequence[View]) -> list[dict[str, Any]]:
+    """Returns all that decides what views show, in their order."""
+    return [view.described() for view in views]
