@@ -14,7 +14,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     import tempfile  # here, because `zoo list` imports this module and need not wait for it
 
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as fault:
+        fault.filename = str(path)  # not the temporary file's name
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

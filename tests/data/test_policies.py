@@ -66,6 +66,13 @@ def test_every_operation_keeps_the_range_and_changes_images(channels, strength):
     assert sum(not np.allclose(one, images, atol=1e-3) for one in changed) >= len(changed) - 1
 
 
+def test_posterization_keeps_four_bits_or_more():
+    ramps = np.tile(np.arange(256, dtype="float32").reshape(1, 16, 16, 1), (64, 1, 1, 3))
+    (layer,) = (one for one in operations(channels=3, strength=1.0) if type(one).__name__ == "RandomPosterization")
+    (changed,) = drawn([layer], 0, 0, ramps)
+    assert {len(np.unique(image)) for image in changed} == {16, 32, 64, 128}
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_policy_draws_anew_in_every_compiled_step_and_the_same_in_every_repetition(policy):
     (layer,) = augmentation_layers(AugmentSection(policy=policy))

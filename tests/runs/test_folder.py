@@ -17,6 +17,12 @@ def disk_full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_write_atomic_names_the_file_that_cannot_be(tmp_path):
+    with pytest.raises(OSError) as raised:
+        write_atomic(tmp_path / "gone" / "run.json", "")
+    assert raised.value.filename == str(tmp_path / "gone" / "run.json")
+
+
 def test_write_atomic_replaces_the_content(tmp_path):
     file = tmp_path / "run.json"
     write_atomic(file, "grün")

@@ -28,6 +28,8 @@ def operations(*, channels: int, strength: float) -> list[Any]:
     """
     settings: dict[str, Any] = {"dtype": "float32", "seed": 0}
     ranged: dict[str, Any] = {**settings, "value_range": VALUE_RANGE}
+    # Bits that are kept; a single number would be the most of them, down to 1.
+    posterized: dict[str, Any] = {**ranged, "factor": (8 - round(4 * strength), 8)}
     solarized: dict[str, Any] = {**ranged, "threshold_factor": (1 - strength, 1.0)}
     listed: list[Any] = [
         layers.RandomShear(x_factor=0.3 * strength, y_factor=0.3 * strength, **BLACK, **settings),
@@ -37,7 +39,7 @@ def operations(*, channels: int, strength: float) -> list[Any]:
         layers.RandomContrast(0.9 * strength, **ranged),
         # 0.5 is the image itself.
         layers.RandomSharpness((0.5 - 0.45 * strength, 0.5 + 0.45 * strength), **ranged),
-        layers.RandomPosterization(8 - round(4 * strength), **ranged),
+        layers.RandomPosterization(**posterized),
         layers.Solarization(**solarized),
         layers.AutoContrast(value_range=VALUE_RANGE, dtype="float32"),
         layers.Equalization(value_range=VALUE_RANGE, dtype="float32"),
