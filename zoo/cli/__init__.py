@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "zoo.cli.runs:evaluate_command",
     "predict": "zoo.cli.runs:predict_command",
     "features": "zoo.cli.features:features_command",
+    "data": "zoo.cli.data:data",
     "weights": "zoo.cli.weights:weights",
     "lr-find": "zoo.cli.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",

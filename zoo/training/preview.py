@@ -1,0 +1,89 @@
+"""What a model will see: a few images of a recipe's data, as read and as augmentation changes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
+from zoo.recipe.schema import Recipe
+from zoo.training.engine import input_shape
+from zoo.training.hyperrule import with_hyperrule
+from zoo.training.inputs import Bar, open_source, pack_split, subset
+from zoo.training.mixing import mixing_layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Images before and after augmentation.
+
+    Attributes:
+        before: uint8[n, height, width, channels] in [0, 255], as every epoch begins with them.
+        after: float32[epochs, n, height, width, channels] in [0, 255]; no epochs where nothing is augmented.
+        labels: The class of each image, by name.
+        mixed: By epoch and image, the shares of classes as text; the plain label where nothing is mixed.
+        warnings: What the user should know, one line each.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    labels: tuple[str, ...]
+    mixed: tuple[tuple[str, ...], ...]
+    warnings: tuple[str, ...]
+
+
+def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, bar: Bar) -> Preview:
+    """Reads a few training images, spread over all of them, and augments them as some epochs would.
+
+    Args:
+        recipe: The resolved recipe.
+        data_path: The images; None for a builtin source.
+        count: How many images, fewer where there are not as many.
+        epochs: How many draws of the augmentation.
+        bar: Shows the reading.
+
+    Raises:
+        ZooError: The data or the model cannot be used.
+    """
+    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    recipe = with_hyperrule(recipe, source.train)
+    rows = np.unique(np.linspace(0, len(source.train) - 1, count).round().astype(int))
+    packed = pack_split(
+        subset(source.train, rows), recipe.data, input_shape=input_shape(recipe), bar=bar, description="reading images"
+    )
+    classes = source.dataset.classes
+    layers = augmentation_layers(recipe.augment, channels=packed.images.shape[-1])
+    mixing = mixing_layer(recipe.augment)
+    apply: Any = keras.Sequential(layers) if layers else None
+    after: list[np.ndarray] = []
+    mixed: list[tuple[str, ...]] = []
+    for epoch in range(epochs if layers or mixing else 0):
+        seed_augmentation([*layers, *([mixing] if mixing else [])], seed=recipe.train.seed, epoch=epoch)
+        pixels: Any = packed.images.astype("float32")
+        shares: Any = np.eye(len(classes), dtype="float32")[packed.labels]
+        if apply is not None:
+            pixels = apply(pixels, training=True)
+        if mixing is not None:
+            pixels, shares = mixing(pixels, shares, training=True)
+        after.append(np.clip(np.asarray(pixels), 0, 255))
+        mixed.append(tuple(_named(row, classes) for row in np.asarray(shares)))
+    flipped = flip_warning(recipe.augment, classes)
+    skipped = [f"skipped: {bad.path}: {bad.reason}" for bad in packed.skipped]
+    return Preview(
+        before=packed.images,
+        after=np.stack(after) if after else np.empty((0, *packed.images.shape), np.float32),
+        labels=tuple(classes[label] for label in packed.labels),
+        mixed=tuple(mixed),
+        warnings=(*source.warnings, *skipped, *([flipped] if flipped else [])),
+    )
+
+
+def _named(shares: np.ndarray, classes: Sequence[str]) -> str:
+    """Writes the classes that an image holds, one a line, the largest share first."""
+    held = [number for number in np.argsort(-shares) if shares[number] > 0.005]
+    if len(held) == 1:
+        return classes[held[0]]
+    return "\n".join(f"{classes[number]} {100 * shares[number]:.0f} %" for number in held)
