@@ -83,7 +83,7 @@ def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, 
 
 def _named(shares: np.ndarray, classes: Sequence[str]) -> str:
     """Writes the classes that an image holds, one a line, the largest share first."""
-    held = [number for number in np.argsort(-shares) if shares[number] > 0.005]
+    held = [int(number) for number in np.argsort(-shares) if shares[number] > 0.005]
     if len(held) == 1:
         return classes[held[0]]
     return "\n".join(f"{classes[number]} {100 * shares[number]:.0f} %" for number in held)
