@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.test_augmentation import drawn
 from zoo.data.augmentation import augmentation_layers
-from zoo.data.policies import POLICIES, RandomWindow, operations
+from zoo.data.policies import POLICIES, Equalization, RandomWindow, operations
 from zoo.recipe.schema import AugmentSection
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (6, 5, 5, 3)).repeat(4, axis=1).repeat(4, axis=2).astype("float32")
@@ -64,6 +64,20 @@ def test_every_operation_keeps_the_range_and_changes_images(channels, strength):
         assert one.shape == images.shape
         assert one.min() >= -1e-3 and one.max() <= 255.001
     assert sum(not np.allclose(one, images, atol=1e-3) for one in changed) >= len(changed) - 1
+
+
+def test_equalization_spreads_the_values_of_each_channel_of_each_image():
+    # By hand: of four values that are as frequent, 16 pixels each, 0, 1, 2 and 3 times 16 are darker: 0, 85, 170, 255.
+    four = np.array([10, 20, 30, 200], "float32").repeat(16).reshape(1, 8, 8, 1)
+    # Of 10 (48 times) and 11 (16 times) the second is the brightest.
+    two = np.array([10] * 48 + [11] * 16, "float32").reshape(1, 8, 8, 1)
+    even = np.full((1, 8, 8, 1), 77.0, "float32")
+    images = np.concatenate([np.concatenate([four, two, even], axis=-1), np.concatenate([even, four, two], axis=-1)])
+    changed = np.asarray(Equalization().transform_images(images))
+    spread_four = np.array([0, 85, 170, 255], "float32").repeat(16).reshape(8, 8)
+    spread_two = np.array([0] * 48 + [255] * 16, "float32").reshape(8, 8)
+    expected = [spread_four, spread_two, even[0, ..., 0], even[0, ..., 0], spread_four, spread_two]
+    np.testing.assert_array_equal(changed, np.stack(expected).reshape(2, 3, 8, 8).transpose(0, 2, 3, 1))
 
 
 def test_posterization_keeps_four_bits_or_more():
