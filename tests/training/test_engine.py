@@ -453,7 +453,7 @@ def test_half_precision_says_its_loss_scale_and_the_steps_that_it_skipped(data, 
         model.optimizer.dynamic_scale.assign(2.0**100)
 
     half = recipe(phase("all", "all", learning_rate=1e-3), train={"precision": "mixed_float16"})
-    run = zoo.finetune(half, data, run=tmp_path / "run", callbacks=[Once("on_epoch_begin", overflow, epoch=1)])
+    run = zoo.finetune(half, data, run=tmp_path / "run", callbacks=[Once("on_train_batch_begin", overflow, epoch=1)])
     # Keras begins at 2^15 and halves the scale at each step whose gradients are not finite: here all three.
     assert [(row["loss_scale"], row["skipped_steps"]) for row in run.history] == [(2.0**15, 0), (2.0**97, 3)]
     assert run.history[1]["val_loss"] == run.history[0]["val_loss"]
