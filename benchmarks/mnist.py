@@ -5,7 +5,7 @@
     python benchmarks/mnist.py seeds --data mnist.npz --runs runs/mnist     our two nets' recipes with three seeds
 
 A run that was cut goes on from its last epoch, and a finished one is read, so a script may be started again at will.
-Each prints one Markdown table and writes one JSON document beside this file, under results/.
+Each prints one Markdown table and writes one JSON document under results/.
 
 The figure of a net is its accuracy on the 10,000 test images after the last epoch, never the best epoch's: to choose
 an epoch by the test images is to measure on what was chosen. Seconds are an epoch's of training and validation as the
@@ -13,7 +13,6 @@ run recorded them; only `nets` gives them, and wants a machine with nothing else
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reporting import report
 
 import zoo
-
-RESULTS = Path(__file__).parent / "results"
 
 # The net and the validation accuracy at epoch 100 that the text has for it.
 TEXT_ACCURACY = {
@@ -55,29 +53,6 @@ def train(net: str, data: Path, run: Path, settings: Sequence[str]) -> list[dict
         [sys.executable, "-c", "from zoo.cli import main; main()", *command], check=True, stdout=subprocess.DEVNULL
     )
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def report(name: str, rows: list[dict[str, Any]]) -> None:
-    """Prints the rows as a Markdown table and writes them as JSON with what they were measured on."""
-    click.echo(markdown(rows))
-    RESULTS.mkdir(exist_ok=True)
-    document = {"schema": 1, "kind": f"mnist-{name}", "cpus": os.cpu_count(), "rows": rows}
-    (RESULTS / f"mnist_{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """Writes rows as a Markdown table."""
-    header = list(rows[0])
-    lines = [header, ["---"] * len(header), *([_cell(row[key]) for key in header] for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(_cell(one) for one in value)
-    if isinstance(value, float):
-        return f"{value:.4f}" if value < 1 else f"{value:.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _median_seconds(epochs: list[dict[str, Any]]) -> float:
@@ -113,7 +88,7 @@ def nets(data: Path, runs: Path, epochs: int) -> None:
                 "seconds an epoch": _median_seconds(history),
             }
         )
-    report("nets", rows)
+    report("mnist_nets", rows)
 
 
 @main.command()
@@ -133,7 +108,7 @@ def chapter(data: Path, runs: Path, names: tuple[str, ...]) -> None:
                 "epochs": len(history),
             }
         )
-    report("chapter", rows)
+    report("mnist_chapter", rows)
 
 
 @main.command()
@@ -160,7 +135,7 @@ def seeds(data: Path, runs: Path, count: int) -> None:
                 "standard deviation": round(statistics.stdev(accuracies), 5) if count > 1 else 0.0,
             }
         )
-    report("seeds", rows)
+    report("mnist_seeds", rows)
 
 
 def _test_accuracy(run: Path, data: Path) -> float:

@@ -17,7 +17,6 @@ which is after each epoch. Who has not reached the target after its epochs has n
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -28,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reporting import report
 
-RESULTS = Path(__file__).parent / "results"
 MOST_EPOCHS = 14  # as many as PyTorch's example trains
 
 
@@ -184,22 +183,17 @@ def main(data: Path, target: float, rounds: int, contestant: str | None, seed: i
         for name, found in runs.items():
             found.append(_run_in_child(name, data, target, turn))
             click.echo(f"round {turn + 1}  {name}: {found[-1]}", err=True)
+    report("mnist_time_to_accuracy", rows_of(runs, target))
+
+
+def rows_of(runs: dict[str, list[list[dict[str, float]]]], target: float) -> list[dict[str, Any]]:
+    """Sums up each contestant's runs, beside the first contestant's."""
     rows = [_row(name, found, target) for name, found in runs.items()]
-    click.echo(markdown(rows))
-    RESULTS.mkdir(exist_ok=True)
-    document = {"schema": 1, "kind": "mnist-time-to-accuracy", "target": target, "cpus": os.cpu_count(), "rows": rows}
-    (RESULTS / "mnist_time_to_accuracy.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """Writes the rows as a Markdown table, with the ratio of each to the first."""
     ours = rows[0]["median seconds"]
-    lines = ["| | median seconds | epochs | reached | times the recipe |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         seconds = row["median seconds"]
-        ratio = f"{seconds / ours:.2f}" if seconds and ours else "-"
-        lines.append(f"| {row['contestant']} | {seconds} | {row['median epochs']} | {row['reached']} | {ratio} |")
-    return "\n".join(lines)
+        row["times the recipe"] = round(seconds / ours, 2) if seconds and ours else None
+    return rows
 
 
 def _row(name: str, runs: list[list[dict[str, float]]], target: float) -> dict[str, Any]:

@@ -97,3 +97,21 @@ def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
     assert python("-m", "zoo.cli.cards", "blurnet") == printed
     built = "import zoo; model = zoo.build('blurnet', classes=['dog', 'cat']); zoo.freeze(model, 'stem')"
     assert python("-c", f"{built}; print(sum(w.numpy().size for w in model.trainable_weights))") == "18\n"
+
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+MEASUREMENTS = (CONVNETS.parent / "measurements.md").read_text(encoding="utf-8")
+RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
+
+
+def test_there_are_results() -> None:
+    assert len(RESULTS) >= 4
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda path: path.stem)
+def test_the_measured_tables_are_what_the_scripts_wrote(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    markdown = importlib.import_module("reporting").markdown
+    document = json.loads(result.read_text(encoding="utf-8"))
+    assert document["kind"] == result.stem
+    assert markdown(document["rows"]) in MEASUREMENTS
