@@ -1,4 +1,5 @@
 import json
+import tomllib
 
 import keras
 import numpy as np
@@ -325,7 +326,8 @@ def test_the_receipt_is_that_of_the_weights_and_of_the_shipped_recipe(name, targ
     receipt = json.loads((ASSETS / f"{name}.receipt.json").read_text())
     (weights,) = zoo.info(name).weights
     assert (receipt["weights"]["sha256"], receipt["weights"]["bytes"]) == (weights.sha256, weights.bytes)
-    assert receipt["recipe"] == zoo.Recipe.load(f"pretrain/{name}").to_toml()
+    # By what it means: a key that came later has its default.
+    assert zoo.Recipe.model_validate(tomllib.loads(receipt["recipe"])) == zoo.Recipe.load(f"pretrain/{name}")
     assert receipt["run"]["data"]["train"] == 60_000
     assert len(receipt["epochs"]) <= 20
     assert receipt["test"]["images"] == 10_000
