@@ -59,11 +59,14 @@ def run_once(
         is_drawn_anew = bool(mixing_layer(recipe.augment)) or bool(augmentation_layers(recipe.augment) and not views)
         reason = prefix_cache.refusal(split, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
     place: prefix_cache.Place | None = None
+    there: list[np.ndarray | None] = []
     if split is not None and not reason:
-        place = _place(split, needed, count=count)
+        # What is there is used even if it would have no room now: a resumed phase goes on as it began.
+        there = [prefix_cache.find(split, pack.images, seen) for pack, seen in needed]
+        size = count * prefix_cache.bytes_of(split)
+        place = prefix_cache.place_for(size) if any(found is None for found in there) else "there"
         if place is None:
-            gigabytes = count * prefix_cache.bytes_of(split) / 1e9
-            reason = f"its {gigabytes:.1f} GB fit neither in {cache_folder()} nor in memory"
+            reason = f"its {size / 1e9:.1f} GB fit neither in {cache_folder()} nor in memory"
     if reason and is_required:
         raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
     if split is None or place is None:
@@ -75,7 +78,7 @@ def run_once(
         per_epoch = sum(len(pack.labels) for pack, _ in needed)
         forecast = prefix_cache.forecast(split, train.images, count=count, per_epoch=per_epoch)
         display.line(f"{phase.name}: runs up to {split.cut} once: {forecast} {place}")
-    keep = functools.partial(_kept, split, needed, display)
+    keep = functools.partial(_kept, split, needed, there, display)
     try:
         kept = keep(in_memory=place == "in memory")
     except OSError as fault:
@@ -98,19 +101,19 @@ def run_once(
     )
 
 
-def _place(split: Prefix, needed: Sequence[tuple[Pack, Sequence[View]]], *, count: int) -> "prefix_cache.Place | None":
-    # What is there is used even if it would have no room now: a resumed phase goes on as it began.
-    if all(prefix_cache.find(split, pack.images, views) is not None for pack, views in needed):
-        return "there"
-    return prefix_cache.place_for(count * prefix_cache.bytes_of(split))
-
-
 def _kept(
-    split: Prefix, needed: Sequence[tuple[Pack, Sequence[View]]], display: Display, *, in_memory: bool
+    split: Prefix,
+    needed: Sequence[tuple[Pack, Sequence[View]]],
+    there: Sequence[np.ndarray | None],
+    display: Display,
+    *,
+    in_memory: bool,
 ) -> list[prefix_cache.Kept]:
     return [
         prefix_cache.keep(split, pack.images, views=views, in_memory=in_memory, bar=display.bar, what=what)
-        for (pack, views), what in zip(needed, ("train", "validation"), strict=False)
+        if found is None
+        else prefix_cache.Kept(found, computed=0)
+        for (pack, views), found, what in zip(needed, there, ("train", "validation"), strict=False)
     ]
 
 
