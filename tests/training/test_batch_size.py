@@ -81,51 +81,49 @@ def test_auto_takes_what_a_cpu_has_and_goes_on_with_it(data, tmp_path, monkeypat
     assert [row["step"] for row in run.history] == [8, 16]
 
 
-class Small:
-    """A device on which a training step on more than 6 images is too much; it says so as TensorFlow does."""
+def register_crowded(monkeypatch):
+    """Registers a net on which a training step on more than 6 images is too much; it says so as TensorFlow does."""
+    import tensorflow as tf
 
-    def __init__(self, monkeypatch):
-        import tensorflow as tf
+    class Crowded(keras.layers.Layer):
+        def call(self, inputs, training=None):
+            def check(value):
+                if len(value) > 6:
+                    raise MemoryError
+                return value
 
-        class Crowded(keras.layers.Layer):
-            def call(self, inputs, training=None):
-                def check(value):
-                    if len(value) > 6:
-                        raise MemoryError
-                    return value
+            @tf.custom_gradient
+            def checked(value):
+                return tf.ensure_shape(tf.numpy_function(check, [value], tf.float32), value.shape), tf.identity
 
-                @tf.custom_gradient
-                def checked(value):
-                    return tf.ensure_shape(tf.numpy_function(check, [value], tf.float32), value.shape), tf.identity
+            return checked(inputs) if training else inputs
 
-                return checked(inputs) if training else inputs
+    def build(inputs, *, card, classes, dropout):
+        x = keras.layers.Conv2D(2, 3, strides=2, name="stem_conv")(Crowded(name="crowded")(inputs))
+        x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+        return keras.layers.Dense(classes, name="classifier")(x)
 
-        def build(inputs, *, card, classes, dropout):
-            x = keras.layers.Conv2D(2, 3, strides=2, name="stem_conv")(Crowded(name="crowded")(inputs))
-            x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
-            return keras.layers.Dense(classes, name="classifier")(x)
-
-        registry.list_models()
-        card = Card(
-            name="crowded",
-            family="crowded",
-            description="a toy",
-            input_shape=(28, 28, 1),
-            classes=2,
-            params=26,
-            madds=3_000,
-            stages=(
-                Stage(name="stem", last_layer="stem_conv", layers=2, params=20),
-                Stage(name="head", last_layer="", layers=3, params=6),
-            ),
-            preprocessing="none",
-        )
-        monkeypatch.setitem(registry._entries, "crowded", Entry(card=card, build=build))
+    registry.list_models()
+    card = Card(
+        name="crowded",
+        family="crowded",
+        description="a toy",
+        input_shape=(28, 28, 1),
+        classes=2,
+        params=26,
+        madds=3_000,
+        stages=(
+            Stage(name="stem", last_layer="stem_conv", layers=2, params=20),
+            Stage(name="head", last_layer="", layers=3, params=6),
+        ),
+        preprocessing="none",
+    )
+    monkeypatch.setitem(registry._entries, "crowded", Entry(card=card, build=build))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the toy device is TensorFlow's")
 def test_a_full_device_is_told_with_what_would_fit(data, tmp_path, monkeypatch):
-    Small(monkeypatch)
+    register_crowded(monkeypatch)
     plan = recipe(phase("all", "all"), model="crowded", train={"batch_size": 32})
     with pytest.raises(ZooError) as raised:
         zoo.finetune(plan, data, run=tmp_path / "run")

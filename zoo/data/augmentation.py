@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 # What comes in from outside the image is black, as in a padded photo and as the paper of a digit is.
-FILL = {"fill_mode": "constant", "fill_value": 0.0}
+FILL: dict[str, Any] = {"fill_mode": "constant", "fill_value": 0.0}
 PREFIX = "augment_"
 
 
@@ -28,12 +28,12 @@ def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[
 
     from zoo.data import policies
 
-    policy, strength = policies.POLICIES.get(augment.policy, (None, 0.0))
+    policy: Any = policies.POLICIES.get(augment.policy)
     colors: dict[str, Any] = {"brightness_factor": augment.color, "contrast_factor": augment.color}
     if channels == 3:
         # 0 is grey, 0.5 the image itself.
         colors["saturation_factor"] = (0.5 - augment.color / 2, 0.5 + augment.color / 2)
-    table: tuple[tuple[str, Any, type[Any], dict[str, Any]], ...] = (
+    table: tuple[tuple[str, Any, Any, dict[str, Any]], ...] = (
         # Two layers for "both": Keras' "horizontal_and_vertical" mirrors both ways or not at all.
         ("mirror", augment.flip in ("horizontal", "both"), layers.RandomFlip, {"mode": "horizontal"}),
         ("upend", augment.flip in ("vertical", "both"), layers.RandomFlip, {"mode": "vertical"}),
@@ -46,14 +46,14 @@ def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[
         ),
         ("zoom", augment.zoom, layers.RandomZoom, {"height_factor": (-augment.zoom, augment.zoom), **FILL}),
         ("crop", augment.crop, policies.RandomWindow, {"smallest": 1 - augment.crop}),
-        ("policy", policy, policy or policies.Policy, {"channels": channels, "strength": strength}),
+        ("policy", policy, policy, {"channels": channels}),
         ("color", augment.color, layers.RandomColorJitter, colors),
         # A tuple, since Keras draws the probability itself from a range; areas of arXiv:1708.04896, section 3.1.
         (
             "erasing",
             augment.erasing,
             layers.RandomErasing,
-            {"factor": (augment.erasing,) * 2, "scale": (0.02, 0.4), "value_range": (0, 255)},
+            {"factor": (augment.erasing,) * 2, "scale": (0.02, 0.4), "value_range": policies.VALUE_RANGE},
         ),
     )
     return [

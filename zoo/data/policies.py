@@ -7,14 +7,16 @@ minute to compile. Here each step draws its own operations, from the layer's see
 All take and give float32[batch, height, width, channels] in [0, 255], and change nothing outside of training.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
+from zoo.data.augmentation import FILL
+
 VALUE_RANGE = (0, 255)
-BLACK: dict[str, Any] = {"fill_mode": "constant", "fill_value": 0.0}
 
 
 def operations(*, channels: int, strength: float) -> list[Any]:
@@ -33,9 +35,9 @@ def operations(*, channels: int, strength: float) -> list[Any]:
     posterized: dict[str, Any] = {**ranged, "factor": (8 - round(4 * strength), 8)}
     solarized: dict[str, Any] = {**ranged, "threshold_factor": (1 - strength, 1.0)}
     listed: list[Any] = [
-        layers.RandomShear(x_factor=0.3 * strength, y_factor=0.3 * strength, **BLACK, **settings),
-        layers.RandomTranslation(0.3 * strength, 0.3 * strength, **BLACK, **settings),
-        layers.RandomRotation(30 / 360 * strength, **BLACK, **settings),
+        layers.RandomShear(x_factor=0.3 * strength, y_factor=0.3 * strength, **FILL, **settings),
+        layers.RandomTranslation(0.3 * strength, 0.3 * strength, **FILL, **settings),
+        layers.RandomRotation(30 / 360 * strength, **FILL, **settings),
         layers.RandomBrightness(0.5 * strength, **ranged),
         layers.RandomContrast(0.9 * strength, **ranged),
         # 0.5 is the image itself.
@@ -235,8 +237,8 @@ class AugMix(Policy):
 
 
 # Each with the share of the largest strengths that its paper uses.
-POLICIES: dict[str, tuple[type[Policy], float]] = {
-    "trivial": (TrivialAugment, 1.0),
-    "randaugment": (RandAugment, 0.5),
-    "augmix": (AugMix, 0.3),
+POLICIES: dict[str, Callable[..., Policy]] = {
+    "trivial": functools.partial(TrivialAugment, strength=1.0),
+    "randaugment": functools.partial(RandAugment, strength=0.5),
+    "augmix": functools.partial(AugMix, strength=0.3),
 }

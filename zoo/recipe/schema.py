@@ -188,6 +188,16 @@ class AugmentSection(Section):
     views: Count = 0
     """Fixed views per image for the prefix cache; 0 draws fresh ones every epoch."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images of a batch are mixed with one another."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether anything is done to images at all."""
+        return self.model_copy(update={"views": 0}) != AugmentSection()
+
 
 class TrainSection(Section):
     """What holds for all phases."""

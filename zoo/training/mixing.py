@@ -68,7 +68,7 @@ class Mixing(keras.layers.Layer):
 
 def mixing_layer(augment: AugmentSection) -> Mixing | None:
     """Builds what a recipe's `[augment]` asks for; None where it mixes nothing."""
-    if not augment.mixup and not augment.cutmix:
+    if not augment.mixes:
         return None
     return Mixing(mixup=augment.mixup, cutmix=augment.cutmix)
 

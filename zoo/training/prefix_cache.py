@@ -29,7 +29,7 @@ from zoo.models import count_madds
 from zoo.training.feeding import predict_in_batches
 from zoo.training.inputs import Bar
 from zoo.training.prefix import Prefix
-from zoo.training.views import View, described
+from zoo.training.views import View
 
 # Makes room for activations of a shape and dtype.
 Allocate = Callable[[tuple[int, ...], "np.dtype[Any]"], np.ndarray]
@@ -107,7 +107,12 @@ def key_of(prefix: Prefix, images: np.ndarray, views: Sequence[View] = ()) -> st
     digest = hashlib.blake2b(digest_size=20)
     for part in (
         {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()},
-        {"shape": list(images.shape), "dtype": str(images.dtype), "cut": prefix.cut, "views": described(views)},
+        {
+            "shape": list(images.shape),
+            "dtype": str(images.dtype),
+            "cut": prefix.cut,
+            "views": [view.described() for view in views],
+        },
         [_described(operation) for operation in _operations(prefix.prefix)],
         fingerprint(prefix.prefix.weights),
     ):
@@ -235,9 +240,10 @@ def keep(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
         part = Path(name) / "entry"
         part.mkdir()
-        dtype = compute(functools.partial(_mapped, part / ARRAY_FILE)).dtype
+        mapped: Any = compute(functools.partial(_mapped, part / ARRAY_FILE))
+        mapped.flush()
         sync(part / ARRAY_FILE)
-        document = {"schema": 1, "kind": "activations", "dtype": dtype.name, "sha256": sha256(part / ARRAY_FILE)}
+        document = {"schema": 1, "kind": "activations", "dtype": mapped.dtype.name, "sha256": sha256(part / ARRAY_FILE)}
         write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
         _make_room((part / ARRAY_FILE).stat().st_size)
         if folder.is_dir():

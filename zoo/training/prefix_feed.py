@@ -9,12 +9,10 @@ import numpy as np
 
 from zoo.cache import cache_folder
 from zoo.data import Pack
-from zoo.data.augmentation import augmentation_layers
 from zoo.errors import RecipeError
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches
-from zoo.training.mixing import mixing_layer
 from zoo.training.prefix import Prefix, frozen_prefix
 from zoo.training.progress import Display
 from zoo.training.views import View, fixed_views
@@ -56,7 +54,7 @@ def run_once(
     count = sum(len(pack.labels) * max(1, len(seen)) for pack, seen in needed)
     reason = "nothing is frozen below what is trained"
     if split is not None:
-        is_drawn_anew = bool(mixing_layer(recipe.augment)) or bool(augmentation_layers(recipe.augment) and not views)
+        is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
         reason = prefix_cache.refusal(split, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
     place: prefix_cache.Place | None = None
     there: list[np.ndarray | None] = []

@@ -1,6 +1,6 @@
 """Fixed views: augmented images that stay the same from epoch to epoch, so that a frozen prefix sees each only once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ class View:
             "seed": None if self.mirrored is not None else self.seed,
             "number": self.number,
             "mirrored": self.mirrored,
+            # What is drawn for an image depends on which are drawn for with it.
+            "at_once": AT_ONCE,
         }
 
     def chunks(self, images: np.ndarray) -> Iterator[np.ndarray]:
@@ -65,17 +67,11 @@ def fixed_views(augment: AugmentSection, *, seed: int) -> list[View]:
     Two views of images that are only flipped along one axis are the image and its mirror image: each epoch then draws
     from the very distribution that the flip has.
     """
-    nothing = AugmentSection()
-    if augment.model_copy(update={"views": 0}) == nothing:
+    if not augment.changes_images:
         return []
-    only_flipped = augment.flip in MIRRORED_AXIS and augment.model_copy(update={"flip": "none", "views": 0}) == nothing
+    only_flipped = augment.flip in MIRRORED_AXIS and not augment.model_copy(update={"flip": "none"}).changes_images
     is_exact = only_flipped and augment.views == 2
     return [
         View(augment=augment, seed=seed, number=number, mirrored=bool(number) if is_exact else None)
         for number in range(augment.views)
     ]
-
-
-def described(views: Sequence[View]) -> list[dict[str, Any]]:
-    """Returns all that decides what views show, in their order."""
-    return [view.described() for view in views]
