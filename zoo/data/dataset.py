@@ -6,10 +6,27 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from zoo.errors import DataError
+
+
+class Items(Protocol):
+    """Images that are had one at a time, from a library or the caller's own code.
+
+    Attributes:
+        identity: What tells these images from any others, such as a hash of them.
+    """
+
+    identity: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any:
+        """Returns a Pillow image, or uint8[height, width] or uint8[height, width, channels] in [0, 255]."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,16 +34,51 @@ class Split:
     """Images and the class of each.
 
     Attributes:
-        images: Files, or pixels as uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3
-            or 4 channels (grey, RGB, RGBA) in [0, 255].
+        images: Files; or pixels as uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3
+            or 4 channels (grey, RGB, RGBA) in [0, 255]; or items that are had one at a time.
         labels: int64[n], an index into the dataset's classes for each image.
+        weights: float32[n], how much each image counts in the training loss; None where all count 1.
+        groups: A name for each image; those of one name stay on one side of a split. None where each is its own.
     """
 
-    images: Sequence[Path] | np.ndarray
+    images: Sequence[Path] | np.ndarray | Items
     labels: np.ndarray
+    weights: np.ndarray | None = None
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def subset(self, rows: np.ndarray) -> "Split":
+        """Returns the chosen rows, int64[m], in their order."""
+        return Split(
+            images=_chosen(self.images, rows),
+            labels=self.labels[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
+        )
+
+
+@dataclass(frozen=True)
+class _ChosenItems:
+    items: Items
+    rows: np.ndarray
+
+    @property
+    def identity(self) -> str:
+        return f"{self.items.identity}[{hashlib.sha256(self.rows.astype('<i8').tobytes()).hexdigest()}]"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[int(self.rows[index])]
+
+
+def _chosen(images: Sequence[Path] | np.ndarray | Items, rows: np.ndarray) -> Sequence[Path] | np.ndarray | Items:
+    if isinstance(images, np.ndarray):
+        return images[rows]
+    return [images[row] for row in rows] if isinstance(images, Sequence) else _ChosenItems(images, rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,6 +118,8 @@ class Dataset:
             if isinstance(split.images, np.ndarray):
                 digest.update(f"{split.images.shape}\n".encode())
                 digest.update(np.ascontiguousarray(split.images).reshape(-1).data)
+            elif not isinstance(split.images, Sequence):
+                digest.update(split.images.identity.encode())
             else:
                 for path in split.images:
                     relative = path if self.root is None else path.relative_to(self.root)

@@ -5,8 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from zoo.data import Dataset, Pack, Skipped, Split, open_dataset, pack, split_share
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
@@ -111,14 +109,7 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> tuple[Sp
             f"data.validation = {wanted} of {len(dataset.train)} images leaves none to validate on; "
             "expected more images, or validation = 0 to train without"
         )
-    return subset(dataset.train, train), subset(dataset.train, validation), []
-
-
-def subset(split: Split, rows: np.ndarray) -> Split:
-    """Returns the chosen rows of a split."""
-    images = split.images
-    chosen = images[rows] if isinstance(images, np.ndarray) else [images[row] for row in rows]
-    return Split(images=chosen, labels=split.labels[rows])
+    return dataset.train.subset(train), dataset.train.subset(validation), []
 
 
 def pack_split(split: Split, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, description: str) -> Pack:

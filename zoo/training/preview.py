@@ -12,7 +12,7 @@ from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmen
 from zoo.recipe.schema import Recipe
 from zoo.training.engine import input_shape
 from zoo.training.hyperrule import with_hyperrule
-from zoo.training.inputs import Bar, open_source, pack_split, subset
+from zoo.training.inputs import Bar, open_source, pack_split
 from zoo.training.mixing import mixing_layer
 
 
@@ -52,7 +52,7 @@ def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, 
     recipe = with_hyperrule(recipe, source.train)
     rows = np.unique(np.linspace(0, len(source.train) - 1, count).round().astype(int))
     packed = pack_split(
-        subset(source.train, rows), recipe.data, input_shape=input_shape(recipe), bar=bar, description="reading images"
+        source.train.subset(rows), recipe.data, input_shape=input_shape(recipe), bar=bar, description="reading images"
     )
     classes = source.dataset.classes
     layers = augmentation_layers(recipe.augment, channels=packed.images.shape[-1])
