@@ -1,3 +1,4 @@
+import collections
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,3 +62,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
     found.run = zoo.finetune(found.recipe, found.data, run=folder / "run", callbacks=[Watch()])
     return found
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own: `$XDG_CACHE_HOME/zoo`, which is not there yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "zoo"
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
+    """Counts how often each file is decoded, by its name."""
+    from zoo.data import decoding
+
+    counts: collections.Counter[str] = collections.Counter()
+    real = decoding.decode
+
+    def counting(path: Path, *, side: int) -> Any:
+        counts[path.name] += 1
+        return real(path, side=side)
+
+    for module in ("zoo.data.decoding", "zoo.data.inspection"):
+        monkeypatch.setattr(f"{module}.decode", counting)
+    return counts

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from zoo.cli import main
+from zoo.data import open_dataset
 from zoo.recipe.loading import load_recipe
 
 CONVNETS = Path(__file__).parent.parent / "docs" / "convnets"
@@ -97,6 +98,41 @@ def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
     assert python("-m", "zoo.cli.cards", "blurnet") == printed
     built = "import zoo; model = zoo.build('blurnet', classes=['dog', 'cat']); zoo.freeze(model, 'stem')"
     assert python("-c", f"{built}; print(sum(w.numpy().size for w in model.trainable_weights))") == "18\n"
+
+
+DATA = (CONVNETS.parent / "data.md").read_text(encoding="utf-8")
+
+
+def of_data(language: str) -> str:
+    (block,) = re.findall(rf"```{language}\n(.*?)```", DATA, flags=re.DOTALL)
+    return block
+
+
+def test_the_listing_is_one(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(of_data("csv"))
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").touch()
+    dataset = open_dataset("csv", tmp_path / "list.csv")
+    assert (dataset.classes, len(dataset.train), dataset.validation) == (("cat", "dog"), 4, None)
+    assert dataset.train.weights is not None
+    assert (dataset.train.weights.tolist(), dataset.train.groups) == ([1, 0.5, 1, 1], ("anna", "ben", "ben", "carl"))
+
+
+def test_the_groups_are_found(tmp_path: Path) -> None:
+    (tmp_path / "slides.toml").write_text(of_data("toml"))
+    data = load_recipe(tmp_path / "slides.toml").data
+    for name in ("sick/patient07_1.png", "sick/patient07_2.png", "well/patient12_1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert open_dataset("folder", tmp_path, group=data.group).train.groups == ("07", "07", "12")
+
+
+def test_images_in_code_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(of_data("python"), "data", "exec"), {})
+    assert float(capsys.readouterr().out.splitlines()[-1]) == 1
 
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Two-sided 95 % of the normal distribution.
 Z_95 = 1.959963984540054
+# Sources that are one file: a folder given in its place is one of class folders.
+LISTS = ("csv", "jsonl", "npz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,13 @@ def evaluate(
     folder = RunFolder.open(Path(run))
     classifier = load(folder.path)
     recipe = load_recipe(folder.recipe_path)
-    own = folder.record()["inputs"]["data"]
+    inputs = folder.record()["inputs"]
+    if data is None and "in_code" in inputs:
+        raise DataError(
+            f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
+            "give others with --data PATH"
+        )
+    own = inputs["data"]
     path = Path(data) if data is not None else Path(own) if own else None
     chosen = _choose(recipe, path, split, is_own=data is None)
     labels = _relabel(chosen.split, chosen.dataset.classes, classifier.classes)
@@ -155,8 +163,10 @@ def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool
     data = recipe.data
     if not is_own:
         # They are not divided again: a share of them would be chosen by chance. The sample takes no path.
-        source_name = "folder" if data.source == "builtin:fashion_sample" else data.source
-        data = data.model_copy(update={"validation": 0.0, "source": source_name})
+        is_sample = data.source == "builtin:fashion_sample"
+        is_other = data.source in LISTS and path is not None and path.is_dir()
+        source_name = "folder" if is_sample or is_other else data.source
+        data = data.model_copy(update={"validation": 0.0, "group": "", "source": source_name})
     source = open_source(data, path, seed=recipe.train.seed)
     splits = {**source.dataset.splits(), "train": source.train}
     if source.validation is not None:

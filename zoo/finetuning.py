@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry, saved_models
+from zoo.data import InCode
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
 from zoo.evaluation import Evaluation, score
 from zoo.models import MODULE_FOLDER
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # What a bare model name runs.
 DEFAULT_RECIPE = "finetune/default"
 HANDLE_KEY = "model.handle"
+# Sources that need no path.
+FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
 
 Overrides = Sequence[str] | Mapping[str, object]
 
@@ -37,11 +40,11 @@ class Job:
 
     Attributes:
         recipe: The resolved recipe.
-        data: The images; None for a builtin source.
+        data: The images: a path, or what was given in code; None for a source that ships or downloads.
     """
 
     recipe: Recipe
-    data: Path | None
+    data: Path | InCode | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Run:
 
 def finetune(
     recipe_or_model: str | Path | Recipe | None,
-    data: Path | str | None = None,
+    data: Path | str | InCode | None = None,
     overrides: Overrides | None = None,
     run: Path | str | None = None,
     resume: bool = False,
@@ -101,7 +104,9 @@ def finetune(
     Args:
         recipe_or_model: A recipe's file or name, an earlier run's folder (which repeats it), a model's name (which
             runs `finetune/default` with it), or a Recipe. With `resume` it may be None.
-        data: The images; by default the recipe's own, or the earlier run's.
+        data: The images; by default the recipe's own, or the earlier run's. A path; or an object with a length that
+            gives (image, label) for an index, as the datasets of PyTorch do, or a dict of such objects by `train`,
+            `validation` and `test`: see `zoo.data.in_code.LabelledImages`.
         overrides: Changes to the recipe, as `["train.batch_size=64"]` or `{"train.batch_size": 64}`.
         run: The folder to make; by default `runs/<recipe>-<UTC time>`.
         resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.
@@ -136,7 +141,7 @@ def finetune(
         folder = RunFolder.create(folder_path or default_path(job.recipe.name))
     try:
         with claim(folder.path), Display() as display:
-            trained = train(job.recipe, data_path=job.data, folder=folder, callbacks=callbacks, display=display)
+            trained = train(job.recipe, data=job.data, folder=folder, callbacks=callbacks, display=display)
             with recording(folder, trained.record):
                 evaluation = _finish(folder, job.recipe, trained)
         _check_expectation(job.recipe, evaluation)
@@ -170,7 +175,7 @@ def finetune_seeds(
     recipe_or_model: str | Path | Recipe,
     seeds: Sequence[int],
     *,
-    data: Path | str | None = None,
+    data: Path | str | InCode | None = None,
     overrides: Overrides | None = None,
     run: Path | str | None = None,
 ) -> dict[int, Run]:
@@ -213,7 +218,9 @@ def spread(runs: Iterable[Run]) -> dict[str, Spread]:
     return {name: Spread(tuple(metrics[name] for metrics in measured)) for name in names}
 
 
-def make_job(reference: str | Path | Recipe, data: Path | str | None = None, overrides: Overrides | None = None) -> Job:
+def make_job(
+    reference: str | Path | Recipe, data: Path | str | InCode | None = None, overrides: Overrides | None = None
+) -> Job:
     """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes.
 
     Raises:
@@ -239,7 +246,7 @@ def make_job(reference: str | Path | Recipe, data: Path | str | None = None, ove
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
-    return Job(recipe=recipe, data=_data_path(recipe, data))
+    return Job(recipe=recipe, data=_images(recipe, data))
 
 
 def _with_module(overrides: Overrides) -> Overrides:
@@ -273,22 +280,30 @@ def _for_model(name: str, overrides: Overrides) -> Overrides:
     return [f"model.name={name}", f"name={name.replace('_', '-')}", *overrides]
 
 
-def _repeated_job(folder: RunFolder, data: Path | str | None, overrides: Overrides) -> Job:
+def _repeated_job(folder: RunFolder, data: Path | str | InCode | None, overrides: Overrides) -> Job:
     recipe = load_recipe(folder.recipe_path, overrides)
     carried = folder.model / MODULE_FOLDER
     if recipe.model.handle and carried.is_dir():
         saved_models.take_in(str(carried))
-    return Job(recipe=recipe, data=_data_path(recipe, data or folder.record()["inputs"]["data"]))
+    inputs = folder.record()["inputs"]
+    if data is None and "in_code" in inputs:
+        raise DataError(
+            f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
+            "give them again: zoo.finetune(..., data=...)"
+        )
+    return Job(recipe=recipe, data=_images(recipe, inputs["data"] if data is None else data))
 
 
-def _data_path(recipe: Recipe, data: Path | str | None) -> Path | None:
+def _images(recipe: Recipe, data: Path | str | InCode | None) -> Path | InCode | None:
     if data is None:
-        if not recipe.data.source.startswith("builtin:"):
+        if not recipe.data.source.startswith(FROM_ELSEWHERE):
             raise DataError(
                 f"recipe '{recipe.name}' names no images; say where they are: --data PATH "
                 "(a folder with a subfolder per class)"
             )
         return None
+    if not isinstance(data, str | Path):
+        return data
     path = Path(data)
     if not path.exists():
         raise NotFoundError(f"{path}: there is no such file or folder; expected images; check --data")
@@ -302,12 +317,12 @@ def _earlier(path: Path) -> RunFolder | None:
 def _resumed_job(
     folder: RunFolder,
     reference: str | Path | Recipe | None,
-    data: Path | str | None,
+    data: Path | str | InCode | None,
     overrides: Overrides | None,
 ) -> Job:
     job = _repeated_job(folder, data, ())
     if reference is not None or overrides:
-        asked = make_job(reference if reference is not None else folder.path, data or job.data, overrides)
+        asked = make_job(reference if reference is not None else folder.path, job.data, overrides)
         if asked.recipe != job.recipe:
             raise RunError(
                 f"{folder.path}: was begun with another recipe than the one given; "

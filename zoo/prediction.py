@@ -155,7 +155,7 @@ class Classifier:
 
         height, width, channels = self.input_shape
         split = Split(images=images, labels=np.zeros(len(images), dtype=np.int64))
-        return pack(split, height=height, width=width, channels=channels, resize=self.resize).images
+        return pack(split, height=height, width=width, channels=channels, resize=self.resize).images[:]
 
     def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
         best = int(row.argmax())

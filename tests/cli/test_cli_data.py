@@ -93,3 +93,84 @@ def test_a_flip_of_digits_is_warned_of(tmp_path):
 def test_a_wrong_path_is_named(tmp_path):
     with pytest.raises(NotFoundError, match="there is no such file or folder"):
         run("preview", "finetune/default", "--data", tmp_path / "gone")
+
+
+# Check
+
+
+def test_a_clean_folder_passes(photos, typed, fresh_cache):
+    code, out, err = typed("data", "check", photos)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:4] == ["class   train", "cat        16", "dog        16", "in all     32"]
+    assert out.splitlines()[-1] == "32 images, 0 faults, 32 decoded for this check"
+    assert typed("data", "check", photos)[1].splitlines()[-1] == "32 images, 0 faults, 0 decoded for this check"
+
+
+def test_faults_are_told_with_their_files_and_listed_for_removal(photos, tmp_path, typed, fresh_cache):
+    first = next((photos / "cat").iterdir())
+    (photos / "dog" / "twin.png").write_bytes(first.read_bytes())
+    (photos / "dog" / "page.jpg").write_text("<html>not found</html>")
+    code, out, err = typed("data", "check", photos, "--fix-list", tmp_path / "out.txt")
+    assert code == 3
+    assert (
+        "fault: unreadable (1): cannot be read; training leaves it out (data.on_bad)\n  dog/page.jpg: is an HTML" in out
+    )
+    assert f"  cat/{first.name} = dog/twin.png: the same content, as cat and dog" in out
+    assert err == f"zoo: {photos}: 2 faults in 34 images\n"
+    assert sorted((tmp_path / "out.txt").read_text().splitlines()) == [
+        f"cat/{first.name}",
+        "dog/page.jpg",
+        "dog/twin.png",
+    ]
+    code, out, _ = typed("data", "check", photos, "--json")
+    document = json.loads(out)
+    assert code == 3
+    assert (document["kind"], document["ok"], document["images"], document["faults"]) == ("data-check", False, 34, 2)
+    assert document["counts"] == {"train": {"cat": 16, "dog": 18}}
+    assert {"kind": "unreadable", "fault": True, "images": ["dog/page.jpg"], "detail": "is an HTML page, no image"} in (
+        document["findings"]
+    )
+    # What the list names is removed as the help says, and then nothing is wrong.
+    for name in (tmp_path / "out.txt").read_text().splitlines():
+        (photos / name).unlink()
+    assert typed("data", "check", photos)[0] == 0
+
+
+def test_what_cannot_be_opened_fails_the_check(tmp_path, typed):
+    (tmp_path / "empty").mkdir()
+    code, out, err = typed("data", "check", tmp_path / "empty", "--json")
+    assert code == 3
+    assert json.loads(out)["refused"].startswith(f"{tmp_path}/empty: no images and no class folders")
+    assert err.startswith("zoo: ")
+    assert typed("data", "check", tmp_path / "nowhere")[0] == 1
+
+
+def test_a_fix_list_that_cannot_be_written_is_told(photos, tmp_path, typed):
+    code, _, err = typed("data", "check", photos, "--fix-list", tmp_path / "no" / "such.txt")
+    assert code == 1
+    assert "No such file or directory" in err
+
+
+# Pack
+
+
+def test_all_splits_are_packed_ahead_and_training_decodes_nothing(photos, tmp_path, typed, fresh_cache, monkeypatch):
+    settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none", "--set", "phases.head.epochs=1")
+    code, out, err = typed("data", "pack", "finetune/default", "--data", photos, *settings)
+    assert (code, out) == (0, "train: 32 images of 28x28x1\n")
+    assert f"packs 32 images of 28x28x1: 0.0 MB in {tmp_path}/cache/zoo/packs" in err
+    document = json.loads(typed("data", "pack", "finetune/default", "--data", photos, *settings, "--json")[1])
+    assert document == {
+        "schema": 1,
+        "kind": "data-pack",
+        "splits": {"train": {"images": 32, "skipped": 0, "shape": [28, 28, 1]}},
+    }
+
+    def decoded(*_, **__):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr("zoo.data.decoding.decode", decoded)
+    run = ("finetune", "finetune/default", "--data", photos, *settings, "--set", "data.validation=0.3")
+    assert typed(*run, "--run", tmp_path / "run")[0] == 0
+    # Another seed takes another share, of the same pack.
+    assert typed(*run, "--set", "train.seed=5", "--run", tmp_path / "other")[0] == 0

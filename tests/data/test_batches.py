@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -147,6 +148,14 @@ def test_each_epoch_draws_one_view_of_every_image():
     # 90 draws of three: 30 of each, with a standard deviation of 4.5.
     assert (np.abs(counts - 30) < 5 * 4.5).all()
     assert not np.array_equal(*(np.concatenate([i.ravel() for i, _ in data.epoch(e)]) // 10 for e in (0, 1)))
+
+
+def test_labels_weigh_what_their_images_weigh():
+    weights = np.linspace(0, 2, 10, dtype=np.float32)
+    data = replace(batches(10, 4), weights=weights)
+    for (images, labels), (_, plain) in zip(data.epoch(3), batches(10, 4).epoch(3), strict=True):
+        np.testing.assert_array_equal(labels, plain * weights[images.reshape(-1)][:, None])
+        assert labels.dtype == np.float32
 
 
 def test_batches_are_copies():

@@ -184,7 +184,8 @@ def test_paths_that_lead_nowhere(tmp_path):
         "Give a folder with one subfolder of images per class with --data PATH."
     )
     assert fault("folder", tmp_path / "photos.zip").startswith(
-        f"{tmp_path}/photos.zip: is a file; expected a folder with one subfolder per class, or an .npz file. Unpack"
+        f"{tmp_path}/photos.zip: is a file; expected a folder with one subfolder per class, or a file that ends in "
+        ".npz, .csv, .tsv, .jsonl. Unpack"
     )
     assert fault("npz", tmp_path).startswith(f"{tmp_path}: is a folder; expected an .npz file.")
     assert fault("idx", tmp_path / "photos.zip").startswith(
@@ -483,16 +484,39 @@ def test_a_failed_download_names_the_alternative(keras_datasets):
     )
 
 
+@pytest.mark.parametrize(("name", "first", "last"), [("cifar10", "airplane", "truck"), ("cifar100", "apple", "worm")])
+def test_cifar_is_downloaded_by_keras_or_read_from_a_local_copy(tmp_path, keras_datasets, name, first, last):
+    colored = pixels(2, 4, 4, 3)
+    count = int(name.removeprefix("cifar"))
+
+    class Module:
+        @staticmethod
+        def load_data():
+            return (colored, np.array([[count - 1], [0]])), (colored, np.array([[0], [1]]))
+
+    setattr(keras_datasets, name, Module)
+    path = save(tmp_path / "c.npz", x_train=colored, y_train=[[count - 1], [0]], x_test=colored, y_test=[[0], [1]])
+    downloaded, local = (open_dataset(f"builtin:{name}", where) for where in (None, path))
+    for dataset in (downloaded, local):
+        assert (len(dataset.classes), dataset.classes[0], dataset.classes[-1]) == (count, first, last)
+        assert list(dataset.classes) == sorted(dataset.classes)
+        np.testing.assert_array_equal(dataset.train.labels, [count - 1, 0])
+        assert dataset.train.images.shape == (2, 4, 4, 3)
+        assert dataset.test is not None
+    assert downloaded.fingerprint() == local.fingerprint()
+
+
 def test_source_faults(tmp_path):
-    known = "one of folder, npz, idx, builtin:mnist, builtin:fashion_mnist, builtin:fashion_sample"
+    known = (
+        "one of folder, csv, jsonl, npz, idx, builtin:mnist, builtin:fashion_mnist, builtin:cifar10, "
+        "builtin:cifar100, builtin:fashion_sample, hf:NAME, tfds:NAME"
+    )
     assert fault("foldr", tmp_path, NotFoundError) == (
         f"Unknown data.source 'foldr'. Did you mean 'folder'? Expected {known}."
     )
     assert fault("builtin:mnits", None, NotFoundError) == (
         f"Unknown data.source 'builtin:mnits'. Did you mean 'builtin:mnist'? Expected {known}."
     )
-    for source in ("csv", "jsonl", "hf:beans", "tfds:cifar10"):
-        assert fault(source, tmp_path).startswith(f"data.source '{source}' is not yet supported; expected {known}.")
     assert fault("folder", None) == "data.source 'folder' needs a path. Give it with --data PATH."
 
 

@@ -76,8 +76,9 @@ FAULTS = [
     ),
     (
         "data",
-        'source = "csv"',
-        'data.source = "csv" is not there yet; expected "folder", "npz", "idx" or "builtin:*"',
+        'source = "hf:"',
+        'data.source is "hf:"; expected "folder", "csv", "jsonl", "npz", "idx", "builtin:NAME", '
+        '"hf:NAME" or "tfds:NAME"',
     ),
     (
         "data",
@@ -108,7 +109,6 @@ FAULTS = [
         "data.validation is -0.1; expected >= 0 or text",
     ),
     ("data", 'balance = "max"', 'data.balance is "max"; expected "none", "class_weight" or "sampler"'),
-    ("data", 'group = "id"', 'data.group = "id" is not there yet; expected ""'),
     (
         "augment",
         'policy = "autoaugment"',

@@ -97,7 +97,7 @@ def test_a_recipe_is_frozen():
 def test_all_the_schema_is_valid_even_where_it_is_not_there_yet():
     phase = {"name": "all", "train": "all", "schedule": "one_cycle", "layer_decay": 0.65}
     later = {
-        "data": {"source": "hf:beans", "validation": "validation", "balance": "sampler", "group": "patient"},
+        "data": {"source": "hf:user/name_1.0", "validation": "validation", "balance": "sampler", "group": "patient"},
         "augment": {"flip": "both", "rotation": 15, "mixup": 0.2, "policy": "trivial", "views": 4},
         "train": {"batch_size": "auto", "loss": "focal", "ema": 0.999, "prefix_cache": "required"},
         "phases": [phase],

@@ -68,6 +68,19 @@ def test_loss_and_accuracy_take_the_mixed_labels():
     assert float(accuracy.result()) == 0.5
 
 
+def test_mixed_labels_weigh_what_they_are_mixed_of():
+    labels = np.array([[0.7, 0.0], [0.5, 1.5], [0.0, 0.0]], "float32")
+    likely = np.array([[0.6, 0.4], [0.9, 0.1], [0.8, 0.2]], "float32")
+    beside = np.concatenate([labels, likely], axis=1)
+    whole = np.eye(2, dtype="float32")[[0, 0, 0]]
+    # -(0.7 ln 0.6 + 0.5 ln 0.9 + 1.5 ln 0.1) / 3
+    loss = OnMixedLabels(build_loss(TrainSection(), weighted=True))
+    assert float(loss(whole, beside)) == pytest.approx((0.357578 + 0.052680 + 3.453878) / 3, rel=1e-5)
+    accuracy = AccuracyOnMixedLabels(weighted=True)
+    accuracy.update_state(whole, beside)
+    assert float(accuracy.result()) == 0.5
+
+
 class Stop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         raise KeyboardInterrupt

@@ -9,6 +9,7 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_photos
+from zoo import cache
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing import train_only
@@ -182,14 +183,14 @@ def test_where_it_cannot_be_it_says_why(data, tmp_path, capsys, plan, reason):
 def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, capsys):
     probe = phase("head", "head", epochs=3, learning_rate=1e-2, batchnorm="frozen")
     live = zoo.finetune(recipe(probe, **settings("off")), data, run=tmp_path / "off")
-    monkeypatch.setattr(prefix_cache, "MAX_BYTES", 100)
+    monkeypatch.setattr(cache, "MAX_BYTES", 100)
     assert prefix_cache.place_for(50) == "on disk"
     in_memory = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "memory")
     assert in_memory.record["phases"][0]["prefix_cache"]["computed"] == 40
     assert in_memory.history[-1]["val_loss"] == pytest.approx(live.history[-1]["val_loss"], rel=1e-4)
     assert " MB in memory" in capsys.readouterr().err
-    assert prefix_cache.entries() == []
-    monkeypatch.setattr(prefix_cache, "available_bytes", lambda: 1000)
+    assert cache.entries("activations") == []
+    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
     with pytest.raises(RecipeError, match=r"0\.0 GB fit neither in .*zoo nor in memory"):
         zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "nowhere")
 
@@ -197,8 +198,8 @@ def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, caps
 def test_what_is_there_is_used_also_when_the_disk_is_full(data, tmp_path, monkeypatch):
     probe = recipe(phase("head", "head", epochs=3, batchnorm="frozen"), **settings("required"))
     zoo.finetune(probe, data, run=tmp_path / "first")
-    monkeypatch.setattr(prefix_cache, "MAX_BYTES", 100)
-    monkeypatch.setattr(prefix_cache, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(cache, "MAX_BYTES", 100)
+    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
     run = zoo.finetune(probe, data, run=tmp_path / "second")
     assert run.record["phases"][0]["prefix_cache"]["computed"] == 0
 
@@ -210,7 +211,7 @@ def test_a_cache_that_cannot_be_written_costs_no_run(data, tmp_path, monkeypatch
     run = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "run")
     assert run.record["phases"][0]["prefix_cache"]["computed"] == 40
     assert "what comes up to head_pool is kept in memory" in capsys.readouterr().err
-    monkeypatch.setattr(prefix_cache, "has_memory", lambda size: False)
+    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 0)
     run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "auto")
     assert run.record["phases"][0]["prefix_cache"] is None
     assert "head: no prefix cache: " in capsys.readouterr().err
@@ -261,14 +262,14 @@ def test_the_least_recently_used_goes_when_it_is_full(monkeypatch):
     _, found = split("mnist_conv", "head")
     for seed in range(3):
         keep(found, images(seed))
-    size = prefix_cache.entries()[0].bytes
-    for age, entry in enumerate(prefix_cache.entries()):
-        os.utime(prefix_cache.entries_folder() / entry.key, (1000 + age, 1000 + age))
+    size = cache.entries("activations")[0].bytes
+    for age, entry in enumerate(cache.entries("activations")):
+        os.utime(entry.path, (1000 + age, 1000 + age))
     keep(found, images(0))  # used again
     kept = {prefix_cache.key_of(found, images(seed)) for seed in (0, 3)}
-    monkeypatch.setattr(prefix_cache, "MAX_BYTES", int(2.9 * size))
+    monkeypatch.setattr(cache, "MAX_BYTES", int(2.9 * size))
     keep(found, images(3))
-    assert {entry.key for entry in prefix_cache.entries()} == kept
+    assert {entry.path.name for entry in cache.entries("activations")} == kept
 
 
 # Views

@@ -14,6 +14,8 @@ from zoo.weights import file_size
 # What lies in the cache's folders.
 KINDS = {
     "activations": "what frozen layers gave for images; computed again when needed",
+    "files": "what image files were found to be; read again when needed",
+    "packs": "decoded images; decoded again when needed",
     "weights": "downloaded weights; fetched again when needed",
     "modules": "SavedModels of tfhub models; taken in again from their folder, archive, address or run",
 }

@@ -1,16 +1,155 @@
-"""`zoo data`: what a recipe's images are, and what a model sees of them."""
+"""`zoo data`: what images are, what is wrong with them, and what a model sees of them."""
 
+import itertools
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.output import TRUST_OPTION, start_backend
+from zoo.errors import ContractError, DataError
+from zoo.tables import table
+
+if TYPE_CHECKING:
+    from zoo.data.findings import Report
+
+# Of each kind of finding that is no fault, as many are shown.
+SHOWN = 5
 
 
 @click.group()
 def data() -> None:
-    """Look at a recipe's images."""
+    """Check images, decode them ahead, and look at what a model sees of them."""
+
+
+@data.command("check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
+@click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
+@click.option(
+    "--fix-list", type=click.Path(path_type=Path), help="Write a file that names what to leave out, one a line."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+def check_command(path: Path, source: str, group: str, fix_list: Path | None, as_json: bool) -> None:
+    """Decode every image below PATH once and say what is wrong or odd, with its file.
+
+    Faults are unreadable files, the same picture in two splits (a leak) and the same file in two classes; they make
+    the exit code 3. Notes are what training copes with: transparency, CMYK, turned photos, duplicates, odd sizes. What
+    was found is kept by content: what stays the same is not decoded again.
+
+    \b
+    Examples:
+      zoo data check photos/
+      zoo data check labels.csv --json
+      zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
+    """
+    from zoo.data import open_dataset
+    from zoo.data.inspection import inspect
+    from zoo.training.progress import Display
+
+    try:
+        dataset = open_dataset(source, path, group=group)
+    except DataError as fault:
+        if as_json:
+            document = {"schema": 1, "kind": "data-check", "path": str(path), "ok": False, "refused": str(fault)}
+            click.echo(json.dumps(document))
+        raise ContractError(str(fault)) from fault
+    total = sum(len(split) for split in dataset.splits().values())
+    with Display() as display, display.bar("checking images", total) as move:
+        report = inspect(dataset, report=lambda done, _total: move(done, ""))
+    if fix_list is not None:
+        fix_list.write_text("".join(f"{name}\n" for name in report.exclude), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(_check_document(path, report)))
+    else:
+        click.echo(_check_text(report))
+        if fix_list is not None:
+            click.echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
+    if report.faults:
+        raise ContractError(f"{path}: {report.faults:,} faults in {report.images:,} images")
+
+
+def _check_document(path: Path, report: "Report") -> dict[str, object]:
+    from zoo.data.findings import KINDS
+
+    return {
+        "schema": 1,
+        "kind": "data-check",
+        "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
+        "ok": not report.faults,
+        "images": report.images,
+        "decoded": report.decoded,
+        "counts": report.counts,
+        "faults": report.faults,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "fault": KINDS[finding.kind].fault,
+                "images": finding.images,
+                "detail": finding.detail,
+            }
+            for finding in report.findings
+        ],
+        "exclude": report.exclude,
+    }
+
+
+def _check_text(report: "Report") -> str:
+    from zoo.data.findings import KINDS
+
+    splits = list(report.counts)
+    classes = list(report.counts[splits[0]])
+    rows = [(label, *(f"{report.counts[split][label]:,}" for split in splits)) for label in classes]
+    rows.append(("in all", *(f"{sum(report.counts[split].values()):,}" for split in splits)))
+    parts = [table(("class", *splits), rows, right=range(1, len(splits) + 1))]
+    for kind, group in itertools.groupby(report.findings, key=lambda finding: finding.kind):
+        found = list(group)
+        shown = found if KINDS[kind].fault else found[:SHOWN]
+        lines = [f"  {' = '.join(one.images)}{': ' if one.images else ''}{one.detail}" for one in shown]
+        if len(found) > len(shown):
+            lines.append(f"  and {len(found) - len(shown):,} more; --json has them all")
+        word = "fault" if KINDS[kind].fault else "note"
+        parts.append("\n".join([f"{word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
+    parts.append(f"{report.images:,} images, {report.faults:,} faults, {report.decoded:,} decoded for this check")
+    return "\n\n".join(parts)
+
+
+@data.command("pack")
+@click.argument("recipe", metavar="RECIPE|RUN|MODEL")
+@click.option("--data", "path", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Decode RECIPE's images ahead, so that training begins at once: all splits, at the size that its model takes.
+
+    A pack is shared by all runs on the same images at the same size. One that is interrupted goes on when the command
+    is typed again; `zoo cache ls` shows what packs take.
+
+    \b
+    Examples:
+      zoo data pack finetune/lp-ft --data photos/
+      zoo data pack resnet50 --data photos/ --set data.image_size=160
+    """
+    from zoo.finetuning import make_job
+    from zoo.training.inputs import pack_ahead
+    from zoo.training.progress import Display
+
+    job = make_job(recipe, path, overrides)
+    with Display() as display:
+        packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
+        for bad in (bad for pack in packed.values() for bad in pack.skipped):
+            display.line(f"skipped: {bad.path}: {bad.reason}")
+    if as_json:
+        splits = {
+            name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}
+            for name, pack in packed.items()
+        }
+        click.echo(json.dumps({"schema": 1, "kind": "data-pack", "splits": splits}))
+        return
+    for name, pack in packed.items():
+        click.echo(f"{name}: {len(pack.labels):,} images of {'x'.join(map(str, pack.images.shape[1:]))}")
 
 
 @data.command("preview")

@@ -24,7 +24,9 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
 
 @click.command("finetune")
 @click.argument("recipe", required=False, metavar="RECIPE|RUN|MODEL")
-@click.option("--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, or .npz.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
 @click.option(
     "--run",

@@ -11,7 +11,9 @@ from zoo.cli.output import TRUST_OPTION, start_backend
 
 @click.command("lr-find")
 @click.argument("recipe", metavar="RECIPE|RUN|MODEL")
-@click.option("--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, or .npz.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
 @click.option("--phase", metavar="NAME", help="Whose layers and optimizer; by default the first phase's.")
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))

@@ -2,14 +2,19 @@
 
 from zoo.data.batches import Batches, split_share
 from zoo.data.dataset import Dataset, Split
+from zoo.data.decoding import fit_image, read_image
 from zoo.data.folders import image_files
-from zoo.data.packing import Pack, Skipped, fit_image, pack, read_image
+from zoo.data.in_code import InCode, read_in_code
+from zoo.data.packing import Pack, Skipped, pack
+from zoo.data.pixels import Pixels
 from zoo.data.sources import open_dataset
 
 __all__ = [
     "Batches",
     "Dataset",
+    "InCode",
     "Pack",
+    "Pixels",
     "Skipped",
     "Split",
     "fit_image",
@@ -17,5 +22,6 @@ __all__ = [
     "open_dataset",
     "pack",
     "read_image",
+    "read_in_code",
     "split_share",
 ]

@@ -104,21 +104,37 @@ def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None) -> 
     Raises:
         DataError: Pixels or labels of another kind, or another number of labels than images.
     """
-    labels = {split: _plain_labels(f"{place}: y_{split}", y) for split, (_, y) in arrays.items()}
-    known = np.unique(labels["train"])
+    names, labels = labels_as_indices({f"{place}: y_{split}": y for split, (_, y) in arrays.items()}, classes)
+    splits = {
+        split: Split(images=_pixels(f"{place}: x_{split}", x, len(indices)), labels=indices)
+        for (split, (x, _)), indices in zip(arrays.items(), labels, strict=True)
+    }
+    return Dataset(classes=names, train=splits["train"], validation=splits.get("validation"), test=splits.get("test"))
+
+
+def labels_as_indices(
+    labels: Mapping[str, np.ndarray], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Names the classes, and makes labels indices into them.
+
+    Args:
+        labels: By the place where they are, for messages, those of train first: see `array_dataset`.
+        classes: The class names; `None`: the sorted distinct labels of train, as text.
+
+    Returns:
+        The class names, and int64[n] for each of the labels.
+
+    Raises:
+        DataError: Labels of another kind, or that train has not.
+    """
+    plain = {place: _plain_labels(place, values) for place, values in labels.items()}
+    known = np.unique(next(iter(plain.values())))
     if classes is None:
         names = tuple(str(label) for label in known)
     else:
         names = tuple(classes)
         known = np.array(names) if known.dtype.kind == "U" else np.arange(len(names))
-    splits = {
-        split: Split(
-            images=_pixels(f"{place}: x_{split}", x, len(labels[split])),
-            labels=_indices(f"{place}: y_{split}", labels[split], known),
-        )
-        for split, (x, _) in arrays.items()
-    }
-    return Dataset(classes=names, train=splits["train"], validation=splits.get("validation"), test=splits.get("test"))
+    return names, [_indices(place, values, known) for place, values in plain.items()]
 
 
 def _npz_splits(path: Path, archive: Mapping[str, np.ndarray]) -> Arrays:

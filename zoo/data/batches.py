@@ -1,24 +1,33 @@
 """Batches by index: any step of any epoch can be had without the steps before it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.data.grouping import choose_groups
+from zoo.data.pixels import Pixels
 from zoo.errors import DataError
 
 
-def split_share(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_share(
+    labels: np.ndarray, share: float, seed: int, *, groups: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Divides images into train and validation, class by class.
 
     Each class gives `share` of its images, rounded, but at least one and never all; a class with
     a single image stays in train. The choice inside a class depends on the seed, the label and the number of
     its images only, so images that are added to one class leave the others as they were.
 
+    With groups, all images of one are on one side, and each class gives about as many as it would without: see
+    `zoo.data.grouping.choose_groups`. A class that is in a single group stays in train. The choice depends on
+    the seed, the names of the groups and what is in each, and not on the order of the images.
+
     Args:
         labels: int[n], the class of each image.
         share: The share of validation, between 0 and 1, both excluded.
         seed: Not negative.
+        groups: The group of each image, or None where each is its own.
 
     Returns:
         Two sorted int64 arrays that together hold each of 0..n-1 once: the train and the validation images.
@@ -31,12 +40,14 @@ def split_share(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray
             f"data.validation is {share}; expected a share between 0 and 1, such as 0.1. "
             "Set 0 to train without validation."
         )
+    wanted: dict[int, int] = {}
     held_out = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
+    for label in np.unique(labels).tolist():
         members = np.flatnonzero(labels == label)
-        if len(members) > 1:
-            count = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
-            held_out[members[_permutation(len(members), seed, int(label))[:count]]] = True
+        wanted[label] = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
+        held_out[members[_permutation(len(members), seed, label)[: wanted[label]]]] = True
+    if groups is not None:
+        held_out = choose_groups(labels, groups, wanted, seed)
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -55,12 +66,13 @@ class Batches:
         balanced: Whether an epoch has as many images of each class, about as many in all; those of a small class come
             several times, those of a large one in some of the epochs. Only with `shuffle`.
         views: Fixed views of each image, of which each epoch draws one.
+        weights: float32[n], not negative, how much each image counts in the loss; None where all count 1.
 
     Raises:
         DataError: No images, as many labels as images expected, or a batch size below 1.
     """
 
-    images: np.ndarray
+    images: Pixels
     labels: np.ndarray
     classes: int
     batch_size: int
@@ -68,6 +80,7 @@ class Batches:
     shuffle: bool
     balanced: bool = False
     views: int = 1
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.images) != self.views * len(self.labels):
@@ -128,14 +141,14 @@ class Batches:
 
         Yields:
             uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes],
-            one-hot.
+            one-hot, times the image's weight.
         """
         order = self.order(epoch)
         rows = self._rows(epoch, order)
         for start in range(first_step * self.batch_size, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             one_hot = np.zeros((len(chosen), self.classes), np.float32)
-            one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1
+            one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1 if self.weights is None else self.weights[chosen]
             yield self.images[rows[start : start + self.batch_size]], one_hot
 
     def stream(self, epoch: int, step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:

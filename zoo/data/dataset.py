@@ -5,22 +5,34 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from zoo.data import index
 from zoo.errors import DataError
+
+SplitName = Literal["train", "validation", "test"]
+# What data calls its splits, in lower case.
+SPLIT_NAMES: dict[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 
 
 class Items(Protocol):
-    """Images that are had one at a time, from a library or the caller's own code.
+    """Images that are had one at a time, from a library or the caller's own code."""
 
-    Attributes:
-        identity: What tells these images from any others, such as a hash of them.
-    """
-
-    identity: str
+    @property
+    def identity(self) -> str:
+        """What tells these images from any others, such as a hash of them."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -104,10 +116,10 @@ class Dataset:
     def fingerprint(self) -> str:
         """Identifies the data.
 
-        It covers the class names in order, which splits there are, every label, and for an array its
-        shape and bytes. For a file it covers the path relative to `root` and the size in bytes, because
-        reading every file would cost as much as decoding it: a file that changes and keeps its name and size
-        goes unseen. The folder's own place and the files' times are not covered, so a copy is the same data.
+        It covers the class names in order, which splits there are, every label, weight and group, and for an
+        array its shape and bytes. For a file it covers the path relative to `root` (the whole path of one that
+        lies elsewhere) and the content. The folder's own place and the files' times are not covered, so a copy
+        is the same data.
 
         Returns:
             A SHA-256 digest, 64 hexadecimal digits.
@@ -121,10 +133,17 @@ class Dataset:
             elif not isinstance(split.images, Sequence):
                 digest.update(split.images.identity.encode())
             else:
-                for path in split.images:
-                    relative = path if self.root is None else path.relative_to(self.root)
-                    digest.update(os.fsencode(relative.as_posix()) + f"\0{_size(path)}\n".encode())
+                for path, content in zip(split.images, index.contents(split.images), strict=True):
+                    relative = path
+                    if self.root is not None and path.is_relative_to(self.root):
+                        relative = path.relative_to(self.root)
+                    readable = "" if content.startswith(index.UNREADABLE) else content
+                    digest.update(os.fsencode(relative.as_posix()) + f"\0{readable}\n".encode())
             digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+            if split.weights is not None:
+                digest.update(b"\nweights\n" + np.ascontiguousarray(split.weights, dtype="<f4").tobytes())
+            if split.groups is not None:
+                digest.update(b"\ngroups\n" + json.dumps(split.groups).encode())
         return digest.hexdigest()
 
     def splits(self) -> dict[str, Split]:
@@ -134,14 +153,15 @@ class Dataset:
 
 
 def check_dataset(dataset: Dataset, place: str) -> Dataset:
-    """Refuses labels that name no class and sets of one class; notes classes that a split lacks.
+    """Refuses labels that name no class and sets of one class; notes what is odd about the classes.
 
     Args:
         dataset: What a source has read.
         place: The file, folder or source, for messages.
 
     Returns:
-        The dataset, with a warning added for each split that lacks classes.
+        The dataset, with a warning added for each split that lacks classes, for classes that look like one and
+        for classes that weigh nothing.
 
     Raises:
         DataError: Fewer than two classes, two classes of one name, or a label out of range.
@@ -155,7 +175,7 @@ def check_dataset(dataset: Dataset, place: str) -> Dataset:
         raise DataError(
             f"{place}: has two classes of the name {quoted(repeated)}; expected each name once. Rename one."
         )
-    warnings = list(dataset.warnings)
+    warnings = [*dataset.warnings, *_twins(classes, place)]
     for name, split in dataset.splits().items():
         if outside := sorted({int(label) for label in split.labels if not 0 <= label < len(classes)}):
             raise DataError(
@@ -165,7 +185,37 @@ def check_dataset(dataset: Dataset, place: str) -> Dataset:
         counts = np.bincount(split.labels, minlength=len(classes))
         if lacking := [classes[index] for index in np.flatnonzero(counts == 0)]:
             warnings.append(f"{place}: {name} has no images of the classes {quoted(lacking)}")
+    train = dataset.train
+    if train.weights is not None:
+        counts = np.bincount(train.labels, minlength=len(classes))
+        weights = np.bincount(train.labels, weights=train.weights, minlength=len(classes))
+        if light := [classes[index] for index in np.flatnonzero((weights == 0) & (counts > 0))]:
+            warnings.append(f"{place}: all images of the classes {quoted(light)} weigh 0: they are not learnt")
     return replace(dataset, warnings=tuple(warnings))
+
+
+def unknown_classes(found: Iterable[str], classes: Sequence[str]) -> list[str]:
+    """Returns what is no class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
+    folded = {known.casefold(): known for known in classes}
+    unknown: list[str] = []
+    for name in found:
+        if name not in classes:
+            near = get_close_matches(name.casefold(), folded, n=1)
+            unknown.append(f"'{name}'" + (f" (train has '{folded[near[0]]}')" if near else ""))
+    return unknown
+
+
+def _twins(classes: Sequence[str], place: str) -> list[str]:
+    """Says which classes are likely to be meant as one: `Cat` and `cat`, `01` and `1`."""
+    spellings: dict[str, list[str]] = {}
+    for name in classes:
+        plain = " ".join(name.split()).casefold()
+        spellings.setdefault(plain.lstrip("0") or "0" if plain.isdecimal() else plain, []).append(name)
+    return [
+        f"{place}: {quoted(names)} are classes of their own, though they differ in spelling only"
+        for names in spellings.values()
+        if len(names) > 1
+    ]
 
 
 def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
@@ -173,10 +223,3 @@ def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
     listed = list(names)
     text = ", ".join(f"'{name}'" for name in listed[:at_most])
     return text if len(listed) <= at_most else f"{text} and {len(listed) - at_most} more"
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1  # a link to nowhere: packing reports it

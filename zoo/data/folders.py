@@ -8,25 +8,14 @@ photos/val/cat/2.jpg             recognised in any case
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from operator import attrgetter
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from zoo.data.dataset import Dataset, Split, quoted
+from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.errors import DataError
 
-_SplitName = Literal["train", "validation", "test"]
-_SPLIT_FOLDERS: dict[str, _SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # What lies beside images without being meant as one. Any other file is taken for an image, so that one that
 # cannot be decoded is reported at packing and never dropped in silence.
@@ -64,7 +53,7 @@ def read_class_folders(root: Path) -> Dataset:
         stray = [path for path in files if path.suffix.lower() in _IMAGE_SUFFIXES]
         warnings = _beside(root, stray, "images beside the class folders")
         train = _class_files(subfolders)
-        others: dict[_SplitName, dict[str, list[Path]]] = {}
+        others: dict[SplitName, dict[str, list[Path]]] = {}
     else:
         unknown = [folder for folder in subfolders if folder not in split_folders.values()]
         warnings = _beside(root, unknown, "folders beside the split folders")
@@ -93,11 +82,11 @@ def read_class_folders(root: Path) -> Dataset:
     )
 
 
-def _split_folders(root: Path, subfolders: Sequence[Path]) -> dict[_SplitName, Path] | None:
+def _split_folders(root: Path, subfolders: Sequence[Path]) -> dict[SplitName, Path] | None:
     """Returns the folder of each split, or `None` where the subfolders are classes."""
-    found: dict[_SplitName, Path] = {}
+    found: dict[SplitName, Path] = {}
     for folder in subfolders:
-        name = _SPLIT_FOLDERS.get(folder.name.casefold())
+        name = SPLIT_NAMES.get(folder.name.casefold())
         if name in found:
             raise DataError(
                 f"{root}: '{found[name].name}' and '{folder.name}' are both the {name} split; "
@@ -169,6 +158,13 @@ def _split(files_of: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> Sp
 
 
 def _check_train(root: Path, subfolders: Sequence[Path], train: Mapping[str, Sequence[Path]]) -> None:
+    for name in train:
+        # What is no text comes from the file system as halves of surrogate pairs.
+        if any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise DataError(
+                f"{root}: the class folder {os.fsencode(name)} has a name that is no UTF-8 text; expected one that "
+                "can be shown as the class's name. Rename the folder."
+            )
     if empty := [name for name, files in train.items() if not files]:
         raise DataError(
             f"{root}: no images in the class folders {quoted(empty)}; expected one or more in each. "
@@ -186,13 +182,7 @@ def _check_known(root: Path, name: str, classes: Sequence[str], files_of: Mappin
         raise DataError(
             f"{root}: no images in the class folders of {name}; expected one or more. Add images, or remove the folder."
         )
-    folded = {known.casefold(): known for known in classes}
-    unknown: list[str] = []
-    for found in files_of:
-        if found not in classes and files_of[found]:
-            near = get_close_matches(found.casefold(), folded, n=1)
-            unknown.append(f"'{found}'" + (f" (train has '{folded[near[0]]}')" if near else ""))
-    if unknown:
+    if unknown := unknown_classes((found for found, files in files_of.items() if files), classes):
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         raise DataError(
             f"{root}: {name} has classes that train has not: {listed}; expected classes of train only. "

@@ -20,6 +20,12 @@ def available_bytes() -> int | None:
         return None
 
 
+def has_memory(size: int) -> bool:
+    """Says whether so many bytes can be taken for long: less than a quarter of what is available."""
+    available = available_bytes()
+    return available is not None and size < available / 4
+
+
 def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
     """Makes room for images.
 
@@ -37,8 +43,7 @@ def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
         DataError: The cache folder cannot be written, or has too little space left.
     """
     size = math.prod(shape)
-    available = available_bytes()
-    if available is not None and size < available / 4:
+    if has_memory(size):
         return np.empty(shape, np.uint8)
     folder = cache_folder()
     try:

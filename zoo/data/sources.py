@@ -1,17 +1,30 @@
 """Opens the data a recipe names: `data.source` and the path given with `--data`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from zoo.data import libraries, listings
 from zoo.data.arrays import Arrays, array_dataset, holds_idx, read_idx, read_npz
 from zoo.data.dataset import Dataset, Split, check_dataset
 from zoo.data.folders import read_class_folders
+from zoo.data.grouping import group_by_name, no_groups, shared_groups
 from zoo.errors import DataError, NotFoundError, did_you_mean
 
 __all__ = ["Dataset", "Split", "open_dataset"]
 
+# The fine labels, as the data set's own meta file names them.
+_CIFAR_100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
+poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
 # In the order of their labels, which is the order of the classes too.
 _BUILTIN_CLASSES = {
     "mnist": tuple("0123456789"),
@@ -19,81 +32,120 @@ _BUILTIN_CLASSES = {
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "cifar100": tuple(_CIFAR_100.split()),
 }
 _BUILTINS = (*_BUILTIN_CLASSES, "fashion_sample")
 _SAMPLE = Path(__file__).parents[1] / "assets" / "fashion_sample.npz"
-_PLANNED = ("csv", "jsonl", "hf", "tfds")
 
 
-def open_dataset(source: str, path: Path | None) -> Dataset:
+def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
     """Opens a source of labelled images; files are listed, not decoded.
 
-    `folder`, the default source, also takes an `.npz` file and a folder of IDX files, because that is what
-    `--data x.npz` means.
+    `folder`, the default source, also takes an `.npz`, `.csv`, `.tsv` or `.jsonl` file and a folder of IDX files,
+    because that is what `--data x.npz` means.
 
     Args:
-        source: `folder`: class folders, with or without split folders (`zoo.data.folders`). `npz`: arrays
-            under the keys x_train, y_train and so on. `idx`: a folder of MNIST's files.
-            `builtin:mnist`, `builtin:fashion_mnist`: downloaded by Keras, or read from `path`.
-            `builtin:fashion_sample`: 5,000 train and 1,000 validation images that ship with zoo.
+        source: `folder`: class folders, with or without split folders (`zoo.data.folders`). `csv`, `jsonl`: a file
+            that lists images (`zoo.data.listings`). `npz`: arrays under the keys x_train, y_train and so on.
+            `idx`: a folder of MNIST's files. `builtin:mnist`, `builtin:fashion_mnist`, `builtin:cifar10`,
+            `builtin:cifar100`: downloaded by Keras, or read from `path`. `builtin:fashion_sample`: 5,000 train and
+            1,000 validation images that ship with zoo. `hf:NAME`, `tfds:NAME`: a data set that a library downloads,
+            or reads from `path` (`zoo.data.libraries`).
         path: The folder or file; `None` where the source needs none.
+        group: What images belong together: a regular expression for the paths in class folders, a column's name in
+            files that list images and data sets of libraries. `""` is the column `group` of a file, where there is one.
 
     Returns:
-        The classes and splits. Folders have their class names sorted, the builtins in the order of labels.
+        The classes and splits. Folders and files that list images have their class names sorted, the others in the
+        order of labels.
 
     Raises:
         NotFoundError: A source or a path that does not exist.
         DataError: Data that cannot be used as it is.
     """
     kind, _, name = source.partition(":")
+    if path is not None:
+        _check_exists(path)
     if kind == "builtin":
+        if group:
+            raise no_groups(f"'{source}'")
         dataset = _open_builtin(name, path)
+    elif kind in libraries.READERS and name:
+        dataset = libraries.READERS[kind](name, path, group=group)
     elif source in _READERS:
         if path is None:
             raise DataError(f"data.source '{source}' needs a path. Give it with --data PATH.")
-        _check_exists(path)
-        dataset = _READERS[source](path)
-    elif kind in _PLANNED:
-        raise DataError(
-            f"data.source '{source}' is not yet supported; expected {_expected()}. "
-            "Arrange the images in class folders and use 'folder'."
-        )
+        dataset = _READERS[source](path, group)
     else:
         raise NotFoundError(
             f"Unknown data.source '{source}'.{did_you_mean(source, _source_names())} Expected {_expected()}."
         )
-    return check_dataset(dataset, source if path is None else str(path))
+    place = source if path is None else str(path)
+    dataset = check_dataset(dataset, place)
+    return replace(dataset, warnings=(*dataset.warnings, *shared_groups(dataset, place)))
 
 
-def _open_folder(path: Path) -> Dataset:
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return _open_npz(path)
-    if not path.is_dir():
-        raise DataError(
-            f"{path}: is a file; expected a folder with one subfolder per class, or an .npz file. "
-            "Unpack it if it is an archive, and point --data at the folder."
-        )
-    return _open_idx(path) if holds_idx(path) else read_class_folders(path)
+def _open_folder(path: Path, group: str) -> Dataset:
+    if path.is_file():
+        by_suffix = _FILES.get(path.suffix.lower())
+        if by_suffix is None:
+            raise DataError(
+                f"{path}: is a file; expected a folder with one subfolder per class, or a file that ends in "
+                f"{', '.join(_FILES)}. Unpack it if it is an archive, and point --data at the folder."
+            )
+        return by_suffix(path, group)
+    if holds_idx(path):
+        return _open_idx(path, group)
+    dataset = read_class_folders(path)
+    return group_by_name(dataset, group) if group else dataset
 
 
-def _open_npz(path: Path) -> Dataset:
+def _open_npz(path: Path, group: str) -> Dataset:
     if not path.is_file():
         raise DataError(f"{path}: is a folder; expected an .npz file. Use data.source 'folder' for a folder.")
+    if group:
+        raise no_groups(f"{path}, an archive of arrays")
     return array_dataset(str(path), *read_npz(path))
 
 
-def _open_idx(path: Path) -> Dataset:
+def _open_idx(path: Path, group: str) -> Dataset:
     if not path.is_dir():
         raise DataError(
             f"{path}: is a file; expected the folder that holds train-images-idx3-ubyte. Point --data at {path.parent}."
         )
+    if group:
+        raise no_groups(f"{path}, a folder of IDX files")
     return array_dataset(str(path), read_idx(path), None)
 
 
-_READERS: dict[str, Callable[[Path], Dataset]] = {
+def _open_csv(path: Path, group: str) -> Dataset:
+    return listings.read_csv(_listing(path, "csv"), group=group)
+
+
+def _open_jsonl(path: Path, group: str) -> Dataset:
+    return listings.read_jsonl(_listing(path, "jsonl"), group=group)
+
+
+def _listing(path: Path, source: str) -> Path:
+    if not path.is_file():
+        raise DataError(f"{path}: is a folder; expected a .{source} file. Use data.source 'folder' for a folder.")
+    return path
+
+
+_READERS: dict[str, Callable[[Path, str], Dataset]] = {
     "folder": _open_folder,
+    "csv": _open_csv,
+    "jsonl": _open_jsonl,
     "npz": _open_npz,
     "idx": _open_idx,
+}
+# What --data FILE means, without a source.
+_FILES: dict[str, Callable[[Path, str], Dataset]] = {
+    ".npz": _open_npz,
+    ".csv": _open_csv,
+    ".tsv": _open_csv,
+    ".jsonl": _open_jsonl,
 }
 
 
@@ -109,14 +161,11 @@ def _open_builtin(name: str, path: Path | None) -> Dataset:
                 f"{path}: builtin:fashion_sample ships with zoo and takes no path. "
                 "Leave --data out, or set data.source to what the path holds, such as 'folder'."
             )
-        return _open_npz(_SAMPLE)
+        return _open_npz(_SAMPLE, "")
     if path is None:
-        arrays = _download(name)
-    else:
-        _check_exists(path)
-        arrays = read_idx(path) if path.is_dir() else read_npz(path)[0]
-    place = f"builtin:{name}" if path is None else str(path)
-    return array_dataset(place, arrays, _BUILTIN_CLASSES[name])
+        return array_dataset(f"builtin:{name}", _download(name), _BUILTIN_CLASSES[name])
+    arrays = read_idx(path) if path.is_dir() else read_npz(path)[0]
+    return array_dataset(str(path), arrays, _BUILTIN_CLASSES[name])
 
 
 def _download(name: str) -> Arrays:
@@ -147,7 +196,7 @@ def _check_exists(path: Path) -> None:
 
 
 def _source_names() -> list[str]:
-    return [*_READERS, *(f"builtin:{name}" for name in _BUILTINS)]
+    return [*_READERS, *(f"builtin:{name}" for name in _BUILTINS), *(f"{kind}:NAME" for kind in libraries.READERS)]
 
 
 def _expected() -> str:

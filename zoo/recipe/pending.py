@@ -9,8 +9,6 @@ from zoo.recipe.layers import KeyPath, tables
 # Key -> what it may be now; a key that is not listed may be all that the schema allows.
 # A text may hold a `*`. Delete a row once its feature is there.
 AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
-    "data.source": ("folder", "npz", "idx", "builtin:*"),
-    "data.group": ("",),
     "train.deterministic": (False,),
     "train.on_save_error": ("stop",),
     "checkpoint.every": ("epoch",),

@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.data import Batches
 from zoo.data.memory import available_bytes
+from zoo.data.pixels import Pixels
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend
@@ -122,7 +123,7 @@ def wanted(recipe: Recipe) -> int:
 
 
 def with_batch_size(
-    recipe: Recipe, model: keras.Model, phase: Phase, images: np.ndarray, device: backend.Accelerator
+    recipe: Recipe, model: keras.Model, phase: Phase, images: Pixels, device: backend.Accelerator
 ) -> Recipe:
     """Finds the batch that `train.batch_size = "auto"` asks for.
 
@@ -145,7 +146,7 @@ def with_batch_size(
     else:
         classes = model.output_shape[-1]
         batches = Batches(
-            images=np.resize(images, (AUTO, *images.shape[1:])),
+            images=np.resize(images[:AUTO], (AUTO, *images.shape[1:])),
             labels=np.arange(AUTO) % classes,
             classes=classes,
             batch_size=AUTO,

@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry
+from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
-from zoo.errors import DataError, RunError
+from zoo.errors import RunError
 from zoo.files import write_atomic
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
@@ -21,7 +21,7 @@ from zoo.runs.folder import RunFolder
 from zoo.training import backend, precision
 from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
 from zoo.training.hyperrule import with_hyperrule
-from zoo.training.inputs import Inputs, Source, open_source, pack_source
+from zoo.training.inputs import Inputs, Source, input_shape, leak_warning, open_source, pack_source
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.prefix_feed import predict
@@ -49,7 +49,7 @@ class Trained:
     inputs: Inputs
     record: dict[str, Any]
 
-    def predict(self, images: "np.ndarray") -> "np.ndarray":
+    def predict(self, images: "Pixels") -> "np.ndarray":
         """Computes the kept model's probabilities, float32[n, classes], for pixels that it trained or validated on."""
         return predict(self.model, images)
 
@@ -57,7 +57,7 @@ class Trained:
 def train(
     recipe: Recipe,
     *,
-    data_path: Path | None,
+    data: Path | InCode | None,
     folder: RunFolder,
     callbacks: Sequence[Any] = (),
     display: Display,
@@ -66,7 +66,7 @@ def train(
 
     Args:
         recipe: The resolved recipe.
-        data_path: The images; None for a builtin source.
+        data: The images; None for a source that ships or downloads.
         folder: The run's folder, claimed by this process.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
@@ -79,21 +79,21 @@ def train(
     device = backend.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
-    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
     as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
     model = build_for(recipe, source.dataset.classes, policy=policy)
     # A wrong selector or a frozen-only phase should be known before an image is decoded.
     largest = largest_phase(model, recipe)
     apply_freezing(model, largest)
     crowded = memory_warning(model, recipe, device)
-    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     flipped = flip_warning(recipe.augment, source.dataset.classes)
-    for warning in (*source.warnings, precision.warning(policy, device), flipped, crowded):
+    for warning in (*source.warnings, precision.warning(policy, device), flipped, crowded, leak_warning(inputs)):
         if warning:
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    record = _record(recipe, data_path, source, inputs, policy, device)
+    record = _record(recipe, data, source, inputs, policy, device)
     resume_from = checkpoint.latest(folder.checkpoints)
     if resume_from is not None:
         before = folder.record()
@@ -136,22 +136,6 @@ def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
     return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
 
 
-def input_shape(recipe: Recipe) -> tuple[int, ...]:
-    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
-
-    Raises:
-        DataError: The model takes no images.
-    """
-    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
-    if len(card.input_shape) != 3:
-        raise DataError(
-            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
-            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
-        )
-    size = recipe.data.image_size
-    return (size, size, card.input_shape[-1]) if size else card.input_shape
-
-
 def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.Model":
     """Builds a recipe's model for the data's class names."""
     dropout = recipe.model.dropout
@@ -166,13 +150,13 @@ def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.
     )
 
 
-def build_untrained(recipe: Recipe, data_path: Path | None) -> "tuple[keras.Model, Recipe]":
+def build_untrained(recipe: Recipe, data: Path | InCode | None) -> "tuple[keras.Model, Recipe]":
     """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
 
     Returns:
         The model, and the recipe with what its data decides.
     """
-    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
     return build_for(recipe, source.dataset.classes, policy=policy), recipe
@@ -256,7 +240,7 @@ def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
 
 def _record(
     recipe: Recipe,
-    data_path: Path | None,
+    data: Path | InCode | None,
     source: Source,
     inputs: Inputs,
     policy: str,
@@ -268,7 +252,7 @@ def _record(
         "status": "running",
         "recipe": recipe.name,
         "model": recipe.model.name,
-        "inputs": {"data": str(data_path.resolve()) if data_path else None},
+        "inputs": _inputs(data),
         "environment": {
             "python": platform.python_version(),
             "platform": platform.platform(),
@@ -288,6 +272,12 @@ def _record(
         "classes": list(source.dataset.classes),
         "phases": [],
     }
+
+
+def _inputs(data: Path | InCode | None) -> dict[str, Any]:
+    if data is None or isinstance(data, Path):
+        return {"data": None if data is None else str(data.resolve())}
+    return {"data": None, "in_code": f"{type(data).__module__}.{type(data).__qualname__}"}
 
 
 def _version(package: str) -> str | None:

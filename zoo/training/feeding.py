@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.data import Batches
+from zoo.data import Batches, Pixels
 from zoo.training import backend
 
 
@@ -81,7 +81,7 @@ def _beside(images: Any, labels: Any) -> Any:
     return (images, labels), labels
 
 
-def predict_in_batches(model: keras.Model, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+def predict_in_batches(model: keras.Model, images: Pixels, *, batch_size: int = 32) -> np.ndarray:
     """Runs a model over images in batches of one shape, so that it is compiled once.
 
     Args:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from zoo.data import Split
+from zoo.data.dataset import Items
+from zoo.data.decoding import RASTER_FORMATS
 from zoo.recipe.schema import Recipe
 from zoo.training.batch_size import wanted
 
@@ -87,19 +89,27 @@ def with_hyperrule(recipe: Recipe, train: Split) -> Recipe:
     )
 
 
-def typical_area(images: "np.ndarray | Sequence[Path]") -> float:
+def typical_area(images: "np.ndarray | Sequence[Path] | Items") -> float:
     """Returns the median number of pixels of images; of files only headers are read, and faulty ones left out.
 
     Args:
-        images: [n, height, width, channels], or files.
+        images: [n, height, width, channels], files, or items that are had one at a time.
     """
     if isinstance(images, np.ndarray):
         return float(images.shape[1] * images.shape[2])
     areas: list[int] = []
-    for path in images[:: max(1, len(images) // SAMPLE)]:
+    for index in range(0, len(images), max(1, len(images) // SAMPLE)):
         try:
-            with Image.open(path) as image:
-                areas.append(image.width * image.height)
+            areas.append(_area(images[index]))
         except (OSError, ValueError, Image.DecompressionBombError):
             continue
     return float(np.median(areas)) if areas else math.inf
+
+
+def _area(image: "Path | Image.Image | np.ndarray") -> int:
+    if isinstance(image, Path):
+        with Image.open(image, formats=RASTER_FORMATS) as opened:
+            return opened.width * opened.height
+    if isinstance(image, Image.Image):
+        return image.width * image.height
+    return int(image.shape[0] * image.shape[1])

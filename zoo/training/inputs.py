@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zoo.data import Dataset, Pack, Skipped, Split, open_dataset, pack, split_share
+import numpy as np
+
+from zoo import registry
+from zoo.data import Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
 from zoo.errors import DataError
-from zoo.recipe.schema import DataSection
+from zoo.recipe.schema import DataSection, Recipe
+from zoo.training.hyperrule import with_hyperrule
 
 # Opens a progress bar (description, total) and gives what moves it (done, detail).
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]]
@@ -21,12 +25,14 @@ class Source:
         dataset: The class names and splits as they are.
         train: What trains.
         validation: What decides which epoch is kept; None where the recipe has none.
+        shares: Which images of the dataset's train split these two are, where one is a share of it.
         warnings: What the user should know, one line each.
     """
 
     dataset: Dataset
     train: Split
     validation: Split | None
+    shares: tuple[np.ndarray, np.ndarray] | None
     warnings: tuple[str, ...]
 
 
@@ -48,47 +54,112 @@ class Inputs:
         return self.train.skipped + (self.validation.skipped if self.validation else ())
 
 
-def open_source(data: DataSection, path: Path | None, *, seed: int) -> Source:
+def open_source(data: DataSection, images: Path | InCode | None, *, seed: int) -> Source:
     """Opens a recipe's data and splits it.
 
     Args:
         data: The recipe's section.
-        path: The folder or file; None for a builtin that ships or downloads.
+        images: The folder or file, or what is given in code in place of what the recipe names; None for a source
+            that ships or downloads.
         seed: Decides which images a validation share takes.
 
     Raises:
         DataError: See `zoo.data.open_dataset`, or the recipe names a split that the data has not.
     """
-    dataset = open_dataset(data.source, path)
-    train, validation, warnings = choose_splits(dataset, data, seed=seed)
-    return Source(dataset=dataset, train=train, validation=validation, warnings=(*dataset.warnings, *warnings))
+    if images is None or isinstance(images, Path):
+        dataset = open_dataset(data.source, images, group=data.group)
+    else:
+        dataset = read_in_code(images, group=data.group)
+    return choose_splits(dataset, data, seed=seed)
 
 
-def pack_source(source: Source, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar) -> Inputs:
+def pack_source(
+    source: Source, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, say: Callable[[str], None]
+) -> Inputs:
     """Decodes the images that train and validate to the model's input size, showing a bar.
+
+    A train split of which a share validates is packed as one, so that another share finds the same pack.
 
     Raises:
         DataError: Images that cannot be read, beyond what `data.on_bad` allows.
     """
 
     def packed(split: Split, name: str) -> Pack:
-        return pack_split(split, data, input_shape=input_shape, bar=bar, description=f"reading {name} images")
+        return pack_split(split, data, input_shape=input_shape, bar=bar, say=say, description=f"reading {name} images")
 
+    if source.shares is not None:
+        whole = packed(source.dataset.train, "train")
+        train, validation = (whole.subset(rows) for rows in source.shares)
+        # Which of the two a skipped file would have been in is all the same.
+        return Inputs(train=train, validation=replace(validation, skipped=()))
     return Inputs(
         train=packed(source.train, "train"),
         validation=packed(source.validation, "validation") if source.validation else None,
     )
 
 
-def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> tuple[Split, Split | None, list[str]]:
-    """Decides which images train and which validate.
+def pack_ahead(
+    recipe: Recipe, images: Path | InCode | None, *, bar: Bar, say: Callable[[str], None]
+) -> dict[str, Pack]:
+    """Decodes all splits of a recipe's data, so that a run, an evaluation or another recipe finds them.
 
-    Returns:
-        The train split, the validation split or None, and warnings.
+    Raises:
+        DataError: See `open_source` and `pack_source`.
+    """
+    source = open_source(recipe.data, images, seed=recipe.train.seed)
+    recipe = with_hyperrule(recipe, source.train)
+    shape = input_shape(recipe)
+    return {
+        name: pack_split(split, recipe.data, input_shape=shape, bar=bar, say=say, description=f"reading {name} images")
+        for name, split in source.dataset.splits().items()
+    }
+
+
+def input_shape(recipe: Recipe) -> tuple[int, ...]:
+    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
+
+    Raises:
+        DataError: The model takes no images.
+    """
+    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
+    if len(card.input_shape) != 3:
+        raise DataError(
+            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
+            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
+        )
+    size = recipe.data.image_size
+    return (size, size, card.input_shape[-1]) if size else card.input_shape
+
+
+def leak_warning(inputs: Inputs) -> str | None:
+    """Says whether validation holds files that train holds too, byte for byte."""
+    if inputs.validation is None or inputs.train.contents is None or inputs.validation.contents is None:
+        return None
+    both = set(inputs.train.contents) & set(inputs.validation.contents)
+    if not both:
+        return None
+    return (
+        f"{len(both):,} images of validation are in train too, so that its figures flatter: "
+        "'zoo data check' lists them, and --fix-list writes what to remove"
+    )
+
+
+def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
+    """Decides which images train and which validate.
 
     Raises:
         DataError: The recipe names a split that the data has not.
     """
+
+    def chosen(validation: Split | None, *warnings: str) -> Source:
+        return Source(
+            dataset=dataset,
+            train=dataset.train,
+            validation=validation,
+            shares=None,
+            warnings=(*dataset.warnings, *warnings),
+        )
+
     wanted = data.validation
     if isinstance(wanted, str):
         splits = dataset.splits()
@@ -98,22 +169,39 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> tuple[Sp
                 "expected one of them other than train, or a share such as 0.1"
             )
         warnings = ["validation is the test split: the kept model is chosen on it"] if wanted == "test" else []
-        return dataset.train, splits[wanted], warnings
+        return chosen(splits[wanted], *warnings)
     if not wanted:
-        return dataset.train, None, []
+        return chosen(None)
     if dataset.validation is not None:
-        return dataset.train, dataset.validation, []
-    train, validation = split_share(dataset.train.labels, wanted, seed)
+        return chosen(dataset.validation)
+    groups = dataset.train.groups
+    train, validation = split_share(dataset.train.labels, wanted, seed, groups=groups)
     if not len(validation):
+        of_groups = "" if groups is None else f" in {len(set(groups))} groups"
         raise DataError(
-            f"data.validation = {wanted} of {len(dataset.train)} images leaves none to validate on; "
-            "expected more images, or validation = 0 to train without"
+            f"data.validation = {wanted} of {len(dataset.train)} images{of_groups} leaves none to validate on; "
+            f"expected more {'images' if groups is None else 'groups'}, or validation = 0 to train without"
         )
-    return dataset.train.subset(train), dataset.train.subset(validation), []
+    return Source(
+        dataset=dataset,
+        train=dataset.train.subset(train),
+        validation=dataset.train.subset(validation),
+        shares=(train, validation),
+        warnings=dataset.warnings,
+    )
 
 
-def pack_split(split: Split, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, description: str) -> Pack:
-    """Decodes a split to the model's input size, showing a bar."""
+def pack_split(
+    split: Split,
+    data: DataSection,
+    *,
+    input_shape: tuple[int, ...],
+    bar: Bar,
+    description: str,
+    say: Callable[[str], None] | None = None,
+    keep: bool = True,
+) -> Pack:
+    """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
     height, width, channels = input_shape
     with bar(description, len(split)) as move:
         return pack(
@@ -123,5 +211,7 @@ def pack_split(split: Split, data: DataSection, *, input_shape: tuple[int, ...],
             channels=channels,
             resize=data.resize,
             on_bad=data.on_bad,
+            keep=keep,
+            say=say,
             on_progress=lambda done, _total: move(done, ""),
         )

@@ -1,4 +1,7 @@
-"""Losses by name, on soft labels: smoothing, class weights and focus apply to each class's share of a label."""
+"""Losses by name, on soft labels: smoothing, class weights and focus apply to each class's share of a label.
+
+What an image weighs is in its label, whose shares sum up to it; mixed labels weigh what they are mixed of.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,13 +37,56 @@ class ClassWeighted(keras.losses.Loss):
         return -ops.sum(self._weights * labels * focus * ops.log(likely), axis=-1)
 
 
-def build_loss(train: TrainSection, class_weights: Sequence[float] | None = None) -> keras.losses.Loss:
+class WeightedByLabel(keras.losses.Loss):
+    """A loss times what the label weighs: m loss(label / m), where m is the sum of the label's shares.
+
+    The mean is over all images of a batch, those of weight 0 counted, as with Keras' `sample_weight`.
+    """
+
+    def __init__(self, loss: keras.losses.Loss) -> None:
+        super().__init__(name=loss.name)
+        self._loss: Any = loss
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns float[batch] from labels and probabilities, float[batch, classes]."""
+        ops: Any = keras.ops
+        mass = ops.sum(y_true, axis=-1)
+        divisor = ops.expand_dims(ops.where(mass > 0, mass, ops.ones_like(mass)), -1)
+        return mass * self._loss.call(y_true / divisor, y_pred)
+
+
+class AccuracyOfWeighted(keras.metrics.CategoricalAccuracy):
+    """The share of images that are recognised, among those that weigh more than 0."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Counts a batch of labels and probabilities, float[batch, classes]."""
+        return super().update_state(y_true, y_pred, sample_weight=that_count(y_true))
+
+
+def that_count(labels: Any) -> Any:
+    """Returns float32[batch]: 1 for a label that weighs something, else 0."""
+    ops: Any = keras.ops
+    return ops.cast(ops.sum(labels, axis=-1) > 0, "float32")
+
+
+def build_loss(
+    train: TrainSection, class_weights: Sequence[float] | None = None, *, weighted: bool = False
+) -> keras.losses.Loss:
     """Builds a recipe's loss.
 
     Args:
         train: The recipe's section.
         class_weights: One for each class, or None where all count the same.
+        weighted: Whether labels sum up to what their image weighs, instead of to 1.
     """
+    loss = _plain_loss(train, class_weights)
+    return WeightedByLabel(loss) if weighted else loss
+
+
+def _plain_loss(train: TrainSection, class_weights: Sequence[float] | None) -> keras.losses.Loss:
     focal = train.loss == "focal"
     if class_weights is not None:
         gamma, alpha = (FOCAL_GAMMA, FOCAL_ALPHA) if focal else (0.0, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from zoo.recipe.schema import AugmentSection
+from zoo.training.losses import that_count
 
 
 class Mixing(keras.layers.Layer):
@@ -86,12 +87,22 @@ class OnMixedLabels(keras.losses.Loss):
 
 
 class AccuracyOnMixedLabels(keras.metrics.MeanMetricWrapper):
-    """The share of images whose likeliest class is the one of which they hold most."""
+    """The share of images whose likeliest class is the one of which they hold most.
 
-    def __init__(self) -> None:
+    Where images have weights, those of weight 0 are left out.
+    """
+
+    def __init__(self, *, weighted: bool = False) -> None:
         super().__init__(
             lambda y_true, y_pred: keras.metrics.categorical_accuracy(*side_by_side(y_true, y_pred)), name="accuracy"
         )
+        self._weighted = weighted
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Counts a batch of what the training model gives."""
+        if self._weighted:
+            sample_weight = that_count(side_by_side(y_true, y_pred)[0])
+        return super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
 
 def side_by_side(y_true: Any, y_pred: Any) -> tuple[Any, Any]:

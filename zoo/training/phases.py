@@ -124,6 +124,7 @@ def run_phase(
     training = batches(
         images=train.images,
         labels=train.labels,
+        weights=train.weights,
         views=cached.views if cached else 1,
         shuffle=True,
         balanced=recipe.data.balance == "sampler",
@@ -138,6 +139,7 @@ def run_phase(
         split=split,
         suffix=cached.split.suffix if cached else None,
         class_weights=balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None,
+        weighted=train.weights is not None,
     )
     optimizer = trainee.model.optimizer
     optimizer.build(model.trainable_variables)

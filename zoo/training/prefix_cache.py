@@ -21,8 +21,9 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.cache import cache_folder
-from zoo.data.memory import available_bytes
+from zoo.cache import MANIFEST_FILE, cache_folder, has_room, make_room
+from zoo.data import Pixels
+from zoo.data.memory import has_memory
 from zoo.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
 from zoo.models import count_madds
@@ -38,8 +39,8 @@ Allocate = Callable[[tuple[int, ...], "np.dtype[Any]"], np.ndarray]
 Place = Literal["there", "on disk", "in memory"]
 
 FORMAT = 1
-MAX_BYTES = 40 << 30
-ARRAY_FILE, MANIFEST_FILE = "activations.npy", "manifest.json"
+KIND = "activations"
+ARRAY_FILE = "activations.npy"
 CHUNK = 1024
 # Backward and update cost about twice a forward pass.
 TRAINING_COST = 3
@@ -93,10 +94,10 @@ class Kept:
 
 def entries_folder() -> Path:
     """Returns where entries are kept: a folder for each key."""
-    return cache_folder() / "activations"
+    return cache_folder() / KIND
 
 
-def key_of(prefix: Prefix, images: np.ndarray, views: Sequence[View] = ()) -> str:
+def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> str:
     """Hashes all that decides what a prefix gives for images.
 
     Args:
@@ -177,7 +178,7 @@ def bytes_of(prefix: Prefix) -> int:
     return math.prod(output.shape[1:]) * (2 if "16" in output.dtype else 4)
 
 
-def forecast(prefix: Prefix, images: np.ndarray, *, count: int, per_epoch: int) -> Forecast:
+def forecast(prefix: Prefix, images: Pixels, *, count: int, per_epoch: int) -> Forecast:
     """Measures the prefix on a batch and says what caching costs and saves.
 
     Args:
@@ -204,7 +205,7 @@ def forecast(prefix: Prefix, images: np.ndarray, *, count: int, per_epoch: int) 
 
 def keep(
     prefix: Prefix,
-    images: np.ndarray,
+    images: Pixels,
     *,
     views: Sequence[View] = (),
     in_memory: bool = False,
@@ -245,7 +246,7 @@ def keep(
         sync(part / ARRAY_FILE)
         document = {"schema": 1, "kind": "activations", "dtype": mapped.dtype.name, "sha256": sha256(part / ARRAY_FILE)}
         write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
-        _make_room((part / ARRAY_FILE).stat().st_size)
+        make_room(KIND, (part / ARRAY_FILE).stat().st_size)
         if folder.is_dir():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -254,12 +255,12 @@ def keep(
     return Kept(activations, computed=count)
 
 
-def find(prefix: Prefix, images: np.ndarray, views: Sequence[View] = ()) -> np.ndarray | None:
+def find(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> np.ndarray | None:
     """Returns what is kept of a prefix for images, or None."""
     return _read(entries_folder() / key_of(prefix, images, views))
 
 
-def _chunks(images: np.ndarray, views: Sequence[View]) -> Iterator[np.ndarray]:
+def _chunks(images: Pixels, views: Sequence[View]) -> Iterator[np.ndarray]:
     for view in views:
         yield from view.chunks(images)
     if not views:
@@ -319,45 +320,3 @@ def _dtype(name: str) -> Any:
     import ml_dtypes
 
     return getattr(ml_dtypes, name)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What `zoo cache ls` shows of an entry."""
-
-    key: str
-    bytes: int
-    used: float
-
-
-def entries() -> list[Entry]:
-    """Lists the entries, the least recently used first."""
-    folder = entries_folder()
-    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if (path / MANIFEST_FILE).is_file()]
-    listed = [
-        Entry(path.name, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime) for path in found
-    ]
-    return sorted(listed, key=lambda entry: entry.used)
-
-
-def _make_room(size: int) -> None:
-    listed = entries()
-    total = size + sum(entry.bytes for entry in listed)
-    for entry in listed:
-        if total <= MAX_BYTES:
-            return
-        shutil.rmtree(entries_folder() / entry.key, ignore_errors=True)
-        total -= entry.bytes
-
-
-def has_memory(size: int) -> bool:
-    """Says whether activations of so many bytes can be kept in memory."""
-    available = available_bytes()
-    return available is not None and size < available / 4
-
-
-def has_room(size: int) -> bool:
-    """Says whether activations of so many bytes can be kept on disk."""
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return size < min(MAX_BYTES, shutil.disk_usage(folder).free // 2)

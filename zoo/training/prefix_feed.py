@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from zoo.cache import cache_folder
-from zoo.data import Pack
+from zoo.data import Pack, Pixels
+from zoo.data.memory import has_memory
 from zoo.errors import RecipeError
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import prefix_cache
@@ -81,7 +82,7 @@ def run_once(
         kept = keep(in_memory=place == "in memory")
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
-        if prefix_cache.has_memory(count * prefix_cache.bytes_of(split)):
+        if has_memory(count * prefix_cache.bytes_of(split)):
             display.line(f"{phase.name}: {why}; what comes up to {split.cut} is kept in memory")
             kept = keep(in_memory=True)
         elif is_required:
@@ -115,7 +116,7 @@ def _kept(
     ]
 
 
-def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def predict(model: keras.Model, images: Pixels) -> np.ndarray:
     """Computes a trained model's probabilities, from what is kept of its frozen prefix where something is.
 
     Returns:

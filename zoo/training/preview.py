@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.data import InCode
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
 from zoo.recipe.schema import Recipe
-from zoo.training.engine import input_shape
 from zoo.training.hyperrule import with_hyperrule
-from zoo.training.inputs import Bar, open_source, pack_split
+from zoo.training.inputs import Bar, input_shape, open_source, pack_split
 from zoo.training.mixing import mixing_layer
 
 
@@ -35,12 +35,12 @@ class Preview:
     warnings: tuple[str, ...]
 
 
-def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, bar: Bar) -> Preview:
+def preview(recipe: Recipe, data: Path | InCode | None, *, count: int, epochs: int, bar: Bar) -> Preview:
     """Reads a few training images, spread over all of them, and augments them as some epochs would.
 
     Args:
         recipe: The resolved recipe.
-        data_path: The images; None for a builtin source.
+        data: The images; None for a source that ships or downloads.
         count: How many images, fewer where there are not as many.
         epochs: How many draws of the augmentation.
         bar: Shows the reading.
@@ -48,21 +48,27 @@ def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, 
     Raises:
         ZooError: The data or the model cannot be used.
     """
-    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
     rows = np.unique(np.linspace(0, len(source.train) - 1, count).round().astype(int))
     packed = pack_split(
-        source.train.subset(rows), recipe.data, input_shape=input_shape(recipe), bar=bar, description="reading images"
+        source.train.subset(rows),
+        recipe.data,
+        input_shape=input_shape(recipe),
+        bar=bar,
+        description="reading images",
+        keep=False,
     )
+    images = packed.images[:]
     classes = source.dataset.classes
-    layers = augmentation_layers(recipe.augment, channels=packed.images.shape[-1])
+    layers = augmentation_layers(recipe.augment, channels=images.shape[-1])
     mixing = mixing_layer(recipe.augment)
     apply: Any = keras.Sequential(layers) if layers else None
     after: list[np.ndarray] = []
     mixed: list[tuple[str, ...]] = []
     for epoch in range(epochs if layers or mixing else 0):
         seed_augmentation([*layers, *([mixing] if mixing else [])], seed=recipe.train.seed, epoch=epoch)
-        pixels: Any = packed.images.astype("float32")
+        pixels: Any = images.astype("float32")
         shares: Any = np.eye(len(classes), dtype="float32")[packed.labels]
         if apply is not None:
             pixels = apply(pixels, training=True)
@@ -73,8 +79,8 @@ def preview(recipe: Recipe, data_path: Path | None, *, count: int, epochs: int, 
     flipped = flip_warning(recipe.augment, classes)
     skipped = [f"skipped: {bad.path}: {bad.reason}" for bad in packed.skipped]
     return Preview(
-        before=packed.images,
-        after=np.stack(after) if after else np.empty((0, *packed.images.shape), np.float32),
+        before=images,
+        after=np.stack(after) if after else np.empty((0, *images.shape), np.float32),
         labels=tuple(classes[label] for label in packed.labels),
         mixed=tuple(mixed),
         warnings=(*source.warnings, *skipped, *([flipped] if flipped else [])),

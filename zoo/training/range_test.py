@@ -11,14 +11,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from zoo.data import Batches
+from zoo.data import Batches, InCode
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend, precision
 from zoo.training.batch_size import wanted
-from zoo.training.engine import build_for, input_shape
+from zoo.training.engine import build_for
 from zoo.training.hyperrule import with_hyperrule
-from zoo.training.inputs import open_source, pack_source
+from zoo.training.inputs import input_shape, open_source, pack_source
 from zoo.training.phases import apply_freezing
 from zoo.training.prefix import frozen_prefix
 from zoo.training.progress import Display
@@ -51,7 +51,7 @@ class RangeTest:
 
 def find_rate(
     recipe: Recipe,
-    data_path: Path | None,
+    data: Path | InCode | None,
     *,
     phase_name: str | None = None,
     rate: RisingRate,
@@ -61,7 +61,7 @@ def find_rate(
 
     Args:
         recipe: The resolved recipe.
-        data_path: The images; None for a builtin source.
+        data: The images; None for a source that ships or downloads.
         phase_name: Whose trainable set and optimizer; by default the first phase's.
         rate: From which rate to which, and over how many steps.
         display: Shows progress.
@@ -72,15 +72,16 @@ def find_rate(
     """
     phase = _phase(recipe, phase_name)
     keras.utils.set_random_seed(recipe.train.seed)
-    source = open_source(recipe.data, data_path, seed=recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
     model = build_for(recipe, source.dataset.classes, policy=policy)
     apply_freezing(model, phase)
-    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar)
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     batches = Batches(
         images=inputs.train.images,
         labels=inputs.train.labels,
+        weights=inputs.train.weights,
         classes=len(source.dataset.classes),
         batch_size=wanted(recipe),
         seed=recipe.train.seed,
@@ -88,7 +89,9 @@ def find_rate(
     )
     # Each batch is a step at its own rate, of the weights themselves.
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
-    trainee = make_trainee(model, plain, phase, rate, split=frozen_prefix(model))
+    trainee = make_trainee(
+        model, plain, phase, rate, split=frozen_prefix(model), weighted=inputs.train.weights is not None
+    )
     backend.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:

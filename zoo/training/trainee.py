@@ -10,7 +10,7 @@ from zoo.data.augmentation import augmentation_layers
 from zoo.models import dtype_policy
 from zoo.recipe.schema import Phase, Recipe
 from zoo.staging import stages
-from zoo.training.losses import build_loss
+from zoo.training.losses import AccuracyOfWeighted, build_loss
 from zoo.training.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.optimizers import build_optimizer
 from zoo.training.prefix import Prefix
@@ -43,6 +43,7 @@ def make_trainee(
     split: Prefix | None,
     suffix: keras.Model | None = None,
     class_weights: Sequence[float] | None = None,
+    weighted: bool = False,
 ) -> Trainee:
     """Compiles what a phase trains.
 
@@ -54,11 +55,13 @@ def make_trainee(
         split: The model's frozen prefix, or None.
         suffix: What trains instead of all of it, where the prefix has been run already.
         class_weights: One for each class, or None where all count the same.
+        weighted: Whether images have weights, which are then in their labels.
     """
     augmenters = augmentation_layers(recipe.augment, channels=model.input_shape[-1]) if suffix is None else []
     mixing = mixing_layer(recipe.augment)
     trainee: Any = suffix if suffix is not None else _assembled(model, augmenters, split, mixing)
-    loss = build_loss(recipe.train, class_weights)
+    loss = build_loss(recipe.train, class_weights, weighted=weighted)
+    accuracy = AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
     trainee.compile(
         optimizer=build_optimizer(
             phase,
@@ -70,7 +73,7 @@ def make_trainee(
             clip_norm=recipe.train.clip_norm,
         ),
         loss=OnMixedLabels(loss) if mixing else loss,
-        metrics=[AccuracyOnMixedLabels() if mixing else keras.metrics.CategoricalAccuracy(name="accuracy")],
+        metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
         jit_compile=JIT_COMPILE[recipe.train.xla],
     )
     drawing = (*augmenters, *([mixing] if mixing else []))

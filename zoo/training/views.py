@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.data import Pixels
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.recipe.schema import AugmentSection
 
@@ -41,7 +42,7 @@ class View:
             "at_once": AT_ONCE,
         }
 
-    def chunks(self, images: np.ndarray) -> Iterator[np.ndarray]:
+    def chunks(self, images: Pixels) -> Iterator[np.ndarray]:
         """Yields the view of images, some at a time.
 
         Args:

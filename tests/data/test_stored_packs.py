@@ -1,0 +1,241 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import cache
+from zoo.data import Split, decoding, index, pack, stored_packs
+from zoo.data.pixels import Rows, Streamed
+from zoo.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("fresh_cache")
+
+SIZE = {"height": 6, "width": 6, "channels": 3}
+
+
+def photos(folder, count=40, bad=()):
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for number in range(count):
+        paths.append(folder / f"{number}.png")
+        if number in bad:
+            paths[-1].write_bytes(b"no image")
+        else:
+            Image.new("RGB", (9, 8), (number % 256, number // 2, 3)).save(paths[-1])
+    return Split(images=paths, labels=np.arange(count) % 2)
+
+
+def test_it_holds_what_is_decoded_without_it(tmp_path):
+    split = photos(tmp_path / "photos", 300, bad=(7, 299))
+    kept, plain = pack(split, **SIZE, keep=True), pack(split, **SIZE)
+    np.testing.assert_array_equal(kept.images[:], plain.images[:])
+    np.testing.assert_array_equal(kept.labels, plain.labels)
+    assert kept.skipped == plain.skipped
+    assert kept.rows.tolist() == [row for row in range(300) if row not in (7, 299)]
+
+
+def test_each_file_is_decoded_once(tmp_path, decoded):
+    split = photos(tmp_path / "photos", bad=(3,))
+    first = pack(split, **SIZE, keep=True)
+    again = pack(split, **SIZE, keep=True)
+    assert decoded == {f"{number}.png": 1 for number in range(40)}
+    np.testing.assert_array_equal(first.images[:], again.images[:])
+    assert again.skipped == first.skipped
+    # Another size is another pack; what is no image is known to be none.
+    pack(split, **{**SIZE, "height": 5}, keep=True)
+    assert decoded == {f"{number}.png": 1 if number == 3 else 2 for number in range(40)}
+
+
+def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, decoded):
+    first = photos(tmp_path / "photos")
+    pack(first, **SIZE, keep=True)
+    copies = photos(tmp_path / "copies")
+    assert pack(copies, **SIZE, keep=True).contents == pack(first, **SIZE, keep=True).contents
+    assert decoded.total() == 40
+    twins = Split(images=[*first.images[:3], *copies.images[:3]], labels=np.arange(6) % 2)
+    packed = pack(twins, **SIZE, keep=True)
+    assert decoded.total() == 43
+    np.testing.assert_array_equal(packed.images[:3], packed.images[3:])
+    assert [int(image[0, 0, 0]) for image in packed.images[:]] == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("change", ["a file", "the order", "the size", "resize", "channels"])
+def test_a_change_is_another_pack(tmp_path, change):
+    split = photos(tmp_path / "photos")
+    pack(split, **SIZE, keep=True)
+    settings = dict(SIZE)
+    if change == "a file":
+        # As long as before, and within the second.
+        Image.new("RGB", (9, 8), (200, 0, 3)).save(split.images[0])
+    elif change == "the order":
+        split = split.subset(np.arange(40)[::-1])
+    else:
+        settings |= {"the size": {"width": 7}, "resize": {"resize": "pad"}, "channels": {"channels": 1}}[change]
+    np.testing.assert_array_equal(pack(split, **settings, keep=True).images[:], pack(split, **settings).images[:])
+    assert len(cache.entries("packs")) == 2
+
+
+def test_a_damaged_pack_is_made_anew(tmp_path, decoded):
+    split = photos(tmp_path / "photos")
+    whole = pack(split, **SIZE, keep=True).images[:].copy()
+    (entry,) = cache.entries("packs")
+    with (entry.path / "images.npy").open("r+b") as file:
+        file.seek(500)
+        file.write(b"damage")
+    np.testing.assert_array_equal(pack(split, **SIZE, keep=True).images[:], whole)
+    assert decoded.total() == 80
+    (entry.path / "manifest.json").write_text("{}")
+    np.testing.assert_array_equal(pack(split, **SIZE, keep=True).images[:], whole)
+
+
+def test_an_interrupted_pack_goes_on(tmp_path, decoded):
+    split = photos(tmp_path / "photos", 400, bad=(1,))
+
+    def interrupt(done, total):
+        if done >= 150:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(split, **SIZE, keep=True, on_progress=interrupt)
+    assert cache.entries("packs") == []
+    (log,) = (tmp_path / "cache/zoo/packs").glob(".part-*/parts.jsonl")
+    parts = [json.loads(line) for line in log.read_text().splitlines()]
+    kept = sum(part["stop"] - part["start"] for part in parts[1:])
+    assert 0 < kept < 400
+    # A part that the crash left damaged, and a line that it cut, are done again.
+    log.write_text("\n".join(map(json.dumps, [{**parts[0], "hash": "0"}, *parts[1:]])) + '\n{"start": 3')
+    decoded.clear()
+    seen = []
+    packed = pack(split, **SIZE, keep=True, on_progress=lambda done, total: seen.append(done))
+    assert decoded.total() == 400 - kept - 1  # what is no image is known
+    assert seen[0] == kept
+    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+    assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
+
+
+def test_two_processes_pack_once(tmp_path):
+    photos(tmp_path / "photos", 200)
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from zoo.data import Split, pack, decoding\n"
+        "paths = sorted(Path(sys.argv[1]).iterdir()); real = decoding.decode; count = [0]\n"
+        "def counting(path, *, side):\n    count[0] += 1\n    return real(path, side=side)\n"
+        "decoding.decode = counting\n"
+        "pack(Split(images=paths, labels=np.zeros(len(paths), int)), height=6, width=6, channels=3, keep=True)\n"
+        "print(count[0])"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path / "photos"], stdout=subprocess.PIPE, env=os.environ)
+        for _ in range(2)
+    ]
+    counts = [int(process.communicate(timeout=120)[0]) for process in running]
+    assert sum(counts) == 200
+    assert len(cache.entries("packs")) == 1
+
+
+def test_the_least_recently_used_goes_when_it_is_full(tmp_path, monkeypatch):
+    splits = [photos(tmp_path / "photos").subset(np.arange(30) + first) for first in range(4)]
+    for age, split in enumerate(splits[:3]):
+        pack(split, **SIZE, keep=True)
+        used = cache.entries("packs")[-1]
+        os.utime(used.path, (1000 + age, 1000 + age))
+    monkeypatch.setattr(cache, "MAX_BYTES", int(2.2 * cache.entries("packs")[0].bytes))
+    pack(splits[0], **SIZE, keep=True)  # used again
+    pack(splits[3], **SIZE, keep=True)
+    images = [entry.path for entry in cache.entries("packs")]
+    assert [int(np.load(path / "images.npy")[0, 0, 0, 0]) for path in images] == [0, 3]
+
+
+def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monkeypatch, decoded):
+    split = photos(tmp_path / "photos", bad=(5,))
+    plain = pack(split, **SIZE)
+    said = []
+    monkeypatch.setattr(cache, "MAX_BYTES", 100)
+    in_memory = pack(split, **SIZE, keep=True, say=said.append)
+    assert isinstance(in_memory.images, Rows)
+    assert isinstance(in_memory.images.whole, np.ndarray)
+    assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
+    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
+    decoded.clear()
+    streamed = pack(split, **SIZE, keep=True, say=said.append)
+    assert said[-1].startswith("decodes images in each epoch: 40 images of 6x6x3: 0.0 MB fit neither in ")
+    assert isinstance(streamed.images.whole, Streamed)
+    assert decoded.total() == 40  # to know which can be
+    assert streamed.images.shape == (39, 6, 6, 3)
+    np.testing.assert_array_equal(streamed.images[:], plain.images[:])
+    np.testing.assert_array_equal(streamed.images[np.array([8, 3])], plain.images[np.array([8, 3])])
+    assert streamed.skipped == plain.skipped
+    decoded.clear()
+    assert pack(split, **SIZE, keep=True).images.shape == (39, 6, 6, 3)
+    assert decoded.total() == 0  # known by content
+    split.images[9].unlink()
+    with pytest.raises(DataError, match=r"9.png: cannot be decoded .*; it could be read before"):
+        streamed.images[8]
+
+
+def test_a_full_disk_falls_back_to_memory(tmp_path, monkeypatch):
+    split = photos(tmp_path / "photos")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    said = []
+    packed = pack(split, **SIZE, keep=True, say=said.append)
+    assert said[-1].endswith("cannot be used: No space left on device")
+    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+
+
+# The index
+
+
+def settle(paths):
+    """Makes files old enough to be known by their times."""
+    for path in paths:
+        os.utime(path, (1000, 1000))
+    time.sleep(2.1)  # the time of the last change of an inode cannot be set
+
+
+def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
+    paths = photos(tmp_path / "photos", 5).images
+    settle(paths)
+    read = []
+    real = index._hash
+    monkeypatch.setattr(index, "_hash", lambda path: read.append(path.name) or real(path))
+    first = index.contents(paths)
+    assert index.contents(paths) == first
+    assert sorted(read) == [path.name for path in paths]
+    # Put back to the old time after a change: the inode tells.
+    paths[2].write_bytes(paths[3].read_bytes())
+    os.utime(paths[2], (1000, 1000))
+    assert index.contents(paths)[2] == first[3]
+
+
+def test_an_index_that_is_damaged_or_cannot_be_kept_is_made_anew(tmp_path, fresh_cache):
+    paths = photos(tmp_path / "photos", 5).images
+    first = index.contents(paths)
+    (fresh_cache / "files" / index.FILE).write_bytes(b"damage" * 1000)
+    assert index.contents(paths) == first
+    for file in (fresh_cache / "files").iterdir():
+        file.unlink()
+    (fresh_cache / "files" / index.FILE).mkdir()
+    assert index.contents(paths) == first
+
+
+def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):
+    missing = tmp_path / "nowhere.png"
+    (content,) = index.contents([missing])
+    assert content.startswith("!")
+    index.remember({content: index.Known(decoding.Facts(reason="lost"))})
+    assert index.recall([content]) == {}
+
+
+def test_parts_are_divided_without_gaps():
+    settings = decoding.Settings(height=224, width=224, channels=3)
+    ranges = stored_packs._ranges(1000, set(range(100, 130)), settings)
+    assert sorted(row for rows in ranges for row in rows) == [*range(100), *range(130, 1000)]
+    assert max(len(rows) for rows in ranges) <= 8 * 2**20 // (224 * 224 * 3)

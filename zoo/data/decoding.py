@@ -1,0 +1,355 @@
+"""From an image file to pixels of a size, by fixed rules; or the reason why not."""
+
+import warnings
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from zoo.errors import DataError
+from zoo.models import Resize
+
+# Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),
+# which cannot be raised without changing a global of Pillow's.
+MAX_PIXELS = 178_956_970
+# Bilinear, which Pillow widens to an area average when it shrinks: no aliasing, and unlike bicubic no values
+# beyond the neighbours', so black-and-white drawings keep flat grounds.
+_FILTER = Image.Resampling.BILINEAR
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 while that leaves this many times the size needed: what
+# Image.thumbnail does by default, as the rest of the way is then still a real average.
+_DRAFT_RESERVE = 2
+# Only plain raster formats: Pillow would hand a file that is PostScript to Ghostscript, whatever its suffix.
+RASTER_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
+_MODES = {1: "L", 3: "RGB"}
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
+_LUMA = np.array([19595, 38470, 7471], np.uint32)
+# The first bytes of what is often saved as a photo by mistake, in lower case.
+_NOT_IMAGES = {
+    b"<!doctype html": "is an HTML page, no image",
+    b"<html": "is an HTML page, no image",
+    b"<?xml": "is an XML document, no image",
+    b"<svg": "is an SVG drawing, which has no pixels",
+    b"%pdf": "is a PDF document, no image",
+    b"%!ps": "is a PostScript program, no image",
+    b"pk\x03\x04": "is a zip archive, no image",
+    b"{": "is a JSON document, no image",
+}
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Longer chunks are checked a part at a time.
+_READ_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The size and kind of the pixels that are wanted.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        channels: 1 for grey, 3 for RGB.
+        resize: See `fit_image`.
+
+    Raises:
+        DataError: Settings out of range.
+    """
+
+    height: int
+    width: int
+    channels: int
+    resize: Resize = "crop"
+
+    def __post_init__(self) -> None:
+        if self.channels not in _MODES:
+            raise DataError(f"The images are to have {self.channels} channels; expected 1 (grey) or 3 (RGB).")
+        if self.height < 1 or self.width < 1:
+            raise DataError(f"data.image_size is {self.height} x {self.width} pixels; expected 1 x 1 or more.")
+        if self.resize not in _RESIZERS:
+            raise DataError(f"data.resize is '{self.resize}'; expected one of {', '.join(_RESIZERS)}.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a file's bytes are, apart from the pixels.
+
+    Attributes:
+        reason: Why no pixels can be had of them; empty where they can.
+        format: `JPEG`, `PNG` and so on; empty where it is not known.
+        mode: Pillow's: `RGB`, `CMYK`, `I;16`, ...
+        width: In pixels, as stored.
+        height: In pixels, as stored.
+        orientation: How it is to be turned, as EXIF numbers it; 1 is upright.
+        animated: Whether it has more than one frame.
+        transparent: Whether it has pixels that may be seen through.
+    """
+
+    reason: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    animated: bool = False
+    transparent: bool = False
+
+
+class BadImageError(Exception):
+    """A file that no pixels can be had of; the message is the reason alone.
+
+    Attributes:
+        facts: What is known of it nevertheless, the reason included.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts.reason)
+        self.facts = facts
+
+
+def read_image(path: Path, *, height: int, width: int, channels: int, resize: Resize = "crop") -> np.ndarray:
+    """Decodes one file: its first frame, turned upright, at the given size.
+
+    Args:
+        path: A JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file, whatever its suffix.
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        channels: 1 for grey, 3 for RGB.
+        resize: See `fit_image`.
+
+    Returns:
+        uint8[height, width, channels] in [0, 255].
+
+    Raises:
+        DataError: A file that cannot be read as an image, or settings out of range.
+    """
+    settings = Settings(height=height, width=width, channels=channels, resize=resize)
+    with quiet_pillow():
+        try:
+            return read_pixels(path, settings)[0]
+        except BadImageError as fault:
+            raise DataError(f"{path}: {fault}. Repair or replace the file.") from fault
+
+
+def read_pixels(path: Path, settings: Settings) -> tuple[np.ndarray, Facts]:
+    """Decodes one file to pixels, as `read_image` does.
+
+    Raises:
+        BadImageError: No pixels can be had of it.
+    """
+    image, facts = decode(path, side=max(settings.height, settings.width))
+    return _fitted(image, settings), facts
+
+
+def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
+    """Decodes one file to an upright, opaque image of 8 bits a channel.
+
+    Args:
+        path: The file.
+        side: How many pixels are needed at least, on each side; a JPEG may be decoded to less than all it has.
+
+    Returns:
+        A grey or colour image, and what the file is.
+
+    Raises:
+        BadImageError: No pixels can be had of it.
+    """
+    facts = Facts()
+    try:
+        with path.open("rb") as file:
+            _check_content(file)
+            with Image.open(file, formats=RASTER_FORMATS) as image:
+                facts = _facts(image)
+                if image.width * image.height > MAX_PIXELS:
+                    raise _NoPixelsError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+                image.draft(None, (_DRAFT_RESERVE * side, _DRAFT_RESERVE * side))
+                # Pillow turns a TIFF while it loads, and then forgets the tag; a PNG's may come after its pixels.
+                turned = _orientation(image) if image.format == "TIFF" else None
+                image.load()
+                facts = replace(facts, orientation=turned or _orientation(image))
+                return _flatten(_upright(image)), facts
+    except MemoryError:
+        raise
+    except _NoPixelsError as fault:
+        raise BadImageError(replace(facts, reason=str(fault))) from fault
+    except UnidentifiedImageError as fault:
+        raise BadImageError(replace(facts, reason="is no JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image")) from fault
+    except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
+        reason = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
+        raise BadImageError(replace(facts, reason=f"cannot be decoded ({' '.join(reason.split())})")) from fault
+
+
+class _NoPixelsError(Exception):
+    """What our own checks find; the message is the reason."""
+
+
+def _facts(image: Image.Image) -> Facts:
+    return Facts(
+        format=image.format or "",
+        mode=_mode(image),
+        width=image.width,
+        height=image.height,
+        animated=bool(getattr(image, "is_animated", False)),
+        transparent=image.has_transparency_data,
+    )
+
+
+def _mode(image: Image.Image) -> str:
+    # Pillow gives colours of 16 bits a channel as 8, and tells only where it keeps how the file has them.
+    raw = [
+        tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args for tile in getattr(image, "tile", [])
+    ]
+    deep = [mode for mode in raw if isinstance(mode, str) and ";16" in mode]
+    return deep[0] if deep else image.mode
+
+
+def _check_content(file: BinaryIO) -> None:
+    """Refuses what is plainly no image, and a PNG that its own checksums belie; Pillow looks at few of them."""
+    start = file.read(16)
+    if not start:
+        raise _NoPixelsError("is empty (0 bytes)")
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for beginning, reason in _NOT_IMAGES.items():
+        if text.startswith(beginning):
+            raise _NoPixelsError(reason)
+    if start.startswith(_PNG_SIGNATURE):
+        _check_png(file)
+    file.seek(0)
+
+
+def _check_png(file: BinaryIO) -> None:
+    """Compares each chunk with its checksum (PNG specification, 5.3)."""
+    file.seek(len(_PNG_SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        left, checksum = int.from_bytes(head[:4]), zlib.crc32(head[4:])
+        while left:
+            part = file.read(min(left, _READ_AT_ONCE))
+            if not part:
+                return  # cut off: what Pillow says of it is clearer
+            checksum = zlib.crc32(part, checksum)
+            left -= len(part)
+        stored = file.read(4)
+        if len(stored) == 4 and int.from_bytes(stored) != checksum:
+            raise _NoPixelsError(
+                f"is damaged: the checksum of its {head[4:].decode('ascii', 'replace')} chunk is wrong"
+            )
+        if head[4:] == b"IEND":
+            return
+
+
+def fit_image(image: Image.Image, *, height: int, width: int, channels: int, resize: Resize = "crop") -> np.ndarray:
+    """Turns an image upright as its EXIF says, converts it to 8-bit grey or RGB, and brings it to a size.
+
+    Transparent pixels are composited on white. Deeper greys become 8 bits by a fixed rule: 16-bit and 32-bit
+    integers are v / 257 (65535 is white), floats are 255 v when all lie in [0, 1], else v.
+
+    Args:
+        image: Of any Pillow mode.
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        channels: 1 for grey (ITU-R 601 luminance), 3 for RGB.
+        resize: `crop` cuts the largest centred part of the right shape and scales it; `pad` scales the whole
+            to fit and centres it on black; `stretch` ignores the shape. Scaling is bilinear and antialiased.
+
+    Returns:
+        uint8[height, width, channels] in [0, 255].
+
+    Raises:
+        DataError: Settings out of range.
+        ValueError: Integers outside [0, 65535], or floats outside [0, 255].
+    """
+    settings = Settings(height=height, width=width, channels=channels, resize=resize)
+    image.load()  # before EXIF is asked for: Pillow turns a TIFF by itself here, and forgets the tag
+    return _fitted(_flatten(_upright(image)), settings)
+
+
+def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
+    resized = _RESIZERS[settings.resize](image.convert(_MODES[settings.channels]), settings.width, settings.height)
+    return np.array(resized).reshape(settings.shape)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose, which also writes the EXIF anew and fails on a damaged one.
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged EXIF, in any way: the pixels are as good as before
+        return 1
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Returns an opaque image of 8 bits per channel."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image
+
+
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    if grey.dtype.kind == "f":
+        low, high = float(grey.min()), float(grey.max())
+        if not 0 <= low <= high <= 255:  # not a number compares false
+            raise ValueError(f"float pixels in [{low:g}, {high:g}]; expected [0, 1] or [0, 255]")
+        return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
+    low, high = int(grey.min()), int(grey.max())
+    if low < 0 or high > 65535:
+        raise ValueError(f"integer pixels in [{low}, {high}]; expected [0, 65535]")
+    return np.rint(grey / 257).astype(np.uint8)
+
+
+def _crop(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(image.width / width, image.height / height)
+    # From a whole pixel on: half of one would blur an image that needs no scaling.
+    left, top = (image.width - width * scale) // 2, (image.height - height * scale) // 2
+    right, bottom = min(left + width * scale, image.width), min(top + height * scale, image.height)
+    return image.resize((width, height), _FILTER, box=(left, top, right, bottom))
+
+
+def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = max(image.width / width, image.height / height)
+    inner = (max(round(image.width / scale), 1), max(round(image.height / scale), 1))
+    canvas = Image.new(image.mode, (width, height))
+    canvas.paste(image.resize(inner, _FILTER), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return canvas
+
+
+def _stretch(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image.resize((width, height), _FILTER)
+
+
+_RESIZERS: dict[str, Callable[[Image.Image, int, int], Image.Image]] = {
+    "crop": _crop,
+    "pad": _pad,
+    "stretch": _stretch,
+}
+
+
+@contextmanager
+def quiet_pillow() -> Generator[None]:
+    """Hides Pillow's warnings on odd metadata: what matters about a file is raised."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+        yield

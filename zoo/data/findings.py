@@ -1,0 +1,103 @@
+"""What can be said of images: the kinds of findings, and the report that they make."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of finding.
+
+    Attributes:
+        fault: Whether it makes the check fail.
+        meaning: What it is, and what becomes of it.
+    """
+
+    fault: bool
+    meaning: str
+
+
+KINDS: dict[str, Kind] = {
+    "unreadable": Kind(fault=True, meaning="cannot be read; training leaves it out (data.on_bad)"),
+    "leak": Kind(fault=True, meaning="the same file in two splits: what is measured there flatters"),
+    "near_leak": Kind(fault=True, meaning="the same picture in two splits, resized or encoded anew"),
+    "conflict": Kind(fault=True, meaning="the same file in two classes: one label is wrong"),
+    "near_conflict": Kind(fault=False, meaning="the same picture in two classes, resized or encoded anew"),
+    "duplicate": Kind(fault=False, meaning="the same file twice in one class and split"),
+    "near_duplicate": Kind(fault=False, meaning="the same picture twice in one class and split"),
+    "layout": Kind(fault=False, meaning="how the files lie"),
+    "imbalance": Kind(fault=False, meaning="classes of very different size; see data.balance"),
+    "extension": Kind(fault=False, meaning="another format than its name says; read as what it is"),
+    "cmyk": Kind(fault=False, meaning="colours for print; converted to RGB"),
+    "deep": Kind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
+    "palette": Kind(fault=False, meaning="colours from a palette; converted"),
+    "transparent": Kind(fault=False, meaning="pixels that may be seen through; put on white"),
+    "animated": Kind(fault=False, meaning="more than one frame; the first is read"),
+    "turned": Kind(fault=False, meaning="to be turned, by its EXIF; read upright"),
+    "size": Kind(fault=False, meaning="far smaller, larger or longer than the others"),
+    "link": Kind(fault=False, meaning="a link: out of the folder, back to itself, or passed over"),
+    "passed_over": Kind(fault=False, meaning="not taken for an image"),
+    "name": Kind(fault=False, meaning="a name that is not UTF-8"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something odd about one image, several that belong together, or the data as a whole.
+
+    Attributes:
+        kind: A key of `KINDS`.
+        images: Their names: paths relative to the data, or `train[3]`.
+        detail: What was found, in words.
+    """
+
+    kind: str
+    images: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was found in a set of images.
+
+    Attributes:
+        counts: Images by split and class.
+        findings: In the order of `KINDS`.
+        decoded: How many images were decoded for it; the others were known.
+        exclude: The names of those that had better be left out: unreadable, in two classes, in train as well as in
+            another split, or twice.
+    """
+
+    counts: dict[str, dict[str, int]]
+    findings: tuple[Finding, ...]
+    decoded: int
+    exclude: tuple[str, ...]
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(sum(classes.values()) for classes in self.counts.values())
+
+    @property
+    def faults(self) -> int:
+        """How many findings make the check fail."""
+        return sum(KINDS[finding.kind].fault for finding in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """An image of the data.
+
+    Attributes:
+        name: For people.
+        split: train, validation or test.
+        label: Its class, by name.
+        content: The hash of its bytes or pixels.
+        path: Its file, or None.
+    """
+
+    name: str
+    split: str
+    label: str
+    content: str
+    path: Path | None

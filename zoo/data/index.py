@@ -1,0 +1,170 @@
+"""What is known of image files: which content a path has, and what that content is.
+
+A file that has been read once is known by its path, size, inode and times, as git's index does it; only one that
+differs in any of them is read again. What its bytes are is kept by their hash, so a copy elsewhere is known too. All of
+it can be had again: where the index cannot be kept, it is made anew.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import PIL
+
+from zoo.cache import cache_folder
+from zoo.data.decoding import Facts
+from zoo.data.threads import map_ranges
+
+KIND, FILE = "files", "index.sqlite"
+# A file that was written this short a time ago may change again without another time; it is hashed each time.
+_SETTLED_NS = 2_000_000_000
+_TABLES = """
+CREATE TABLE IF NOT EXISTS paths (path BLOB PRIMARY KEY, stat TEXT NOT NULL, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS contents (
+    content TEXT, reader TEXT, facts TEXT NOT NULL, looks TEXT NOT NULL, PRIMARY KEY (content, reader)
+) WITHOUT ROWID;
+"""
+# What a file is depends on who reads it.
+_READER = f"2 {PIL.__version__}"
+_READ_AT_ONCE = 1 << 20
+# What the content of a file that cannot be read begins with.
+UNREADABLE = "!"
+
+
+def contents(paths: Sequence[Path]) -> list[str]:
+    """Returns the hash of each file's bytes; of one that cannot be read, a text of its own.
+
+    Only files that are not known are read, on threads.
+    """
+    found = [_stat(path) for path in paths]
+    keys = [os.fsencode(path.absolute()) for path in paths]
+    with _open() as index:
+        known = _known(index, keys, found)
+        missing = [row for row, content in enumerate(known) if content is None]
+
+        def hashed(rows: Iterator[int]) -> list[tuple[str, str]]:
+            return [_hash(paths[missing[row]]) for row in rows]
+
+        for rows, results in map_ranges(len(missing), hashed):
+            settled = time.time_ns() - _SETTLED_NS
+            fresh: list[tuple[bytes, str, str]] = []
+            for number, (stat, content) in zip(rows, results, strict=True):
+                row = missing[number]
+                known[row] = content
+                if stat and _changed_ns(stat) < settled:
+                    fresh.append((keys[row], stat, content))
+            with suppress(sqlite3.Error), index:
+                index.executemany("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", fresh)
+    return [content or "" for content in known]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a file's bytes are.
+
+    Attributes:
+        facts: Whether pixels can be had of them, and what else is known.
+        looks: A perceptual hash in hex; empty where none was made.
+    """
+
+    facts: Facts
+    looks: str = ""
+
+
+def recall(wanted: Iterable[str]) -> dict[str, Known]:
+    """Returns what is known of contents; those that were never read are left out."""
+    found: dict[str, Known] = {}
+    with _open() as index:
+        for content in wanted:
+            row = index.execute(
+                "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, _READER)
+            ).fetchone()
+            if row:
+                found[content] = Known(Facts(**json.loads(row[0])), row[1])
+    return found
+
+
+def remember(known: Mapping[str, Known]) -> None:
+    """Keeps what contents are; not of a file that could not be opened, as it may be opened later."""
+    rows = [
+        (content, _READER, json.dumps(asdict(one.facts)), one.looks)
+        for content, one in known.items()
+        if not content.startswith(UNREADABLE)
+    ]
+    with suppress(sqlite3.Error), _open() as index, index:
+        index.executemany(
+            # A perceptual hash that was made once is not lost to a reader that makes none.
+            "INSERT INTO contents VALUES (?, ?, ?, ?) ON CONFLICT (content, reader) DO UPDATE SET "
+            "facts = excluded.facts, looks = CASE excluded.looks WHEN '' THEN looks ELSE excluded.looks END",
+            rows,
+        )
+
+
+@contextmanager
+def _open() -> Generator[sqlite3.Connection]:
+    folder = cache_folder() / KIND
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = _connected(folder / FILE)
+    except (OSError, sqlite3.OperationalError):
+        connection = _connected(":memory:")
+    except sqlite3.DatabaseError:  # damaged, and all in it can be had again
+        with suppress(OSError):
+            (folder / FILE).unlink()
+        connection = _connected(":memory:")
+    with closing(connection):
+        yield connection
+
+
+def _connected(place: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(place, timeout=60)
+    try:
+        connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_TABLES}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _known(index: sqlite3.Connection, keys: Sequence[bytes], stats: Sequence[str]) -> list[str | None]:
+    known: list[str | None] = []
+    for key, stat in zip(keys, stats, strict=True):
+        row = index.execute("SELECT content FROM paths WHERE path = ? AND stat = ?", (key, stat)).fetchone()
+        known.append(row[0] if row else None)
+    return known
+
+
+def _stat(path: Path) -> str:
+    """Writes what changes with a file; empty where there is none."""
+    try:
+        return _written(path.stat())
+    except OSError:
+        return ""
+
+
+def _written(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _changed_ns(stat: str) -> int:
+    return max(int(part) for part in stat.split()[2:])
+
+
+def _hash(path: Path) -> tuple[str, str]:
+    """Returns what changes with a file and its content's hash."""
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        with path.open("rb") as file:
+            stat = _written(os.fstat(file.fileno()))
+            while part := file.read(_READ_AT_ONCE):
+                digest.update(part)
+            changed = _written(os.fstat(file.fileno())) != stat
+    except OSError as fault:
+        return "", f"{UNREADABLE}{os.fsencode(path.absolute()).hex()} {fault.strerror}"
+    return ("" if changed else stat), digest.hexdigest()

@@ -1,0 +1,246 @@
+"""What a set of images holds: each is decoded once, and all that is odd about it is said, with its file.
+
+What is found is kept by content (see `zoo.data.index`), so that nothing is decoded again while it stays the same.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.data import index
+from zoo.data.dataset import Dataset, Split
+from zoo.data.decoding import BadImageError, Facts, decode, quiet_pillow
+from zoo.data.findings import KINDS, Finding, Listed, Report
+from zoo.data.index import Known
+from zoo.data.looks import SMALLEST_SIDE, looks_of
+from zoo.data.threads import map_ranges
+from zoo.data.twins import better_left_out, find_twins
+
+# What a JPEG is decoded to at least: enough for the perceptual hash.
+_SIDE = SMALLEST_SIDE
+# A side below this many pixels, or an area this many times below or above the median, is out of the usual.
+_TINY_SIDE = 16
+_AREA_FACTOR = 16
+_LONG_SHAPE = 5
+# A class this many times smaller than the largest.
+_IMBALANCE = 10
+_SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "BMP": {".bmp", ".dib"},
+    "DIB": {".bmp", ".dib"},
+    "GIF": {".gif"},
+    "WEBP": {".webp"},
+    "TIFF": {".tif", ".tiff"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+}
+
+
+def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
+    """Looks at every image of a data set.
+
+    Args:
+        dataset: What a source has opened.
+        report: Called with the images done and their total.
+    """
+    images: list[Listed] = []
+    pixels: dict[str, Callable[[], Image.Image]] = {}
+    for split_name, split in dataset.splits().items():
+        for image, load in _listed(dataset, split_name, split):
+            images.append(image)
+            pixels.setdefault(image.content, load)
+    known, decoded = _known(images, pixels, report)
+    findings = [
+        *_layout(dataset, images),
+        *(finding for image in images for finding in _oddities(image, known[image.content].facts)),
+        *_sizes(images, known),
+    ]
+    twins = find_twins(images, known)
+    findings += twins
+    order = list(KINDS)
+    return Report(
+        counts={
+            name: {
+                label: int(count)
+                for label, count in zip(
+                    dataset.classes, np.bincount(split.labels, minlength=len(dataset.classes)), strict=True
+                )
+            }
+            for name, split in dataset.splits().items()
+        },
+        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
+        decoded=decoded,
+        exclude=better_left_out(images, known, twins),
+    )
+
+
+def printable(path: Path | str) -> str:
+    """Writes a path as text that any terminal and file takes: what is not UTF-8 as `\\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _listed(dataset: Dataset, split_name: str, split: Split) -> Iterator[tuple[Listed, Callable[[], Image.Image]]]:
+    labels = [dataset.classes[label] for label in split.labels]
+    images: Any = split.images
+    if isinstance(images, Sequence):
+        paths: Sequence[Path] = images
+        for path, label, content in zip(paths, labels, index.contents(paths), strict=True):
+            image = Listed(
+                name=_relative(path, dataset.root), split=split_name, label=label, content=content, path=path
+            )
+            yield image, lambda: Image.new("L", (1, 1))  # files are decoded by path
+        return
+    for row, label in enumerate(labels):
+        load = _loader(images, row)
+        content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
+        yield Listed(name=f"{split_name}[{row}]", split=split_name, label=label, content=content, path=None), load
+
+
+def _loader(images: Any, row: int) -> Callable[[], Image.Image]:
+    def load() -> Image.Image:
+        item = images[row]
+        if isinstance(item, Image.Image):
+            return item
+        pixels = np.asarray(item)
+        return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+    return load
+
+
+def _bytes_of(item: Any) -> bytes:
+    pixels = np.asarray(item)
+    return f"{pixels.shape}{pixels.dtype}".encode() + pixels.tobytes()
+
+
+def _relative(path: Path, root: Path | None) -> str:
+    return printable(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+
+
+def _known(
+    images: Sequence[Listed], pixels: Mapping[str, Callable[[], Image.Image]], report: Callable[[int, int], None]
+) -> tuple[dict[str, Known], int]:
+    """Returns what each content is, and how many were decoded to know it."""
+    first = {image.content: image for image in reversed(images)}
+    known = {
+        content: one for content, one in index.recall(first).items() if one.looks or one.facts.reason or _is_small(one)
+    }
+    unknown = [image for content, image in first.items() if content not in known]
+
+    def look(numbers: Iterator[int]) -> dict[str, Known]:
+        return {unknown[number].content: _look(unknown[number], pixels) for number in numbers}
+
+    with quiet_pillow():
+        for numbers, found in map_ranges(len(unknown), look):
+            index.remember(found)
+            known |= found
+            report(len(first) - len(unknown) + numbers.stop, len(first))
+    return known, len(unknown)
+
+
+def _look(image: Listed, pixels: Mapping[str, Callable[[], Image.Image]]) -> Known:
+    try:
+        if image.path is not None:
+            decoded, facts = decode(image.path, side=_SIDE)
+        else:
+            decoded = pixels[image.content]()
+            facts = Facts(mode=decoded.mode, width=decoded.width, height=decoded.height)
+    except BadImageError as fault:
+        return Known(fault.facts)
+    except Exception as fault:  # what a library gives for an image may be anything
+        return Known(Facts(reason=f"cannot be decoded ({' '.join(str(fault).split()) or type(fault).__name__})"))
+    one = Known(facts)
+    return one if _is_small(one) else Known(facts, looks_of(decoded))
+
+
+def _is_small(known: Known) -> bool:
+    return min(known.facts.width, known.facts.height) < SMALLEST_SIDE
+
+
+def _oddities(image: Listed, facts: Facts) -> Iterator[Finding]:
+    """Yields what is odd about one image."""
+
+    def found(kind: str, detail: str) -> Finding:
+        return Finding(kind=kind, images=(image.name,), detail=detail)
+
+    if facts.reason:
+        yield found("unreadable", facts.reason)
+    if image.path is not None:
+        suffix = image.path.suffix.lower()
+        if facts.format and not facts.reason and suffix not in _SUFFIXES.get(facts.format, {suffix}):
+            yield found("extension", f"is {facts.format}, named {suffix or 'without a suffix'}")
+        if printable(image.path.name) != os.fsencode(image.path.name).decode("utf-8", "replace"):
+            yield found("name", "is not UTF-8")
+    if facts.reason:
+        return
+    if facts.mode in ("CMYK", "YCCK", "LAB", "HSV"):
+        yield found("cmyk", facts.mode)
+    if facts.mode == "F" or facts.mode.startswith("I") or ";16" in facts.mode:
+        yield found("deep", facts.mode)
+    if facts.mode in ("P", "PA"):
+        yield found("palette", facts.mode)
+    if facts.transparent:
+        yield found("transparent", facts.mode)
+    if facts.animated:
+        yield found("animated", facts.format)
+    if facts.orientation != 1:
+        yield found("turned", f"EXIF orientation {facts.orientation}")
+
+
+def _sizes(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[Finding]:
+    """Yields images whose size is far from the others'."""
+    sized = [(image, known[image.content].facts) for image in images if not known[image.content].facts.reason]
+    if not sized:
+        return
+    median = float(np.median([facts.width * facts.height for _, facts in sized]))
+    for image, facts in sized:
+        area, short, long = facts.width * facts.height, *sorted((facts.width, facts.height))
+        is_tiny = short < _TINY_SIDE and area < median
+        if is_tiny or long > _LONG_SHAPE * short or not median / _AREA_FACTOR <= area <= median * _AREA_FACTOR:
+            detail = f"{facts.width} x {facts.height}; the median image has {median:,.0f} pixels"
+            yield Finding(kind="size", images=(image.name,), detail=detail)
+
+
+def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
+    """Yields what is odd about classes, and about files that are no images of the data."""
+    for warning in dataset.warnings:
+        yield Finding(kind="layout", images=(), detail=warning)
+    counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
+    if counts.min() * _IMBALANCE <= counts.max():
+        least, most = dataset.classes[int(counts.argmin())], dataset.classes[int(counts.argmax())]
+        detail = f"train has {counts.min():,} images of '{least}' and {counts.max():,} of '{most}'"
+        yield Finding(kind="imbalance", images=(), detail=detail)
+    if dataset.root is not None:
+        yield from _beside(dataset.root, {image.path for image in images if image.path is not None})
+
+
+def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
+    """Walks the data's folder for links, and for what is no image of it."""
+
+    def found(kind: str, path: Path, detail: str) -> Finding:
+        return Finding(kind=kind, images=(_relative(path, root),), detail=detail)
+
+    real_root = root.resolve()
+    holding = {folder for path in listed for folder in path.parents}
+    for name, folders, files in os.walk(root):
+        folder = Path(name)
+        for path in sorted(folder / entry for entry in [*folders, *files]):
+            if path.is_symlink():
+                target = path.resolve()
+                if target in (real_root, *real_root.parents) or path.parent.resolve().is_relative_to(target):
+                    yield found("link", path, "leads back to a folder that it is in; passed over")
+                    continue
+                if not target.is_relative_to(real_root):
+                    yield found("link", path, f"leads out of the folder, to {printable(target)}")
+                if path not in listed and path not in holding:
+                    yield found("passed_over", path, "a link to a folder inside a class")
+            elif path not in listed and path.name in files:
+                why = "hidden" if path.name.startswith(".") else f"named {path.suffix}" if path.is_file() else "no file"
+                yield found("passed_over", path, why)
+            elif path.name.startswith("."):
+                yield found("passed_over", path, "hidden folder")

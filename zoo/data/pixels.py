@@ -1,0 +1,116 @@
+"""Images of one size that need not lie in memory, taken by their numbers as from an array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.data.decoding import BadImageError, Settings, quiet_pillow, read_pixels
+from zoo.data.threads import map_ranges
+from zoo.errors import DataError
+
+
+class Pixels(Protocol):
+    """uint8[n, height, width, channels] in [0, 255]: an array, or what gives parts of one.
+
+    Attributes:
+        shape: n, height, width, channels.
+        dtype: uint8; a frozen prefix's compute dtype where these are activations.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n, height, width, channels."""
+        ...
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """Of what is given."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        """Returns an array of the images that a slice or int64[m] chooses."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some images of others, in another order; nothing is copied until it is asked for.
+
+    Attributes:
+        whole: All of them.
+        rows: int64[n], which of them these are.
+    """
+
+    whole: Pixels
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n, height, width, channels."""
+        return (len(self.rows), *self.whole.shape[1:])
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """That of all of them."""
+        return self.whole.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        return self.whole[self.rows[rows]]
+
+
+def choose(whole: Pixels, rows: np.ndarray) -> Pixels:
+    """Returns the chosen images, all of them as they are."""
+    if len(rows) == len(whole) and np.array_equal(rows, np.arange(len(whole))):
+        return whole
+    return Rows(whole.whole, whole.rows[rows]) if isinstance(whole, Rows) else Rows(whole, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Files that are decoded each time they are asked for, on threads: for more than disk and memory hold.
+
+    Attributes:
+        paths: Each is known to be readable.
+        settings: The size.
+    """
+
+    paths: Sequence[Path]
+    settings: Settings
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n, height, width, channels."""
+        return (len(self.paths), *self.settings.shape)
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """uint8."""
+        return np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        numbers = np.atleast_1d(np.arange(len(self.paths))[rows])
+        images = np.empty((len(numbers), *self.settings.shape), np.uint8)
+
+        def decode(places: Any) -> None:
+            for place in places:
+                path = self.paths[int(numbers[place])]
+                try:
+                    images[place] = read_pixels(path, self.settings)[0]
+                except BadImageError as fault:
+                    raise DataError(f"{path}: {fault}; it could be read before. Put the file back.") from fault
+
+        with quiet_pillow():
+            for _ in map_ranges(len(numbers), decode):
+                pass
+        return images[0] if np.ndim(rows) == 0 and not isinstance(rows, slice) else images

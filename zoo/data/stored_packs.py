@@ -1,0 +1,276 @@
+"""Packs in the cache: images decoded once into a file that later runs map into memory.
+
+    packs/<key>/images.npy      uint8[n, height, width, channels]
+    packs/<key>/manifest.json   which rows hold no image and why, and a hash of each part of the file
+
+The key is a hash of each image's content, in order, and of the settings, so that a hit cannot be stale. A pack is
+written beside its place, a part at a time, and renamed when it is whole; one that is interrupted goes on with the parts
+that are there. Each part is compared with its hash when a pack is opened. The least recently used packs go when the
+cache is full.
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from zoo.cache import MANIFEST_FILE, cache_folder, make_room
+from zoo.data import index
+from zoo.data.decoding import BadImageError, Settings, read_pixels
+from zoo.data.index import Known
+from zoo.data.threads import map_ranges
+from zoo.files import sync, write_atomic
+
+KIND = "packs"
+FORMAT = 1
+IMAGES_FILE, PARTS_FILE = "images.npy", "parts.jsonl"
+# NumPy's header of a file of this kind is one block (NEP 1).
+_HEADER_BYTES = 128
+# Of a part: a few for each thread, each small beside memory.
+_PART_BYTES = 8 << 20
+_MAX_PART_ROWS = 256
+
+
+@dataclass(frozen=True)
+class StoredPack:
+    """A pack that is whole.
+
+    Attributes:
+        images: uint8[n, height, width, channels] in [0, 255], mapped; a row that holds no image is zeros.
+        bad: Why a row holds no image.
+    """
+
+    images: np.ndarray
+    bad: dict[int, str]
+
+
+def bytes_of(count: int, settings: Settings) -> int:
+    """Returns how many bytes a pack of so many images takes."""
+    return count * math.prod(settings.shape)
+
+
+def folder_of(contents: Sequence[str], settings: Settings) -> Path:
+    """Returns where the pack of these contents and settings is, or would be."""
+    digest = hashlib.blake2b(digest_size=20)
+    # What pixels come of a file is Pillow's affair too.
+    digest.update(json.dumps([FORMAT, PIL.__version__, asdict(settings)]).encode())
+    for content in contents:
+        digest.update(f"\n{content}".encode())
+    return cache_folder() / KIND / digest.hexdigest()
+
+
+def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
+    """Opens the pack of these contents and settings; None where there is none, or a damaged one, which is removed."""
+    folder = folder_of(contents, settings)
+    try:
+        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        parts = [(part["start"], part["stop"], part["hash"]) for part in document["parts"]]
+        bad = {int(row): str(reason) for part in document["parts"] for row, reason in part["bad"].items()}
+        images: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
+        if images.shape == (len(contents), *settings.shape) and _are_whole(folder / IMAGES_FILE, parts, settings):
+            os.utime(folder)
+            return StoredPack(np.asarray(images), bad)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def store_pack(
+    paths: Sequence[Path], contents: Sequence[str], settings: Settings, report: Callable[[int, int], None]
+) -> StoredPack:
+    """Decodes files into a pack, and opens it; where another process does so already, it is waited for.
+
+    Args:
+        paths: The files, each of another content.
+        contents: Their contents' hashes.
+        settings: The size.
+        report: Called with the images done and their total, from the calling thread.
+
+    Raises:
+        OSError: The cache cannot be written, or the disk is full; what is done by then is kept for another try.
+        DataError: A file changed meanwhile.
+    """
+    folder = folder_of(contents, settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".part-{folder.name}")
+    with _alone(folder.with_name(f".lock-{folder.name}")):
+        there = find_pack(contents, settings)
+        if there is not None:
+            report(len(paths), len(paths))
+            return there
+        unfinished.mkdir(exist_ok=True)
+        make_room(KIND, bytes_of(len(paths), settings))
+        parts = _write_parts(unfinished, paths, contents, settings, report)
+        sync(unfinished / IMAGES_FILE)
+        document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": parts}
+        write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
+        (unfinished / PARTS_FILE).unlink(missing_ok=True)
+        unfinished.rename(folder)
+    stored = find_pack(contents, settings)
+    if stored is None:
+        raise OSError(f"{folder}: cannot be read again")
+    return stored
+
+
+@contextmanager
+def _alone(lock: Path) -> Generator[None]:
+    """Keeps other processes from writing the same pack meanwhile; the lock goes with the process, however it ends."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _write_parts(
+    unfinished: Path,
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    settings: Settings,
+    report: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
+    """Writes what is missing of a pack, and returns what its manifest says of each part."""
+    images = unfinished / IMAGES_FILE
+    parts = _parts_there(unfinished, len(paths), settings)
+    done = {row for part in parts for row in range(part["start"], part["stop"])}
+    report(len(done), len(paths))
+    missing = _ranges(len(paths), done, settings)
+    before = {content for content, known in index.recall(contents).items() if known.facts.reason}
+    if not done:
+        _reserve(images, (len(paths), *settings.shape))
+    # Whole lines only: the last one may have been cut.
+    write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(part) + "\n" for part in parts))
+    with images.open("r+b") as file, (unfinished / PARTS_FILE).open("a", encoding="utf-8") as log:
+
+        def write(numbers: Iterator[int]) -> list[tuple[dict[str, Any], Mapping[str, Known]]]:
+            return [
+                _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
+            ]
+
+        for _, written in map_ranges(len(missing), write, at_once=1):
+            for part, known in written:
+                index.remember(known)
+                log.write(json.dumps(part) + "\n")
+                log.flush()
+                parts.append(part)
+                done.update(range(part["start"], part["stop"]))
+            report(len(done), len(paths))
+    return sorted(parts, key=lambda part: part["start"])
+
+
+def _ranges(count: int, done: set[int], settings: Settings) -> list[range]:
+    """Divides the rows that are not done into parts."""
+    even = max(1, count // (4 * (os.cpu_count() or 1)))
+    length = max(1, min(_PART_BYTES // bytes_of(1, settings), _MAX_PART_ROWS, even))
+    ranges: list[range] = []
+    row = 0
+    while row < count:
+        if row in done:
+            row += 1
+            continue
+        stop = row
+        while stop < min(row + length, count) and stop not in done:
+            stop += 1
+        ranges.append(range(row, stop))
+        row = stop
+    return ranges
+
+
+def _write_part(
+    file: int,
+    rows: range,
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    settings: Settings,
+    known_bad: set[str],
+) -> tuple[dict[str, Any], Mapping[str, Known]]:
+    """Decodes some files and writes them at their place.
+
+    Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
+    """
+    pixels = np.zeros((len(rows), *settings.shape), np.uint8)
+    known: dict[str, Known] = {}
+    bad: dict[str, str] = {}
+    for place, row in enumerate(rows):
+        if contents[row] in known_bad:
+            bad[str(row)] = index.recall([contents[row]])[contents[row]].facts.reason
+            continue
+        try:
+            pixels[place], facts = read_pixels(paths[row], settings)
+        except BadImageError as fault:
+            bad[str(row)], facts = str(fault), fault.facts
+        known[contents[row]] = Known(facts)
+    part = pixels.reshape(-1).data
+    position = _HEADER_BYTES + bytes_of(rows.start, settings)
+    written = 0
+    while written < len(part):
+        written += os.pwrite(file, part[written:], position + written)
+    return {"start": rows.start, "stop": rows.stop, "hash": _hash(part), "bad": bad}, known
+
+
+def _reserve(path: Path, shape: tuple[int, ...]) -> None:
+    """Makes a file of its full size, so that a disk too small is known at once."""
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)  # pyright: ignore[reportArgumentType] -- a dict it is
+        if file.tell() != _HEADER_BYTES:
+            raise OSError(f"{path}: NumPy's header takes {file.tell()} bytes")
+        file.flush()
+        size = _HEADER_BYTES + math.prod(shape)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+
+
+def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[dict[str, Any]]:
+    """Returns the parts of an interrupted pack that are whole."""
+    images, log = unfinished / IMAGES_FILE, unfinished / PARTS_FILE
+    if not images.is_file() or not log.is_file():
+        return []
+    if images.stat().st_size != _HEADER_BYTES + bytes_of(count, settings):
+        log.unlink()
+        return []
+    parts: list[dict[str, Any]] = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            part = json.loads(line)
+        except ValueError:  # the line that was being written
+            break
+        if _are_whole(images, [(part["start"], part["stop"], part["hash"])], settings):
+            parts.append(part)
+    return parts
+
+
+def _are_whole(path: Path, parts: Sequence[tuple[int, int, str]], settings: Settings) -> bool:
+    """Compares parts of a file with their hashes."""
+    with path.open("rb") as file:
+
+        def compare(numbers: Iterator[int]) -> bool:
+            for number in numbers:
+                start, stop, expected = parts[number]
+                size = bytes_of(stop - start, settings)
+                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(start, settings))
+                if len(content) != size or _hash(content) != expected:
+                    return False
+            return True
+
+        return all(whole for _, whole in map_ranges(len(parts), compare))
+
+
+def _hash(content: bytes | memoryview) -> str:
+    return hashlib.blake2b(content, digest_size=20).hexdigest()
