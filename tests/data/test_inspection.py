@@ -172,6 +172,7 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     (photos / "a" / "out.jpg").symlink_to(outside)
     (photos / "a" / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (photos / "a" / "loop").symlink_to(photos)
+    (photos / "a" / "self.jpg").symlink_to(photos / "a" / "self.jpg")
     (photos / "a" / "linked").symlink_to(outside.parent)
     write(photos / "a" / ".hidden.jpg", encoded(photo(78), "JPEG"))
     write(photos / "a" / "readme.txt", b"about")
@@ -180,6 +181,7 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     details = {(finding.kind, name): finding.detail for finding in report.findings for name in finding.images}
     assert details["link", "a/out.jpg"] == f"leads out of the folder, to {outside}"
     assert details["link", "a/loop"].startswith("leads back to a folder that it is in")
+    assert details["link", "a/self.jpg"] == "leads to itself"
     assert details["passed_over", "a/linked"] == "a link to a folder inside a class"
     assert details["passed_over", "a/.hidden.jpg"] == "hidden"
     assert details["passed_over", "a/readme.txt"] == "named .txt"

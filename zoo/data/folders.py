@@ -33,7 +33,7 @@ def read_class_folders(root: Path) -> Dataset:
     Classes are the names of the class folders, sorted. The layout has splits when the folder has a train
     folder with subfolders in it. Folders inside a class folder belong to the class. Hidden files and folders
     are ignored, and so are files that are plainly no images (`README.txt`, `Thumbs.db`). A link to a folder
-    is followed for a split or a class, not below.
+    is followed for a split or a class, not below, and not back to a folder that it is in; that is warned of.
 
     Args:
         root: An existing folder.
@@ -48,21 +48,22 @@ def read_class_folders(root: Path) -> Dataset:
     subfolders, files = _entries(root)
     if not subfolders:
         raise _no_classes(root, files)
+    links: list[Path] = []
     split_folders = _split_folders(root, subfolders)
     if split_folders is None:
         stray = [path for path in files if path.suffix.lower() in _IMAGE_SUFFIXES]
         warnings = _beside(root, stray, "images beside the class folders")
-        train = _class_files(subfolders)
+        train = _class_files(subfolders, links)
         others: dict[SplitName, dict[str, list[Path]]] = {}
     else:
         unknown = [folder for folder in subfolders if folder not in split_folders.values()]
         warnings = _beside(root, unknown, "folders beside the split folders")
-        train = _class_files(_entries(split_folders["train"])[0])
+        train = _class_files(_entries(split_folders["train"])[0], links)
         others = {}
         for name, folder in split_folders.items():
             class_folders, images = _entries(folder)
             if class_folders and name != "train":
-                others[name] = _class_files(class_folders)
+                others[name] = _class_files(class_folders, links)
             elif name == "test":
                 warnings.append(f"{folder}: {len(images)} files have no class folders; no test split is used")
             elif name == "validation":
@@ -72,6 +73,8 @@ def read_class_folders(root: Path) -> Dataset:
     for name, files_of in others.items():
         _check_known(root, name, classes, files_of)
     splits = {name: _split(files_of, classes) for name, files_of in others.items()}
+    if links:
+        warnings.append(f"{root}: passed over links to folders: {quoted(path.relative_to(root) for path in links)}")
     return Dataset(
         classes=classes,
         train=_split(train, classes),
@@ -106,12 +109,22 @@ def _split_folders(root: Path, subfolders: Sequence[Path]) -> dict[SplitName, Pa
     )
 
 
-def _class_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    return {folder.name: image_files(folder) for folder in folders}
+def _class_files(folders: Sequence[Path], passed_over: list[Path]) -> dict[str, list[Path]]:
+    passed_over += [folder for folder in folders if _leads_back(folder)]
+    return {folder.name: image_files(folder, passed_over) for folder in folders if folder not in passed_over}
 
 
-def image_files(folder: Path) -> list[Path]:
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it is in, whose images would be a class's once more."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+
+
+def image_files(folder: Path, passed_over: list[Path] | None = None) -> list[Path]:
     """Lists the files below a folder that may be images, in order; hidden files, texts and the like are passed over.
+
+    Args:
+        folder: Where to look.
+        passed_over: Is given the links to folders, which are not followed.
 
     Raises:
         DataError: A folder cannot be read.
@@ -119,7 +132,9 @@ def image_files(folder: Path) -> list[Path]:
     subfolders, files = _entries(folder)
     for subfolder in subfolders:
         if not subfolder.is_symlink():  # a link to a folder above it would never end
-            files += image_files(subfolder)
+            files += image_files(subfolder, passed_over)
+        elif passed_over is not None:
+            passed_over.append(subfolder)
     return sorted(files, key=Path.as_posix)
 
 
@@ -133,7 +148,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
                 path = folder / entry.name
                 if entry.name.startswith(".") or entry.name.casefold() in _IGNORED_NAMES:
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     folders.append(path)
                 elif path.suffix.lower() not in _IGNORED_SUFFIXES and _may_be_image(entry):
                     files.append(path)
@@ -147,8 +162,15 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 def _may_be_image(entry: os.DirEntry[str]) -> bool:
     try:
         return stat.S_ISREG(entry.stat().st_mode)  # opening a pipe or a device would block
-    except FileNotFoundError:
-        return True  # a link to nowhere: a lost image, which packing reports
+    except OSError:
+        return True  # a link to nowhere or to itself: a lost image, which packing reports
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _split(files_of: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> Split:

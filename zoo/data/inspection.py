@@ -231,7 +231,11 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
         folder = Path(name)
         for path in sorted(folder / entry for entry in [*folders, *files]):
             if path.is_symlink():
-                target = path.resolve()
+                try:
+                    target = path.resolve()
+                except (OSError, RuntimeError):  # the latter up to Python 3.12
+                    yield found("link", path, "leads to itself")
+                    continue
                 if target in (real_root, *real_root.parents) or path.parent.resolve().is_relative_to(target):
                     yield found("link", path, "leads back to a folder that it is in; passed over")
                     continue
