@@ -14,6 +14,7 @@ def folder(tmp_path, monkeypatch):
         ("activations/abc/activations.npy", 2_000_000),
         ("activations/abc/manifest.json", 10),
         ("weights/host/net.h5", 300),
+        ("packs/.part-abc/images.npy", 70),
         ("other/file", 5),
     ):
         (tmp_path / "zoo" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,13 @@ def test_it_lists_each_kind(folder, capsys):
     assert zoo("ls", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     found = {entry["kind"]: (entry["files"], entry["bytes"]) for entry in document["entries"]}
-    assert found == {"activations": (2, 2_000_010), "weights": (1, 300), "modules": (0, 0)}
+    assert found == {
+        "activations": (2, 2_000_010),
+        "files": (0, 0),
+        "packs": (1, 70),
+        "weights": (1, 300),
+        "modules": (0, 0),
+    }
     assert zoo("ls") == 0
     shown = capsys.readouterr().out
     assert str(folder) in shown
@@ -41,7 +48,7 @@ def test_it_lists_each_kind(folder, capsys):
 def test_it_clears_one_kind_or_all(folder, capsys):
     assert zoo("clear", "activations") == 0
     assert capsys.readouterr().out == "activations: 2.0 MB freed\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["other", "weights"]
+    assert sorted(path.name for path in folder.iterdir()) == ["other", "packs", "weights"]
     assert zoo("clear") == 0
     assert [path.name for path in folder.iterdir()] == ["other"]
     assert zoo("clear", "activation") == 2
