@@ -282,7 +282,7 @@ def _measure(photos: Path, name: str, rounds: int) -> list[dict[str, Any]]:
             "median seconds": round(statistics.median(times), 1),
             "times the toolkit's": round(statistics.median(times) / ours, 2),
             "forward cost frozen": round(share, 2),
-            "arithmetic allows": round(allowed(case.epochs, share), 1),
+            "arithmetic allows": round(allowed(case.epochs, share), 2),
             "accuracy": round(statistics.median(accuracies), 4) if side == "zoo" else None,
             "runs": [round(one, 2) for one in times],
         }
