@@ -21,6 +21,7 @@ Later epochs, in batches of 32, shuffled, to a consumer that only touches each b
 Each side gives the type that it gives by default, which the table names. Sides whose library is not installed are left
 out. An epoch that warms up, and fills what is cached, is not counted. Memory is the most that the side's process held,
 mapped files that it touched included, workers of a DataLoader left out; only on Linux is it in the unit that is named.
+Nothing else may run meanwhile: PyTorch's threads wait for one another, and on a busy machine for long.
 """
 
 import importlib.util

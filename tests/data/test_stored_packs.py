@@ -108,7 +108,7 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     kept = sum(part["stop"] - part["start"] for part in parts[1:])
     assert 0 < kept < 400
     # A part that the crash left damaged, and a line that it cut, are done again.
-    log.write_text("\n".join(map(json.dumps, [{**parts[0], "hash": "0"}, *parts[1:]])) + '\n{"start": 3')
+    log.write_text("\n".join(map(json.dumps, [{**parts[0], "checksum": 0}, *parts[1:]])) + '\n{"start": 3')
     decoded.clear()
     seen = []
     packed = pack(split, **SIZE, keep=True, on_progress=lambda done, total: seen.append(done))

@@ -51,7 +51,7 @@ def contents(paths: Sequence[Path]) -> list[str]:
         def hashed(rows: Iterator[int]) -> list[tuple[str, str]]:
             return [_hash(paths[missing[row]]) for row in rows]
 
-        for rows, results in map_ranges(len(missing), hashed):
+        for rows, results in map_ranges(len(missing), hashed, at_once=256):
             settled = time.time_ns() - _SETTLED_NS
             fresh: list[tuple[bytes, str, str]] = []
             for number, (stat, content) in zip(rows, results, strict=True):

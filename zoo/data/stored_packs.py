@@ -1,12 +1,12 @@
 """Packs in the cache: images decoded once into a file that later runs map into memory.
 
     packs/<key>/images.npy      uint8[n, height, width, channels]
-    packs/<key>/manifest.json   which rows hold no image and why, and a hash of each part of the file
+    packs/<key>/manifest.json   which rows hold no image and why, and a checksum of each part of the file
 
 The key is a hash of each image's content, in order, and of the settings, so that a hit cannot be stale. A pack is
 written beside its place, a part at a time, and renamed when it is whole; one that is interrupted goes on with the parts
-that are there. Each part is compared with its hash when a pack is opened. The least recently used packs go when the
-cache is full.
+that are there. Each part is compared with its checksum when a pack is opened, so that what a crash or the disk damages
+is found and made anew, and nothing waits for the disk. The least recently used packs go when the cache is full.
 """
 
 import fcntl
@@ -15,6 +15,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from zoo.data import index
 from zoo.data.decoding import BadImageError, Settings, read_pixels
 from zoo.data.index import Known
 from zoo.data.threads import map_ranges
-from zoo.files import sync, write_atomic
+from zoo.files import write_atomic
 
 KIND = "packs"
 FORMAT = 1
@@ -39,6 +40,8 @@ _HEADER_BYTES = 128
 # Of a part: a few for each thread, each small beside memory.
 _PART_BYTES = 8 << 20
 _MAX_PART_ROWS = 256
+# Images whose facts are written to the index together.
+_LEARN_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,23 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     """Opens the pack of these contents and settings; None where there is none, or a damaged one, which is removed."""
     folder = folder_of(contents, settings)
     try:
-        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        parts = [(part["start"], part["stop"], part["hash"]) for part in document["parts"]]
-        bad = {int(row): str(reason) for part in document["parts"] for row, reason in part["bad"].items()}
-        images: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
-        if images.shape == (len(contents), *settings.shape) and _are_whole(folder / IMAGES_FILE, parts, settings):
+        parts = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["parts"]
+        found = _opened(folder, parts)
+        if found.images.shape == (len(contents), *settings.shape) and _are_whole(folder / IMAGES_FILE, parts, settings):
             os.utime(folder)
-            return StoredPack(np.asarray(images), bad)
+            return found
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def _opened(folder: Path, parts: Sequence[Mapping[str, Any]]) -> StoredPack:
+    images: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
+    bad = {int(row): str(reason) for part in parts for row, reason in part["bad"].items()}
+    return StoredPack(np.asarray(images), bad)
 
 
 def store_pack(
@@ -114,15 +121,11 @@ def store_pack(
         unfinished.mkdir(exist_ok=True)
         make_room(KIND, bytes_of(len(paths), settings))
         parts = _write_parts(unfinished, paths, contents, settings, report)
-        sync(unfinished / IMAGES_FILE)
         document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": parts}
         write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
         unfinished.rename(folder)
-    stored = find_pack(contents, settings)
-    if stored is None:
-        raise OSError(f"{folder}: cannot be read again")
-    return stored
+    return _opened(folder, parts)
 
 
 @contextmanager
@@ -161,14 +164,21 @@ def _write_parts(
                 _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
             ]
 
-        for _, written in map_ranges(len(missing), write, at_once=1):
-            for part, known in written:
-                index.remember(known)
-                log.write(json.dumps(part) + "\n")
+        learnt: dict[str, Known] = {}
+        try:
+            for _, written in map_ranges(len(missing), write, at_once=1):
+                for part, known in written:
+                    learnt |= known
+                    log.write(json.dumps(part) + "\n")
+                    parts.append(part)
+                    done.update(range(part["start"], part["stop"]))
                 log.flush()
-                parts.append(part)
-                done.update(range(part["start"], part["stop"]))
-            report(len(done), len(paths))
+                report(len(done), len(paths))
+                if len(learnt) >= _LEARN_AT_ONCE:
+                    index.remember(learnt)
+                    learnt = {}
+        finally:
+            index.remember(learnt)
     return sorted(parts, key=lambda part: part["start"])
 
 
@@ -219,7 +229,7 @@ def _write_part(
     written = 0
     while written < len(part):
         written += os.pwrite(file, part[written:], position + written)
-    return {"start": rows.start, "stop": rows.stop, "hash": _hash(part), "bad": bad}, known
+    return {"start": rows.start, "stop": rows.stop, "checksum": zlib.crc32(part), "bad": bad}, known
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
@@ -251,26 +261,22 @@ def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[dict[
             part = json.loads(line)
         except ValueError:  # the line that was being written
             break
-        if _are_whole(images, [(part["start"], part["stop"], part["hash"])], settings):
+        if _are_whole(images, [part], settings):
             parts.append(part)
     return parts
 
 
-def _are_whole(path: Path, parts: Sequence[tuple[int, int, str]], settings: Settings) -> bool:
-    """Compares parts of a file with their hashes."""
+def _are_whole(path: Path, parts: Sequence[Mapping[str, Any]], settings: Settings) -> bool:
+    """Compares parts of a file with their checksums."""
     with path.open("rb") as file:
 
         def compare(numbers: Iterator[int]) -> bool:
             for number in numbers:
-                start, stop, expected = parts[number]
-                size = bytes_of(stop - start, settings)
-                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(start, settings))
-                if len(content) != size or _hash(content) != expected:
+                part = parts[number]
+                size = bytes_of(part["stop"] - part["start"], settings)
+                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(part["start"], settings))
+                if len(content) != size or zlib.crc32(content) != part["checksum"]:
                     return False
             return True
 
         return all(whole for _, whole in map_ranges(len(parts), compare))
-
-
-def _hash(content: bytes | memoryview) -> str:
-    return hashlib.blake2b(content, digest_size=20).hexdigest()
