@@ -176,6 +176,8 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     (photos / "a" / "linked").symlink_to(outside.parent)
     write(photos / "a" / ".hidden.jpg", encoded(photo(78), "JPEG"))
     write(photos / "a" / "readme.txt", b"about")
+    write(photos / ".git" / "objects" / "x", b"about")
+    (photos / "b" / "linked.txt").symlink_to(photos / "a" / "readme.txt")
     os.mkfifo(photos / "b" / "pipe.jpg")
     report = checked(photos)
     details = {(finding.kind, name): finding.detail for finding in report.findings for name in finding.images}
@@ -186,6 +188,9 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     assert details["passed_over", "a/.hidden.jpg"] == "hidden"
     assert details["passed_over", "a/readme.txt"] == "named .txt"
     assert details["passed_over", "b/pipe.jpg"] == "no file"
+    assert details["passed_over", ".git"] == "hidden folder"
+    assert details["passed_over", "b/linked.txt"] == "named .txt"
+    assert not [name for _, name in details if name.startswith(".git/")]
     assert details["unreadable", "a/lost.jpg"] == "cannot be decoded (No such file or directory)"
 
 
@@ -194,6 +199,8 @@ def test_a_name_that_is_not_utf8(photos):
     write(photos / "a" / name, encoded(photo(79), "JPEG"))
     report = checked(photos)
     assert found(report, "name") == [("a/caf\\xe9.jpg",)]
+    write(photos / "a" / name, b"no image")
+    assert checked(photos).exclude == (f"a/{name}",)
 
 
 def test_imbalance_is_said(photos):
@@ -201,3 +208,10 @@ def test_imbalance_is_said(photos):
         (photos / "a" / f"{number}.jpg").unlink()
     (layout,) = [finding.detail for finding in checked(photos).findings if finding.kind == "imbalance"]
     assert layout == "train has 1 images of 'a' and 12 of 'b'"
+
+
+def test_a_list_says_nothing_of_what_lies_around_it(photos):
+    (photos / "list.csv").write_text("path,label\na/0.jpg,a\na/2.jpg,a\nb/1.jpg,b\n")
+    report = checked(photos / "list.csv")
+    assert report.counts == {"train": {"a": 2, "b": 1}}
+    assert report.findings == ()

@@ -25,15 +25,15 @@ def data() -> None:
 
 
 @data.command("check")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
 @click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
 @click.option(
     "--fix-list", type=click.Path(path_type=Path), help="Write a file that names what to leave out, one a line."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
-def check_command(path: Path, source: str, group: str, fix_list: Path | None, as_json: bool) -> None:
-    """Decode every image below PATH once and say what is wrong or odd, with its file.
+def check_command(path: Path | None, source: str, group: str, fix_list: Path | None, as_json: bool) -> None:
+    """Decode every image of PATH once and say what is wrong or odd, with its file.
 
     Faults are unreadable files, the same picture in two splits (a leak) and the same file in two classes; they make
     the exit code 3. Notes are what training copes with: transparency, CMYK, turned photos, duplicates, odd sizes. What
@@ -43,24 +43,31 @@ def check_command(path: Path, source: str, group: str, fix_list: Path | None, as
     Examples:
       zoo data check photos/
       zoo data check labels.csv --json
+      zoo data check --source builtin:fashion_sample
       zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
     """
     from zoo.data import open_dataset
-    from zoo.data.inspection import inspect
+    from zoo.data.inspection import inspect, printable
     from zoo.training.progress import Display
 
     try:
         dataset = open_dataset(source, path, group=group)
     except DataError as fault:
         if as_json:
-            document = {"schema": 1, "kind": "data-check", "path": str(path), "ok": False, "refused": str(fault)}
+            document = {
+                "schema": 1,
+                "kind": "data-check",
+                "path": path and str(path),
+                "ok": False,
+                "refused": str(fault),
+            }
             click.echo(json.dumps(document))
         raise ContractError(str(fault)) from fault
     total = sum(len(split) for split in dataset.splits().values())
     with Display() as display, display.bar("checking images", total) as move:
         report = inspect(dataset, report=lambda done, _total: move(done, ""))
     if fix_list is not None:
-        fix_list.write_text("".join(f"{name}\n" for name in report.exclude), encoding="utf-8")
+        fix_list.write_bytes(b"".join(os.fsencode(name) + b"\n" for name in report.exclude))
     if as_json:
         click.echo(json.dumps(_check_document(path, report)))
     else:
@@ -68,16 +75,18 @@ def check_command(path: Path, source: str, group: str, fix_list: Path | None, as
         if fix_list is not None:
             click.echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
     if report.faults:
-        raise ContractError(f"{path}: {report.faults:,} faults in {report.images:,} images")
+        faults = "1 fault" if report.faults == 1 else f"{report.faults:,} faults"
+        raise ContractError(f"{source if path is None else printable(path)}: {faults} in {report.images:,} images")
 
 
-def _check_document(path: Path, report: "Report") -> dict[str, object]:
+def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
     from zoo.data.findings import KINDS
+    from zoo.data.inspection import printable
 
     return {
         "schema": 1,
         "kind": "data-check",
-        "path": os.fsencode(path).decode("utf-8", "backslashreplace"),
+        "path": None if path is None else printable(path),
         "ok": not report.faults,
         "images": report.images,
         "decoded": report.decoded,
@@ -92,7 +101,7 @@ def _check_document(path: Path, report: "Report") -> dict[str, object]:
             }
             for finding in report.findings
         ],
-        "exclude": report.exclude,
+        "exclude": [printable(name) for name in report.exclude],
     }
 
 

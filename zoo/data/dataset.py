@@ -104,6 +104,7 @@ class Dataset:
         test: The data's own test split, or `None`.
         warnings: One line per oddity that does not stop a run, such as a class that validation lacks.
         root: The folder that file names are relative to in the fingerprint; `None` for arrays.
+        is_folder: Whether the data is meant to be all that lies below `root`.
     """
 
     classes: tuple[str, ...]
@@ -112,6 +113,7 @@ class Dataset:
     test: Split | None
     warnings: tuple[str, ...] = ()
     root: Path | None = None
+    is_folder: bool = False
 
     def fingerprint(self) -> str:
         """Identifies the data.

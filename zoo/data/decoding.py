@@ -206,7 +206,8 @@ def _facts(image: Image.Image) -> Facts:
         mode=_mode(image),
         width=image.width,
         height=image.height,
-        animated=bool(getattr(image, "is_animated", False)),
+        # What cameras add to a JPEG as MPO is a preview, or the other eye's picture.
+        animated=bool(getattr(image, "is_animated", False)) and image.format != "MPO",
         transparent=image.has_transparency_data,
     )
 
@@ -217,6 +218,8 @@ def _mode(image: Image.Image) -> str:
         tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args for tile in getattr(image, "tile", [])
     ]
     deep = [mode for mode in raw if isinstance(mode, str) and ";16" in mode]
+    if deep and deep[0].startswith("BGR"):  # 5, 6 and 5 bits of one number
+        return image.mode
     return deep[0] if deep else image.mode
 
 

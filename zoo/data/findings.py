@@ -65,7 +65,7 @@ class Report:
         findings: In the order of `KINDS`.
         decoded: How many images were decoded for it; the others were known.
         exclude: The names of those that had better be left out: unreadable, in two classes, in train as well as in
-            another split, or twice.
+            another split, or twice; as the file system has them.
     """
 
     counts: dict[str, dict[str, int]]
@@ -90,6 +90,7 @@ class Listed:
 
     Attributes:
         name: For people.
+        raw: As the file system has it, where that is no UTF-8; else the same.
         split: train, validation or test.
         label: Its class, by name.
         content: The hash of its bytes or pixels.
@@ -97,6 +98,7 @@ class Listed:
     """
 
     name: str
+    raw: str
     split: str
     label: str
     content: str

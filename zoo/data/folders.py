@@ -82,6 +82,7 @@ def read_class_folders(root: Path) -> Dataset:
         test=splits.get("test"),
         warnings=tuple(warnings),
         root=root,
+        is_folder=True,
     )
 
 

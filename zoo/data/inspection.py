@@ -91,15 +91,15 @@ def _listed(dataset: Dataset, split_name: str, split: Split) -> Iterator[tuple[L
     if isinstance(images, Sequence):
         paths: Sequence[Path] = images
         for path, label, content in zip(paths, labels, index.contents(paths), strict=True):
-            image = Listed(
-                name=_relative(path, dataset.root), split=split_name, label=label, content=content, path=path
-            )
+            raw = _relative(path, dataset.root)
+            image = Listed(name=printable(raw), raw=raw, split=split_name, label=label, content=content, path=path)
             yield image, lambda: Image.new("L", (1, 1))  # files are decoded by path
         return
     for row, label in enumerate(labels):
         load = _loader(images, row)
         content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
-        yield Listed(name=f"{split_name}[{row}]", split=split_name, label=label, content=content, path=None), load
+        name = f"{split_name}[{row}]"
+        yield Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None), load
 
 
 def _loader(images: Any, row: int) -> Callable[[], Image.Image]:
@@ -119,7 +119,7 @@ def _bytes_of(item: Any) -> bytes:
 
 
 def _relative(path: Path, root: Path | None) -> str:
-    return printable(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+    return str(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
 def _known(
@@ -215,20 +215,25 @@ def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
         least, most = dataset.classes[int(counts.argmin())], dataset.classes[int(counts.argmax())]
         detail = f"train has {counts.min():,} images of '{least}' and {counts.max():,} of '{most}'"
         yield Finding(kind="imbalance", images=(), detail=detail)
-    if dataset.root is not None:
-        yield from _beside(dataset.root, {image.path for image in images if image.path is not None})
+    listed = {image.path for image in images if image.path is not None}
+    # A file that lists images says nothing of those that lie around it.
+    if dataset.root is not None and dataset.is_folder:
+        yield from _beside(dataset.root, listed)
 
 
 def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
     """Walks the data's folder for links, and for what is no image of it."""
 
     def found(kind: str, path: Path, detail: str) -> Finding:
-        return Finding(kind=kind, images=(_relative(path, root),), detail=detail)
+        return Finding(kind=kind, images=(printable(_relative(path, root)),), detail=detail)
 
     real_root = root.resolve()
     holding = {folder for path in listed for folder in path.parents}
     for name, folders, files in os.walk(root):
         folder = Path(name)
+        for hidden in sorted(entry for entry in folders if entry.startswith(".")):
+            yield found("passed_over", folder / hidden, "hidden folder")
+        folders[:] = [entry for entry in folders if not entry.startswith(".")]
         for path in sorted(folder / entry for entry in [*folders, *files]):
             if path.is_symlink():
                 try:
@@ -242,9 +247,8 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
                 if not target.is_relative_to(real_root):
                     yield found("link", path, f"leads out of the folder, to {printable(target)}")
                 if path not in listed and path not in holding:
-                    yield found("passed_over", path, "a link to a folder inside a class")
+                    what = "a link to a folder inside a class" if path.is_dir() else f"named {path.suffix}"
+                    yield found("passed_over", path, what)
             elif path not in listed and path.name in files:
                 why = "hidden" if path.name.startswith(".") else f"named {path.suffix}" if path.is_file() else "no file"
                 yield found("passed_over", path, why)
-            elif path.name.startswith("."):
-                yield found("passed_over", path, "hidden folder")

@@ -62,7 +62,7 @@ def better_left_out(images: Sequence[Listed], known: Mapping[str, Known], twins:
             out |= {image.name for image in same if image.split != kept}
         elif finding.kind == "duplicate":
             out |= {image.name for image in same[1:]}
-    return tuple(image.name for image in images if image.name in out)
+    return tuple(image.raw for image in images if image.name in out)
 
 
 # Of a picture in two splits the one that measures is kept.
