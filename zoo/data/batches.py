@@ -1,12 +1,12 @@
 """Batches by index: any step of any epoch can be had without the steps before it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from zoo.data.grouping import choose_groups
-from zoo.data.pixels import Pixels
+from zoo.data.pixels import Pixels, gather
 from zoo.errors import DataError
 
 
@@ -81,6 +81,9 @@ class Batches:
     balanced: bool = False
     views: int = 1
     weights: np.ndarray | None = None
+    _last_drawn: dict[int, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict[int, tuple[np.ndarray, np.ndarray]], init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.images) != self.views * len(self.labels):
@@ -136,20 +139,34 @@ class Batches:
     def _images_per_class(self) -> int:
         return max(1, round(len(self.labels) / self._present))
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields the batches of one epoch from `first_step` on.
+    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a batch of an epoch.
 
-        Yields:
-            uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes],
-            one-hot, times the image's weight.
+        Returns:
+            uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes], one-hot, times
+            the image's weight.
         """
-        order = self.order(epoch)
-        rows = self._rows(epoch, order)
-        for start in range(first_step * self.batch_size, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            one_hot = np.zeros((len(chosen), self.classes), np.float32)
-            one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1 if self.weights is None else self.weights[chosen]
-            yield self.images[rows[start : start + self.batch_size]], one_hot
+        order, rows = self._drawn(epoch)
+        some = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        chosen = order[some]
+        one_hot = np.zeros((len(chosen), self.classes), np.float32)
+        one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1 if self.weights is None else self.weights[chosen]
+        return gather(self.images, rows[some]), one_hot
+
+    def _drawn(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an epoch's order and where in `images` it lies; drawn once for all of its steps."""
+        if epoch not in self._last_drawn:
+            order = self.order(epoch)
+            drawn = (order, self._rows(epoch, order))
+            self._last_drawn.clear()
+            self._last_drawn[epoch] = drawn
+            return drawn
+        return self._last_drawn[epoch]
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the batches of one epoch from `first_step` on."""
+        for step in range(first_step, self.steps):
+            yield self.batch(epoch, step)
 
     def stream(self, epoch: int, step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields batches without end, epoch after epoch, starting at the given step of the given epoch."""

@@ -1,5 +1,6 @@
 """Images of one size that need not lie in memory, taken by their numbers as from an array."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from zoo.data.decoding import BadImageError, Settings, quiet_pillow, read_pixels
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
+
+_TENSOR_ALIGNMENT = 64
 
 
 class Pixels(Protocol):
@@ -71,6 +74,28 @@ def choose(whole: Pixels, rows: np.ndarray) -> Pixels:
     if len(rows) == len(whole) and np.array_equal(rows, np.arange(len(whole))):
         return whole
     return Rows(whole.whole, whole.rows[rows]) if isinstance(whole, Rows) else Rows(whole, rows)
+
+
+def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
+    """Copies images into an array of their own, where TensorFlow takes it as it is.
+
+    A tensor has to begin at a multiple of 64 bytes; an array that does not is copied once more (EIGEN_MAX_ALIGN_BYTES).
+
+    Args:
+        images: What to take from.
+        rows: int64[m], which of them.
+    """
+    if isinstance(images, Rows):
+        return gather(images.whole, images.rows[rows])
+    if not isinstance(images, np.ndarray):
+        return images[rows]
+    shape = (len(rows), *images.shape[1:])
+    size = math.prod(shape) * images.dtype.itemsize
+    room = np.empty(size + _TENSOR_ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % _TENSOR_ALIGNMENT
+    copied = room[first : first + size].view(images.dtype).reshape(shape)
+    # "clip" writes straight into it; "raise" would check, and copy, before.
+    return np.take(images, rows, axis=0, out=copied, mode="clip")
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,7 +107,7 @@ def _advice(recipe: Recipe, batch_size: int, fitting: int | None) -> str:
 
 
 def _runs(trainee: Trainee, batches: Batches, size: int) -> bool:
-    images, labels = next(replace(batches, batch_size=size).epoch(0))
+    images, labels = replace(batches, batch_size=size).batch(0, 0)
     try:
         trainee.model.train_on_batch((images, labels) if trainee.takes_labels else images, labels)
     except Exception as fault:

@@ -6,8 +6,9 @@ each epoch, and over a stream that one begins with the first batch ever and goes
 has to be a finite dataset. On TensorFlow both are a `tf.data.Dataset` of our own: see `backend.tf_dataset`.
 """
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -29,25 +30,27 @@ class FiniteBatches(keras.utils.PyDataset):
         return self._batches.steps
 
     def __getitem__(self, index: int) -> Any:
-        images, labels = next(self._batches.epoch(0, index))
+        images, labels = self._batches.batch(0, index)
         return _beside(images, labels) if self._with_labels else (images, labels)
 
 
 class StopWatch:
-    """Sums up the seconds that an iterator takes to give its items."""
+    """Sums up the seconds that batches take to be made."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def watch(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Passes the items on and counts; a backend that fetches ahead waits for less than this."""
-        while True:
+    def watch(self, load: Callable[[int], backend.Batch]) -> Callable[[int], backend.Batch]:
+        """Passes on what is loaded and counts; a backend that fetches ahead waits for less than this."""
+
+        def timed(number: int) -> backend.Batch:
             began = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - began
-            if item is None:
-                return
-            yield item
+            try:
+                return load(number)
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return timed
 
 
 def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels: bool = False) -> Any:
@@ -60,18 +63,18 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels
         with_labels: Whether the model takes the labels too, beside the pixels.
     """
 
-    def supply() -> Iterator[backend.Batch]:
-        return watch.watch(batches.stream(epoch))
-
-    dataset = backend.tf_dataset(supply)
+    steps = batches.steps
+    load = watch.watch(lambda number: batches.batch(epoch + number // steps, number % steps))
+    dataset = backend.tf_dataset(load)
     if dataset is not None:
         return dataset.map(_beside) if with_labels else dataset
-    return (_beside(*batch) for batch in supply()) if with_labels else supply()
+    supply = map(load, itertools.count())
+    return (_beside(*batch) for batch in supply) if with_labels else supply
 
 
 def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once."""
-    dataset = backend.tf_dataset(lambda: batches.epoch(0), steps=batches.steps)
+    dataset = backend.tf_dataset(lambda step: batches.batch(0, step), steps=batches.steps)
     if dataset is None:
         return FiniteBatches(batches, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
