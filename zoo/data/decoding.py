@@ -135,7 +135,7 @@ def read_image(path: Path, *, height: int, width: int, channels: int, resize: Re
         resize: See `fit_image`.
 
     Returns:
-        uint8[height, width, channels] in [0, 255].
+        uint8[height, width, channels] in [0, 255], not to be written to.
 
     Raises:
         DataError: A file that cannot be read as an image, or settings out of range.
@@ -272,7 +272,7 @@ def fit_image(image: Image.Image, *, height: int, width: int, channels: int, res
             to fit and centres it on black; `stretch` ignores the shape. Scaling is bilinear and antialiased.
 
     Returns:
-        uint8[height, width, channels] in [0, 255].
+        uint8[height, width, channels] in [0, 255], not to be written to.
 
     Raises:
         DataError: Settings out of range.
@@ -284,8 +284,11 @@ def fit_image(image: Image.Image, *, height: int, width: int, channels: int, res
 
 
 def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
-    resized = _RESIZERS[settings.resize](image.convert(_MODES[settings.channels]), settings.width, settings.height)
-    return np.array(resized).reshape(settings.shape)
+    mode = _MODES[settings.channels]
+    # Pillow would copy an image that has the mode already.
+    converted = image if image.mode == mode else image.convert(mode)
+    resized = _RESIZERS[settings.resize](converted, settings.width, settings.height)
+    return np.asarray(resized).reshape(settings.shape)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -15,6 +15,7 @@ import json
 import math
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ _HEADER_BYTES = 128
 # Of a part: a few for each thread, each small beside memory.
 _PART_BYTES = 8 << 20
 _MAX_PART_ROWS = 256
+_ROOM = threading.local()
 # Images whose facts are written to the index together.
 _LEARN_AT_ONCE = 2000
 
@@ -212,17 +214,19 @@ def _write_part(
 
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
     """
-    pixels = np.zeros((len(rows), *settings.shape), np.uint8)
+    pixels = _room_for(bytes_of(len(rows), settings)).reshape(len(rows), *settings.shape)
     known: dict[str, Known] = {}
     bad: dict[str, str] = {}
     for place, row in enumerate(rows):
         if contents[row] in known_bad:
             bad[str(row)] = index.recall([contents[row]])[contents[row]].facts.reason
+            pixels[place] = 0
             continue
         try:
             pixels[place], facts = read_pixels(paths[row], settings)
         except BadImageError as fault:
             bad[str(row)], facts = str(fault), fault.facts
+            pixels[place] = 0
         known[contents[row]] = Known(facts)
     part = pixels.reshape(-1).data
     position = _HEADER_BYTES + bytes_of(rows.start, settings)
@@ -230,6 +234,14 @@ def _write_part(
     while written < len(part):
         written += os.pwrite(file, part[written:], position + written)
     return {"start": rows.start, "stop": rows.stop, "checksum": zlib.crc32(part), "bad": bad}, known
+
+
+def _room_for(size: int) -> np.ndarray:
+    """Returns a thread's own memory, the same each time: new memory costs a page fault for each of its pages."""
+    room: np.ndarray | None = getattr(_ROOM, "pixels", None)
+    if room is None or len(room) < size:
+        room = _ROOM.pixels = np.empty(size, np.uint8)
+    return room[:size]
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
