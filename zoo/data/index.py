@@ -158,13 +158,18 @@ def _changed_ns(stat: str) -> int:
 
 def _hash(path: Path) -> tuple[str, str]:
     """Returns what changes with a file and its content's hash."""
-    digest = hashlib.blake2b(digest_size=20)
+    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            stat = _written(os.fstat(file.fileno()))
-            while part := file.read(_READ_AT_ONCE):
+        # Not by a file object, whose buffers take longer than a small photo.
+        file = os.open(path, os.O_RDONLY)
+        try:
+            found = os.fstat(file)
+            size = min(found.st_size + 1, _READ_AT_ONCE)
+            while part := os.read(file, size):
                 digest.update(part)
-            changed = _written(os.fstat(file.fileno())) != stat
+            changed = _written(os.fstat(file)) != _written(found)
+        finally:
+            os.close(file)
     except OSError as fault:
         return "", f"{UNREADABLE}{os.fsencode(path.absolute()).hex()} {fault.strerror}"
-    return ("" if changed else stat), digest.hexdigest()
+    return ("" if changed else _written(found)), digest.hexdigest()
