@@ -15,7 +15,6 @@ import json
 import math
 import os
 import shutil
-import threading
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +40,6 @@ _HEADER_BYTES = 128
 # Of a part: a few for each thread, each small beside memory.
 _PART_BYTES = 8 << 20
 _MAX_PART_ROWS = 256
-_ROOM = threading.local()
 # Images whose facts are written to the index together.
 _LEARN_AT_ONCE = 2000
 
@@ -154,7 +152,7 @@ def _write_parts(
     done = {row for part in parts for row in range(part["start"], part["stop"])}
     report(len(done), len(paths))
     missing = _ranges(len(paths), done, settings)
-    before = {content for content, known in index.recall(contents).items() if known.facts.reason}
+    before = {content: one.facts.reason for content, one in index.recall(contents).items() if one.facts.reason}
     if not done:
         _reserve(images, (len(paths), *settings.shape))
     # Whole lines only: the last one may have been cut.
@@ -208,40 +206,36 @@ def _write_part(
     paths: Sequence[Path],
     contents: Sequence[str],
     settings: Settings,
-    known_bad: set[str],
+    known_bad: Mapping[str, str],
 ) -> tuple[dict[str, Any], Mapping[str, Known]]:
     """Decodes some files and writes them at their place.
 
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
     """
-    pixels = _room_for(bytes_of(len(rows), settings)).reshape(len(rows), *settings.shape)
+    checksum = 0
     known: dict[str, Known] = {}
     bad: dict[str, str] = {}
-    for place, row in enumerate(rows):
+    nothing = np.zeros(settings.shape, np.uint8)
+    for row in rows:
         if contents[row] in known_bad:
-            bad[str(row)] = index.recall([contents[row]])[contents[row]].facts.reason
-            pixels[place] = 0
-            continue
-        try:
-            pixels[place], facts = read_pixels(paths[row], settings)
-        except BadImageError as fault:
-            bad[str(row)], facts = str(fault), fault.facts
-            pixels[place] = 0
-        known[contents[row]] = Known(facts)
-    part = pixels.reshape(-1).data
-    position = _HEADER_BYTES + bytes_of(rows.start, settings)
+            pixels, bad[str(row)] = nothing, known_bad[contents[row]]
+        else:
+            try:
+                pixels, facts = read_pixels(paths[row], settings)
+            except BadImageError as fault:
+                pixels, bad[str(row)], facts = nothing, str(fault), fault.facts
+            known[contents[row]] = Known(facts)
+        # One at a time, while it is still in the processor's cache.
+        content = np.ascontiguousarray(pixels).reshape(-1).data
+        checksum = zlib.crc32(content, checksum)
+        _write_at(file, content, _HEADER_BYTES + bytes_of(row, settings))
+    return {"start": rows.start, "stop": rows.stop, "checksum": checksum, "bad": bad}, known
+
+
+def _write_at(file: int, content: memoryview, position: int) -> None:
     written = 0
-    while written < len(part):
-        written += os.pwrite(file, part[written:], position + written)
-    return {"start": rows.start, "stop": rows.stop, "checksum": zlib.crc32(part), "bad": bad}, known
-
-
-def _room_for(size: int) -> np.ndarray:
-    """Returns a thread's own memory, the same each time: new memory costs a page fault for each of its pages."""
-    room: np.ndarray | None = getattr(_ROOM, "pixels", None)
-    if room is None or len(room) < size:
-        room = _ROOM.pixels = np.empty(size, np.uint8)
-    return room[:size]
+    while written < len(content):
+        written += os.pwrite(file, content[written:], position + written)
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
