@@ -68,7 +68,8 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels
     dataset = backend.tf_dataset(load)
     if dataset is not None:
         return dataset.map(_beside) if with_labels else dataset
-    supply = map(load, itertools.count())
+    # A generator, which Keras knows; a map object it does not.
+    supply = (load(number) for number in itertools.count())
     return (_beside(*batch) for batch in supply) if with_labels else supply
 
 
