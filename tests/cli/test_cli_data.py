@@ -174,3 +174,11 @@ def test_all_splits_are_packed_ahead_and_training_decodes_nothing(photos, tmp_pa
     assert typed(*run, "--run", tmp_path / "run")[0] == 0
     # Another seed takes another share, of the same pack.
     assert typed(*run, "--set", "train.seed=5", "--run", tmp_path / "other")[0] == 0
+
+
+def test_packing_ahead_without_room_is_refused(photos, typed, fresh_cache, monkeypatch):
+    monkeypatch.setattr("zoo.cache.MAX_BYTES", 100)
+    settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none")
+    code, out, err = typed("data", "pack", "finetune/default", "--data", photos, *settings)
+    assert (code, out) == (1, "")
+    assert f"{fresh_cache}: has no room for the pack of train; free some space" in err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cache import cache_folder
 from zoo.cli.output import TRUST_OPTION, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
@@ -141,6 +142,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
       zoo data pack finetune/lp-ft --data photos/
       zoo data pack resnet50 --data photos/ --set data.image_size=160
     """
+    start_backend()
     from zoo.finetuning import make_job
     from zoo.training.inputs import pack_ahead
     from zoo.training.progress import Display
@@ -150,6 +152,11 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
             display.line(f"skipped: {bad.path}: {bad.reason}")
+    if missing := [name for name, pack in packed.items() if pack.contents is not None and not pack.kept]:
+        raise DataError(
+            f"{cache_folder()}: has no room for the pack of {' and '.join(missing)}; free some space, set "
+            "XDG_CACHE_HOME to a larger disk, or lower data.image_size"
+        )
     if as_json:
         splits = {
             name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}

@@ -48,6 +48,7 @@ class Pack:
         weights: float32[n], how much each image counts in the training loss, or None.
         rows: int64[n], which of the split's images these are.
         contents: The hash of each file that was packed, or None where there are no files.
+        kept: Whether they lie in the cache, where later calls find them.
     """
 
     images: Pixels
@@ -56,6 +57,7 @@ class Pack:
     weights: np.ndarray | None = None
     rows: np.ndarray
     contents: tuple[str, ...] | None = None
+    kept: bool = False
 
     def subset(self, rows: np.ndarray) -> "Pack":
         """Returns those of the split's images that are among `rows`, int64[m], in the order of the split."""
@@ -67,6 +69,7 @@ class Pack:
             weights=None if self.weights is None else self.weights[kept],
             rows=self.rows[kept],
             contents=None if self.contents is None else tuple(self.contents[row] for row in kept),
+            kept=self.kept,
         )
 
 
@@ -118,6 +121,7 @@ def pack(
     stop_at_first = on_bad == "stop"
     contents: list[str] | None = None
     place = np.arange(len(split))
+    is_kept = False
     with quiet_pillow():
         if not isinstance(split.images, Sequence):
             names = [Path(f"image {row}") for row in range(len(split))]
@@ -129,7 +133,7 @@ def pack(
             first: dict[str, int] = {}
             place = np.array([first.setdefault(content, len(first)) for content in contents], np.int64)
             unique = [names[row] for row in np.unique(place, return_index=True)[1]]
-            images, bad = _keep(unique, list(first), settings, report, tell)
+            images, bad, is_kept = _keep(unique, list(first), settings, report, tell)
         else:
             names = split.images
             images, bad = _pack_files(names, settings, report, stop_at_first=stop_at_first)
@@ -148,6 +152,7 @@ def pack(
         weights=None if split.weights is None else split.weights[kept],
         rows=kept,
         contents=None if contents is None else tuple(contents[row] for row in kept),
+        kept=is_kept,
     )
 
 
@@ -157,12 +162,16 @@ def _keep(
     settings: Settings,
     report: Callable[[int, int], None],
     tell: Callable[[str], None],
-) -> tuple[Pixels, dict[int, str]]:
-    """Packs files for later calls too, where there is room; returns the images, and why some are none."""
+) -> tuple[Pixels, dict[int, str], bool]:
+    """Packs files for later calls too, where there is room.
+
+    Returns:
+        The images, why some are none, and whether they are in the cache.
+    """
     stored = find_pack(contents, settings)
     if stored is not None:
         report(len(paths), len(paths))
-        return stored.images, stored.bad
+        return stored.images, stored.bad, True
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
     reason = "it has no room"
@@ -173,13 +182,13 @@ def _keep(
         except OSError as fault:
             reason = f"{fault.strerror or fault}"
         else:
-            return stored.images, stored.bad
+            return stored.images, stored.bad, True
     if has_memory(size):
         tell(f"packs {what} in memory, as {folder_of(contents, settings).parent} cannot be used: {reason}")
-        return _pack_files(paths, settings, report)
+        return *_pack_files(paths, settings, report), False
     tell(f"decodes images in each epoch: {what} fit neither in {folder_of(contents, settings).parent} nor in memory")
     bad = _read_all(paths, contents, settings, report)
-    return Streamed(paths, settings), bad
+    return Streamed(paths, settings), bad, False
 
 
 def _pack_files(
