@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -52,3 +53,14 @@ def sha256(path: Path) -> str:
 
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_still_there(path: Path, file: IO[str]) -> bool:
+    """Says whether an open file, such as a lock that was waited for, is the one that its path leads to.
+
+    Who held a lock until now may have removed the file after we opened it; then others lock the next one.
+    """
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

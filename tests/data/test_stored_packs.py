@@ -118,6 +118,21 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
 
 
+def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, fresh_cache):
+    split = photos(tmp_path / "photos")
+    real = stored_packs.read_pixels
+
+    def changing(path, settings):
+        if path.name == "7.png":
+            Image.new("RGB", (9, 8), (200, 0, 3)).save(path)
+        return real(path, settings)
+
+    monkeypatch.setattr(stored_packs, "read_pixels", changing)
+    with pytest.raises(DataError, match=r"7.png: changed while it was read; begin again"):
+        pack(split, **SIZE, keep=True)
+    assert list((fresh_cache / "packs").iterdir()) == []
+
+
 def test_two_processes_pack_once(tmp_path):
     photos(tmp_path / "photos", 200)
     code = (

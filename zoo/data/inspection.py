@@ -135,9 +135,9 @@ def _known(
     def look(numbers: Iterator[int]) -> dict[str, Known]:
         return {unknown[number].content: _look(unknown[number], pixels) for number in numbers}
 
-    with quiet_pillow():
+    with quiet_pillow(), index.learning() as learn:
         for numbers, found in map_ranges(len(unknown), look):
-            index.remember(found)
+            learn(found)
             known |= found
             report(len(first) - len(unknown) + numbers.stop, len(first))
     return known, len(unknown)

@@ -214,10 +214,11 @@ def _read_all(
     def read(numbers: Iterator[int]) -> dict[str, Known]:
         return {contents[unknown[number]]: Known(_facts_of(paths[unknown[number]], settings)) for number in numbers}
 
-    for numbers, found in map_ranges(len(unknown), read):
-        index.remember(found)
-        known |= found
-        report(numbers.stop, len(unknown))
+    with index.learning() as learn:
+        for numbers, found in map_ranges(len(unknown), read):
+            learn(found)
+            known |= found
+            report(numbers.stop, len(unknown))
     reasons = {row: known[content].facts.reason for row, content in enumerate(contents)}
     return {row: reason for row, reason in reasons.items() if reason}
 

@@ -30,7 +30,8 @@ from zoo.data import index
 from zoo.data.decoding import BadImageError, Settings, read_pixels
 from zoo.data.index import Known
 from zoo.data.threads import map_ranges
-from zoo.files import write_atomic
+from zoo.errors import DataError
+from zoo.files import is_still_there, write_atomic
 
 KIND = "packs"
 FORMAT = 1
@@ -40,8 +41,6 @@ _HEADER_BYTES = 128
 # Of a part: a few for each thread, each small beside memory.
 _PART_BYTES = 8 << 20
 _MAX_PART_ROWS = 256
-# Images whose facts are written to the index together.
-_LEARN_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,7 @@ def store_pack(
         unfinished.mkdir(exist_ok=True)
         make_room(KIND, bytes_of(len(paths), settings))
         parts = _write_parts(unfinished, paths, contents, settings, report)
+        _check_unchanged(unfinished, paths, contents)
         document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": parts}
         write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
@@ -128,15 +128,27 @@ def store_pack(
     return _opened(folder, parts)
 
 
+def _check_unchanged(unfinished: Path, paths: Sequence[Path], contents: Sequence[str]) -> None:
+    """Refuses files that are no longer what the pack is known by; those that are known cost a look at their times."""
+    for path, before, now in zip(paths, contents, index.contents(paths), strict=True):
+        if before != now:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise DataError(f"{path}: changed while it was read; begin again once all files are written")
+
+
 @contextmanager
 def _alone(lock: Path) -> Generator[None]:
     """Keeps other processes from writing the same pack meanwhile; the lock goes with the process, however it ends."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    while True:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not is_still_there(lock, file):
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
 
 
 def _write_parts(
@@ -164,21 +176,15 @@ def _write_parts(
                 _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
             ]
 
-        learnt: dict[str, Known] = {}
-        try:
+        with index.learning() as learn:
             for _, written in map_ranges(len(missing), write, at_once=1):
                 for part, known in written:
-                    learnt |= known
+                    learn(known)
                     log.write(json.dumps(part) + "\n")
                     parts.append(part)
                     done.update(range(part["start"], part["stop"]))
                 log.flush()
                 report(len(done), len(paths))
-                if len(learnt) >= _LEARN_AT_ONCE:
-                    index.remember(learnt)
-                    learnt = {}
-        finally:
-            index.remember(learnt)
     return sorted(parts, key=lambda part: part["start"])
 
 

@@ -1,13 +1,12 @@
 """The lock on a run folder, so that two processes never write the same run."""
 
 import fcntl
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from zoo.errors import RunError
+from zoo.files import is_still_there
 
 
 @contextmanager
@@ -24,17 +23,9 @@ def claim(path: Path) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
             raise taken from fault
-        if not _is_still_there(lock, file):
+        if not is_still_there(lock, file):
             raise taken
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
-
-
-def _is_still_there(lock: Path, file: TextIO) -> bool:
-    # Who held it until now may have removed the file after we opened it; then others lock the next one.
-    try:
-        return os.path.samestat(lock.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
