@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -122,6 +122,14 @@ class BadImageError(Exception):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts.reason)
         self.facts = facts
+
+
+def as_image(item: Any) -> Image.Image:
+    """Returns a Pillow image of one, or of uint8[height, width] or uint8[height, width, channels] in [0, 255]."""
+    if isinstance(item, Image.Image):
+        return item
+    pixels = np.asarray(item)
+    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
 def read_image(path: Path, *, height: int, width: int, channels: int, resize: Resize = "crop") -> np.ndarray:

@@ -3,6 +3,7 @@
 What is found is kept by content (see `zoo.data.index`), so that nothing is decoded again while it stays the same.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from PIL import Image
 
 from zoo.data import index
 from zoo.data.dataset import Dataset, Split
-from zoo.data.decoding import BadImageError, Facts, decode, quiet_pillow
+from zoo.data.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
 from zoo.data.findings import KINDS, Finding, Listed, Report
 from zoo.data.index import Known
 from zoo.data.looks import SMALLEST_SIDE, looks_of
@@ -54,7 +55,8 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
     for split_name, split in dataset.splits().items():
         for image, load in _listed(dataset, split_name, split):
             images.append(image)
-            pixels.setdefault(image.content, load)
+            if load is not None:
+                pixels.setdefault(image.content, load)
     known, decoded = _known(images, pixels, report)
     findings = [
         *_layout(dataset, images),
@@ -85,7 +87,10 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _listed(dataset: Dataset, split_name: str, split: Split) -> Iterator[tuple[Listed, Callable[[], Image.Image]]]:
+def _listed(
+    dataset: Dataset, split_name: str, split: Split
+) -> Iterator[tuple[Listed, Callable[[], Image.Image] | None]]:
+    """Yields each image, and what gives it where it is no file."""
     labels = [dataset.classes[label] for label in split.labels]
     images: Any = split.images
     if isinstance(images, Sequence):
@@ -93,24 +98,19 @@ def _listed(dataset: Dataset, split_name: str, split: Split) -> Iterator[tuple[L
         for path, label, content in zip(paths, labels, index.contents(paths), strict=True):
             raw = _relative(path, dataset.root)
             image = Listed(name=printable(raw), raw=raw, split=split_name, label=label, content=content, path=path)
-            yield image, lambda: Image.new("L", (1, 1))  # files are decoded by path
+            yield image, None
         return
     for row, label in enumerate(labels):
-        load = _loader(images, row)
         content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
         name = f"{split_name}[{row}]"
-        yield Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None), load
+        yield (
+            Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None),
+            lambda row=row: as_image(images[row]),
+        )
 
 
-def _loader(images: Any, row: int) -> Callable[[], Image.Image]:
-    def load() -> Image.Image:
-        item = images[row]
-        if isinstance(item, Image.Image):
-            return item
-        pixels = np.asarray(item)
-        return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-    return load
+def _image_at(images: Any, row: int) -> Image.Image:
+    return as_image(images[row])
 
 
 def _bytes_of(item: Any) -> bytes:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ from PIL import Image
 from zoo.cache import has_room
 from zoo.data import index
 from zoo.data.dataset import Items, Split
-from zoo.data.decoding import BadImageError, Facts, Settings, fit_image, quiet_pillow, read_pixels
+from zoo.data.decoding import BadImageError, Facts, Settings, as_image, fit_image, quiet_pillow, read_pixels
 from zoo.data.index import Known
 from zoo.data.memory import allocate_images, has_memory
 from zoo.data.pixels import Pixels, Streamed, choose
@@ -252,12 +252,7 @@ def _pack_array(source: np.ndarray, settings: Settings, report: Callable[[int, i
             images[rows] = grey
             report(min(start + _ROWS_AT_ONCE, total), total)
         return images
-    return _load_all(
-        total,
-        lambda row: _fit(Image.fromarray(layered[row, ..., 0] if found == 1 else layered[row]), settings),
-        settings,
-        report,
-    )[0]
+    return _load_all(total, lambda row: _fit(as_image(layered[row]), settings), settings, report)[0]
 
 
 def _pack_items(
@@ -265,11 +260,7 @@ def _pack_items(
 ) -> tuple[np.ndarray, dict[int, str]]:
     def load(row: int) -> np.ndarray:
         try:
-            item: Any = items[row]
-            if not isinstance(item, Image.Image):
-                pixels = np.asarray(item)
-                item = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-            return _fit(item, settings)
+            return _fit(as_image(items[row]), settings)
         except (MemoryError, DataError):
             raise
         except Exception as fault:  # what a library or the caller's code gives may be anything
