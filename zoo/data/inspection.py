@@ -103,10 +103,8 @@ def _listed(
     for row, label in enumerate(labels):
         content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
         name = f"{split_name}[{row}]"
-        yield (
-            Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None),
-            lambda row=row: as_image(images[row]),
-        )
+        image = Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None)
+        yield image, functools.partial(_image_at, images, row)
 
 
 def _image_at(images: Any, row: int) -> Image.Image:
