@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +12,8 @@ from pathlib import Path
 MAX_BYTES = 40 << 30
 # The file that an entry is whole with.
 MANIFEST_FILE = "manifest.json"
+# What the name of one begins with until then.
+UNFINISHED = ".part-"
 
 
 @dataclass(frozen=True)
@@ -33,29 +38,57 @@ def cache_folder() -> Path:
 
 def entries(kind: str) -> list[Entry]:
     """Lists the whole entries of a kind, a folder each, the least recently used first."""
+    return _listed(kind, lambda path: not path.name.startswith(".") and (path / MANIFEST_FILE).is_file())
+
+
+def unfinished_entries(kind: str) -> list[Entry]:
+    """Lists the entries of a kind that are being written, or that an interruption left, the oldest first."""
+    return _listed(kind, lambda path: path.name.startswith(UNFINISHED) and path.is_dir())
+
+
+def _listed(kind: str, wanted: Callable[[Path], bool]) -> list[Entry]:
     folder = cache_folder() / kind
-    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if (path / MANIFEST_FILE).is_file()]
-    listed = [
-        Entry(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
-        for path in found
-        if not path.name.startswith(".")
-    ]
-    return sorted(listed, key=lambda entry: entry.used)
+    found = [_entry(path) for path in (folder.iterdir() if folder.is_dir() else ()) if wanted(path)]
+    return sorted(found, key=lambda entry: entry.used)
 
 
-def make_room(kind: str, size: int) -> None:
-    """Removes the least recently used entries of a kind until so many bytes more stay within the limit."""
-    listed = entries(kind)
+def _entry(path: Path) -> Entry:
+    """Sums up a folder; another process may remove it, or parts of it, meanwhile."""
+    size, used = 0, 0.0
+    for place in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):
+            found = place.stat()
+            size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+            # A whole entry is touched when it is used; one that is being written has a file that grows.
+            if place == path or path.name.startswith(UNFINISHED):
+                used = max(used, found.st_mtime)
+    return Entry(path, size, used)
+
+
+def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
+    """Removes entries of a kind, the least recently used first, until so many bytes more stay within the limit.
+
+    Args:
+        kind: Of entries; those that an interruption left count too.
+        size: Of what is to come, in bytes.
+        beside: The unfinished entry that it is to become, which stays and is not counted.
+    """
+    listed = [entry for entry in (*entries(kind), *unfinished_entries(kind)) if entry.path != beside]
     total = size + sum(entry.bytes for entry in listed)
-    for entry in listed:
+    for entry in sorted(listed, key=lambda entry: entry.used):
         if total <= MAX_BYTES:
             return
         shutil.rmtree(entry.path, ignore_errors=True)
         total -= entry.bytes
 
 
-def has_room(size: int) -> bool:
-    """Says whether an entry of so many bytes can be kept: within the limit, and half of what is free."""
+def has_room(size: int, *, there: int = 0) -> bool:
+    """Says whether an entry can be kept: within the limit, and in half of what is free.
+
+    Args:
+        size: Of the whole entry, in bytes.
+        there: Bytes of it that an earlier try has taken from the disk already.
+    """
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    return size < min(MAX_BYTES, shutil.disk_usage(folder).free // 2)
+    return size < min(MAX_BYTES, (shutil.disk_usage(folder).free + there) // 2)

@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -107,8 +109,9 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     parts = [json.loads(line) for line in log.read_text().splitlines()]
     kept = sum(part["stop"] - part["start"] for part in parts[1:])
     assert 0 < kept < 400
-    # A part that the crash left damaged, and a line that it cut, are done again.
-    log.write_text("\n".join(map(json.dumps, [{**parts[0], "checksum": 0}, *parts[1:]])) + '\n{"start": 3')
+    # A part that the crash left damaged, and lines that it cut or spoilt, are done again.
+    damaged = [{**parts[0], "checksum": 0}, *parts[1:], {}, 7, {**parts[0], "start": -5}]
+    log.write_text("\n".join(map(json.dumps, damaged)) + '\n{"start": 3')
     decoded.clear()
     seen = []
     packed = pack(split, **SIZE, keep=True, on_progress=lambda done, total: seen.append(done))
@@ -116,6 +119,44 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     assert seen[0] == kept
     np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
     assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
+
+
+def leave_unfinished(split):
+    """Begins a pack and interrupts it."""
+
+    def interrupt(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(split, **SIZE, keep=True, on_progress=interrupt)
+
+
+def test_an_interrupted_pack_has_the_room_that_it_took(tmp_path, monkeypatch):
+    split = photos(tmp_path / "photos")
+    leave_unfinished(split)
+    size = 40 * 6 * 6 * 3
+    # Without what it has taken there would be room for less than half of it.
+    real = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=size + 10))
+    assert pack(split, **SIZE, keep=True).kept
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=2 * size - 10))
+    assert not pack(photos(tmp_path / "others", 41).subset(np.arange(1, 41)), **SIZE, keep=True).kept
+
+
+def test_what_an_interruption_left_goes_when_the_cache_is_full(tmp_path, monkeypatch, fresh_cache):
+    split = photos(tmp_path / "photos")
+    leave_unfinished(split)
+    (left,) = cache.unfinished_entries("packs")
+    assert left.bytes > 40 * 6 * 6 * 3
+    for path in (left.path, *left.path.iterdir()):
+        os.utime(path, (1000, 1000))
+    pack(split.subset(np.arange(30)), **SIZE, keep=True)
+    assert cache.unfinished_entries("packs") == [dataclasses.replace(left, used=1000)]  # there is room
+    monkeypatch.setattr(cache, "MAX_BYTES", int(1.5 * left.bytes))
+    pack(split.subset(np.arange(1, 31)), **SIZE, keep=True)
+    assert cache.unfinished_entries("packs") == []
+    assert len(cache.entries("packs")) == 1
 
 
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, fresh_cache):

@@ -16,7 +16,7 @@ from zoo.data.decoding import BadImageError, Facts, Settings, as_image, fit_imag
 from zoo.data.index import Known
 from zoo.data.memory import allocate_images, has_memory
 from zoo.data.pixels import Pixels, Streamed, choose
-from zoo.data.stored_packs import bytes_of, find_pack, folder_of, store_pack
+from zoo.data.stored_packs import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
 from zoo.models import Resize
@@ -175,7 +175,7 @@ def _keep(
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
     reason = "it has no room"
-    if has_room(size):
+    if has_room(size, there=bytes_there(contents, settings)):
         tell(f"packs {what} in {folder_of(contents, settings).parent}")
         try:
             stored = store_pack(paths, contents, settings, report)

@@ -17,15 +17,16 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 
-from zoo.cache import MANIFEST_FILE, cache_folder, make_room
+from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
 from zoo.data import index
 from zoo.data.decoding import BadImageError, Settings, read_pixels
 from zoo.data.index import Known
@@ -56,6 +57,23 @@ class StoredPack:
     bad: dict[int, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some rows of a pack, written in one go.
+
+    Attributes:
+        start: The first row.
+        stop: The row after the last.
+        checksum: CRC-32 of their pixels.
+        bad: Why a row holds no image, by its number in decimal digits, as JSON has keys.
+    """
+
+    start: int
+    stop: int
+    checksum: int
+    bad: Mapping[str, str]
+
+
 def bytes_of(count: int, settings: Settings) -> int:
     """Returns how many bytes a pack of so many images takes."""
     return count * math.prod(settings.shape)
@@ -71,11 +89,23 @@ def folder_of(contents: Sequence[str], settings: Settings) -> Path:
     return cache_folder() / KIND / digest.hexdigest()
 
 
+def _unfinished(folder: Path) -> Path:
+    return folder.with_name(f"{UNFINISHED}{folder.name}")
+
+
+def bytes_there(contents: Sequence[str], settings: Settings) -> int:
+    """Returns how many bytes an interrupted pack of these contents and settings has taken; 0 where there is none."""
+    with suppress(OSError):
+        return (_unfinished(folder_of(contents, settings)) / IMAGES_FILE).stat().st_size
+    return 0
+
+
 def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     """Opens the pack of these contents and settings; None where there is none, or a damaged one, which is removed."""
     folder = folder_of(contents, settings)
     try:
-        parts = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["parts"]
+        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        parts = [Part(**part) for part in document["parts"]]
         found = _opened(folder, parts)
         if found.images.shape == (len(contents), *settings.shape) and _are_whole(folder / IMAGES_FILE, parts, settings):
             os.utime(folder)
@@ -88,9 +118,9 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     return None
 
 
-def _opened(folder: Path, parts: Sequence[Mapping[str, Any]]) -> StoredPack:
+def _opened(folder: Path, parts: Sequence[Part]) -> StoredPack:
     images: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
-    bad = {int(row): str(reason) for part in parts for row, reason in part["bad"].items()}
+    bad = {int(row): str(reason) for part in parts for row, reason in part.bad.items()}
     return StoredPack(np.asarray(images), bad)
 
 
@@ -111,17 +141,17 @@ def store_pack(
     """
     folder = folder_of(contents, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".part-{folder.name}")
+    unfinished = _unfinished(folder)
     with _alone(folder.with_name(f".lock-{folder.name}")):
         there = find_pack(contents, settings)
         if there is not None:
             report(len(paths), len(paths))
             return there
         unfinished.mkdir(exist_ok=True)
-        make_room(KIND, bytes_of(len(paths), settings))
+        make_room(KIND, bytes_of(len(paths), settings), beside=unfinished)
         parts = _write_parts(unfinished, paths, contents, settings, report)
         _check_unchanged(unfinished, paths, contents)
-        document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": parts}
+        document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": [*map(asdict, parts)]}
         write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
         unfinished.rename(folder)
@@ -157,21 +187,21 @@ def _write_parts(
     contents: Sequence[str],
     settings: Settings,
     report: Callable[[int, int], None],
-) -> list[dict[str, Any]]:
+) -> list[Part]:
     """Writes what is missing of a pack, and returns what its manifest says of each part."""
     images = unfinished / IMAGES_FILE
     parts = _parts_there(unfinished, len(paths), settings)
-    done = {row for part in parts for row in range(part["start"], part["stop"])}
+    done = {row for part in parts for row in range(part.start, part.stop)}
     report(len(done), len(paths))
     missing = _ranges(len(paths), done, settings)
     before = {content: one.facts.reason for content, one in index.recall(contents).items() if one.facts.reason}
     if not done:
         _reserve(images, (len(paths), *settings.shape))
     # Whole lines only: the last one may have been cut.
-    write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(part) + "\n" for part in parts))
+    write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(asdict(part)) + "\n" for part in parts))
     with images.open("r+b") as file, (unfinished / PARTS_FILE).open("a", encoding="utf-8") as log:
 
-        def write(numbers: Iterator[int]) -> list[tuple[dict[str, Any], Mapping[str, Known]]]:
+        def write(numbers: Iterator[int]) -> list[tuple[Part, Mapping[str, Known]]]:
             return [
                 _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
             ]
@@ -180,12 +210,12 @@ def _write_parts(
             for _, written in map_ranges(len(missing), write, at_once=1):
                 for part, known in written:
                     learn(known)
-                    log.write(json.dumps(part) + "\n")
+                    log.write(json.dumps(asdict(part)) + "\n")
                     parts.append(part)
-                    done.update(range(part["start"], part["stop"]))
+                    done.update(range(part.start, part.stop))
                 log.flush()
                 report(len(done), len(paths))
-    return sorted(parts, key=lambda part: part["start"])
+    return sorted(parts, key=attrgetter("start"))
 
 
 def _ranges(count: int, done: set[int], settings: Settings) -> list[range]:
@@ -213,7 +243,7 @@ def _write_part(
     contents: Sequence[str],
     settings: Settings,
     known_bad: Mapping[str, str],
-) -> tuple[dict[str, Any], Mapping[str, Known]]:
+) -> tuple[Part, Mapping[str, Known]]:
     """Decodes some files and writes them at their place.
 
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
@@ -235,7 +265,7 @@ def _write_part(
         content = np.ascontiguousarray(pixels).reshape(-1).data
         checksum = zlib.crc32(content, checksum)
         _write_at(file, content, _HEADER_BYTES + bytes_of(row, settings))
-    return {"start": rows.start, "stop": rows.stop, "checksum": checksum, "bad": bad}, known
+    return Part(start=rows.start, stop=rows.stop, checksum=checksum, bad=bad), known
 
 
 def _write_at(file: int, content: memoryview, position: int) -> None:
@@ -259,7 +289,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             file.truncate(size)
 
 
-def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[dict[str, Any]]:
+def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[Part]:
     """Returns the parts of an interrupted pack that are whole."""
     images, log = unfinished / IMAGES_FILE, unfinished / PARTS_FILE
     if not images.is_file() or not log.is_file():
@@ -267,27 +297,27 @@ def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[dict[
     if images.stat().st_size != _HEADER_BYTES + bytes_of(count, settings):
         log.unlink()
         return []
-    parts: list[dict[str, Any]] = []
-    for line in log.read_text(encoding="utf-8").splitlines():
+    parts: list[Part] = []
+    for line in log.read_bytes().splitlines():
         try:
-            part = json.loads(line)
-        except ValueError:  # the line that was being written
-            break
-        if _are_whole(images, [part], settings):
-            parts.append(part)
+            part = Part(**json.loads(line))
+            if 0 <= part.start < part.stop <= count and _are_whole(images, [part], settings):
+                parts.append(part)
+        except (ValueError, TypeError, OSError):  # the line that was being written, or a damaged one
+            continue
     return parts
 
 
-def _are_whole(path: Path, parts: Sequence[Mapping[str, Any]], settings: Settings) -> bool:
+def _are_whole(path: Path, parts: Sequence[Part], settings: Settings) -> bool:
     """Compares parts of a file with their checksums."""
     with path.open("rb") as file:
 
         def compare(numbers: Iterator[int]) -> bool:
             for number in numbers:
                 part = parts[number]
-                size = bytes_of(part["stop"] - part["start"], settings)
-                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(part["start"], settings))
-                if len(content) != size or zlib.crc32(content) != part["checksum"]:
+                size = bytes_of(part.stop - part.start, settings)
+                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(part.start, settings))
+                if len(content) != size or zlib.crc32(content) != part.checksum:
                     return False
             return True
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.cache import MANIFEST_FILE, cache_folder, has_room, make_room
+from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, make_room
 from zoo.data import Pixels
 from zoo.data.memory import has_memory
 from zoo.files import sha256, sync, write_atomic
@@ -238,7 +238,7 @@ def keep(
     if in_memory:
         return Kept(compute(lambda shape, dtype: np.empty(shape, dtype)), computed=count)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as name:
         part = Path(name) / "entry"
         part.mkdir()
         mapped: Any = compute(functools.partial(_mapped, part / ARRAY_FILE))
@@ -246,7 +246,7 @@ def keep(
         sync(part / ARRAY_FILE)
         document = {"schema": 1, "kind": "activations", "dtype": mapped.dtype.name, "sha256": sha256(part / ARRAY_FILE)}
         write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
-        make_room(KIND, (part / ARRAY_FILE).stat().st_size)
+        make_room(KIND, (part / ARRAY_FILE).stat().st_size, beside=part.parent)
         if folder.is_dir():
             shutil.rmtree(folder)
         part.rename(folder)
