@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from PIL import Image
 
 from zoo import cache
 from zoo.data import Split, decoding, index, pack, stored_packs
-from zoo.data.pixels import Rows, Streamed
+from zoo.data.pixels import Decoded, Rows, Streamed, identity
 from zoo.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
@@ -213,7 +214,7 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
     in_memory = pack(split, **SIZE, keep=True, say=said.append)
     assert isinstance(in_memory.images, Rows)
-    assert isinstance(in_memory.images.whole, np.ndarray)
+    assert isinstance(in_memory.images.whole, Decoded)
     assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
     monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
     decoded.clear()
@@ -228,8 +229,14 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
     decoded.clear()
     assert pack(split, **SIZE, keep=True).images.shape == (39, 6, 6, 3)
     assert decoded.total() == 0  # known by content
+    # Touched, it is what it was; another, or gone, it is not.
+    os.utime(split.images[9], (1000, 1000))
+    np.testing.assert_array_equal(streamed.images[8], plain.images[8])
+    split.images[9].write_bytes(split.images[10].read_bytes())
+    with pytest.raises(DataError, match=r"9.png: is no longer what it was when the run began"):
+        streamed.images[8]
     split.images[9].unlink()
-    with pytest.raises(DataError, match=r"9.png: cannot be decoded .*; it could be read before"):
+    with pytest.raises(DataError, match=r"9.png: is no longer what it was"):
         streamed.images[8]
 
 
@@ -244,6 +251,30 @@ def test_a_full_disk_falls_back_to_memory(tmp_path, monkeypatch):
     packed = pack(split, **SIZE, keep=True, say=said.append)
     assert said[-1].endswith("cannot be used: No space left on device")
     np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+
+
+def digest(images):
+    return hashlib.sha256(b"".join(identity(images))).hexdigest()
+
+
+def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_path, monkeypatch, decoded):
+    split = photos(tmp_path / "photos", bad=(5,))
+    stored = pack(split, **SIZE, keep=True)
+    monkeypatch.setattr(cache, "MAX_BYTES", 100)
+    cache.make_room("packs", 0)
+    in_memory = pack(split, **SIZE, keep=True)
+    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
+    streamed = pack(split, **SIZE, keep=True)
+    decoded.clear()
+    assert digest(stored.images) == digest(in_memory.images) == digest(streamed.images)
+    some = np.array([3, 1, 2])
+    assert digest(streamed.subset(some).images) == digest(stored.subset(some).images) != digest(stored.images)
+    assert decoded.total() == 0
+    # Images that are no files are known by their pixels alone.
+    pixels = stored.images[:].copy()
+    before = digest(pixels)
+    pixels[-1, -1, -1, -1] ^= 1
+    assert len({digest(stored.images), before, digest(pixels)}) == 3
 
 
 # The index

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 
 from zoo.errors import DataError
 from zoo.models import Resize
 
+# What pixels come of a file is decided by the rules below, whose number goes up with them, and by Pillow.
+READER = f"2 {PIL.__version__}"
 # Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),
 # which cannot be raised without changing a global of Pillow's.
 MAX_PIXELS = 178_956_970

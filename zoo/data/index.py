@@ -15,11 +15,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import PIL
-
 from zoo.cache import cache_folder
-from zoo.data.decoding import Facts
+from zoo.data.decoding import READER, Facts
 from zoo.data.threads import map_ranges
+from zoo.errors import DataError
 
 KIND, FILE = "files", "index.sqlite"
 # A file that was written this short a time ago may change again without another time; it is hashed each time.
@@ -30,8 +29,6 @@ CREATE TABLE IF NOT EXISTS contents (
     content TEXT, reader TEXT, facts TEXT NOT NULL, looks TEXT NOT NULL, PRIMARY KEY (content, reader)
 ) WITHOUT ROWID;
 """
-# What a file is depends on who reads it.
-_READER = f"2 {PIL.__version__}"
 _READ_AT_ONCE = 1 << 20
 _LEARN_AT_ONCE = 2000
 # What the content of a file that cannot be read begins with.
@@ -43,7 +40,7 @@ def contents(paths: Sequence[Path]) -> list[str]:
 
     Only files that are not known are read, on threads.
     """
-    found = [_stat(path) for path in paths]
+    found = [state_of(path) for path in paths]
     keys = [os.fsencode(os.path.abspath(path)) for path in paths]  # noqa: PTH100 -- pathlib takes thrice as long
     with _open() as index:
         known = _known(index, keys, found)
@@ -65,6 +62,17 @@ def contents(paths: Sequence[Path]) -> list[str]:
     return [content or "" for content in known]
 
 
+def check_unchanged(paths: Sequence[Path], before: Sequence[str]) -> None:
+    """Compares contents with what they were; of files that are known that costs a look at their times.
+
+    Raises:
+        DataError: A file is another.
+    """
+    for path, then, now in zip(paths, before, contents(paths), strict=True):
+        if then != now:
+            raise DataError(f"{path}: changed while it was read; begin again once all files are written")
+
+
 @dataclass(frozen=True)
 class Known:
     """What a file's bytes are.
@@ -84,7 +92,7 @@ def recall(wanted: Iterable[str]) -> dict[str, Known]:
     with _open() as index:
         for content in wanted:
             row = index.execute(
-                "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, _READER)
+                "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, READER)
             ).fetchone()
             if row:
                 found[content] = Known(Facts(**json.loads(row[0])), row[1])
@@ -94,7 +102,7 @@ def recall(wanted: Iterable[str]) -> dict[str, Known]:
 def remember(known: Mapping[str, Known]) -> None:
     """Keeps what contents are; not of a file that could not be opened, as it may be opened later."""
     rows = [
-        (content, _READER, json.dumps(asdict(one.facts)), one.looks)
+        (content, READER, json.dumps(asdict(one.facts)), one.looks)
         for content, one in known.items()
         if not content.startswith(UNREADABLE)
     ]
@@ -161,8 +169,8 @@ def _known(index: sqlite3.Connection, keys: Sequence[bytes], stats: Sequence[str
     return known
 
 
-def _stat(path: Path) -> str:
-    """Writes what changes with a file; empty where there is none."""
+def state_of(path: Path) -> str:
+    """Writes what changes when a file does: its size, inode and times; empty where there is no file."""
     try:
         return _written(path.stat())
     except OSError:

@@ -15,7 +15,7 @@ from zoo.data.dataset import Items, Split
 from zoo.data.decoding import BadImageError, Facts, Settings, as_image, fit_image, quiet_pillow, read_pixels
 from zoo.data.index import Known
 from zoo.data.memory import allocate_images, has_memory
-from zoo.data.pixels import Pixels, Streamed, choose
+from zoo.data.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.stored_packs import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
@@ -185,10 +185,13 @@ def _keep(
             return stored.images, stored.bad, True
     if has_memory(size):
         tell(f"packs {what} in memory, as {folder_of(contents, settings).parent} cannot be used: {reason}")
-        return *_pack_files(paths, settings, report), False
+        images, bad = _pack_files(paths, settings, report)
+        return Decoded(contents, settings, images), bad, False
     tell(f"decodes images in each epoch: {what} fit neither in {folder_of(contents, settings).parent} nor in memory")
     bad = _read_all(paths, contents, settings, report)
-    return Streamed(paths, settings), bad, False
+    states = [index.state_of(path) for path in paths]
+    index.check_unchanged(paths, contents)
+    return Streamed(contents, settings, paths, states), bad, False
 
 
 def _pack_files(

@@ -1,18 +1,22 @@
 """Images of one size that need not lie in memory, taken by their numbers as from an array."""
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.data.decoding import BadImageError, Settings, quiet_pillow, read_pixels
+from zoo.data import index
+from zoo.data.decoding import READER, BadImageError, Settings, quiet_pillow, read_pixels
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
 
 _TENSOR_ALIGNMENT = 64
+_ROWS_AT_ONCE = 1024
 
 
 class Pixels(Protocol):
@@ -69,6 +73,81 @@ class Rows:
         return self.whole[self.rows[rows]]
 
 
+@dataclass(frozen=True, eq=False)
+class OfFiles:
+    """Pixels of files that are known by their content.
+
+    Attributes:
+        contents: The hash of each file.
+        settings: The size.
+    """
+
+    contents: Sequence[str]
+    settings: Settings
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n, height, width, channels."""
+        return (len(self.contents), *self.settings.shape)
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """uint8."""
+        return np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded(OfFiles):
+    """Files that were decoded, into memory or a mapped file.
+
+    Attributes:
+        array: uint8[n, height, width, channels].
+    """
+
+    array: np.ndarray
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        return self.array[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed(OfFiles):
+    """Files that are decoded each time they are asked for, on threads: for more than disk and memory hold.
+
+    Attributes:
+        paths: Each is known to be readable.
+        states: What `index.state_of` gave for each when its content was known.
+    """
+
+    paths: Sequence[Path]
+    states: Sequence[str]
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray:
+        numbers = np.atleast_1d(np.arange(len(self.paths))[rows])
+        images = np.empty((len(numbers), *self.settings.shape), np.uint8)
+
+        def decode(places: Any) -> None:
+            for place in places:
+                number = int(numbers[place])
+                path = self.paths[number]
+                if index.state_of(path) != self.states[number]:
+                    (content,) = index.contents([path])
+                    if content != self.contents[number]:
+                        raise DataError(f"{path}: is no longer what it was when the run began. Put the file back.")
+                try:
+                    images[place] = read_pixels(path, self.settings)[0]
+                except BadImageError as fault:
+                    raise DataError(f"{path}: {fault}; it could be read before. Put the file back.") from fault
+
+        with quiet_pillow():
+            for _ in map_ranges(len(numbers), decode):
+                pass
+        return images[0] if np.ndim(rows) == 0 and not isinstance(rows, slice) else images
+
+
 def choose(whole: Pixels, rows: np.ndarray) -> Pixels:
     """Returns the chosen images, all of them as they are."""
     if len(rows) == len(whole) and np.array_equal(rows, np.arange(len(whole))):
@@ -87,6 +166,8 @@ def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
     """
     if isinstance(images, Rows):
         return gather(images.whole, images.rows[rows])
+    if isinstance(images, Decoded):
+        return gather(images.array, rows)
     if not isinstance(images, np.ndarray):
         return images[rows]
     shape = (len(rows), *images.shape[1:])
@@ -98,44 +179,20 @@ def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
     return np.take(images, rows, axis=0, out=copied, mode="clip")
 
 
-@dataclass(frozen=True, eq=False)
-class Streamed:
-    """Files that are decoded each time they are asked for, on threads: for more than disk and memory hold.
+def identity_of(contents: Iterable[str], settings: Settings) -> str:
+    """Hashes what decides the pixels of files: their contents, in order, and how they are read."""
+    digest = hashlib.blake2b(digest_size=20)
+    digest.update(json.dumps([READER, asdict(settings)]).encode())
+    for content in contents:
+        digest.update(f"\n{content}".encode())
+    return digest.hexdigest()
 
-    Attributes:
-        paths: Each is known to be readable.
-        settings: The size.
-    """
 
-    paths: Sequence[Path]
-    settings: Settings
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """n, height, width, channels."""
-        return (len(self.paths), *self.settings.shape)
-
-    @property
-    def dtype(self) -> "np.dtype[Any]":
-        """uint8."""
-        return np.dtype(np.uint8)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, rows: Any, /) -> np.ndarray:
-        numbers = np.atleast_1d(np.arange(len(self.paths))[rows])
-        images = np.empty((len(numbers), *self.settings.shape), np.uint8)
-
-        def decode(places: Any) -> None:
-            for place in places:
-                path = self.paths[int(numbers[place])]
-                try:
-                    images[place] = read_pixels(path, self.settings)[0]
-                except BadImageError as fault:
-                    raise DataError(f"{path}: {fault}; it could be read before. Put the file back.") from fault
-
-        with quiet_pillow():
-            for _ in map_ranges(len(numbers), decode):
-                pass
-        return images[0] if np.ndim(rows) == 0 and not isinstance(rows, slice) else images
+def identity(images: Pixels) -> Iterator[bytes | memoryview]:
+    """Yields what tells images from any others, to be hashed: of files what decides their pixels, else all pixels."""
+    whole, rows = (images.whole, images.rows.tolist()) if isinstance(images, Rows) else (images, range(len(images)))
+    if isinstance(whole, OfFiles):
+        yield identity_of((whole.contents[row] for row in rows), whole.settings).encode()
+        return
+    for start in range(0, len(images), _ROWS_AT_ONCE):
+        yield np.ascontiguousarray(images[start : start + _ROWS_AT_ONCE]).reshape(-1).data

@@ -10,7 +10,6 @@ is found and made anew, and nothing waits for the disk. The least recently used 
 """
 
 import fcntl
-import hashlib
 import json
 import math
 import os
@@ -24,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 
 from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
 from zoo.data import index
 from zoo.data.decoding import BadImageError, Settings, read_pixels
 from zoo.data.index import Known
+from zoo.data.pixels import Decoded, identity_of
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
 from zoo.files import is_still_there, write_atomic
@@ -53,7 +52,7 @@ class StoredPack:
         bad: Why a row holds no image.
     """
 
-    images: np.ndarray
+    images: Decoded
     bad: dict[int, str]
 
 
@@ -81,12 +80,7 @@ def bytes_of(count: int, settings: Settings) -> int:
 
 def folder_of(contents: Sequence[str], settings: Settings) -> Path:
     """Returns where the pack of these contents and settings is, or would be."""
-    digest = hashlib.blake2b(digest_size=20)
-    # What pixels come of a file is Pillow's affair too.
-    digest.update(json.dumps([FORMAT, PIL.__version__, asdict(settings)]).encode())
-    for content in contents:
-        digest.update(f"\n{content}".encode())
-    return cache_folder() / KIND / digest.hexdigest()
+    return cache_folder() / KIND / f"{FORMAT}-{identity_of(contents, settings)}"
 
 
 def _unfinished(folder: Path) -> Path:
@@ -106,8 +100,8 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     try:
         document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
         parts = [Part(**part) for part in document["parts"]]
-        found = _opened(folder, parts)
-        if found.images.shape == (len(contents), *settings.shape) and _are_whole(folder / IMAGES_FILE, parts, settings):
+        found = _opened(folder, parts, contents, settings)
+        if found.images.array.shape == found.images.shape and _are_whole(folder / IMAGES_FILE, parts, settings):
             os.utime(folder)
             return found
     except (FileNotFoundError, NotADirectoryError):
@@ -118,10 +112,10 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     return None
 
 
-def _opened(folder: Path, parts: Sequence[Part]) -> StoredPack:
-    images: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
+def _opened(folder: Path, parts: Sequence[Part], contents: Sequence[str], settings: Settings) -> StoredPack:
+    mapped: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
     bad = {int(row): str(reason) for part in parts for row, reason in part.bad.items()}
-    return StoredPack(np.asarray(images), bad)
+    return StoredPack(Decoded(contents, settings, np.asarray(mapped)), bad)
 
 
 def store_pack(
@@ -150,20 +144,16 @@ def store_pack(
         unfinished.mkdir(exist_ok=True)
         make_room(KIND, bytes_of(len(paths), settings), beside=unfinished)
         parts = _write_parts(unfinished, paths, contents, settings, report)
-        _check_unchanged(unfinished, paths, contents)
+        try:
+            index.check_unchanged(paths, contents)
+        except DataError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": [*map(asdict, parts)]}
         write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
         unfinished.rename(folder)
-    return _opened(folder, parts)
-
-
-def _check_unchanged(unfinished: Path, paths: Sequence[Path], contents: Sequence[str]) -> None:
-    """Refuses files that are no longer what the pack is known by; those that are known cost a look at their times."""
-    for path, before, now in zip(paths, contents, index.contents(paths), strict=True):
-        if before != now:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise DataError(f"{path}: changed while it was read; begin again once all files are written")
+    return _opened(folder, parts, contents, settings)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """No work twice: what a frozen prefix gives for each image is computed once, and kept by all that decides it.
 
-The key is a hash of the pixels, of the prefix's weights and layers, and of what computes them. A change in any of these
-is another key, so a hit cannot be stale. An entry is written beside its place and renamed, with a hash that is checked
-when it is read; the least recently used ones go when the cache is full.
+The key is a hash of the images, of the prefix's weights and layers, and of what computes them. A change in any of these
+is another key, so a hit cannot be stale. Images of files are known by their contents and how they are read, others by
+all their pixels. An entry is written beside its place and renamed, with a hash that is checked when it is read; the
+least recently used ones go when the cache is full.
 """
 
 import functools
@@ -24,6 +25,7 @@ import numpy as np
 from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, make_room
 from zoo.data import Pixels
 from zoo.data.memory import has_memory
+from zoo.data.pixels import identity
 from zoo.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
 from zoo.models import count_madds
@@ -118,8 +120,8 @@ def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> str:
         fingerprint(prefix.prefix.weights),
     ):
         digest.update(json.dumps(part, sort_keys=True, default=str).encode())
-    for start in range(0, len(images), CHUNK):
-        digest.update(np.ascontiguousarray(images[start : start + CHUNK]).data)
+    for part in identity(images):
+        digest.update(part)
     return digest.hexdigest()
 
 
