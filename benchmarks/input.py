@@ -232,7 +232,7 @@ def _consume(batches: Iterator[Any]) -> tuple[int, str]:
 @click.option("--size", default=224, show_default=True, help="Side of the images, in pixels.")
 @click.option("--count", default=0, help="Photos; all where it is left out.")
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--epochs", default=2, show_default=True, help="Of each round, besides the one that warms up.")
+@click.option("--epochs", default=10, show_default=True, help="Of each round, besides the one that warms up.")
 @click.option("--child", nargs=2, hidden=True, help="WHAT SIDE: in this process; --data is the folder of links.")
 def main(data: Path, size: int, count: int, rounds: int, epochs: int, child: tuple[str, str] | None) -> None:
     """Times each side in turns and prints the medians."""

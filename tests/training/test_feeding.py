@@ -1,20 +1,42 @@
 """What reaches `fit` is each batch once, in order; what classifies is compiled once."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
-from zoo.data import Batches
+from tests.tiny import write_photos
+from zoo.data import Batches, open_dataset, pack
+from zoo.data.memory import aligned, is_aligned
+from zoo.data.pixels import Rows, resolve
 from zoo.training.feeding import FiniteBatches, StopWatch, predict_in_batches, training_data, validation_data
 
+ON_TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="other backends take iterators as they are"
+)
 
-@pytest.fixture
-def batches() -> Batches:
+
+@pytest.fixture(params=["an array", "where TensorFlow reads it"])
+def batches(request: pytest.FixtureRequest) -> Batches:
     """Ten images, each filled with its own number, in batches of four."""
-    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+    images = placed(
+        np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8),
+        is_tensor=request.param != "an array",
+    )
     return Batches(images=images, labels=np.arange(10) % 3, classes=3, batch_size=4, seed=1, shuffle=True)
+
+
+def placed(images: np.ndarray, *, is_tensor: bool) -> np.ndarray:
+    """Copies images to where TensorFlow takes them as they are, or a byte beside."""
+    length = images.nbytes
+    room = aligned((length + 1,), np.dtype(np.uint8))
+    copy = room[0 if is_tensor else 1 :][:length].view(images.dtype).reshape(images.shape)
+    copy[...] = images
+    assert is_aligned(copy) is is_tensor
+    return copy
 
 
 class Witness(keras.callbacks.Callback):
@@ -65,7 +87,70 @@ def test_validation_data_is_as_long_as_an_epoch(batches: Batches) -> None:
     assert len(list(validation_data(batches))) == len(FiniteBatches(batches)) == 3
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other backends take iterators as they are")
+@ON_TENSORFLOW
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_tensorflow_gathers_is_what_python_does(balanced: bool, chosen: bool) -> None:
+    rng = np.random.default_rng(0)
+    held = placed(rng.integers(0, 256, (60, 3, 2, 3)).astype(np.uint8), is_tensor=True)
+    images = Rows(held, rng.permutation(60)[:40]) if chosen else held
+    count = len(images) // 2
+    batches = Batches(
+        images=images,
+        labels=rng.integers(0, 3, count),
+        classes=4,
+        batch_size=7,
+        seed=3,
+        shuffle=True,
+        balanced=balanced,
+        views=2,
+        weights=rng.random(count, np.float32),
+    )
+    data = training_data(batches, 5, StopWatch(), with_labels=True).as_numpy_iterator()
+    for epoch in (5, 6, 7):
+        for step in range(batches.steps):
+            (pixels, beside), labels = next(data)
+            expected_pixels, expected_labels = batches.batch(epoch, step)
+            np.testing.assert_array_equal(pixels, expected_pixels)
+            np.testing.assert_array_equal(labels, expected_labels)
+            np.testing.assert_array_equal(beside, expected_labels)
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32"])
+def test_tensorflow_gathers_from_where_the_images_lie_and_asks_python_once_an_epoch(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    images = placed(np.ones((10, 2, 2, 1), getattr(ml_dtypes, dtype, dtype)), is_tensor=True)
+    batches = Batches(images=images, labels=np.zeros(10, int), classes=2, batch_size=1, seed=0, shuffle=True)
+    asked: list[int] = []
+    real = Batches.drawn
+    monkeypatch.setattr(Batches, "drawn", lambda self, epoch: asked.append(epoch) or real(self, epoch))
+    watch = StopWatch()
+    data = iter(training_data(batches, 4, watch))
+    seen = [next(data)[0] for _ in range(10)]
+    assert {float(pixels[0, 0, 0, 0]) for pixels in seen} == {1.0}
+    images[...] = 3  # had they been copied as a whole, nobody would see this
+    for _ in range(3):  # were fetched ahead
+        next(data)
+    assert {float(next(data)[0][0, 0, 0, 0]) for _ in range(27)} == {3.0}
+    assert asked[:4] == [4, 5, 6, 7]
+    assert len(asked) <= 5
+    assert watch.take() > 0
+    assert watch.take() < 1
+
+
+def test_a_mapped_pack_is_where_tensorflow_reads_it(tmp_path: Path, fresh_cache: Path) -> None:
+    split = open_dataset("folder", write_photos(tmp_path / "photos")).train
+    for keep in (True, False):
+        images = pack(split, height=9, width=7, channels=3, keep=keep).images
+        whole, rows = resolve(images, np.arange(len(split)))
+        assert isinstance(whole, np.ndarray)
+        assert is_aligned(whole)
+        np.testing.assert_array_equal(whole[rows], images[:])
+
+
+@ON_TENSORFLOW
 def test_tensorflow_tunes_no_dataset_of_ours(batches: Batches) -> None:
     """The tuning thread is what `fit` and each validation waited for at their end, up to a minute."""
     for data in (training_data(batches, 0, StopWatch()), validation_data(batches)):

@@ -52,6 +52,21 @@ def split_share(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Drawn:
+    """The images of an epoch, in the order in which they come.
+
+    Attributes:
+        rows: int64[m], where each lies in `Batches.images`.
+        labels: int64[m], the class of each.
+        weights: float32[m], how much each counts in the loss.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Batches:
     """Packed images in an order that is a pure function of (seed, epoch).
 
@@ -81,9 +96,7 @@ class Batches:
     balanced: bool = False
     views: int = 1
     weights: np.ndarray | None = None
-    _last_drawn: dict[int, tuple[np.ndarray, np.ndarray]] = field(
-        default_factory=dict[int, tuple[np.ndarray, np.ndarray]], init=False, repr=False
-    )
+    _last_drawn: dict[int, Drawn] = field(default_factory=dict[int, Drawn], init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.images) != self.views * len(self.labels):
@@ -146,22 +159,23 @@ class Batches:
             uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes], one-hot, times
             the image's weight.
         """
-        order, rows = self._drawn(epoch)
+        drawn = self.drawn(epoch)
         some = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        chosen = order[some]
-        one_hot = np.zeros((len(chosen), self.classes), np.float32)
-        one_hot[np.arange(len(chosen)), self.labels[chosen]] = 1 if self.weights is None else self.weights[chosen]
-        return gather(self.images, rows[some]), one_hot
+        labels = drawn.labels[some]
+        one_hot = np.zeros((len(labels), self.classes), np.float32)
+        one_hot[np.arange(len(labels)), labels] = drawn.weights[some]
+        return gather(self.images, drawn.rows[some]), one_hot
 
-    def _drawn(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns an epoch's order and where in `images` it lies; drawn once for all of its steps."""
-        if epoch not in self._last_drawn:
+    def drawn(self, epoch: int) -> Drawn:
+        """Returns what an epoch shows, in order; drawn once for all of its steps."""
+        drawn = self._last_drawn.get(epoch)
+        if drawn is None:
             order = self.order(epoch)
-            drawn = (order, self._rows(epoch, order))
+            weights = np.ones(len(order), np.float32) if self.weights is None else self.weights[order]
+            drawn = Drawn(rows=self._rows(epoch, order), labels=self.labels[order], weights=weights)
             self._last_drawn.clear()
             self._last_drawn[epoch] = drawn
-            return drawn
-        return self._last_drawn[epoch]
+        return drawn
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields the batches of one epoch from `first_step` on."""

@@ -5,11 +5,15 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo.cache import cache_folder
 from zoo.errors import DataError
+
+# Where the memory of a tensor begins, in bytes (EIGEN_MAX_ALIGN_BYTES).
+TENSOR_ALIGNMENT = 64
 
 
 def available_bytes() -> int | None:
@@ -24,6 +28,19 @@ def has_memory(size: int) -> bool:
     """Says whether so many bytes can be taken for long: less than a quarter of what is available."""
     available = available_bytes()
     return available is not None and size < available / 4
+
+
+def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> np.ndarray:
+    """Makes an array, with arbitrary contents, that TensorFlow takes as a tensor without copying it."""
+    size = math.prod(shape) * dtype.itemsize
+    room = np.empty(size + TENSOR_ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % TENSOR_ALIGNMENT
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
+def is_aligned(array: np.ndarray) -> bool:
+    """Says whether TensorFlow takes an array as a tensor without copying it."""
+    return array.flags.c_contiguous and array.ctypes.data % TENSOR_ALIGNMENT == 0
 
 
 def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
@@ -44,7 +61,7 @@ def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
     """
     size = math.prod(shape)
     if has_memory(size):
-        return np.empty(shape, np.uint8)
+        return aligned(shape, np.dtype(np.uint8))
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 
 from zoo.data import index
 from zoo.data.decoding import READER, BadImageError, Settings, quiet_pillow, read_pixels
+from zoo.data.memory import aligned
 from zoo.data.threads import map_ranges
 from zoo.errors import DataError
 
-_TENSOR_ALIGNMENT = 64
 _ROWS_AT_ONCE = 1024
 
 
@@ -155,28 +154,34 @@ def choose(whole: Pixels, rows: np.ndarray) -> Pixels:
     return Rows(whole.whole, whole.rows[rows]) if isinstance(whole, Rows) else Rows(whole, rows)
 
 
+def resolve(images: Pixels, rows: np.ndarray) -> tuple[Pixels, np.ndarray]:
+    """Finds what holds images: an array where they lie in memory or a mapped file.
+
+    Args:
+        images: What to take from.
+        rows: int64[m], which of them.
+
+    Returns:
+        What holds them, and int64[m], which of what it holds they are.
+    """
+    if isinstance(images, Rows):
+        return resolve(images.whole, images.rows[rows])
+    return (images.array if isinstance(images, Decoded) else images), rows
+
+
 def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
     """Copies images into an array of their own, where TensorFlow takes it as it is.
-
-    A tensor has to begin at a multiple of 64 bytes; an array that does not is copied once more (EIGEN_MAX_ALIGN_BYTES).
 
     Args:
         images: What to take from.
         rows: int64[m], which of them.
     """
-    if isinstance(images, Rows):
-        return gather(images.whole, images.rows[rows])
-    if isinstance(images, Decoded):
-        return gather(images.array, rows)
-    if not isinstance(images, np.ndarray):
-        return images[rows]
-    shape = (len(rows), *images.shape[1:])
-    size = math.prod(shape) * images.dtype.itemsize
-    room = np.empty(size + _TENSOR_ALIGNMENT, np.uint8)
-    first = -room.ctypes.data % _TENSOR_ALIGNMENT
-    copied = room[first : first + size].view(images.dtype).reshape(shape)
+    whole, rows = resolve(images, rows)
+    if not isinstance(whole, np.ndarray):
+        return whole[rows]
+    copied = aligned((len(rows), *whole.shape[1:]), whole.dtype)
     # "clip" writes straight into it; "raise" would check, and copy, before.
-    return np.take(images, rows, axis=0, out=copied, mode="clip")
+    return np.take(whole, rows, axis=0, out=copied, mode="clip")
 
 
 def identity_of(contents: Iterable[str], settings: Settings) -> str:

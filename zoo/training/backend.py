@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.batches import Drawn
+
 # A batch: pixels and one-hot labels.
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -127,7 +129,74 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int | None = None) -> Any
         found = tf.numpy_function(supply, [number], [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(found, specs, strict=True))
 
+    numbers = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(steps)
+    return _untuned(numbers.map(tensors, num_parallel_calls=1))
+
+
+def tf_gathered(
+    images: np.ndarray,
+    draw: Callable[[int], Drawn],
+    *,
+    classes: int,
+    batch_size: int,
+    steps: int | None = None,
+    add_clock: Callable[[Callable[[], float]], None],
+) -> Any | None:
+    """Wraps images that lie in memory or a mapped file, as `tf_dataset` does a supply of batches.
+
+    Python is asked once an epoch for the order; the batches are copied by TensorFlow's threads, which never wait for
+    Python's lock: twice as many in the same time.
+
+    Args:
+        images: Where the images lie; see `zoo.data.memory.is_aligned`, as they are not to be copied as a whole.
+        draw: Gives what an epoch shows, by its number from 0 on.
+        classes: The length of a label's row.
+        batch_size: Images a step; the last batch of an epoch may be smaller.
+        steps: How many batches there are, of the first epoch alone; None where epochs do not end.
+        add_clock: Is given what tells the seconds that copying has taken so far.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        seconds: Any = tf.Variable(tf.zeros((), tf.float64), trainable=False)
+        # In a graph, which takes an array as it is; outside of one it would be copied.
+        whole = tf.function(lambda: tf.numpy_function(lambda: images, [], images.dtype), autograph=False)()
+    whole.set_shape(images.shape)
+
+    def supply(number: Any) -> tuple[np.ndarray, ...]:
+        if not number:
+            keep_freed_memory()
+        drawn = draw(int(number))
+        return drawn.rows, drawn.labels, drawn.weights
+
+    def order_of(number: Any) -> Any:
+        drawn = tf.numpy_function(supply, [number], [tf.int64, tf.int64, tf.float32])
+        return tf.data.Dataset.from_tensor_slices(tuple(tf.ensure_shape(part, (None,)) for part in drawn))
+
+    def batch(rows: Any, labels: Any, weights: Any) -> Any:
+        began = tf.timestamp()
+        with tf.control_dependencies([began]):
+            copied = tf.gather(whole, rows)
+        with tf.control_dependencies([copied]):
+            seconds.assign_add(tf.timestamp() - began)
+        return copied, tf.one_hot(labels, classes) * weights[:, tf.newaxis]
+
+    numbers = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(1)
+    batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
+    # Keras takes one whose length it does not know for one that has run out.
+    length = tf.data.INFINITE_CARDINALITY if steps is None else steps
+    add_clock(lambda: float(seconds.numpy()))
+    return _untuned(batches.apply(tf.data.experimental.assert_cardinality(length)))
+
+
+def _untuned(dataset: Any) -> Any:
+    """Fetches two batches ahead, and starts no thread that tunes."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    numbers = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(steps)
-    return numbers.map(tensors, num_parallel_calls=1).prefetch(2).with_options(options)
+    return dataset.prefetch(2).with_options(options)

@@ -185,7 +185,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clocks."""
         self._began = time.perf_counter()
-        self._data_wait.seconds = 0.0
+        self._data_wait.take()
         trainee: Any = self.model
         self._applied_before = applied_steps(trainee.optimizer)
 
@@ -208,7 +208,7 @@ class EpochRecorder(keras.callbacks.Callback):
             **{name: metrics.get(name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
             "learning_rate": self._rate_at((epoch + 1) * self._steps_per_epoch - 1),
             "seconds": round(time.perf_counter() - self._began, 3),
-            "data_wait_seconds": round(self._data_wait.seconds, 3),
+            "data_wait_seconds": round(self._data_wait.take(), 3),
             **self._loss_scaling(),
         }
         self._folder.write_metrics([*self._folder.metrics(), row])

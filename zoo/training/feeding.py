@@ -3,19 +3,26 @@
 Training gets an endless stream, which can begin at any step. Keras takes one iterator over it for a whole `fit`, since
 `steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it makes a new iterator
 each epoch, and over a stream that one begins with the first batch ever and goes on where the last stopped: validation
-has to be a finite dataset. On TensorFlow both are a `tf.data.Dataset` of our own: see `backend.tf_dataset`.
+has to be a finite dataset. On TensorFlow both are a `tf.data.Dataset` of our own, whose batches TensorFlow gathers by
+itself where the images lie in memory or a mapped file: see `backend.tf_gathered` and `tf_dataset`.
 """
 
 import itertools
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from zoo.data import Batches, Pixels
+from zoo.data.batches import Drawn
+from zoo.data.memory import is_aligned
+from zoo.data.pixels import resolve
 from zoo.training import backend
+
+T = TypeVar("T")
 
 
 class FiniteBatches(keras.utils.PyDataset):
@@ -35,20 +42,32 @@ class FiniteBatches(keras.utils.PyDataset):
 
 
 class StopWatch:
-    """Sums up the seconds that batches take to be made."""
+    """Sums up the seconds that batches take to be made; a backend that fetches ahead waits for less than this."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._seconds = 0.0
+        self._taken = 0.0
+        self._clocks: list[Callable[[], float]] = []
 
-    def watch(self, load: Callable[[int], backend.Batch]) -> Callable[[int], backend.Batch]:
-        """Passes on what is loaded and counts; a backend that fetches ahead waits for less than this."""
+    def take(self) -> float:
+        """Returns the seconds since it was last asked."""
+        total = self._seconds + sum(clock() for clock in self._clocks)
+        since, self._taken = total - self._taken, total
+        return since
 
-        def timed(number: int) -> backend.Batch:
+    def add(self, clock: Callable[[], float]) -> None:
+        """Counts what tells its seconds itself."""
+        self._clocks.append(clock)
+
+    def watch(self, load: Callable[[int], T]) -> Callable[[int], T]:
+        """Passes on what is loaded and counts."""
+
+        def timed(number: int) -> T:
             began = time.perf_counter()
             try:
                 return load(number)
             finally:
-                self.seconds += time.perf_counter() - began
+                self._seconds += time.perf_counter() - began
 
         return timed
 
@@ -62,10 +81,9 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels
         watch: Counts the time that a batch takes to make.
         with_labels: Whether the model takes the labels too, beside the pixels.
     """
-
     steps = batches.steps
     load = watch.watch(lambda number: batches.batch(epoch + number // steps, number % steps))
-    dataset = backend.tf_dataset(load)
+    dataset = _gathered(batches, watch, first_epoch=epoch) or backend.tf_dataset(load)
     if dataset is not None:
         return dataset.map(_beside) if with_labels else dataset
     # A generator, which Keras knows; a map object it does not.
@@ -75,10 +93,32 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels
 
 def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once."""
-    dataset = backend.tf_dataset(lambda step: batches.batch(0, step), steps=batches.steps)
+    dataset = _gathered(batches, StopWatch(), steps=batches.steps) or backend.tf_dataset(
+        lambda step: batches.batch(0, step), steps=batches.steps
+    )
     if dataset is None:
         return FiniteBatches(batches, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
+
+
+def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int = 0, steps: int | None = None) -> Any | None:
+    """Lets TensorFlow gather the images, where it is the backend and they lie where it can."""
+    whole, which = resolve(batches.images, np.arange(len(batches.images)))
+    if not isinstance(whole, np.ndarray) or not is_aligned(whole):
+        return None
+
+    def draw(number: int) -> Drawn:
+        drawn = batches.drawn(first_epoch + number)
+        return replace(drawn, rows=which[drawn.rows])
+
+    return backend.tf_gathered(
+        whole,
+        watch.watch(draw),
+        classes=batches.classes,
+        batch_size=batches.batch_size,
+        steps=steps,
+        add_clock=watch.add,
+    )
 
 
 def _beside(images: Any, labels: Any) -> Any:
