@@ -199,4 +199,6 @@ def _untuned(dataset: Any) -> Any:
 
     options = tf.data.Options()
     options.autotune.enabled = False
+    # What rewrites a dataset copies the arrays that it holds, and has nothing to gain here.
+    options.experimental_optimization.apply_default_optimizations = False
     return dataset.prefetch(2).with_options(options)
