@@ -75,6 +75,18 @@ def test_augmentation_differs_by_epoch_and_not_by_call(photos):
     assert first.mixed == (first.labels,) * 3
 
 
+def test_fixed_views_are_shown_as_they_are(photos):
+    flipped = seen(photos, "augment.flip=horizontal", "augment.views=2", epochs=7)
+    assert flipped.draws == ("view 1", "view 2")
+    np.testing.assert_array_equal(flipped.after[0], flipped.before)
+    np.testing.assert_array_equal(flipped.after[1], flipped.before[:, :, ::-1])
+    turned = seen(photos, "augment.rotation=30", "augment.views=3")
+    assert (turned.draws, turned.mixed) == (("view 1", "view 2", "view 3"), (turned.labels,) * 3)
+    assert not np.array_equal(turned.after[0], turned.after[1])
+    # Where images are mixed, which no view is, they are drawn anew in each epoch.
+    assert seen(photos, "augment.mixup=1.0", "augment.views=2").draws == ("epoch 1", "epoch 2", "epoch 3")
+
+
 def test_mixed_images_are_captioned_with_their_shares(photos):
     mixed = seen(photos, "augment.mixup=1.0")
     # Each cat is mixed with the dog on the other side of the batch.
@@ -102,6 +114,7 @@ def test_a_clean_folder_passes(photos, typed, fresh_cache):
     code, out, err = typed("data", "check", photos)
     assert (code, err) == (0, "")
     assert out.splitlines()[:4] == ["class   train", "cat        16", "dog        16", "in all     32"]
+    assert "\n\n32 PNG, all of 28 x 28 pixels\n\n" in out
     assert out.splitlines()[-1] == "32 images, 0 faults, 32 decoded for this check"
     assert typed("data", "check", photos)[1].splitlines()[-1] == "32 images, 0 faults, 0 decoded for this check"
 
@@ -127,6 +140,8 @@ def test_faults_are_told_with_their_files_and_listed_for_removal(photos, tmp_pat
     assert code == 3
     assert (document["kind"], document["ok"], document["images"], document["faults"]) == ("data-check", False, 34, 2)
     assert document["counts"] == {"train": {"cat": 16, "dog": 18}}
+    assert document["formats"] == {"PNG": 33}
+    assert document["sizes"] == {"smallest": [28, 28], "median": [28, 28], "largest": [28, 28]}
     assert {"kind": "unreadable", "fault": True, "images": ["dog/page.jpg"], "detail": "is an HTML page, no image"} in (
         document["findings"]
     )

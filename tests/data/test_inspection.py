@@ -8,7 +8,7 @@ from PIL import Image
 from tests.data.odd_files import PLAIN, encoded, odd_files, photo
 from zoo.data import Split, open_dataset
 from zoo.data.dataset import Dataset
-from zoo.data.findings import KINDS
+from zoo.data.findings import KINDS, Sizes
 from zoo.data.inspection import inspect
 from zoo.data.looks import alike, looks_of
 
@@ -65,6 +65,22 @@ def test_each_odd_file_is_named_and_none_is_decoded_twice(photos, decoded):
     assert again.decoded == 0
     assert again.findings == report.findings
     assert set(decoded.values()) == {1}
+
+
+def test_formats_and_sizes_are_summed_up(tmp_path):
+    for name, size in {"a/1.png": (40, 30), "a/2.png": (30, 40), "b/3.jpg": (10, 90), "b/4.png": (200, 100)}.items():
+        write(tmp_path / name, encoded(photo(1, *size), "JPEG" if name.endswith("jpg") else "PNG"))
+    write(tmp_path / "b" / "bad.jpg", b"no image")
+    report = checked(tmp_path)
+    assert report.formats == {"PNG": 3, "JPEG": 1}
+    # By area: 900, 1200 twice, 20000.
+    assert report.sizes == Sizes(smallest=(10, 90), median=(30, 40), largest=(200, 100))
+    pixels = np.zeros((3, 5, 7), np.uint8)
+    arrays = Dataset(
+        classes=("a", "b"), train=Split(images=pixels, labels=np.array([0, 1, 1])), validation=None, test=None
+    )
+    report = inspect(arrays, report=lambda *_: None)
+    assert (report.formats, report.sizes.median) == ({}, (7, 5))
 
 
 def test_a_changed_file_is_looked_at_again(photos, decoded):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from zoo.errors import ContractError, DataError
 from zoo.tables import table
 
 if TYPE_CHECKING:
-    from zoo.data.findings import Report
+    from zoo.data.findings import Report, Sizes
 
 # Of each kind of finding that is no fault, as many are shown.
 SHOWN = 5
@@ -92,6 +93,8 @@ def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
         "images": report.images,
         "decoded": report.decoded,
         "counts": report.counts,
+        "formats": report.formats,
+        "sizes": asdict(report.sizes) if report.sizes else None,
         "faults": report.faults,
         "findings": [
             {
@@ -114,6 +117,9 @@ def _check_text(report: "Report") -> str:
     rows = [(label, *(f"{report.counts[split][label]:,}" for split in splits)) for label in classes]
     rows.append(("in all", *(f"{sum(report.counts[split].values()):,}" for split in splits)))
     parts = [table(("class", *splits), rows, right=range(1, len(splits) + 1))]
+    if report.sizes is not None:
+        kinds = [f"{count:,} {name}" for name, count in report.formats.items()]
+        parts.append(", ".join([*kinds, _spread(report.sizes)]))
     for kind, group in itertools.groupby(report.findings, key=lambda finding: finding.kind):
         found = list(group)
         shown = found if KINDS[kind].fault else found[:SHOWN]
@@ -124,6 +130,13 @@ def _check_text(report: "Report") -> str:
         parts.append("\n".join([f"{word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
     parts.append(f"{report.images:,} images, {report.faults:,} faults, {report.decoded:,} decoded for this check")
     return "\n\n".join(parts)
+
+
+def _spread(sizes: "Sizes") -> str:
+    smallest, median, largest = (f"{width} x {height}" for width, height in astuple(sizes))
+    if smallest == largest:
+        return f"all of {median} pixels"
+    return f"from {smallest} to {largest} pixels, median {median}"
 
 
 @data.command("pack")
@@ -182,7 +195,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 def preview_command(
     recipe: str, path: Path | None, overrides: tuple[str, ...], count: int, epochs: int, out: Path, as_json: bool
 ) -> None:
-    """Draw some training images of RECIPE as the model gets them: as read, and as some epochs augment them.
+    """Draw some training images of RECIPE as the model gets them: as read, and as its views or some epochs change them.
 
     One look shows a mirrored digit, a crop that cuts the object off, or a wrong range.
 
@@ -203,10 +216,7 @@ def preview_command(
         seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)
         for warning in seen.warnings:
             display.line(f"warning: {warning}")
-    drawn = [
-        (f"epoch {number}", images, captions)
-        for number, (images, captions) in enumerate(zip(seen.after, seen.mixed, strict=True), 1)
-    ]
+    drawn = list(zip(seen.draws, seen.after, seen.mixed, strict=True))
     save_figure(plot_sheet([("as read", seen.before, seen.labels), *drawn], job.recipe.name), out)
     low, high, mean = int(seen.before.min()), int(seen.before.max()), float(seen.before.mean())
     if as_json:
@@ -217,6 +227,7 @@ def preview_command(
             "images": len(seen.before),
             "shape": seen.before.shape[1:],
             "augmented": len(seen.after) > 0,
+            "draws": seen.draws,
             "pixels": {"min": low, "max": high, "mean": round(mean, 2)},
         }
         click.echo(json.dumps(document))

@@ -57,11 +57,28 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large images are, as (width, height) in pixels as stored, in the order of their areas.
+
+    Attributes:
+        smallest: The first.
+        median: The one in the middle; of two the smaller.
+        largest: The last.
+    """
+
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What was found in a set of images.
 
     Attributes:
         counts: Images by split and class.
+        formats: Files that can be read by format, the most frequent first; none of arrays.
+        sizes: Of images that can be read; None where none can.
         findings: In the order of `KINDS`.
         decoded: How many images were decoded for it; the others were known.
         exclude: The names of those that had better be left out: unreadable, in two classes, in train as well as in
@@ -69,6 +86,8 @@ class Report:
     """
 
     counts: dict[str, dict[str, int]]
+    formats: dict[str, int]
+    sizes: Sizes | None
     findings: tuple[Finding, ...]
     decoded: int
     exclude: tuple[str, ...]

@@ -3,8 +3,10 @@
 What is found is kept by content (see `zoo.data.index`), so that nothing is decoded again while it stays the same.
 """
 
+import collections
 import functools
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL import Image
 from zoo.data import index
 from zoo.data.dataset import Dataset, Split
 from zoo.data.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
-from zoo.data.findings import KINDS, Finding, Listed, Report
+from zoo.data.findings import KINDS, Finding, Listed, Report, Sizes
 from zoo.data.index import Known
 from zoo.data.looks import SMALLEST_SIDE, looks_of
 from zoo.data.threads import map_ranges
@@ -58,10 +60,11 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
             if load is not None:
                 pixels.setdefault(image.content, load)
     known, decoded = _known(images, pixels, report)
+    readable = [(image, known[image.content].facts) for image in images if not known[image.content].facts.reason]
     findings = [
         *_layout(dataset, images),
         *(finding for image in images for finding in _oddities(image, known[image.content].facts)),
-        *_sizes(images, known),
+        *_outliers(readable),
     ]
     twins = find_twins(images, known)
     findings += twins
@@ -76,6 +79,8 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
             }
             for name, split in dataset.splits().items()
         },
+        formats=dict(collections.Counter(facts.format for _, facts in readable if facts.format).most_common()),
+        sizes=_sizes([facts for _, facts in readable]),
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
         decoded=decoded,
         exclude=better_left_out(images, known, twins),
@@ -190,9 +195,13 @@ def _oddities(image: Listed, facts: Facts) -> Iterator[Finding]:
         yield found("turned", f"EXIF orientation {facts.orientation}")
 
 
-def _sizes(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[Finding]:
+def _sizes(facts: Sequence[Facts]) -> Sizes | None:
+    sides = sorted(((one.width, one.height) for one in facts), key=lambda size: (math.prod(size), size))
+    return Sizes(smallest=sides[0], median=sides[(len(sides) - 1) // 2], largest=sides[-1]) if sides else None
+
+
+def _outliers(sized: Sequence[tuple[Listed, Facts]]) -> Iterator[Finding]:
     """Yields images whose size is far from the others'."""
-    sized = [(image, known[image.content].facts) for image in images if not known[image.content].facts.reason]
     if not sized:
         return
     median = float(np.median([facts.width * facts.height for _, facts in sized]))
