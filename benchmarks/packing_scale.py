@@ -9,7 +9,7 @@ Makes folders of so many JPEGs of 160x120 in ten classes, each with colours and 
     open          `zoo.data.open_dataset`, which lists the files
     pack          `zoo.data.pack(..., keep=True)` at 64 pixels, from an empty cache
     pack again    the same with the pack there: the files' times and the pack's hashes are compared
-    inspect       `zoo.data.inspection.inspect`, from an empty cache: all are decoded, and each compared with each other
+    inspect       `zoo.data.check.inspection.inspect`, from an empty cache: all decoded, each compared with all
 
 Memory is the most that the process held (`ru_maxrss`); only on Linux is it in the unit that is named. The fewest photos
 are read in each round, the others in the middle one only, so that what the machine does besides is in both.
@@ -74,7 +74,7 @@ def _inspect(photos: Path) -> Callable[[], object]:
     import imagehash
     from PIL import Image
 
-    from zoo.data.inspection import inspect
+    from zoo.data.check.inspection import inspect
 
     dataset = _open(photos)()
     imagehash.phash(Image.new("L", (WIDTH, HEIGHT)))  # imports more when it is first called

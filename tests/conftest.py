@@ -74,7 +74,7 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
     """Counts how often each file is decoded, by its name."""
-    from zoo.data import decoding
+    from zoo.data.images import decoding
 
     counts: collections.Counter[str] = collections.Counter()
     real = decoding.decode
@@ -83,6 +83,6 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
         counts[path.name] += 1
         return real(path, side=side)
 
-    for module in ("zoo.data.decoding", "zoo.data.inspection"):
+    for module in ("zoo.data.images.decoding", "zoo.data.check.inspection"):
         monkeypatch.setattr(f"{module}.decode", counting)
     return counts

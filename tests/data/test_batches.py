@@ -4,7 +4,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from zoo.data import Batches, split_share
+from zoo.data import Batches
 from zoo.errors import DataError
 
 
@@ -23,57 +23,6 @@ def batches(count: int = 10, batch_size: int = 4, *, shuffle: bool = True, seed:
 
 def numbers(stream) -> list[list[int]]:
     return [images.reshape(-1).tolist() for images, _ in stream]
-
-
-# split_share
-
-
-def test_shares_are_kept_in_every_class():
-    labels = np.repeat([0, 1, 2, 3, 4], [100, 50, 4, 2, 1])
-    train, validation = split_share(labels, 0.1, seed=0)
-    assert np.bincount(labels[validation], minlength=5).tolist() == [10, 5, 1, 1, 0]
-    assert np.bincount(labels[train], minlength=5).tolist() == [90, 45, 3, 1, 1]
-    assert sorted([*train, *validation]) == list(range(157))
-    for chosen in (train, validation):
-        assert chosen.dtype == np.int64
-        assert (np.diff(chosen) > 0).all()
-
-
-def test_train_keeps_one_of_each_class_too():
-    train, validation = split_share(np.array([0, 0, 1, 1, 1]), 0.99, seed=0)
-    assert np.bincount(np.array([0, 0, 1, 1, 1])[train]).tolist() == [1, 1]
-    assert len(validation) == 3
-
-
-def test_the_split_depends_on_the_seed_alone():
-    labels = np.arange(300) % 3
-    first = split_share(labels, 0.2, seed=1)[1]
-    np.testing.assert_array_equal(first, split_share(labels, 0.2, seed=1)[1])
-    assert first.tolist() != split_share(labels, 0.2, seed=2)[1].tolist()
-    grown = np.append(labels, [2] * 10)
-    after = split_share(grown, 0.2, seed=1)[1]
-    assert after[grown[after] < 2].tolist() == first[labels[first] < 2].tolist()
-
-
-def test_every_image_is_held_out_by_some_seed():
-    counts = np.zeros(20, int)
-    for seed in range(200):
-        counts[split_share(np.arange(20) % 2, 0.2, seed)[1]] += 1
-    # Binomial(200, 0.2): mean 40, standard deviation 5.7.
-    assert counts.min() > 15
-    assert counts.max() < 65
-
-
-@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
-def test_a_share_out_of_range(share):
-    with pytest.raises(DataError) as raised:
-        split_share(np.array([0, 1]), share, seed=0)
-    assert str(raised.value) == (
-        f"data.validation is {share}; expected a share between 0 and 1, such as 0.1. Set 0 to train without validation."
-    )
-
-
-# Batches
 
 
 def test_unshuffled_batches():

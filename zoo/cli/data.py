@@ -15,7 +15,7 @@ from zoo.errors import ContractError, DataError
 from zoo.tables import table
 
 if TYPE_CHECKING:
-    from zoo.data.findings import Report, Sizes
+    from zoo.data.check.findings import Report, Sizes
 
 # Of each kind of finding that is no fault, as many are shown.
 SHOWN = 5
@@ -49,7 +49,7 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
       zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
     """
     from zoo.data import open_dataset
-    from zoo.data.inspection import inspect, printable
+    from zoo.data.check.inspection import inspect, printable
     from zoo.training.progress import Display
 
     try:
@@ -82,8 +82,8 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
 
 
 def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
-    from zoo.data.findings import KINDS
-    from zoo.data.inspection import printable
+    from zoo.data.check.findings import KINDS
+    from zoo.data.check.inspection import printable
 
     return {
         "schema": 1,
@@ -110,7 +110,7 @@ def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
 
 
 def _check_text(report: "Report") -> str:
-    from zoo.data.findings import KINDS
+    from zoo.data.check.findings import KINDS
 
     splits = list(report.counts)
     classes = list(report.counts[splits[0]])

@@ -1,13 +1,14 @@
 """From a folder, an archive or a name to batches of pixels: open, pack, batch."""
 
-from zoo.data.batches import Batches, split_share
+from zoo.data.batches import Batches
 from zoo.data.dataset import Dataset, Split
-from zoo.data.decoding import fit_image, read_image
-from zoo.data.folders import image_files
-from zoo.data.in_code import InCode, read_in_code
-from zoo.data.packing import Pack, Skipped, pack
-from zoo.data.pixels import Pixels
-from zoo.data.sources import open_dataset
+from zoo.data.images.decoding import fit_image, read_image
+from zoo.data.packs.packing import Pack, Skipped, pack
+from zoo.data.packs.pixels import Pixels
+from zoo.data.sources.folders import image_files
+from zoo.data.sources.in_code import InCode, read_in_code
+from zoo.data.sources.opening import open_dataset
+from zoo.data.splitting import split_share
 
 __all__ = [
     "Batches",

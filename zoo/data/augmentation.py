@@ -10,8 +10,6 @@ from zoo.recipe.schema import AugmentSection
 if TYPE_CHECKING:
     import keras
 
-# What comes in from outside the image is black, as in a padded photo and as the paper of a digit is.
-FILL: dict[str, Any] = {"fill_mode": "constant", "fill_value": 0.0}
 PREFIX = "augment_"
 
 
@@ -37,14 +35,14 @@ def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[
         # Two layers for "both": Keras' "horizontal_and_vertical" mirrors both ways or not at all.
         ("mirror", augment.flip in ("horizontal", "both"), layers.RandomFlip, {"mode": "horizontal"}),
         ("upend", augment.flip in ("vertical", "both"), layers.RandomFlip, {"mode": "vertical"}),
-        ("rotation", augment.rotation, layers.RandomRotation, {"factor": augment.rotation / 360, **FILL}),
+        ("rotation", augment.rotation, layers.RandomRotation, {"factor": augment.rotation / 360, **policies.FILL}),
         (
             "translation",
             augment.translation,
             layers.RandomTranslation,
-            {"height_factor": augment.translation, "width_factor": augment.translation, **FILL},
+            {"height_factor": augment.translation, "width_factor": augment.translation, **policies.FILL},
         ),
-        ("zoom", augment.zoom, layers.RandomZoom, {"height_factor": (-augment.zoom, augment.zoom), **FILL}),
+        ("zoom", augment.zoom, layers.RandomZoom, {"height_factor": (-augment.zoom, augment.zoom), **policies.FILL}),
         ("crop", augment.crop, policies.RandomWindow, {"smallest": 1 - augment.crop}),
         ("policy", policy, policy, {"channels": channels}),
         ("color", augment.color, layers.RandomColorJitter, colors),

@@ -1,54 +1,12 @@
 """Batches by index: any step of any epoch can be had without the steps before it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from zoo.data.grouping import choose_groups
-from zoo.data.pixels import Pixels, gather
+from zoo.data.packs.pixels import Pixels, gather
 from zoo.errors import DataError
-
-
-def split_share(
-    labels: np.ndarray, share: float, seed: int, *, groups: Sequence[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divides images into train and validation, class by class.
-
-    Each class gives `share` of its images, rounded, but at least one and never all; a class with
-    a single image stays in train. The choice inside a class depends on the seed, the label and the number of
-    its images only, so images that are added to one class leave the others as they were.
-
-    With groups, all images of one are on one side, and each class gives about as many as it would without: see
-    `zoo.data.grouping.choose_groups`. A class that is in a single group stays in train. The choice depends on
-    the seed, the names of the groups and what is in each, and not on the order of the images.
-
-    Args:
-        labels: int[n], the class of each image.
-        share: The share of validation, between 0 and 1, both excluded.
-        seed: Not negative.
-        groups: The group of each image, or None where each is its own.
-
-    Returns:
-        Two sorted int64 arrays that together hold each of 0..n-1 once: the train and the validation images.
-
-    Raises:
-        DataError: A share out of range.
-    """
-    if not 0 < share < 1:
-        raise DataError(
-            f"data.validation is {share}; expected a share between 0 and 1, such as 0.1. "
-            "Set 0 to train without validation."
-        )
-    wanted: dict[int, int] = {}
-    held_out = np.zeros(len(labels), bool)
-    for label in np.unique(labels).tolist():
-        members = np.flatnonzero(labels == label)
-        wanted[label] = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
-        held_out[members[_permutation(len(members), seed, label)[: wanted[label]]]] = True
-    if groups is not None:
-        held_out = choose_groups(labels, groups, wanted, seed)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +80,7 @@ class Batches:
             return np.arange(len(self.labels))
         if self.balanced:
             return self._balanced_order(epoch)
-        return _permutation(len(self.labels), self.seed, epoch)
+        return permutation(len(self.labels), self.seed, epoch)
 
     def _rows(self, epoch: int, order: np.ndarray) -> np.ndarray:
         """Chooses a view of each image: where in `images` it lies."""
@@ -138,11 +96,11 @@ class Batches:
             members = np.flatnonzero(self.labels == label)
             # One endless row of orders of the class, of which each epoch takes the next part: none waits for long.
             rounds = range(epoch * each // len(members), ((epoch + 1) * each - 1) // len(members) + 1)
-            row = np.concatenate([members[_permutation(len(members), self.seed, turn, int(label))] for turn in rounds])
+            row = np.concatenate([members[permutation(len(members), self.seed, turn, int(label))] for turn in rounds])
             first = epoch * each - rounds.start * len(members)
             chosen.append(row[first : first + each])
         images = np.concatenate(chosen)
-        return images[_permutation(len(images), self.seed, epoch)]
+        return images[permutation(len(images), self.seed, epoch)]
 
     @property
     def _present(self) -> int:
@@ -189,7 +147,8 @@ class Batches:
             epoch, step = epoch + 1, 0
 
 
-def _permutation(length: int, *key: int) -> np.ndarray:
+def permutation(length: int, *key: int) -> np.ndarray:
+    """Returns an order of 0..length-1, int64[length], that is a pure function of a key of numbers, none negative."""
     # NumPy keeps the raw bits of a bit generator for good, but not what Generator.permutation makes of them
     # (NEP 19), and an order has to survive an upgrade. Ranks of random 64-bit keys need the bits only.
     return np.argsort(np.random.PCG64(np.random.SeedSequence(key)).random_raw(length), kind="stable")

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from zoo.data import index
+from zoo.data.images import index
 from zoo.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]

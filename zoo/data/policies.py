@@ -14,8 +14,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.data.augmentation import FILL
-
+# What comes in from outside the image is black, as in a padded photo and as the paper of a digit is.
+FILL: dict[str, Any] = {"fill_mode": "constant", "fill_value": 0.0}
 VALUE_RANGE = (0, 255)
 
 

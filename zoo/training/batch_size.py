@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from zoo.data import Batches
-from zoo.data.memory import available_bytes
-from zoo.data.pixels import Pixels
+from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
+from zoo.memory import available_bytes
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend
 from zoo.training.prefix import frozen_prefix

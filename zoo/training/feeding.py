@@ -18,8 +18,8 @@ import numpy as np
 
 from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
-from zoo.data.memory import is_aligned
-from zoo.data.pixels import resolve
+from zoo.data.packs.pixels import resolve
+from zoo.memory import is_aligned
 from zoo.training import backend
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from zoo.data import Split
 from zoo.data.dataset import Items
-from zoo.data.decoding import RASTER_FORMATS
+from zoo.data.images.decoding import RASTER_FORMATS
 from zoo.recipe.schema import Recipe
 from zoo.training.batch_size import wanted
 

@@ -24,10 +24,10 @@ import numpy as np
 
 from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, make_room
 from zoo.data import Pixels
-from zoo.data.memory import has_memory
-from zoo.data.pixels import identity
+from zoo.data.packs.pixels import identity
 from zoo.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
+from zoo.memory import has_memory
 from zoo.models import count_madds
 from zoo.training.feeding import predict_in_batches
 from zoo.training.inputs import Bar

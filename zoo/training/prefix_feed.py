@@ -9,8 +9,8 @@ import numpy as np
 
 from zoo.cache import cache_folder
 from zoo.data import Pack, Pixels
-from zoo.data.memory import has_memory
 from zoo.errors import RecipeError
+from zoo.memory import has_memory
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches

@@ -1,13 +1,10 @@
 """Images that belong together, such as all of one patient: named by a pattern, and kept on one side of a split."""
 
-import hashlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from zoo.data.dataset import Dataset, Split, quoted
 from zoo.errors import DataError
@@ -75,57 +72,6 @@ def shared_groups(dataset: Dataset, place: str) -> list[str]:
                 f"what is measured on {other} is too good"
             )
     return warnings
-
-
-def choose_groups(labels: np.ndarray, groups: Sequence[str], targets: Mapping[int, int], seed: int) -> np.ndarray:
-    """Chooses whole groups until each class has about as many images as wanted.
-
-    Groups come in an order that depends on the seed and their names only. Each is taken when that brings its
-    classes closer to their targets, in shares of a target, and leaves each class an image. A class that has none
-    after that gets the group that fits best, where one can be spared.
-
-    Args:
-        labels: int[n], the class of each image.
-        groups: The group of each.
-        targets: How many images of each class are wanted, fewer than there are.
-        seed: Not negative.
-
-    Returns:
-        bool[n], which images are chosen.
-    """
-    sizes: dict[str, dict[int, int]] = {}
-    for group, label in zip(groups, labels.tolist(), strict=True):
-        of_class = sizes.setdefault(group, {})
-        of_class[label] = of_class.get(label, 0) + 1
-    totals = {int(label): int(count) for label, count in zip(*np.unique(labels, return_counts=True), strict=True)}
-    held = dict.fromkeys(totals, 0)
-    chosen: set[str] = set()
-
-    def change(group: str) -> float:
-        """How much further from the targets the group would bring its classes; infinite where it is all of one."""
-        further = 0.0
-        for label, size in sizes[group].items():
-            if held[label] + size >= totals[label]:
-                return float("inf")
-            missing = targets[label] - held[label]
-            further += (abs(missing - size) - abs(missing)) / max(targets[label], 1)
-        return further
-
-    def take(group: str) -> None:
-        chosen.add(group)
-        for label, size in sizes[group].items():
-            held[label] += size
-
-    order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\0{group}".encode(errors="surrogatepass")).digest())
-    for group in order:
-        if change(group) <= 0:
-            take(group)
-    for label in totals:
-        if not held[label] and targets[label]:
-            spare = [group for group in order if label in sizes[group] and change(group) < float("inf")]
-            if spare:
-                take(min(spare, key=change))
-    return np.fromiter((group in chosen for group in groups), bool, len(labels))
 
 
 def _relative(path: Path, root: Path | None) -> str:

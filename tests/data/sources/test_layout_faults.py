@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.test_sources import touch
+from tests.data.sources.test_opening import touch
 from zoo.data import Dataset, open_dataset, read_in_code
 from zoo.errors import DataError
 

@@ -11,8 +11,8 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split, quoted
-from zoo.data.memory import available_bytes
 from zoo.errors import DataError
+from zoo.memory import available_bytes
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
 

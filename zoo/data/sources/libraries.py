@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.data.arrays import labels_as_indices
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, quoted
-from zoo.data.decoding import RASTER_FORMATS
+from zoo.data.images.decoding import RASTER_FORMATS
+from zoo.data.sources.arrays import labels_as_indices
 from zoo.errors import DataError, did_you_mean
 
 # What a column of labels may be called where nothing says that it is one.

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from zoo import cache
-from zoo.data import Split, decoding, index, pack, stored_packs
-from zoo.data.pixels import Decoded, Rows, Streamed, identity
+from zoo.data import Split, pack
+from zoo.data.images import decoding, index
+from zoo.data.packs import storing
+from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity
 from zoo.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
@@ -162,14 +164,14 @@ def test_what_an_interruption_left_goes_when_the_cache_is_full(tmp_path, monkeyp
 
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, fresh_cache):
     split = photos(tmp_path / "photos")
-    real = stored_packs.read_pixels
+    real = storing.read_pixels
 
     def changing(path, settings):
         if path.name == "7.png":
             Image.new("RGB", (9, 8), (200, 0, 3)).save(path)
         return real(path, settings)
 
-    monkeypatch.setattr(stored_packs, "read_pixels", changing)
+    monkeypatch.setattr(storing, "read_pixels", changing)
     with pytest.raises(DataError, match=r"7.png: changed while it was read; begin again"):
         pack(split, **SIZE, keep=True)
     assert list((fresh_cache / "packs").iterdir()) == []
@@ -178,7 +180,8 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, fresh_c
 def test_two_processes_pack_once(tmp_path):
     photos(tmp_path / "photos", 200)
     code = (
-        "import sys, numpy as np; from pathlib import Path; from zoo.data import Split, pack, decoding\n"
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from zoo.data import Split, pack; from zoo.data.images import decoding\n"
         "paths = sorted(Path(sys.argv[1]).iterdir()); real = decoding.decode; count = [0]\n"
         "def counting(path, *, side):\n    count[0] += 1\n    return real(path, side=side)\n"
         "decoding.decode = counting\n"
@@ -216,7 +219,7 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
     assert isinstance(in_memory.images, Rows)
     assert isinstance(in_memory.images.whole, Decoded)
     assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
-    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 1000)
     decoded.clear()
     streamed = pack(split, **SIZE, keep=True, say=said.append)
     assert said[-1].startswith("decodes images in each epoch: 40 images of 6x6x3: 0.0 MB fit neither in ")
@@ -263,7 +266,7 @@ def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_pa
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
     cache.make_room("packs", 0)
     in_memory = pack(split, **SIZE, keep=True)
-    monkeypatch.setattr("zoo.data.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 1000)
     streamed = pack(split, **SIZE, keep=True)
     decoded.clear()
     assert digest(stored.images) == digest(in_memory.images) == digest(streamed.images)
@@ -323,6 +326,6 @@ def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):
 
 def test_parts_are_divided_without_gaps():
     settings = decoding.Settings(height=224, width=224, channels=3)
-    ranges = stored_packs._ranges(1000, set(range(100, 130)), settings)
+    ranges = storing._ranges(1000, set(range(100, 130)), settings)
     assert sorted(row for rows in ranges for row in rows) == [*range(100), *range(130, 1000)]
     assert max(len(rows) for rows in ranges) <= 8 * 2**20 // (224 * 224 * 3)

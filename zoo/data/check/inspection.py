@@ -1,6 +1,6 @@
 """What a set of images holds: each is decoded once, and all that is odd about it is said, with its file.
 
-What is found is kept by content (see `zoo.data.index`), so that nothing is decoded again while it stays the same.
+What is found is kept by content (see `zoo.data.images.index`): nothing is decoded again while it stays the same.
 """
 
 import collections
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.data import index
+from zoo.data.check.findings import KINDS, Finding, Listed, Report, Sizes
+from zoo.data.check.looks import SMALLEST_SIDE, looks_of
+from zoo.data.check.twins import better_left_out, find_twins
 from zoo.data.dataset import Dataset, Split
-from zoo.data.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
-from zoo.data.findings import KINDS, Finding, Listed, Report, Sizes
-from zoo.data.index import Known
-from zoo.data.looks import SMALLEST_SIDE, looks_of
-from zoo.data.threads import map_ranges
-from zoo.data.twins import better_left_out, find_twins
+from zoo.data.images import index
+from zoo.data.images.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
+from zoo.data.images.index import Known
+from zoo.data.images.threads import map_ranges
 
 # What a JPEG is decoded to at least: enough for the perceptual hash.
 _SIDE = SMALLEST_SIDE

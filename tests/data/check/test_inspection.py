@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.odd_files import PLAIN, encoded, odd_files, photo
+from tests.data.check.odd_files import PLAIN, encoded, odd_files, photo
 from zoo.data import Split, open_dataset
+from zoo.data.check.findings import KINDS, Sizes
+from zoo.data.check.inspection import inspect
+from zoo.data.check.looks import alike, looks_of
 from zoo.data.dataset import Dataset
-from zoo.data.findings import KINDS, Sizes
-from zoo.data.inspection import inspect
-from zoo.data.looks import alike, looks_of
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 

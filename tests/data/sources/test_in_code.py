@@ -167,13 +167,13 @@ def test_a_run_on_them_is_that_on_files_of_the_same_pixels(tmp_path):
     assert ours.metrics["accuracy"] == 1
     assert ours.classifier.classes == ("cat", "dog")
     inputs = json.loads((ours.path / "run.json").read_text())["inputs"]
-    assert inputs == {"data": None, "in_code": "tests.data.test_in_code.Images"}
+    assert inputs == {"data": None, "in_code": "tests.data.sources.test_in_code.Images"}
 
     with pytest.raises(DataError) as raised:
         zoo.finetune(ours.path, run=tmp_path / "again")
     assert str(raised.value) == (
-        f"{ours.path}: its images were given in code (tests.data.test_in_code.Images), and a run does not keep them; "
-        "give them again: zoo.finetune(..., data=...)"
+        f"{ours.path}: its images were given in code (tests.data.sources.test_in_code.Images), and a run does not keep "
+        "them; give them again: zoo.finetune(..., data=...)"
     )
     again = zoo.finetune(ours.path, tiny(classes=["cat", "dog"]), run=tmp_path / "again")
     assert again.metrics == ours.metrics

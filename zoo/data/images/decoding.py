@@ -39,8 +39,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
-_LUMA = np.array([19595, 38470, 7471], np.uint32)
 # The first bytes of what is often saved as a photo by mistake, in lower case.
 _NOT_IMAGES = {
     b"<!doctype html": "is an HTML page, no image",

@@ -4,9 +4,9 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from zoo.data.findings import Finding, Listed
-from zoo.data.index import Known
-from zoo.data.looks import alike
+from zoo.data.check.findings import Finding, Listed
+from zoo.data.check.looks import alike
+from zoo.data.images.index import Known
 
 
 def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Finding]:

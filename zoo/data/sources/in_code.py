@@ -10,10 +10,10 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from zoo.data.arrays import labels_as_indices
 from zoo.data.dataset import Dataset, Split, check_dataset, quoted
-from zoo.data.decoding import RASTER_FORMATS
-from zoo.data.grouping import no_groups
+from zoo.data.images.decoding import RASTER_FORMATS
+from zoo.data.sources.arrays import labels_as_indices
+from zoo.data.sources.grouping import no_groups
 from zoo.errors import DataError, did_you_mean
 
 PLACE = "the data given in code"

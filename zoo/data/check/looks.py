@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from zoo.data.threads import map_ranges
+from zoo.data.images.threads import map_ranges
 
 # How many of the hash's 64 bits may differ, and how far a thumbnail's colours may be off in the mean, of 255. Of 3,409
 # photos of clothes, 400 copies (half and 1.7 times the size, JPEG and WebP at quality 30 to 80) were 4 bits and 1.0 off

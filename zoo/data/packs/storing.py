@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 
 from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
-from zoo.data import index
-from zoo.data.decoding import BadImageError, Settings, read_pixels
-from zoo.data.index import Known
-from zoo.data.pixels import Decoded, identity_of
-from zoo.data.threads import map_ranges
+from zoo.data.images import index
+from zoo.data.images.decoding import BadImageError, Settings, read_pixels
+from zoo.data.images.index import Known
+from zoo.data.images.threads import map_ranges
+from zoo.data.packs.pixels import Decoded, identity_of
 from zoo.errors import DataError
 from zoo.files import is_still_there, write_atomic
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zoo.data import open_dataset
-from zoo.data.sources import Dataset
+from zoo.data.sources.opening import Dataset
 from zoo.errors import DataError, NotFoundError
 
 
@@ -346,7 +346,7 @@ def test_npz_that_is_none_or_damaged(tmp_path):
 
 def test_npz_that_outgrows_memory_is_refused_by_its_directory(tmp_path, monkeypatch):
     path = save(tmp_path / "x.npz", x_train=pixels(100, 8, 8), y_train=[0, 1] * 50)
-    monkeypatch.setattr("zoo.data.arrays.available_bytes", lambda: 1000)
+    monkeypatch.setattr("zoo.data.sources.arrays.available_bytes", lambda: 1000)
     assert fault("npz", path).startswith(f"{path}: needs 0.0 GB of memory; 0.0 GB are free.")
 
 

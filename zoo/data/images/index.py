@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.cache import cache_folder
-from zoo.data.decoding import READER, Facts
-from zoo.data.threads import map_ranges
+from zoo.data.images.decoding import READER, Facts
+from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
 
 KIND, FILE = "files", "index.sqlite"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import libraries, listings
-from zoo.data.arrays import Arrays, array_dataset, holds_idx, read_idx, read_npz
 from zoo.data.dataset import Dataset, Split, check_dataset
-from zoo.data.folders import read_class_folders
-from zoo.data.grouping import group_by_name, no_groups, shared_groups
+from zoo.data.sources import libraries, listings
+from zoo.data.sources.arrays import Arrays, array_dataset, holds_idx, read_idx, read_npz
+from zoo.data.sources.folders import read_class_folders
+from zoo.data.sources.grouping import group_by_name, no_groups, shared_groups
 from zoo.errors import DataError, NotFoundError, did_you_mean
 
 __all__ = ["Dataset", "Split", "open_dataset"]
@@ -36,7 +36,7 @@ _BUILTIN_CLASSES = {
     "cifar100": tuple(_CIFAR_100.split()),
 }
 _BUILTINS = (*_BUILTIN_CLASSES, "fashion_sample")
-_SAMPLE = Path(__file__).parents[1] / "assets" / "fashion_sample.npz"
+_SAMPLE = Path(__file__).parents[2] / "assets" / "fashion_sample.npz"
 
 
 def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
@@ -46,12 +46,12 @@ def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
     because that is what `--data x.npz` means.
 
     Args:
-        source: `folder`: class folders, with or without split folders (`zoo.data.folders`). `csv`, `jsonl`: a file
-            that lists images (`zoo.data.listings`). `npz`: arrays under the keys x_train, y_train and so on.
+        source: `folder`: class folders, with or without split folders (see `folders`). `csv`, `jsonl`: a file
+            that lists images (see `listings`). `npz`: arrays under the keys x_train, y_train and so on.
             `idx`: a folder of MNIST's files. `builtin:mnist`, `builtin:fashion_mnist`, `builtin:cifar10`,
             `builtin:cifar100`: downloaded by Keras, or read from `path`. `builtin:fashion_sample`: 5,000 train and
             1,000 validation images that ship with zoo. `hf:NAME`, `tfds:NAME`: a data set that a library downloads,
-            or reads from `path` (`zoo.data.libraries`).
+            or reads from `path` (`zoo.data.sources.libraries`).
         path: The folder or file; `None` where the source needs none.
         group: What images belong together: a regular expression for the paths in class folders, a column's name in
             files that list images and data sets of libraries. `""` is the column `group` of a file, where there is one.

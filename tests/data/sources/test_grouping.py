@@ -1,102 +1,13 @@
 import re
-from collections import Counter
 
 import numpy as np
 import pytest
 
-from tests.data.test_sources import touch
-from zoo.data import open_dataset, split_share
+from tests.data.sources.test_opening import touch
+from zoo.data import open_dataset
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
 from zoo.training.inputs import open_source
-
-
-def sides(labels, groups, share=0.2, seed=0):
-    """Divides and checks that no group is on both sides; returns what each class gives to validation."""
-    labels = np.asarray(labels)
-    train, validation = split_share(labels, share, seed, groups=groups)
-    assert sorted([*train, *validation]) == list(range(len(labels)))
-    assert {groups[row] for row in train}.isdisjoint(groups[row] for row in validation)
-    return np.bincount(labels[validation], minlength=labels.max() + 1)
-
-
-# Shares
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_random_layouts(seed):
-    random = np.random.default_rng(seed)
-    classes = int(random.integers(2, 6))
-    is_pure = seed % 2 == 0
-    labels, groups = [], []
-    for number in range(int(random.integers(2, 60))):
-        own = int(random.integers(classes))
-        for _ in range(int(random.integers(1, 12))):
-            labels.append(own if is_pure else int(random.integers(classes)))
-            groups.append(f"group {number}")
-    labels = np.unique(labels, return_inverse=True)[1]
-    share = float(random.uniform(0.05, 0.5))
-    held = sides(labels, groups, share, seed)
-    totals = np.bincount(labels)
-    assert (held < totals).all()
-    targets = np.bincount(labels[split_share(labels, share, seed)[1]], minlength=len(totals))
-    largest = [
-        max(Counter(g for g, at in zip(groups, labels, strict=True) if at == label).values())
-        for label in range(len(totals))
-    ]
-    number_of = [len({g for g, at in zip(groups, labels, strict=True) if at == label}) for label in range(len(totals))]
-    for label in range(len(totals)):
-        if is_pure:
-            # A group may be cut off at most, or run over by as much.
-            assert abs(held[label] - targets[label]) <= largest[label], (label, held, targets)
-            assert (held[label] > 0) == (number_of[label] > 1)
-    if not is_pure and min(number_of) > 20:
-        assert (np.abs(held - targets) <= np.maximum(largest, 0.5 * targets)).all(), (held, targets)
-
-
-def test_groups_of_one_give_what_no_groups_give():
-    labels = np.repeat([0, 1, 2, 3], [100, 50, 4, 1])
-    held = sides(labels, [f"image {row}" for row in range(155)], 0.1)
-    assert held.tolist() == [10, 5, 1, 0]
-
-
-def test_equal_groups_are_taken_until_the_share_is_there():
-    assert sides(np.zeros(100, int) + np.arange(100) // 50, [f"{row // 5}" for row in range(100)]).tolist() == [10, 10]
-
-
-def test_a_class_in_two_large_groups_gives_one_and_in_one_none():
-    labels = [0] * 20 + [1] * 10
-    groups = ["a"] * 10 + ["b"] * 10 + ["c"] * 10
-    assert sides(labels, groups, 0.1).tolist() == [10, 0]
-
-
-def test_the_smaller_of_two_groups_is_taken_where_both_are_large():
-    labels = [0] * 100 + [1] * 100
-    groups = ["a"] * 60 + ["b"] * 40 + [f"{row}" for row in range(100)]
-    assert sides(labels, groups, 0.1).tolist() == [40, 10]
-
-
-def test_a_group_with_the_last_of_a_class_stays_in_train():
-    # The only image of class 2 is in group a, which could otherwise be taken.
-    labels, groups = [0, 0, 2, 0, 1, 1], ["a", "a", "a", "b", "c", "d"]
-    for seed in range(20):
-        held = sides(labels, groups, 0.4, seed)
-        assert held[2] == 0
-        assert held[0] == 1
-
-
-def test_it_depends_on_seed_and_names_and_not_on_the_order():
-    random = np.random.default_rng(3)
-    labels = random.integers(0, 3, 200)
-    groups = np.array([f"patient {number}" for number in random.integers(0, 40, 200)])
-    chosen = {seed: frozenset(groups[split_share(labels, 0.2, seed, groups=list(groups))[1]]) for seed in range(10)}
-    assert len(set(chosen.values())) > 5
-    shuffled = random.permutation(200)
-    again = split_share(labels[shuffled], 0.2, 4, groups=list(groups[shuffled]))[1]
-    assert frozenset(groups[shuffled][again]) == chosen[4]
-
-
-# Names
 
 
 def test_a_pattern_finds_the_group_in_a_path(tmp_path):

@@ -1,16 +1,11 @@
-"""Where packed pixels live: in memory while they are few, else in a file that no name leads to."""
+"""How much memory may be taken, and where in it a tensor may lie."""
 
 import math
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from zoo.cache import cache_folder
-from zoo.errors import DataError
 
 # Where the memory of a tensor begins, in bytes (EIGEN_MAX_ALIGN_BYTES).
 TENSOR_ALIGNMENT = 64
@@ -41,43 +36,6 @@ def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> np.ndarray:
 def is_aligned(array: np.ndarray) -> bool:
     """Says whether TensorFlow takes an array as a tensor without copying it."""
     return array.flags.c_contiguous and array.ctypes.data % TENSOR_ALIGNMENT == 0
-
-
-def allocate_images(shape: tuple[int, ...]) -> np.ndarray:
-    """Makes room for images.
-
-    A plain array when it takes less than a quarter of the available memory. Otherwise a memory-mapped file
-    in the cache folder (`$XDG_CACHE_HOME/zoo`, by default `~/.cache/zoo`) that is unlinked from the
-    start: its space is free again when the array is, also after a crash.
-
-    Args:
-        shape: `(n, height, width, channels)`.
-
-    Returns:
-        uint8 of that shape, with arbitrary contents.
-
-    Raises:
-        DataError: The cache folder cannot be written, or has too little space left.
-    """
-    size = math.prod(shape)
-    if has_memory(size):
-        return aligned(shape, np.dtype(np.uint8))
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # A sparse file that outgrows the disk kills the process (SIGBUS) instead of raising.
-        if size > (free := shutil.disk_usage(folder).free):
-            raise DataError(
-                f"{folder}: {free / 1e9:.1f} GB are free; the packed images need {size / 1e9:.1f} GB. "
-                "Free some space, set XDG_CACHE_HOME to a larger disk, or lower data.image_size."
-            )
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return np.asarray(np.memmap(file, np.uint8, mode="w+", shape=shape))
-    except OSError as fault:
-        raise DataError(
-            f"{folder}: the packed images cannot be written there ({fault.strerror}). "
-            "Set XDG_CACHE_HOME to a folder that can be written."
-        ) from fault
 
 
 def _system_bytes() -> int:

@@ -7,25 +7,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from zoo.cache import has_room
-from zoo.data import index
-from zoo.data.dataset import Items, Split
-from zoo.data.decoding import BadImageError, Facts, Settings, as_image, fit_image, quiet_pillow, read_pixels
-from zoo.data.index import Known
-from zoo.data.memory import allocate_images, has_memory
-from zoo.data.pixels import Decoded, Pixels, Streamed, choose
-from zoo.data.stored_packs import bytes_of, bytes_there, find_pack, folder_of, store_pack
-from zoo.data.threads import map_ranges
+from zoo.data.dataset import Split
+from zoo.data.images import index
+from zoo.data.images.decoding import BadImageError, Facts, Settings, quiet_pillow, read_pixels
+from zoo.data.images.index import Known
+from zoo.data.images.threads import map_ranges
+from zoo.data.packs.loading import load_array, load_files, load_items
+from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
+from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.errors import DataError
+from zoo.memory import has_memory
 from zoo.models import Resize
 
 OnBad = Literal["skip", "stop"]
-
-# ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
-_LUMA = np.array([19595, 38470, 7471], np.uint32)
-_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +84,7 @@ def pack(
     """Decodes a split, on as many threads as there are cores.
 
     With `keep`, files of one content are decoded once, into a file in the cache that later calls find by content and
-    settings (see `zoo.data.stored_packs`). Where it has no room they are decoded into memory, and where that has none
+    settings (see `zoo.data.packs.storing`). Where it has no room they are decoded into memory, and where that has none
     either, each time they are asked for. Otherwise the images lie in plain memory when they take less than a quarter of
     what is available, else in a memory-mapped file without a name. An array split that has the size and channels
     already is not copied.
@@ -116,7 +112,7 @@ def pack(
         raise DataError(f"data.on_bad is '{on_bad}'; expected 'skip' or 'stop'.")
     report, tell = on_progress or _no_progress, say or _nothing_said
     if isinstance(split.images, np.ndarray):
-        images = _pack_array(split.images, settings, report)
+        images = load_array(split.images, settings, report)
         return Pack(images=images, labels=split.labels, skipped=(), weights=split.weights, rows=np.arange(len(split)))
     stop_at_first = on_bad == "stop"
     contents: list[str] | None = None
@@ -125,7 +121,7 @@ def pack(
     with quiet_pillow():
         if not isinstance(split.images, Sequence):
             names = [Path(f"image {row}") for row in range(len(split))]
-            images, bad = _pack_items(split.images, settings, report, stop_at_first=stop_at_first)
+            images, bad = load_items(split.images, settings, report, stop_at_first=stop_at_first)
         elif keep:
             names = split.images
             contents = index.contents(names)
@@ -136,7 +132,7 @@ def pack(
             images, bad, is_kept = _keep(unique, list(first), settings, report, tell)
         else:
             names = split.images
-            images, bad = _pack_files(names, settings, report, stop_at_first=stop_at_first)
+            images, bad = load_files(names, settings, report, stop_at_first=stop_at_first)
     failed = [row for row in range(len(split)) if int(place[row]) in bad]
     skipped = tuple(Skipped(path=names[row], reason=bad[int(place[row])]) for row in failed)
     if skipped and stop_at_first:
@@ -185,26 +181,13 @@ def _keep(
             return stored.images, stored.bad, True
     if has_memory(size):
         tell(f"packs {what} in memory, as {folder_of(contents, settings).parent} cannot be used: {reason}")
-        images, bad = _pack_files(paths, settings, report)
+        images, bad = load_files(paths, settings, report)
         return Decoded(contents, settings, images), bad, False
     tell(f"decodes images in each epoch: {what} fit neither in {folder_of(contents, settings).parent} nor in memory")
     bad = _read_all(paths, contents, settings, report)
     states = [index.state_of(path) for path in paths]
     index.check_unchanged(paths, contents)
     return Streamed(contents, settings, paths, states), bad, False
-
-
-def _pack_files(
-    paths: Sequence[Path],
-    settings: Settings,
-    report: Callable[[int, int], None],
-    *,
-    stop_at_first: bool = False,
-) -> tuple[np.ndarray, dict[int, str]]:
-    def load(row: int) -> np.ndarray:
-        return read_pixels(paths[row], settings)[0]
-
-    return _load_all(len(paths), load, settings, report, stop_at_first=stop_at_first)
 
 
 def _read_all(
@@ -231,85 +214,6 @@ def _facts_of(path: Path, settings: Settings) -> Facts:
         return read_pixels(path, settings)[1]
     except BadImageError as fault:
         return fault.facts
-
-
-def _pack_array(source: np.ndarray, settings: Settings, report: Callable[[int, int], None]) -> np.ndarray:
-    height, width, channels = settings.shape
-    total, shape = len(source), (len(source), *settings.shape)
-    layered = source[..., np.newaxis] if source.ndim == 3 else source
-    if source.dtype != np.uint8 or layered.ndim != 4 or layered.shape[3] not in (1, 3, 4):
-        raise DataError(
-            f"The images are {source.dtype}{list(source.shape)}; expected uint8[n, height, width] or "
-            "uint8[n, height, width, channels] with 1, 3 or 4 channels."
-        )
-    found = layered.shape[3]
-    if layered.shape[1:3] == (height, width) and found in (1, 3):
-        if found == channels:
-            report(total, total)
-            return layered
-        images = allocate_images(shape)
-        for start in range(0, total, _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
-            # One channel is repeated by broadcasting.
-            grey = layered[rows] if found == 1 else ((layered[rows] @ _LUMA + 0x8000) >> 16)[..., np.newaxis]
-            images[rows] = grey
-            report(min(start + _ROWS_AT_ONCE, total), total)
-        return images
-    return _load_all(total, lambda row: _fit(as_image(layered[row]), settings), settings, report)[0]
-
-
-def _pack_items(
-    items: Items, settings: Settings, report: Callable[[int, int], None], *, stop_at_first: bool
-) -> tuple[np.ndarray, dict[int, str]]:
-    def load(row: int) -> np.ndarray:
-        try:
-            return _fit(as_image(items[row]), settings)
-        except (MemoryError, DataError):
-            raise
-        except Exception as fault:  # what a library or the caller's code gives may be anything
-            reason = " ".join(str(fault).split()) or type(fault).__name__
-            raise BadImageError(Facts(reason=f"cannot be decoded ({reason})")) from fault
-
-    return _load_all(len(items), load, settings, report, stop_at_first=stop_at_first)
-
-
-def _fit(image: Image.Image, settings: Settings) -> np.ndarray:
-    return fit_image(
-        image,
-        height=settings.height,
-        width=settings.width,
-        channels=settings.channels,
-        resize=settings.resize,
-    )
-
-
-def _load_all(
-    total: int,
-    load: Callable[[int], np.ndarray],
-    settings: Settings,
-    report: Callable[[int, int], None],
-    *,
-    stop_at_first: bool = False,
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Loads images into one array, on threads; those that cannot be have arbitrary pixels, and a reason."""
-    images = allocate_images((total, *settings.shape))
-
-    def fill(rows: Iterator[int]) -> dict[int, str]:
-        bad: dict[int, str] = {}
-        for row in rows:
-            try:
-                images[row] = load(row)
-            except BadImageError as fault:
-                bad[row] = str(fault)
-        return bad
-
-    bad: dict[int, str] = {}
-    for rows, found in map_ranges(total, fill):
-        bad |= found
-        if bad and stop_at_first:
-            break
-        report(rows.stop, total)
-    return images, bad
 
 
 def _check_skipped(

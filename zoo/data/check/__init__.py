@@ -1,0 +1,1 @@
+"""What is wrong or odd in a set of images, with the names of the files."""
