@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from zoo import cache
-from zoo.data import Split, pack
+from zoo.data import Batches, Split, pack
 from zoo.data.images import decoding, index
 from zoo.data.packs import storing
 from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity
@@ -195,6 +195,35 @@ def test_two_processes_pack_once(tmp_path):
     counts = [int(process.communicate(timeout=120)[0]) for process in running]
     assert sum(counts) == 200
     assert len(cache.entries("packs")) == 1
+
+
+def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
+    split = photos(tmp_path / "photos", 50)
+    pack(split, **SIZE, keep=True)
+    # Each opens the pack by itself, and takes every third step of epoch 2: none needs the steps before.
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; from zoo.data import Batches, Split, pack\n"
+        "paths = sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.stem))\n"
+        "packed = pack(Split(images=paths, labels=np.arange(50) % 2), height=6, width=6, channels=3, keep=True)\n"
+        "batches = Batches(images=packed.images, labels=packed.labels, classes=2, batch_size=4, seed=7, shuffle=True)\n"
+        "for step in range(int(sys.argv[2]), batches.steps, 3):\n"
+        "    print(step, *batches.batch(2, step)[0][:, 0, 0, 0])"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path / "photos", str(worker)], stdout=subprocess.PIPE, text=True
+        )
+        for worker in range(3)
+    ]
+    seen = sorted(
+        [int(word) for word in line.split()] for each in running for line in each.communicate()[0].splitlines()
+    )
+    assert [step for step, *_ in seen] == list(range(13))
+    order = Batches(
+        images=pack(split, **SIZE).images, labels=split.labels, classes=2, batch_size=4, seed=7, shuffle=True
+    ).order(2)
+    # A photo's red is its number.
+    assert [red for _, *reds in seen for red in reds] == order.tolist()
 
 
 def test_the_least_recently_used_goes_when_it_is_full(tmp_path, monkeypatch):
