@@ -89,6 +89,6 @@ def has_room(size: int, *, there: int = 0) -> bool:
         size: Of the whole entry, in bytes.
         there: Bytes of it that an earlier try has taken from the disk already.
     """
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    # The folder need not be there yet; whether it can be is known when it is made.
+    folder = next(place for place in (cache_folder(), *cache_folder().parents) if os.access(place, os.F_OK))
     return size < min(MAX_BYTES, (shutil.disk_usage(folder).free + there) // 2)

@@ -160,10 +160,25 @@ def test_what_cannot_be_opened_fails_the_check(tmp_path, typed):
     assert typed("data", "check", tmp_path / "nowhere")[0] == 1
 
 
-def test_a_fix_list_that_cannot_be_written_is_told(photos, tmp_path, typed):
-    code, _, err = typed("data", "check", photos, "--fix-list", tmp_path / "no" / "such.txt")
-    assert code == 1
-    assert "No such file or directory" in err
+def test_a_file_that_cannot_be_written_is_told_before_any_work(photos, tmp_path, typed, decoded):
+    nowhere = tmp_path / "no" / "such.txt"
+    for command in (
+        ("data", "check", photos, "--fix-list", nowhere),
+        ("data", "preview", "finetune/default", "--data", photos, "--out", nowhere),
+        ("features", "mnist_simple", photos, "--out", nowhere),
+        ("lr-find", "finetune/default", "--data", photos, "--out", nowhere),
+        ("recipe", "show", "finetune/default", "--plot", nowhere),
+    ):
+        code, _, err = typed(*command)
+        assert (code, f"there is no folder '{nowhere.parent}'" in err) == (2, True), err
+    assert typed("data", "check", photos, "--fix-list", tmp_path)[0] == 2  # a folder
+    assert decoded.total() == 0
+
+
+def test_a_check_without_a_path_is_wrong_usage(typed):
+    code, _, err = typed("data", "check")
+    assert code == 2
+    assert "PATH is missing; expected a folder" in err
 
 
 # Pack
@@ -191,9 +206,10 @@ def test_all_splits_are_packed_ahead_and_training_decodes_nothing(photos, tmp_pa
     assert typed(*run, "--set", "train.seed=5", "--run", tmp_path / "other")[0] == 0
 
 
-def test_packing_ahead_without_room_is_refused(photos, typed, fresh_cache, monkeypatch):
+def test_packing_ahead_without_room_is_refused(photos, typed, fresh_cache, monkeypatch, decoded):
     monkeypatch.setattr("zoo.cache.MAX_BYTES", 100)
     settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none")
     code, out, err = typed("data", "pack", "finetune/default", "--data", photos, *settings)
     assert (code, out) == (1, "")
-    assert f"{fresh_cache}: has no room for the pack of train; free some space" in err
+    assert f"{fresh_cache}/packs: the pack of 32 images of 28x28x1: 0.0 MB cannot be kept there: it has no room" in err
+    assert decoded.total() == 0

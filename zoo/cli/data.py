@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cache import cache_folder
-from zoo.cli.output import TRUST_OPTION, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
 
@@ -30,9 +29,7 @@ def data() -> None:
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
 @click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
-@click.option(
-    "--fix-list", type=click.Path(path_type=Path), help="Write a file that names what to leave out, one a line."
-)
+@click.option("--fix-list", type=OutFile(), help="Write a file that names what to leave out, one a line.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def check_command(path: Path | None, source: str, group: str, fix_list: Path | None, as_json: bool) -> None:
     """Decode every image of PATH once and say what is wrong or odd, with its file.
@@ -52,6 +49,11 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
     from zoo.data.check.inspection import inspect, printable
     from zoo.training.progress import Display
 
+    if path is None and ":" not in source:
+        raise click.UsageError(
+            f"PATH is missing; expected a folder or file of source '{source}', or a --source that needs none, such as "
+            "builtin:mnist"
+        )
     try:
         dataset = open_dataset(source, path, group=group)
     except DataError as fault:
@@ -165,11 +167,6 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
             display.line(f"skipped: {bad.path}: {bad.reason}")
-    if missing := [name for name, pack in packed.items() if pack.contents is not None and not pack.kept]:
-        raise DataError(
-            f"{cache_folder()}: has no room for the pack of {' and '.join(missing)}; free some space, set "
-            "XDG_CACHE_HOME to a larger disk, or lower data.image_size"
-        )
     if as_json:
         splits = {
             name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}
@@ -187,9 +184,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("preview.png"), show_default=True, help="The sheet to write."
-)
+@click.option("--out", type=OutFile(), default=Path("preview.png"), show_default=True, help="The sheet to write.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def preview_command(

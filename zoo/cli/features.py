@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
 from zoo.cli.runs import listed_files
 
 
 @click.command("features")
 @click.argument("source", metavar="NAME|RUN")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
+@click.option("--out", type=OutFile(), required=True, help="The .npz file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
 @TRUST_OPTION

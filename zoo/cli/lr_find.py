@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
 
 
 @click.command("lr-find")
@@ -19,9 +19,7 @@ from zoo.cli.output import TRUST_OPTION, start_backend
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--to", "highest", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--steps", default=100, show_default=True, type=click.IntRange(min=10))
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("lr-find.png"), show_default=True, help="The plot to write."
-)
+@click.option("--out", type=OutFile(), default=Path("lr-find.png"), show_default=True, help="The plot to write.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def lr_find(

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,6 +43,20 @@ def _descriptor_2_silenced() -> Generator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+class OutFile(click.Path):
+    """A file that is to be written, which is refused before any work is done where it cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Gives a path in a folder that is there."""
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and not path.parent.is_dir():
+            self.fail(f"there is no folder '{path.parent}'", param, ctx)
+        return path
 
 
 def _grant(context: click.Context, _: click.Parameter, granted: bool) -> None:

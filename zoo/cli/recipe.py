@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.output import OutFile
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
 
@@ -48,7 +49,7 @@ def list_recipes(as_json: bool) -> None:
 @recipe.command("show")
 @click.argument("reference", metavar="RECIPE")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a value; repeatable.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Draw the learning rate into this file.")
+@click.option("--plot", type=OutFile(), metavar="PNG", help="Draw the learning rate into this file.")
 @JSON_OPTION
 def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     """Print a recipe with everything resolved: what it extends, overrides and defaults.

@@ -104,13 +104,21 @@ def pack_ahead(
     """Decodes all splits of a recipe's data, so that a run, an evaluation or another recipe finds them.
 
     Raises:
-        DataError: See `open_source` and `pack_source`.
+        DataError: See `open_source` and `pack_source`; or the cache cannot keep them.
     """
     source = open_source(recipe.data, images, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
     shape = input_shape(recipe)
     return {
-        name: pack_split(split, recipe.data, input_shape=shape, bar=bar, say=say, description=f"reading {name} images")
+        name: pack_split(
+            split,
+            recipe.data,
+            input_shape=shape,
+            bar=bar,
+            say=say,
+            description=f"reading {name} images",
+            keep_only=True,
+        )
         for name, split in source.dataset.splits().items()
     }
 
@@ -200,6 +208,7 @@ def pack_split(
     description: str,
     say: Callable[[str], None] | None = None,
     keep: bool = True,
+    keep_only: bool = False,
 ) -> Pack:
     """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
     height, width, channels = input_shape
@@ -212,6 +221,7 @@ def pack_split(
             resize=data.resize,
             on_bad=data.on_bad,
             keep=keep,
+            keep_only=keep_only,
             say=say,
             on_progress=lambda done, _total: move(done, ""),
         )

@@ -142,9 +142,11 @@ def test_an_interrupted_pack_has_the_room_that_it_took(tmp_path, monkeypatch):
     # Without what it has taken there would be room for less than half of it.
     real = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=size + 10))
-    assert pack(split, **SIZE, keep=True).kept
+    pack(split, **SIZE, keep=True)
+    assert len(cache.entries("packs")) == 1
     monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=2 * size - 10))
-    assert not pack(photos(tmp_path / "others", 41).subset(np.arange(1, 41)), **SIZE, keep=True).kept
+    pack(photos(tmp_path / "others", 41).subset(np.arange(1, 41)), **SIZE, keep=True)
+    assert len(cache.entries("packs")) == 1
 
 
 def test_what_an_interruption_left_goes_when_the_cache_is_full(tmp_path, monkeypatch, fresh_cache):
@@ -270,6 +272,19 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
     split.images[9].unlink()
     with pytest.raises(DataError, match=r"9.png: is no longer what it was"):
         streamed.images[8]
+
+
+def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch):
+    split = photos(tmp_path / "photos")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said = []
+    packed = pack(split, **SIZE, keep=True, say=said.append)
+    assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
+    assert said[-1].endswith("cannot be used: Not a directory")
+    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+    with pytest.raises(DataError, match=r"cannot be kept there: Not a directory. Free some space"):
+        pack(split, **SIZE, keep=True, keep_only=True)
 
 
 def test_a_full_disk_falls_back_to_memory(tmp_path, monkeypatch):

@@ -44,7 +44,6 @@ class Pack:
         weights: float32[n], how much each image counts in the training loss, or None.
         rows: int64[n], which of the split's images these are.
         contents: The hash of each file that was packed, or None where there are no files.
-        kept: Whether they lie in the cache, where later calls find them.
     """
 
     images: Pixels
@@ -53,7 +52,6 @@ class Pack:
     weights: np.ndarray | None = None
     rows: np.ndarray
     contents: tuple[str, ...] | None = None
-    kept: bool = False
 
     def subset(self, rows: np.ndarray) -> "Pack":
         """Returns those of the split's images that are among `rows`, int64[m], in the order of the split."""
@@ -65,7 +63,6 @@ class Pack:
             weights=None if self.weights is None else self.weights[kept],
             rows=self.rows[kept],
             contents=None if self.contents is None else tuple(self.contents[row] for row in kept),
-            kept=self.kept,
         )
 
 
@@ -78,6 +75,7 @@ def pack(
     resize: Resize = "crop",
     on_bad: OnBad = "skip",
     keep: bool = False,
+    keep_only: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Pack:
@@ -98,6 +96,7 @@ def pack(
         on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
             rounded up, so that one bad file among twenty does not stop a run.
         keep: Whether files are packed for later calls too.
+        keep_only: Whether files that cannot be kept are an error, raised before any of them is decoded.
         on_progress: Called with the images done and their total, from the calling thread.
         say: Told what is about to be done, in a line.
 
@@ -105,7 +104,8 @@ def pack(
         The images that could be read, in the order of the split.
 
     Raises:
-        DataError: Too many bad files, a class that loses all its images, or settings out of range.
+        DataError: Too many bad files, a class that loses all its images, settings out of range, or files that cannot be
+            kept and have to be.
     """
     settings = Settings(height=height, width=width, channels=channels, resize=resize)
     if on_bad not in ("skip", "stop"):
@@ -117,7 +117,6 @@ def pack(
     stop_at_first = on_bad == "stop"
     contents: list[str] | None = None
     place = np.arange(len(split))
-    is_kept = False
     with quiet_pillow():
         if not isinstance(split.images, Sequence):
             names = [Path(f"image {row}") for row in range(len(split))]
@@ -129,7 +128,7 @@ def pack(
             first: dict[str, int] = {}
             place = np.array([first.setdefault(content, len(first)) for content in contents], np.int64)
             unique = [names[row] for row in np.unique(place, return_index=True)[1]]
-            images, bad, is_kept = _keep(unique, list(first), settings, report, tell)
+            images, bad = _keep(unique, list(first), settings, report, tell, only=keep_only)
         else:
             names = split.images
             images, bad = load_files(names, settings, report, stop_at_first=stop_at_first)
@@ -148,7 +147,6 @@ def pack(
         weights=None if split.weights is None else split.weights[kept],
         rows=kept,
         contents=None if contents is None else tuple(contents[row] for row in kept),
-        kept=is_kept,
     )
 
 
@@ -158,16 +156,18 @@ def _keep(
     settings: Settings,
     report: Callable[[int, int], None],
     tell: Callable[[str], None],
-) -> tuple[Pixels, dict[int, str], bool]:
+    *,
+    only: bool,
+) -> tuple[Pixels, dict[int, str]]:
     """Packs files for later calls too, where there is room.
 
     Returns:
-        The images, why some are none, and whether they are in the cache.
+        The images, and why some are none.
     """
     stored = find_pack(contents, settings)
     if stored is not None:
         report(len(paths), len(paths))
-        return stored.images, stored.bad, True
+        return stored.images, stored.bad
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
     reason = "it has no room"
@@ -178,16 +178,22 @@ def _keep(
         except OSError as fault:
             reason = f"{fault.strerror or fault}"
         else:
-            return stored.images, stored.bad, True
+            return stored.images, stored.bad
+    place = folder_of(contents, settings).parent
+    if only:
+        raise DataError(
+            f"{place}: the pack of {what} cannot be kept there: {reason}. Free some space, set XDG_CACHE_HOME to a "
+            "larger disk, or lower data.image_size."
+        )
     if has_memory(size):
-        tell(f"packs {what} in memory, as {folder_of(contents, settings).parent} cannot be used: {reason}")
+        tell(f"packs {what} in memory, as {place} cannot be used: {reason}")
         images, bad = load_files(paths, settings, report)
-        return Decoded(contents, settings, images), bad, False
-    tell(f"decodes images in each epoch: {what} fit neither in {folder_of(contents, settings).parent} nor in memory")
+        return Decoded(contents, settings, images), bad
+    tell(f"decodes images in each epoch: {what} fit neither in {place} nor in memory")
     bad = _read_all(paths, contents, settings, report)
     states = [index.state_of(path) for path in paths]
     index.check_unchanged(paths, contents)
-    return Streamed(contents, settings, paths, states), bad, False
+    return Streamed(contents, settings, paths, states), bad
 
 
 def _read_all(
