@@ -199,6 +199,16 @@ def test_two_processes_pack_once(tmp_path):
     assert len(cache.entries("packs")) == 1
 
 
+def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path, decoded):
+    split = photos(tmp_path / "photos", 2000, bad=(0,))
+    with pytest.raises(DataError, match=r"0.png: is no JPEG.* set data.on_bad = \"skip\""):
+        pack(split, **SIZE, keep=True, on_bad="stop")
+    assert decoded.total() < 1500
+    decoded.clear()
+    pack(split, **SIZE, keep=True)  # goes on
+    assert decoded.total() < 2000
+
+
 def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
     split = photos(tmp_path / "photos", 50)
     pack(split, **SIZE, keep=True)

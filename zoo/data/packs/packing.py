@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -128,16 +128,16 @@ def pack(
             first: dict[str, int] = {}
             place = np.array([first.setdefault(content, len(first)) for content in contents], np.int64)
             unique = [names[row] for row in np.unique(place, return_index=True)[1]]
-            images, bad = _keep(unique, list(first), settings, report, tell, only=keep_only)
+            images, bad = _keep(
+                unique, list(first), settings, report, tell, stop_at_first=stop_at_first, only=keep_only
+            )
         else:
             names = split.images
             images, bad = load_files(names, settings, report, stop_at_first=stop_at_first)
     failed = [row for row in range(len(split)) if int(place[row]) in bad]
     skipped = tuple(Skipped(path=names[row], reason=bad[int(place[row])]) for row in failed)
     if skipped and stop_at_first:
-        raise DataError(
-            f'{skipped[0].path}: {skipped[0].reason}. Repair or remove the file, or set data.on_bad = "skip".'
-        )
+        _stop(skipped[0].path, skipped[0].reason)
     _check_skipped(split, names, skipped, failed)
     kept = np.delete(np.arange(len(split)), failed)
     return Pack(
@@ -157,6 +157,7 @@ def _keep(
     report: Callable[[int, int], None],
     tell: Callable[[str], None],
     *,
+    stop_at_first: bool,
     only: bool,
 ) -> tuple[Pixels, dict[int, str]]:
     """Packs files for later calls too, where there is room.
@@ -174,7 +175,7 @@ def _keep(
     if has_room(size, there=bytes_there(contents, settings)):
         tell(f"packs {what} in {folder_of(contents, settings).parent}")
         try:
-            stored = store_pack(paths, contents, settings, report)
+            stored = store_pack(paths, contents, settings, report, _stop if stop_at_first else _go_on)
         except OSError as fault:
             reason = f"{fault.strerror or fault}"
         else:
@@ -187,7 +188,7 @@ def _keep(
         )
     if has_memory(size):
         tell(f"packs {what} in memory, as {place} cannot be used: {reason}")
-        images, bad = load_files(paths, settings, report)
+        images, bad = load_files(paths, settings, report, stop_at_first=stop_at_first)
         return Decoded(contents, settings, images), bad
     tell(f"decodes images in each epoch: {what} fit neither in {place} nor in memory")
     bad = _read_all(paths, contents, settings, report)
@@ -240,6 +241,14 @@ def _check_skipped(
                 f"{path}: of its class no image can be read ({lost[label]} found); expected one or more. "
                 "Repair the files, or remove the class."
             )
+
+
+def _stop(path: Path, reason: str) -> NoReturn:
+    raise DataError(f'{path}: {reason}. Repair or remove the file, or set data.on_bad = "skip".')
+
+
+def _go_on(path: Path, reason: str) -> None:
+    """Leaves a file that cannot be read for later."""
 
 
 def _no_progress(done: int, total: int) -> None:

@@ -119,7 +119,11 @@ def _opened(folder: Path, parts: Sequence[Part], contents: Sequence[str], settin
 
 
 def store_pack(
-    paths: Sequence[Path], contents: Sequence[str], settings: Settings, report: Callable[[int, int], None]
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    settings: Settings,
+    report: Callable[[int, int], None],
+    on_bad: Callable[[Path, str], None],
 ) -> StoredPack:
     """Decodes files into a pack, and opens it; where another process does so already, it is waited for.
 
@@ -128,6 +132,8 @@ def store_pack(
         contents: Their contents' hashes.
         settings: The size.
         report: Called with the images done and their total, from the calling thread.
+        on_bad: Called with each file that no pixels can be had of, and why; what it raises ends the packing, and what
+            is done by then is kept for another try.
 
     Raises:
         OSError: The cache cannot be written, or the disk is full; what is done by then is kept for another try.
@@ -143,7 +149,7 @@ def store_pack(
             return there
         unfinished.mkdir(exist_ok=True)
         make_room(KIND, bytes_of(len(paths), settings), beside=unfinished)
-        parts = _write_parts(unfinished, paths, contents, settings, report)
+        parts = _write_parts(unfinished, paths, contents, settings, report, on_bad)
         try:
             index.check_unchanged(paths, contents)
         except DataError:
@@ -177,6 +183,7 @@ def _write_parts(
     contents: Sequence[str],
     settings: Settings,
     report: Callable[[int, int], None],
+    on_bad: Callable[[Path, str], None],
 ) -> list[Part]:
     """Writes what is missing of a pack, and returns what its manifest says of each part."""
     images = unfinished / IMAGES_FILE
@@ -205,6 +212,9 @@ def _write_parts(
                     done.update(range(part.start, part.stop))
                 log.flush()
                 report(len(done), len(paths))
+                for part, _ in written:
+                    for row, reason in part.bad.items():
+                        on_bad(paths[int(row)], reason)
     return sorted(parts, key=attrgetter("start"))
 
 
