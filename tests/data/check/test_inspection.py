@@ -11,6 +11,7 @@ from zoo.data.check.findings import KINDS, Sizes
 from zoo.data.check.inspection import inspect
 from zoo.data.check.looks import alike, looks_of
 from zoo.data.dataset import Dataset
+from zoo.data.images import decoding
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 
@@ -89,6 +90,22 @@ def test_a_changed_file_is_looked_at_again(photos, decoded):
     report = checked(photos)
     assert report.decoded == 1
     assert found(report, "unreadable") == [("a/0.jpg",)]
+
+
+def test_a_fault_of_the_system_is_forgotten(photos, monkeypatch):
+    real = decoding._check_content
+
+    def failing(file):
+        if file.name.endswith("4.jpg"):
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "_check_content", failing)
+        report = checked(photos)
+    assert found(report, "unreadable") == [("a/14.jpg",), ("a/4.jpg",)]
+    report = checked(photos)
+    assert (report.decoded, found(report, "unreadable")) == (2, [])
 
 
 def test_what_was_not_readable_is_not_tried_again_by_packing(photos, decoded):

@@ -297,6 +297,28 @@ def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch)
         pack(split, **SIZE, keep=True, keep_only=True)
 
 
+def test_a_fault_of_the_system_is_no_fault_of_the_file_for_good(tmp_path, monkeypatch):
+    paths = [*photos(tmp_path / "photos", 300, bad=(3,)).images, tmp_path / "nowhere.png"]
+    split = Split(images=paths, labels=np.arange(301) % 2)
+    real = decoding._check_content
+
+    def failing(file):
+        if file.name.endswith("/7.png"):
+            raise OSError(24, "Too many open files")
+        real(file)
+
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "_check_content", failing)
+        packed = pack(split, **SIZE, keep=True, say=said.append)
+    assert said[-1].endswith("7.png cannot be decoded (Too many open files)")
+    assert [bad.path.name for bad in packed.skipped] == ["3.png", "7.png", "nowhere.png"]
+    assert cache.entries("packs") == []
+    packed = pack(split, **SIZE, keep=True)
+    assert [bad.path.name for bad in packed.skipped] == ["3.png", "nowhere.png"]
+    assert len(cache.entries("packs")) == 1
+
+
 def test_a_full_disk_falls_back_to_memory(tmp_path, monkeypatch):
     split = photos(tmp_path / "photos")
 

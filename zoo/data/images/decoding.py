@@ -101,6 +101,7 @@ class Facts:
         orientation: How it is to be turned, as EXIF numbers it; 1 is upright.
         animated: Whether it has more than one frame.
         transparent: Whether it has pixels that may be seen through.
+        passing: Whether the reason lies with the system, such as too many open files, and not with the bytes.
     """
 
     reason: str = ""
@@ -111,6 +112,7 @@ class Facts:
     orientation: int = 1
     animated: bool = False
     transparent: bool = False
+    passing: bool = False
 
 
 class BadImageError(Exception):
@@ -202,7 +204,10 @@ def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
         raise BadImageError(replace(facts, reason="is no JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image")) from fault
     except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
         reason = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
-        raise BadImageError(replace(facts, reason=f"cannot be decoded ({' '.join(reason.split())})")) from fault
+        # Pillow raises OSError too, without a number of the system's.
+        passing = isinstance(fault, OSError) and fault.errno is not None
+        reason = f"cannot be decoded ({' '.join(reason.split())})"
+        raise BadImageError(replace(facts, reason=reason, passing=passing)) from fault
 
 
 class _NoPixelsError(Exception):

@@ -100,11 +100,11 @@ def recall(wanted: Iterable[str]) -> dict[str, Known]:
 
 
 def remember(known: Mapping[str, Known]) -> None:
-    """Keeps what contents are; not of a file that could not be opened, as it may be opened later."""
+    """Keeps what contents are; not where a file could not be read for the system's reasons, as it may be read later."""
     rows = [
         (content, READER, json.dumps(asdict(one.facts)), one.looks)
         for content, one in known.items()
-        if not content.startswith(UNREADABLE)
+        if not (content.startswith(UNREADABLE) or one.facts.passing)
     ]
     with suppress(sqlite3.Error), _open() as index, index:
         index.executemany(

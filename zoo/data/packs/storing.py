@@ -259,6 +259,9 @@ def _write_part(
             try:
                 pixels, facts = read_pixels(paths[row], settings)
             except BadImageError as fault:
+                if fault.facts.passing and not contents[row].startswith(index.UNREADABLE):
+                    # The bytes could be read before: what is wrong is no part of what the pack is known by.
+                    raise OSError(f"{paths[row]} {fault}") from fault
                 pixels, bad[str(row)], facts = nothing, str(fault), fault.facts
             known[contents[row]] = Known(facts)
         # One at a time, while it is still in the processor's cache.
