@@ -56,6 +56,8 @@ class OutFile(click.Path):
         path = super().convert(value, param, ctx)
         if isinstance(path, Path) and not path.parent.is_dir():
             self.fail(f"there is no folder '{path.parent}'", param, ctx)
+        if isinstance(path, Path) and not os.access(path.parent, os.W_OK):
+            self.fail(f"the folder '{path.parent}' cannot be written to", param, ctx)
         return path
 
 

@@ -192,6 +192,9 @@ def _write_parts(
     report(len(done), len(paths))
     missing = _ranges(len(paths), done, settings)
     before = {content: one.facts.reason for content, one in index.recall(contents).items() if one.facts.reason}
+    for path, content in zip(paths, contents, strict=True):
+        if content in before:
+            on_bad(path, before[content])
     if not done:
         _reserve(images, (len(paths), *settings.shape))
     # Whole lines only: the last one may have been cut.
