@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 
 from zoo import cache
 from zoo.data import Batches, Split, pack
-from zoo.data.images import decoding, index
+from zoo.data.images import decoding
 from zoo.data.packs import storing
 from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity
 from zoo.errors import DataError
@@ -205,6 +204,9 @@ def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path,
         pack(split, **SIZE, keep=True, on_bad="stop")
     assert decoded.total() < 1500
     decoded.clear()
+    with pytest.raises(DataError, match=r"0.png: is no JPEG"):
+        pack(split, **SIZE, keep=True, on_bad="stop")
+    assert decoded.total() == 0  # known
     pack(split, **SIZE, keep=True)  # goes on
     assert decoded.total() < 2000
 
@@ -354,50 +356,6 @@ def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_pa
     before = digest(pixels)
     pixels[-1, -1, -1, -1] ^= 1
     assert len({digest(stored.images), before, digest(pixels)}) == 3
-
-
-# The index
-
-
-def settle(paths):
-    """Makes files old enough to be known by their times."""
-    for path in paths:
-        os.utime(path, (1000, 1000))
-    time.sleep(2.1)  # the time of the last change of an inode cannot be set
-
-
-def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
-    paths = photos(tmp_path / "photos", 5).images
-    settle(paths)
-    read = []
-    real = index._hash
-    monkeypatch.setattr(index, "_hash", lambda path: read.append(path.name) or real(path))
-    first = index.contents(paths)
-    assert index.contents(paths) == first
-    assert sorted(read) == [path.name for path in paths]
-    # Put back to the old time after a change: the inode tells.
-    paths[2].write_bytes(paths[3].read_bytes())
-    os.utime(paths[2], (1000, 1000))
-    assert index.contents(paths)[2] == first[3]
-
-
-def test_an_index_that_is_damaged_or_cannot_be_kept_is_made_anew(tmp_path, fresh_cache):
-    paths = photos(tmp_path / "photos", 5).images
-    first = index.contents(paths)
-    (fresh_cache / "files" / index.FILE).write_bytes(b"damage" * 1000)
-    assert index.contents(paths) == first
-    for file in (fresh_cache / "files").iterdir():
-        file.unlink()
-    (fresh_cache / "files" / index.FILE).mkdir()
-    assert index.contents(paths) == first
-
-
-def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):
-    missing = tmp_path / "nowhere.png"
-    (content,) = index.contents([missing])
-    assert content.startswith("!")
-    index.remember({content: index.Known(decoding.Facts(reason="lost"))})
-    assert index.recall([content]) == {}
 
 
 def test_parts_are_divided_without_gaps():
