@@ -16,7 +16,7 @@ from zoo.errors import DataError
 from zoo.models import Resize
 
 # What pixels come of a file is decided by the rules below, whose number goes up with them, and by Pillow.
-READER = f"2 {PIL.__version__}"
+READER = f"3 {PIL.__version__}"
 # Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),
 # which cannot be raised without changing a global of Pillow's.
 MAX_PIXELS = 178_956_970
@@ -166,7 +166,12 @@ def read_pixels(path: Path, settings: Settings) -> tuple[np.ndarray, Facts]:
         BadImageError: No pixels can be had of it.
     """
     image, facts = decode(path, side=max(settings.height, settings.width))
-    return _fitted(image, settings), facts
+    try:
+        return _fitted(image, settings), facts
+    except MemoryError:
+        raise
+    except Exception as fault:  # no fault of one image may end a run over many, whatever its class
+        raise BadImageError(replace(facts, reason=_reason(fault))) from fault
 
 
 def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
@@ -203,11 +208,14 @@ def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
     except UnidentifiedImageError as fault:
         raise BadImageError(replace(facts, reason="is no JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image")) from fault
     except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
-        reason = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
         # Pillow raises OSError too, without a number of the system's.
         passing = isinstance(fault, OSError) and fault.errno is not None
-        reason = f"cannot be decoded ({' '.join(reason.split())})"
-        raise BadImageError(replace(facts, reason=reason, passing=passing)) from fault
+        raise BadImageError(replace(facts, reason=_reason(fault), passing=passing)) from fault
+
+
+def _reason(fault: Exception) -> str:
+    words = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
+    return f"cannot be decoded ({' '.join(words.split())})"
 
 
 class _NoPixelsError(Exception):
@@ -341,11 +349,15 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
 
 
 def _crop(image: Image.Image, width: int, height: int) -> Image.Image:
-    scale = min(image.width / width, image.height / height)
-    # From a whole pixel on: half of one would blur an image that needs no scaling.
-    left, top = (image.width - width * scale) // 2, (image.height - height * scale) // 2
-    right, bottom = min(left + width * scale, image.width), min(top + height * scale, image.height)
-    return image.resize((width, height), _FILTER, box=(left, top, right, bottom))
+    # The side that is kept whole is not computed from a ratio: rounding would make the box larger than the image.
+    if image.width * height <= image.height * width:
+        box_width, box_height = float(image.width), image.width * height / width
+    else:
+        box_width, box_height = image.height * width / height, float(image.height)
+    left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
+    if (box_width, box_height) == (width, height):
+        left, top = left // 1, top // 1  # half a pixel would blur an image that needs no scaling
+    return image.resize((width, height), _FILTER, box=(left, top, left + box_width, top + box_height))
 
 
 def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
