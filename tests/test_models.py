@@ -10,6 +10,7 @@ import zoo
 from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.files import sha256
+from zoo.fitting import ImageFit
 from zoo.models import Blueprint, build_graph, classifier_of, count_madds, dtype_policy, load_model, save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet
 
@@ -306,9 +307,10 @@ def moved_statistics(name, **settings):
 @pytest.mark.parametrize("name", ["mnist_conv", "mnist_striding_batchnorm", "mnist_simple"])
 def test_a_saved_model_loads_exactly(name, tmp_path):
     model = moved_statistics(name, classes=["a", "b", "ü"])
-    save_model(model, tmp_path / "model", resize="pad")
-    loaded, resize = load_model(tmp_path / "model")
-    assert resize == "pad"
+    fit = ImageFit(resize="pad", interpolation="bicubic")
+    save_model(model, tmp_path / "model", fit=fit)
+    loaded = load_model(tmp_path / "model")
+    assert loaded.blueprint.fit == fit
     assert loaded.blueprint == model.blueprint
     assert equal(arrays(loaded), arrays(model))
     assert np.array_equal(predict(loaded), predict(model))
@@ -316,25 +318,25 @@ def test_a_saved_model_loads_exactly(name, tmp_path):
 
 def test_a_model_of_mixed_precision_loads_under_any_policy(tmp_path):
     model = moved_statistics("mnist_conv", precision="mixed_bfloat16")
-    save_model(model, tmp_path, resize="crop")
+    save_model(model, tmp_path)
     with dtype_policy("mixed_bfloat16"):
-        loaded, _ = load_model(tmp_path)
+        loaded = load_model(tmp_path)
     assert np.array_equal(predict(loaded), predict(model))
-    assert equal(arrays(load_model(tmp_path)[0]), arrays(model))
+    assert equal(arrays(load_model(tmp_path)), arrays(model))
 
 
 def test_saving_again_replaces_the_model(tmp_path):
-    save_model(moved_statistics("mnist_conv"), tmp_path, resize="crop")
+    save_model(moved_statistics("mnist_conv"), tmp_path)
     second = zoo.build("mnist_simple")
-    save_model(second, tmp_path, resize="stretch")
-    loaded, resize = load_model(tmp_path)
-    assert (loaded.name, resize) == ("mnist_simple", "stretch")
+    save_model(second, tmp_path, fit=ImageFit(resize="stretch"))
+    loaded = load_model(tmp_path)
+    assert (loaded.name, loaded.blueprint.fit.resize) == ("mnist_simple", "stretch")
     assert equal(arrays(loaded), arrays(second))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "model.safetensors"]
 
 
 def test_the_card_holds_all_that_rebuilds_the_model(tiny, tmp_path):
-    save_model(zoo.build("tiny", classes=["ä", "b"], dropout=0.1), tmp_path / "model", resize="crop")
+    save_model(zoo.build("tiny", classes=["ä", "b"], dropout=0.1), tmp_path / "model")
     text = (tmp_path / "model" / "card.json").read_text(encoding="utf-8")
     assert "ä" in text
     assert json.loads(text) == {
@@ -346,14 +348,14 @@ def test_the_card_holds_all_that_rebuilds_the_model(tiny, tmp_path):
         "weights": "animals",
         "dropout": 0.1,
         "options": {},
-        "preprocessing": {"pixels": "none", "resize": "crop"},
+        "preprocessing": {"pixels": "none", "resize": "crop", "crop_share": 1.0, "interpolation": "bilinear"},
         "licence": {"code": "Apache-2.0", "initial_weights": "CC0-1.0"},
         "sha256": sha256(tmp_path / "model" / "model.safetensors"),
     }
 
 
 def test_a_model_from_random_weights_names_no_licence_of_weights(tmp_path):
-    save_model(zoo.build("mnist_simple"), tmp_path, resize="crop")
+    save_model(zoo.build("mnist_simple"), tmp_path)
     assert json.loads((tmp_path / "card.json").read_text())["licence"] == {
         "code": "Apache-2.0",
         "initial_weights": None,
@@ -362,7 +364,7 @@ def test_a_model_from_random_weights_names_no_licence_of_weights(tmp_path):
 
 @pytest.fixture
 def saved(tmp_path):
-    save_model(zoo.build("mnist_simple"), tmp_path, resize="crop")
+    save_model(zoo.build("mnist_simple"), tmp_path)
     return tmp_path
 
 
@@ -391,6 +393,20 @@ def test_an_unfinished_model_is_refused(saved, missing):
     assert str(raised.value) == f"{saved}: holds no finished model; expected card.json and model.safetensors"
 
 
+def test_a_card_that_is_older_than_shares_means_the_whole_side_bilinear(saved):
+    file = saved / "card.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps({**card, "preprocessing": {"pixels": "none", "resize": "stretch"}}))
+    assert load_model(saved).blueprint.fit == ImageFit(resize="stretch", crop_share=1.0, interpolation="bilinear")
+
+
+def test_a_model_built_on_a_run_reads_photos_as_the_run_did(tmp_path):
+    fit = ImageFit(crop_share=0.8, interpolation="bicubic")
+    save_model(zoo.build("mnist_conv", classes=["a", "b"]), tmp_path / "model", fit=fit)
+    assert zoo.build("mnist_conv", weights=tmp_path).blueprint.fit == fit
+    assert zoo.build("mnist_conv", weights=None).blueprint.fit == ImageFit()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -401,8 +417,24 @@ def test_an_unfinished_model_is_refused(saved, missing):
         lambda card: json.dumps({key: value for key, value in card.items() if key != "preprocessing"}),
         lambda card: json.dumps({**card, "classes": None}),
         lambda card: json.dumps({**card, "preprocessing": {"resize": "squash"}}),
+        lambda card: json.dumps({**card, "preprocessing": {"pixels": "none"}}),
+        lambda card: json.dumps({**card, "preprocessing": {"resize": "crop", "crop_share": "all"}}),
+        lambda card: json.dumps({**card, "preprocessing": {"resize": "crop", "crop_share": 87.5}}),
+        lambda card: json.dumps({**card, "preprocessing": {"resize": "crop", "interpolation": "nearest"}}),
     ],
-    ids=["cut off", "a list", "no text", "no classes", "no preprocessing", "null classes", "unknown resize"],
+    ids=[
+        "cut off",
+        "a list",
+        "no text",
+        "no classes",
+        "no preprocessing",
+        "null classes",
+        "unknown resize",
+        "no resize",
+        "a share in words",
+        "a share in percent",
+        "unknown interpolation",
+    ],
 )
 def test_a_damaged_card_is_refused(saved, damage):
     file = saved / "card.json"
@@ -450,7 +482,7 @@ def test_a_run_s_folder_gives_its_weights_and_class_names(tmp_path):
     keras.utils.set_random_seed(0)
     first = zoo.build("conv2d_small", weights=None, classes=["cat", "dog"])
     (tmp_path / "run").mkdir()
-    save_model(first, tmp_path / "run" / "model", resize="crop")
+    save_model(first, tmp_path / "run" / "model")
     for folder in (tmp_path / "run", tmp_path / "run" / "model"):
         second = zoo.build("conv2d_small", weights=folder)
         assert second.blueprint.classes == ("cat", "dog")
@@ -503,8 +535,8 @@ def test_statistics_that_a_layer_copies_survive_saving(tmp_path):
     model = zoo.build("efficientnet_b0", weights=None, input_shape=(32, 32, 3), classes=2)
     model.get_layer("normalization").weights[0].assign([0.1, 0.2, 0.3])
     weights.settle(model)
-    save_model(model, tmp_path, resize="crop")
-    loaded, _ = load_model(tmp_path)
+    save_model(model, tmp_path)
+    loaded = load_model(tmp_path)
     normalisation = [keras.Model(one.input, one.get_layer("normalization").output) for one in (model, loaded)]
     images = np.full((1, 32, 32, 3), 255, np.uint8)
     # Keras bounds the variance of a fresh layer, 1, from below only: 255 / 255 less the mean.

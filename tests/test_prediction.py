@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -5,9 +6,13 @@ import pytest
 from PIL import Image
 
 import zoo
-from tests.tiny import pixels
+from tests.tiny import phase, pixels, recipe
 from zoo.errors import DataError, NotFoundError, WeightsError
+from zoo.evaluation import evaluate
+from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
+from zoo.training.preview import preview
+from zoo.training.progress import Display
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +119,56 @@ def test_damaged_weights_are_refused(finished, tmp_path):
     (folder / "card.json").write_text("{}")
     with pytest.raises(WeightsError, match=r"card\.json: is damaged"):
         zoo.load(folder)
+
+
+@pytest.fixture(scope="module")
+def cropped(tmp_path_factory):
+    """A run on photos of 60 x 40 that reads half of the shorter side, bicubic."""
+    folder = tmp_path_factory.mktemp("cropped")
+    data = folder / "photos"
+    for number in range(16):
+        name = "ab"[number % 2]
+        (data / name).mkdir(parents=True, exist_ok=True)
+        ground = np.random.default_rng(number).integers(0, 256, (40, 60))
+        ground[10:30, 20:40] //= 1 + 3 * (number % 2)  # what tells them apart lies in the middle
+        Image.fromarray(ground.astype("uint8")).save(data / name / f"{number}.png")
+    wanted = recipe(phase("all", "all"), model="mnist_conv", data={"crop_share": 0.5, "interpolation": "bicubic"})
+    return zoo.finetune(wanted, data, run=folder / "run"), sorted(data.rglob("*.png"))
+
+
+def test_a_run_keeps_how_it_read_photos_and_predicts_so(cropped):
+    run, paths = cropped
+    card = json.loads((run.path / "model" / "card.json").read_text())
+    assert card["preprocessing"] == {
+        "pixels": "pixels / 255",
+        "resize": "crop",
+        "crop_share": 0.5,
+        "interpolation": "bicubic",
+    }
+    classifier = zoo.load(run.path)
+    # Half of 40 pixels at the centre of 60 x 40, by Pillow alone.
+    box = (20, 10, 40, 30)
+    pixels = [
+        np.asarray(Image.open(path).resize((28, 28), Image.Resampling.BICUBIC, box=box))[..., None] for path in paths
+    ]
+    for path, expected in zip(paths, pixels, strict=True):
+        np.testing.assert_array_equal(classifier.read(path), expected)
+    raw = np.asarray(classifier.model(np.stack(pixels).astype("float32"), training=False))
+    found = [list(one.probabilities.values()) for one in classifier.predict(paths)]
+    np.testing.assert_allclose(found, raw, atol=1e-6)
+    features = zoo.features(classifier.model, paths)
+    np.testing.assert_allclose(features, zoo.features(classifier.model, np.stack(pixels)), atol=1e-6)
+
+
+def test_evaluation_and_preview_read_photos_as_the_run_did(cropped):
+    run, paths = cropped
+    classifier = zoo.load(run.path)
+    labels = [classifier.classes.index(path.parent.name) for path in paths]
+    found = [classifier.classes.index(one.label) for one in classifier.predict(paths)]
+    with Display() as display:
+        result = evaluate(run.path, paths[0].parents[1], display=display)
+    assert result.metrics["accuracy"] == np.mean(np.equal(found, labels))
+    with Display() as display:
+        shown = preview(Recipe.load(run.path / "recipe.toml"), paths[0].parents[1], count=16, epochs=1, bar=display.bar)
+    held = {classifier.read(path).tobytes() for path in paths}
+    assert {image.tobytes() for image in shown.before} <= held

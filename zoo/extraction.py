@@ -1,11 +1,13 @@
 """Features: what a model makes of images at the end of a stage, as vectors or as maps."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
-from zoo.models import Resize
+from zoo.fitting import ImageFit, Resize
+from zoo.models import Blueprint
 from zoo.staging import HEAD, ModelStage, stages
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def features(
     *,
     at: str | None = None,
     pooling: Pooling | None = "avg",
-    resize: Resize = "crop",
+    resize: Resize | None = None,
 ) -> "np.ndarray":
     """Computes what a stage gives for images.
 
@@ -31,7 +33,8 @@ def features(
         images: uint8[n, height, width(, channels)] in [0, 255] of any size, or the paths of images.
         at: A stage's name, such as `stage3`; None takes the last one before the head.
         pooling: `avg` or `max` over the places of a map; None or `none` leaves the maps as they are.
-        resize: How images are brought to the model's input size: `crop`, `pad` or `stretch`.
+        resize: `crop`, `pad` or `stretch`: how images are brought to the model's input size. None takes the model's
+            own way: that of a run, or that by which its weights were measured, with its share and interpolation.
 
     Returns:
         float32[n, channels], or, without pooling, the stage's output as it is.
@@ -59,8 +62,16 @@ def features(
     if not len(found):
         raise DataError("features: there are no images; expected one or more")
     split = Split(images=found, labels=np.zeros(len(found), dtype=np.int64))
-    pixels = pack(split, height=height, width=width, channels=channels, resize=resize, on_bad="stop").images
+    fit = asdict(_fit_of(model, resize))
+    pixels = pack(split, height=height, width=width, channels=channels, on_bad="stop", **fit).images
     return predict_in_batches(prefix, pixels)
+
+
+def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:
+    if resize is not None:
+        return ImageFit(resize=resize)
+    blueprint: Blueprint | None = getattr(model, "blueprint", None)
+    return blueprint.fit if blueprint else ImageFit()
 
 
 def feature_model(model: "keras.Model", *, at: str | None = None, pooling: Pooling | None = "avg") -> "keras.Model":

@@ -4,13 +4,14 @@ import contextlib
 import json
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from zoo import registry, saved_models, trusted_programs
-from zoo.errors import NotFoundError, WeightsError, ZooError, did_you_mean
+from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, did_you_mean
 from zoo.files import sha256, write_atomic
+from zoo.fitting import ImageFit
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA
@@ -28,9 +29,6 @@ MODEL_FOLDER = "model"
 # Where a model whose graph is a SavedModel carries it, and the option that names it.
 MODULE_FOLDER = "saved_model"
 HANDLE = "handle"
-# How a photo is brought to the input size.
-Resize = Literal["crop", "pad", "stretch"]
-RESIZES: tuple[Resize, ...] = get_args(Resize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,7 @@ class Blueprint:
         weights: The weight set that the graph belongs to, or `none`.
         dropout: The rate before the classifier, or None for the family's own.
         options: The family's further options.
+        own_fit: How photos were brought to the input size where it was trained; None for a model that was not.
     """
 
     architecture: str
@@ -52,19 +51,29 @@ class Blueprint:
     weights: str = "none"
     dropout: float | None = None
     options: Mapping[str, object] = field(default_factory=dict[str, object])
+    own_fit: ImageFit | None = field(default=None, compare=False)
 
     @property
     def card(self) -> Card:
         """The architecture's card."""
         return registry.info(self.architecture)
 
+    @property
+    def fit(self) -> ImageFit:
+        """How a photo is brought to the input size: as in training, else as its weights were measured with."""
+        if self.own_fit is not None or self.weights == "none":
+            return self.own_fit or ImageFit()
+        weight_set = self.card.weight_set(self.weights, self.options)
+        return weight_set.protocol.fit if weight_set and weight_set.protocol else ImageFit()
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Blueprint":
         """Reads a blueprint from plain data; other keys are passed over."""
-        known = {name: data[name] for name in cls.__dataclass_fields__}
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name != "own_fit"}
         known["input_shape"] = tuple(known["input_shape"])
         known["classes"] = tuple(known["classes"])
-        return cls(**known)
+        own_fit = data.get("own_fit")
+        return cls(**known, own_fit=ImageFit(**own_fit) if own_fit else None)
 
 
 def build(
@@ -124,6 +133,7 @@ def build(
         weights=weight_set.name if weight_set else card.own_weights or "none",
         dropout=dropout,
         options=options,
+        own_fit=saved.blueprint.own_fit if saved else None,
     )
     model = build_graph(blueprint, precision=precision)
     if weight_set is not None:
@@ -271,13 +281,13 @@ def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
     return operation
 
 
-def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
+def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = None) -> None:
     """Writes a model as model.safetensors and card.json: numbers and what rebuilds the graph, no code.
 
     Args:
         model: From `build`.
         folder: Made where it is not there.
-        resize: How photos were brought to the input size: `crop`, `pad` or `stretch`.
+        fit: How photos were brought to the input size; None for the model's own way.
 
     Raises:
         OSError: It could not be written.
@@ -286,6 +296,7 @@ def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
 
     blueprint: Blueprint = model.blueprint
     card = blueprint.card
+    fit = fit or blueprint.fit
     folder.mkdir(exist_ok=True)
     write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
     if HANDLE in blueprint.options:
@@ -293,8 +304,8 @@ def save_model(model: "keras.Model", folder: Path, *, resize: Resize) -> None:
     document = {
         "schema": SCHEMA,
         "kind": "card",
-        **asdict(blueprint),
-        "preprocessing": {"pixels": card.preprocessing, "resize": resize},
+        **{name: value for name, value in asdict(blueprint).items() if name != "own_fit"},
+        "preprocessing": {"pixels": card.preprocessing, **asdict(fit)},
         "licence": _licences(blueprint),
         "sha256": sha256(folder / MODEL_FILE),
     }
@@ -307,11 +318,11 @@ def _licences(blueprint: Blueprint) -> dict[str, str | None]:
     return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
 
 
-def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
+def load_model(folder: Path) -> "keras.Model":
     """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
 
     Returns:
-        The model and how photos are brought to its input size.
+        The model; its blueprint says how photos are brought to its input size.
 
     Raises:
         NotFoundError: The folder holds no model, or its architecture is not registered here.
@@ -323,7 +334,7 @@ def load_model(folder: Path) -> "tuple[keras.Model, Resize]":
         _take_in_module(folder, str(saved.blueprint.options[HANDLE]))
     model = build_graph(saved.blueprint)
     load_into(model, saved.arrays, origin=str(folder / MODEL_FILE))
-    return model, saved.resize
+    return model
 
 
 def _take_in_module(folder: Path, handle: str) -> None:
@@ -338,7 +349,6 @@ def _take_in_module(folder: Path, handle: str) -> None:
 @dataclass(frozen=True)
 class _Saved:
     blueprint: Blueprint
-    resize: Resize
     arrays: "Mapping[str, np.ndarray]"
 
 
@@ -350,15 +360,21 @@ def _read_folder(folder: Path) -> _Saved:
         raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
     try:
         document = json.loads(card_path.read_text(encoding="utf-8"))
-        blueprint = Blueprint.from_json(document)
-        resize: Resize = document["preprocessing"]["resize"]
-        if resize not in RESIZES:
-            raise ValueError(f"resize is {resize!r}")
-    except (ValueError, KeyError, TypeError) as fault:
+        blueprint = replace(Blueprint.from_json(document), own_fit=_fit_of(document["preprocessing"]))
+    except (ValueError, KeyError, TypeError, DataError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
     if sha256(weights_path) != document.get("sha256"):
         raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    return _Saved(blueprint, resize, load_file(weights_path))
+    return _Saved(blueprint, load_file(weights_path))
+
+
+def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
+    """Reads what a card says; one that is older than the share and the interpolation means the whole, bilinear."""
+    return ImageFit(
+        resize=preprocessing["resize"],
+        crop_share=preprocessing.get("crop_share", 1.0),
+        interpolation=preprocessing.get("interpolation", "bilinear"),
+    )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, NotFoundError
-from zoo.models import CARD_FILE, Blueprint, Resize, load_model
+from zoo.fitting import ImageFit
+from zoo.models import CARD_FILE, Blueprint, load_model
 from zoo.registry import Card
 from zoo.runs.folder import RunFolder
 
@@ -45,11 +46,9 @@ class Classifier:
 
     Attributes:
         model: Takes raw pixels in [0, 255], gives probabilities.
-        resize: `crop`, `pad` or `stretch`.
     """
 
     model: "keras.Model"
-    resize: Resize
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -65,6 +64,11 @@ class Classifier:
     def input_shape(self) -> tuple[int, ...]:
         """Height, width and channels."""
         return self._blueprint.input_shape
+
+    @property
+    def fit(self) -> ImageFit:
+        """How photos are brought to the input size: as in training, or as the weights were measured."""
+        return self._blueprint.fit
 
     @property
     def _blueprint(self) -> Blueprint:
@@ -83,7 +87,7 @@ class Classifier:
         if Path(path).is_dir():
             raise DataError(f"{path}: holds no images; expected some in the folder or below it")
         height, width, channels = self.input_shape
-        return read_image(Path(path), height=height, width=width, channels=channels, resize=self.resize)
+        return read_image(Path(path), height=height, width=width, channels=channels, **asdict(self.fit))
 
     def predict(self, images: "Path | str | Sequence[Path | str] | np.ndarray") -> list[Prediction]:
         """Classifies images.
@@ -155,7 +159,7 @@ class Classifier:
 
         height, width, channels = self.input_shape
         split = Split(images=images, labels=np.zeros(len(images), dtype=np.int64))
-        return pack(split, height=height, width=width, channels=channels, resize=self.resize).images[:]
+        return pack(split, height=height, width=width, channels=channels, **asdict(self.fit)).images[:]
 
     def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
         best = int(row.argmax())
@@ -182,11 +186,11 @@ def load(run: Path | str) -> Classifier:
     """
     path = Path(run)
     if (path / CARD_FILE).is_file():
-        return Classifier(*load_model(path))
+        return Classifier(load_model(path))
     folder = RunFolder.open(path)
     if not (folder.model / CARD_FILE).is_file():
         raise NotFoundError(
             f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
             f"go on with it: zoo finetune --run {path} --resume"
         )
-    return Classifier(*load_model(folder.model))
+    return Classifier(load_model(folder.model))

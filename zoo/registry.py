@@ -19,6 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean
+from zoo.fitting import ImageFit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,21 @@ class Download:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How photos were brought to the input where a weight set's accuracy was measured.
+
+    Attributes:
+        size: Height and width of the input, in pixels.
+        fit: How a photo is brought to it.
+        source: Who says so.
+    """
+
+    size: int
+    fit: ImageFit
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightSet:
     """A named parameter set of a variant.
 
@@ -90,6 +106,7 @@ class WeightSet:
         classes: The classes it tells apart, in order, or the name of a list in `zoo/assets/`.
         options: The builder's options that it was made with.
         convert: Turns the arrays of a foreign file into ours, by variable path; None for our own files.
+        protocol: How photos were brought to the input where its accuracy was measured; None where it is not known.
     """
 
     name: str
@@ -101,6 +118,7 @@ class WeightSet:
     classes: tuple[str, ...] | str
     options: Mapping[str, object] = field(default_factory=dict[str, object])
     convert: "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None" = None
+    protocol: Protocol | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,15 @@ FAULTS = [
         "validation = -0.1",
         "data.validation is -0.1; expected >= 0 or text",
     ),
+    ("data", "crop_share = 0.0", "data.crop_share is 0.0; expected >= 0.1"),
+    ("data", "crop_share = 87.5", "data.crop_share is 87.5; expected <= 1"),
+    ("data", "crop_share = nan", "data.crop_share is NaN; expected a finite number"),
+    ("data", 'interpolation = "nearest"', 'data.interpolation is "nearest"; expected "bilinear" or "bicubic"'),
+    (
+        "data",
+        'crop_share = 0.9 # of a pad\nresize = "pad"',
+        'data.crop_share is 0.9 with data.resize "pad", which cuts nothing off; expected 1.0',
+    ),
     ("data", 'balance = "max"', 'data.balance is "max"; expected "none", "class_weight" or "sampler"'),
     (
         "augment",

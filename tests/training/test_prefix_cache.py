@@ -10,6 +10,7 @@ import pytest
 import zoo
 from tests.tiny import phase, recipe, write_photos
 from zoo import cache
+from zoo.data import Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing import train_only
@@ -327,6 +328,18 @@ def test_a_run_on_views_computes_each_once_and_goes_on_bit_by_bit(data, tmp_path
     assert again.record["phases"][0]["prefix_cache"]["computed"] == 0
     for one, other in zip(straight.model.weights, again.model.weights, strict=True):
         assert np.array_equal(one.numpy(), other.numpy()), one.path
+
+
+def test_photos_that_are_cut_or_scaled_otherwise_are_other_images(tmp_path, fresh_cache):
+    _, found = split("mnist_conv", "head")
+    paths = sorted(write_photos(tmp_path / "photos", count=4).rglob("*.png"))
+    photos = Split(images=paths, labels=np.zeros(len(paths), np.int64))
+    keys = [
+        prefix_cache.key_of(found, pack(photos, height=28, width=28, channels=1, keep=True, **fit).images)
+        for fit in ({}, {"crop_share": 0.875}, {"interpolation": "bicubic"}, {"crop_share": 1.0})
+    ]
+    assert len(set(keys)) == 3
+    assert keys[0] == keys[3]
 
 
 def test_no_change_goes_unnoticed():

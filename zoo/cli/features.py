@@ -45,7 +45,7 @@ def features_command(
     else:
         from zoo.models import build
 
-        classifier = Classifier(build(source), "crop")
+        classifier = Classifier(build(source))
     model = feature_model(classifier.model, at=at, pooling=pooling)  # pyright: ignore[reportArgumentType]: click checked
     files = list(listed_files(paths))
     read: list[str] = []

@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from zoo.fitting import SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
+
 
 @dataclass(frozen=True)
 class Fits:
@@ -154,7 +156,12 @@ class DataSection(Section):
     """Relative to the recipe; usually given by `--data`."""
     image_size: Annotated[int, Field(ge=0, le=8192)] = 0
     """Side in pixels; 0 is the model's own."""
-    resize: Literal["crop", "pad", "stretch"] = "crop"
+    resize: Resize = "crop"
+    """`crop` cuts out the centre, `pad` puts the whole on black, `stretch` ignores the shape."""
+    crop_share: Annotated[float, Field(ge=SMALLEST_CROP_SHARE, le=1)] = 1.0
+    """Share of the largest centred crop, or with `stretch` of the whole, that is taken of each side."""
+    interpolation: Interpolation = "bilinear"
+    """`bilinear` or `bicubic`; both are antialiased."""
     validation: ShareBelowOne | SplitName = 0.1
     """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
     group: str = ""
@@ -162,6 +169,11 @@ class DataSection(Section):
     on_bad: Literal["skip", "stop"] = "skip"
     """What to do about unreadable images: `skip` up to 1 %, or `stop`."""
     balance: Literal["none", "class_weight", "sampler"] = "none"
+
+    @property
+    def fit(self) -> ImageFit:
+        """How images are brought to the model's input size."""
+        return ImageFit(resize=self.resize, crop_share=self.crop_share, interpolation=self.interpolation)
 
 
 class AugmentSection(Section):

@@ -71,6 +71,7 @@ def validated(layer: Layer, faults: Sequence[Fault] = ()) -> Recipe:
         *(_schema_fault(layer, path, details) for path, details in refused.items()),
         *_pending_faults(layer, refused.keys()),
         *_repeated_phase_names(layer),
+        *_share_of_a_pad(layer),
     ]
     if recipe is None or found:
         raise recipe_error(found)
@@ -163,3 +164,15 @@ def _repeated_phase_names(layer: Layer) -> Iterator[Fault]:
             text = f"{dotted(path)}.name is {quoted(name)}; expected another name than {dotted(first[name])}"
             yield Fault(layer.origin((*path, "name")), text)
         first.setdefault(name, path)
+
+
+def _share_of_a_pad(layer: Layer) -> Iterator[Fault]:
+    """Finds a share of a crop where nothing is cropped."""
+    data = layer.values.get("data")
+    if not isinstance(data, dict):
+        return
+    values: dict[str, object] = data
+    share = values.get("crop_share", 1.0)
+    if values.get("resize") == "pad" and isinstance(share, float) and share != 1.0:
+        text = f'data.crop_share is {quoted(share)} with data.resize "pad", which cuts nothing off; expected 1.0'
+        yield Fault(layer.origin(("data", "crop_share")), text)

@@ -118,7 +118,7 @@ def train(
         if kept is None:
             raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
         _restore_weights(model, kept)
-        save_model(model, folder.model, resize=recipe.data.resize)
+        save_model(model, folder.model, fit=recipe.data.fit)
         record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
         fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
         if fell_short:

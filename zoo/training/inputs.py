@@ -219,6 +219,8 @@ def pack_split(
             width=width,
             channels=channels,
             resize=data.resize,
+            crop_share=data.crop_share,
+            interpolation=data.interpolation,
             on_bad=data.on_bad,
             keep=keep,
             keep_only=keep_only,

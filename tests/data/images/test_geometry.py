@@ -1,10 +1,13 @@
 """Every size is brought to every size: the right shape, the right part of the image, and no exception."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from zoo.data import fit_image, read_image
+from zoo.errors import DataError
 
 # Two channels hold where a pixel lies, as a share of the side; the third holds nothing.
 STEPS = 255
@@ -89,3 +92,83 @@ def test_a_part_that_needs_no_scaling_is_cut_out_exactly():
     pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 3)).astype(np.uint8)
     fitted = fit_image(Image.fromarray(pixels), height=6, width=6, channels=3)
     assert (fitted == pixels[1:7]).all()
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """Smooth waves with some grain, so that filters differ and a shift of a pixel does not drown in noise."""
+    x, y = np.arange(width)[None, :, None], np.arange(height)[:, None, None]
+    waves = 128 + 60 * np.sin(x / 23 + np.arange(3)) + 50 * np.cos(y / 17 - np.arange(3))
+    return Image.fromarray((waves + np.random.default_rng(0).normal(0, 5, waves.shape)).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("side", [512, 256, 900, 333])
+def test_a_share_is_what_resizing_and_cutting_out_gives(side, interpolation):
+    # 224 of 256, as weights are commonly measured; the cut lies on whole pixels, so that both are one computation.
+    image = photo(side, side)
+    larger = image.resize((256, 256), Image.Resampling[interpolation.upper()])
+    expected = np.asarray(larger.crop((16, 16, 240, 240)))
+    fitted = fit_image(image, height=224, width=224, channels=3, crop_share=0.875, interpolation=interpolation)
+    assert np.abs(fitted.astype(int) - expected).max() <= 1  # Pillow rounds between its two passes
+
+
+@pytest.mark.parametrize("size", [(640, 480), (375, 500), (1000, 667), (301, 299)])
+def test_a_share_of_a_photo_of_another_shape_is_at_most_a_pixel_off(size):
+    # Cutting out begins on a whole pixel of the resized photo, whose longer side is rounded; ours is at the centre.
+    image = photo(*size)
+    scale = 256 / min(size)
+    width, height = int(size[0] * scale), int(size[1] * scale)
+    larger = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - 224) / 2), round((height - 224) / 2)
+    expected = np.asarray(larger.crop((left, top, left + 224, top + 224)))
+    fitted = fit_image(image, height=224, width=224, channels=3, crop_share=0.875, interpolation="bicubic")
+    assert np.abs(fitted.astype(int) - expected).mean() <= 3
+    assert abs(fitted.astype(float).mean() - expected.mean()) <= 0.5
+
+
+def test_a_share_of_a_stretched_photo_is_the_centre_of_both_sides():
+    # The central 0.875 of both sides, scaled to a square, is how TF-Slim evaluates its Inceptions.
+    image = photo(800, 480)
+    expected = image.crop((50, 30, 750, 450)).resize((299, 299), Image.Resampling.BILINEAR)
+    fitted = fit_image(image, height=299, width=299, channels=3, resize="stretch", crop_share=0.875)
+    inner = np.abs(fitted.astype(int) - np.asarray(expected))[2:-2, 2:-2]  # at the edge ours sees what lies beyond
+    assert inner.max() <= 1
+
+
+@pytest.mark.parametrize("resize", ["crop", "stretch"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_every_share_of_every_size_is_centred(resize, interpolation):
+    rng = np.random.default_rng(7)
+    for width, height, to_width, to_height in sizes(300, 9):
+        share = float(rng.uniform(0.1, 1))
+        size = {"height": to_height, "width": to_width, "channels": 3, "crop_share": share}
+        fitted = fit_image(gradient(width, height), resize=resize, interpolation=interpolation, **size)
+        case = f"{share} of {width}x{height} to {to_width}x{to_height}"
+        assert fitted.shape == (to_height, to_width, 3), case
+        assert abs(centre(fitted, 0) - 0.5) <= 0.5 / width + 1 / STEPS, case
+        assert abs(centre(fitted, 1) - 0.5) <= 0.5 / height + 1 / STEPS, case
+
+
+def test_a_share_of_a_jpeg_is_cut_from_more_than_enough_pixels(tmp_path):
+    # A JPEG is decoded at a fraction of its size; a small share needs more of it.
+    path = tmp_path / "x.jpg"
+    photo(2400, 2400).save(path, quality=95)
+    with Image.open(path) as whole:
+        expected = fit_image(whole, height=64, width=64, channels=3, crop_share=0.25)
+    fitted = read_image(path, height=64, width=64, channels=3, crop_share=0.25)
+    assert np.abs(fitted.astype(int) - expected).mean() <= 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop_share": 0.0}, "data.crop_share is 0.0; expected 0.1 to 1."),
+        ({"crop_share": 87.5}, "data.crop_share is 87.5; expected 0.1 to 1."),
+        ({"crop_share": float("nan")}, "data.crop_share is nan; expected 0.1 to 1."),
+        ({"interpolation": "nearest"}, "data.interpolation is 'nearest'; expected bilinear or bicubic."),
+        ({"resize": "pad", "crop_share": 0.9}, "data.crop_share is 0.9 with data.resize 'pad', which cuts nothing off"),
+    ],
+)
+def test_a_fit_out_of_range_is_refused(settings, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        fit_image(photo(20, 20), height=8, width=8, channels=3, **settings)

@@ -1,6 +1,7 @@
 import os
 import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,36 @@ def test_arrays_are_resized_as_files_are(tmp_path, shape, channels):
         size = {"height": 4, "width": 4, "channels": channels, "resize": resize}
         from_files = pack(Split(images=paths, labels=split.labels), **size)
         np.testing.assert_array_equal(pack(split, **size).images, from_files.images)
+
+
+@dataclass
+class Given:
+    """Arrays that are had one at a time."""
+
+    arrays: np.ndarray
+    identity: str = "given"
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.arrays[row]
+
+
+def test_a_share_of_an_array_is_that_of_its_file_and_one_of_the_size_is_taken_as_it_is(tmp_path):
+    split = array_split(4, 12, 10, 3)
+    paths = [tmp_path / f"{row}.png" for row in range(len(split))]
+    for path, image in zip(paths, split.images, strict=True):
+        Image.fromarray(image).save(path)
+    files, items = Split(images=paths, labels=split.labels), Split(images=Given(split.images), labels=split.labels)
+    fit = {"channels": 3, "crop_share": 0.5, "interpolation": "bicubic"}
+    expected = pack(files, height=4, width=4, **fit).images
+    assert not np.array_equal(expected, pack(files, height=4, width=4, channels=3).images)
+    for given in (split, items):
+        np.testing.assert_array_equal(pack(given, height=4, width=4, **fit).images, expected)
+        # Pixels of the model's own size have been cut out by whoever made them.
+        np.testing.assert_array_equal(pack(given, height=12, width=10, **fit).images, split.images)
+    assert not np.array_equal(pack(files, height=12, width=10, **fit).images, split.images)
 
 
 def test_arrays_of_another_type_are_refused():

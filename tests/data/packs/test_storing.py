@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from zoo import cache
 from zoo.data import Batches, Split, pack
 from zoo.data.images import decoding
 from zoo.data.packs import storing
-from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity
+from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity, identity_of
 from zoo.errors import DataError
+from zoo.fitting import ImageFit
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 
@@ -68,7 +70,7 @@ def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, dec
     assert [int(image[0, 0, 0]) for image in packed.images[:]] == [0, 1, 2, 0, 1, 2]
 
 
-@pytest.mark.parametrize("change", ["a file", "the order", "the size", "resize", "channels"])
+@pytest.mark.parametrize("change", ["a file", "the order", "the size", "resize", "channels", "share", "interpolation"])
 def test_a_change_is_another_pack(tmp_path, change):
     split = photos(tmp_path / "photos")
     pack(split, **SIZE, keep=True)
@@ -79,9 +81,30 @@ def test_a_change_is_another_pack(tmp_path, change):
     elif change == "the order":
         split = split.subset(np.arange(40)[::-1])
     else:
-        settings |= {"the size": {"width": 7}, "resize": {"resize": "pad"}, "channels": {"channels": 1}}[change]
+        settings |= {
+            "the size": {"width": 7},
+            "resize": {"resize": "pad"},
+            "channels": {"channels": 1},
+            "share": {"crop_share": 0.5},
+            "interpolation": {"interpolation": "bicubic"},
+        }[change]
     np.testing.assert_array_equal(pack(split, **settings, keep=True).images[:], pack(split, **settings).images[:])
     assert len(cache.entries("packs")) == 2
+
+
+def test_a_pack_of_before_shares_and_interpolations_is_found_by_its_key():
+    settings = decoding.Settings(height=6, width=5, channels=3)
+    spelt = json.dumps([decoding.READER, {"height": 6, "width": 5, "channels": 3, "resize": "crop"}])
+    before = hashlib.blake2b(f"{spelt}\nabc".encode(), digest_size=20).hexdigest()
+    assert identity_of(["abc"], settings) == before
+    fits = [
+        ImageFit(crop_share=share, interpolation=interpolation)
+        for share in (1.0, 0.875, 0.9)
+        for interpolation in ("bilinear", "bicubic")
+    ]
+    keys = {identity_of(["abc"], replace(settings, fit=fit)) for fit in fits}
+    assert len(keys) == len(fits)
+    assert before in keys
 
 
 def test_a_damaged_pack_is_made_anew(tmp_path, decoded):

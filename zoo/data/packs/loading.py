@@ -4,16 +4,19 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from zoo.cache import cache_folder
 from zoo.data.dataset import Items
-from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_image, read_pixels
+from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_to, read_pixels
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
+from zoo.fitting import ImageFit
 from zoo.memory import aligned, has_memory
 
 # ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
@@ -47,7 +50,7 @@ def load_files(
 
 
 def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, int], None]) -> np.ndarray:
-    """Brings an array to the size; one that has it already is not copied.
+    """Brings an array to the size; one that has it already is taken as it is, whatever the settings cut off.
 
     Args:
         source: uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3 or 4 channels.
@@ -81,7 +84,7 @@ def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, in
             images[rows] = grey
             report(min(start + _ROWS_AT_ONCE, total), total)
         return images
-    return _load_each(total, lambda row: _fit(as_image(layered[row]), settings), settings, report)[0]
+    return _load_each(total, lambda row: _fit(layered[row], settings), settings, report)[0]
 
 
 def load_items(
@@ -91,7 +94,7 @@ def load_items(
 
     def load(row: int) -> np.ndarray:
         try:
-            return _fit(as_image(items[row]), settings)
+            return _fit(items[row], settings)
         except (MemoryError, DataError):
             raise
         except Exception as fault:  # what a library or the caller's code gives may be anything
@@ -101,14 +104,12 @@ def load_items(
     return _load_each(len(items), load, settings, report, stop_at_first=stop_at_first)
 
 
-def _fit(image: Image.Image, settings: Settings) -> np.ndarray:
-    return fit_image(
-        image,
-        height=settings.height,
-        width=settings.width,
-        channels=settings.channels,
-        resize=settings.resize,
-    )
+def _fit(item: Any, settings: Settings) -> np.ndarray:
+    """Brings a Pillow image, or an array of one, to the size."""
+    image = as_image(item)
+    if not isinstance(item, Image.Image) and image.size == (settings.width, settings.height):
+        settings = replace(settings, fit=ImageFit())  # pixels of the size that is wanted: they have been cut out before
+    return fit_to(image, settings)
 
 
 def _load_each(

@@ -18,8 +18,8 @@ from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.errors import DataError
+from zoo.fitting import ImageFit, Interpolation, Resize
 from zoo.memory import has_memory
-from zoo.models import Resize
 
 OnBad = Literal["skip", "stop"]
 
@@ -73,6 +73,8 @@ def pack(
     width: int,
     channels: int,
     resize: Resize = "crop",
+    crop_share: float = 1.0,
+    interpolation: Interpolation = "bilinear",
     on_bad: OnBad = "skip",
     keep: bool = False,
     keep_only: bool = False,
@@ -92,7 +94,9 @@ def pack(
         height: In pixels.
         width: In pixels.
         channels: 1 for grey, 3 for RGB.
-        resize: See `fit_image`.
+        resize: See `fit_image`; an array that has the height and width already is taken as it is.
+        crop_share: See `fit_image`.
+        interpolation: See `fit_image`.
         on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
             rounded up, so that one bad file among twenty does not stop a run.
         keep: Whether files are packed for later calls too.
@@ -107,7 +111,8 @@ def pack(
         DataError: Too many bad files, a class that loses all its images, settings out of range, or files that cannot be
             kept and have to be.
     """
-    settings = Settings(height=height, width=width, channels=channels, resize=resize)
+    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation)
+    settings = Settings(height=height, width=width, channels=channels, fit=fit)
     if on_bad not in ("skip", "stop"):
         raise DataError(f"data.on_bad is '{on_bad}'; expected 'skip' or 'stop'.")
     report, tell = on_progress or _no_progress, say or _nothing_said

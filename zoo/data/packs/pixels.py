@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -187,7 +187,7 @@ def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
 def identity_of(contents: Iterable[str], settings: Settings) -> str:
     """Hashes what decides the pixels of files: their contents, in order, and how they are read."""
     digest = hashlib.blake2b(digest_size=20)
-    digest.update(json.dumps([READER, asdict(settings)]).encode())
+    digest.update(json.dumps([READER, settings.described()]).encode())
     for content in contents:
         digest.update(f"\n{content}".encode())
     return digest.hexdigest()

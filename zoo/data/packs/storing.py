@@ -155,7 +155,7 @@ def store_pack(
         except DataError:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        document = {"schema": 1, "kind": "pack", "settings": asdict(settings), "parts": [*map(asdict, parts)]}
+        document = {"schema": 1, "kind": "pack", "settings": settings.described(), "parts": [*map(asdict, parts)]}
         write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
         unfinished.rename(folder)
