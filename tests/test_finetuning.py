@@ -109,7 +109,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(reference, hint):
     with pytest.raises(NotFoundError) as raised:
         zoo.finetune(reference)
     assert str(raised.value) == (
-        f"'{reference}' is no recipe file, run folder, recipe or model. Did you mean '{hint}'? "
+        f"'{reference}' is not a recipe file, run folder, recipe or model. Did you mean '{hint}'? "
         "See 'zoo recipe ls' and 'zoo list'."
     )
 

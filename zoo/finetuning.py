@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry, saved_models
 from zoo.data import InCode
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
-from zoo.evaluation import Evaluation, score
 from zoo.models import MODULE_FOLDER
 from zoo.prediction import Classifier, load
 from zoo.recipe.finding import find_recipe, shipped_recipes
@@ -19,11 +18,13 @@ from zoo.recipe.schema import Recipe
 from zoo.report.curves import save_history
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path
-from zoo.training.engine import Trained, recording, train
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
     import keras
+
+    from zoo.evaluation import Evaluation
+    from zoo.training.engine import Trained
 
 # What a bare model name runs.
 DEFAULT_RECIPE = "finetune/default"
@@ -123,22 +124,12 @@ def finetune(
         run = zoo.finetune("quickstart", overrides=["phases.head.epochs=1"])
         print(run.metrics["accuracy"], run.path)
     """
-    folder_path = None if run is None else Path(run)
-    if resume and folder_path is None:
-        raise RunError("--resume goes on with a run; say which with --run DIR")
-    earlier = _earlier(folder_path) if resume and folder_path else None
-    if earlier is not None:
-        if recipe_or_model is None and not overrides and earlier.record()["status"] == "done":
-            return Run(earlier.path)
-        job = _resumed_job(earlier, recipe_or_model, data, overrides)
-        if earlier.record()["status"] == "done":
-            return Run(earlier.path)
-        folder = earlier
-    else:
-        if recipe_or_model is None:
-            raise RunError(f"{folder_path}: there is no run to go on with; name a recipe as well, and it begins afresh")
-        job = make_job(recipe_or_model, data, overrides)
-        folder = RunFolder.create(folder_path or default_path(job.recipe.name))
+    asked = resolve_request(recipe_or_model, data, overrides, run=run, resume=resume)
+    if isinstance(asked, Run):
+        return asked
+    job, folder = asked.job, asked.earlier or RunFolder.create(asked.path)
+    from zoo.training.engine import recording, train  # imports Keras, which a refusal does not need
+
     try:
         with claim(folder.path), Display() as display:
             trained = train(job.recipe, data=job.data, folder=folder, callbacks=callbacks, display=display)
@@ -148,6 +139,56 @@ def finetune(
     finally:
         _remove_if_empty(folder.path)
     return Run(folder.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `finetune` is asked to do, after everything that can be refused without Keras was.
+
+    Attributes:
+        job: Recipe and data.
+        path: The run's folder.
+        earlier: The run that goes on there, or None where a new one begins.
+    """
+
+    job: Job
+    path: Path
+    earlier: RunFolder | None
+
+
+def resolve_request(
+    recipe_or_model: str | Path | Recipe | None,
+    data: Path | str | InCode | None = None,
+    overrides: Overrides | None = None,
+    *,
+    run: Path | str | None = None,
+    resume: bool = False,
+) -> Request | Run:
+    """Resolves what `finetune` is asked to do, with its arguments; imports no Keras and makes no folder.
+
+    Returns:
+        The request, or the run where it is finished already.
+
+    Raises:
+        ZooError: As `finetune` does for an unknown name or path, a wrong recipe or override, or a taken folder.
+    """
+    path = None if run is None else Path(run)
+    if resume and path is None:
+        raise RunError("--resume goes on with a run; say which with --run DIR")
+    earlier = _earlier(path) if resume and path else None
+    if path and earlier is not None:
+        if recipe_or_model is None and not overrides and earlier.record()["status"] == "done":
+            return Run(earlier.path)
+        job = _resumed_job(earlier, recipe_or_model, data, overrides)
+        if earlier.record()["status"] == "done":
+            return Run(earlier.path)
+        return Request(job=job, path=path, earlier=earlier)
+    if recipe_or_model is None:
+        raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
+    if path is not None:
+        RunFolder.refuse_taken(path)
+    job = make_job(recipe_or_model, data, overrides)
+    return Request(job=job, path=path or default_path(job.recipe.name), earlier=None)
 
 
 @dataclass(frozen=True)
@@ -230,23 +271,31 @@ def make_job(
     """
     overrides = _with_module(overrides or ())
     if isinstance(reference, Recipe):
-        recipe, own_data = load_recipe(reference, overrides), Path()
+        recipe, own_data = load_recipe(reference, overrides, against_card=True), Path()
     elif (Path(reference) / "run.json").is_file():
         return _repeated_job(RunFolder.open(Path(reference)), data, overrides)
     elif _is_recipe(reference):
-        recipe, own_data = load_recipe(reference, overrides), find_recipe(reference).parent
+        recipe = load_recipe(reference, overrides, against_card=True)
+        own_data = find_recipe(reference).parent
     elif str(reference) in registry.list_models():
-        recipe, own_data = load_recipe(DEFAULT_RECIPE, _for_model(str(reference), overrides)), Path()
+        recipe = load_recipe(DEFAULT_RECIPE, _for_model(str(reference), overrides), against_card=True)
+        own_data = Path()
     else:
         known = [*shipped_recipes(), *registry.list_models()]
         raise NotFoundError(
-            f"'{reference}' is no recipe file, run folder, recipe or model."
-            f"{did_you_mean(str(reference), known)} See 'zoo recipe ls' and 'zoo list'."
+            f"'{reference}' is not a recipe file, run folder, recipe or model."
+            f"{_beside(reference) or did_you_mean(str(reference), known)} See 'zoo recipe ls' and 'zoo list'."
         )
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
     return Job(recipe=recipe, data=_images(recipe, data))
+
+
+def _beside(reference: str | Path) -> str:
+    """Hints at the recipe file whose ending was left out."""
+    file = Path(f"{reference}.toml")
+    return f" There is a file '{file}': type its ending too." if file.is_file() else ""
 
 
 def _with_module(overrides: Overrides) -> Overrides:
@@ -281,7 +330,7 @@ def _for_model(name: str, overrides: Overrides) -> Overrides:
 
 
 def _repeated_job(folder: RunFolder, data: Path | str | InCode | None, overrides: Overrides) -> Job:
-    recipe = load_recipe(folder.recipe_path, overrides)
+    recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
     carried = folder.model / MODULE_FOLDER
     if recipe.model.handle and carried.is_dir():
         saved_models.take_in(str(carried))
@@ -331,8 +380,10 @@ def _resumed_job(
     return job
 
 
-def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation | None:
+def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluation | None":
     """Measures the kept model, draws the curves, and closes the run."""
+    from zoo.evaluation import score
+
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
     if validation is not None:
@@ -351,7 +402,7 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: Trained) -> Evaluation |
     return evaluation
 
 
-def _check_expectation(recipe: Recipe, evaluation: Evaluation | None) -> None:
+def _check_expectation(recipe: Recipe, evaluation: "Evaluation | None") -> None:
     expect = recipe.expect
     if expect is None:
         return

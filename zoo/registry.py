@@ -207,7 +207,7 @@ class Card:
         there = "; ".join(_listed(weight_set.options) for weight_set in sets)
         raise NotFoundError(
             f"Weights '{wanted}' of model '{self.name}' are not made for {_listed(asked)}; they are for {there}. "
-            "Build it with weights=None."
+            'Take random ones with weights "none".'
         )
 
 

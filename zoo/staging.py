@@ -138,6 +138,8 @@ def _derived_ends(model: "keras.Model") -> dict[str, str]:
     return dict(zip(last_at_size.values(), names, strict=False))
 
 
+_COUNT = r"-?[1-9]\d*"
+_SHARE = r"\d+(\.\d+)?%"
 SELECTOR_FORMS = "head, all, none, stage4, stage3+, last:2, layers:-20, params:30%, re:REGEX"
 
 
@@ -173,6 +175,43 @@ def select(model: "keras.Model", selector: str) -> frozenset[str]:
     return frozenset(selected)
 
 
+def selector_fault(selector: str, names: Sequence[str]) -> str | None:
+    """Says what is wrong with a selector for a model of these stages, as far as that shows before it is built.
+
+    Args:
+        selector: As `select` takes it.
+        names: The model's stages in order, as its card has them.
+
+    Returns:
+        A sentence, or None where nothing is wrong; whether a regular expression matches a layer shows later.
+    """
+    terms = [term.strip().removeprefix("!").strip() for term in selector.split(",") if term.strip()]
+    if not terms:
+        return f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
+    for term in terms:
+        kind, colon, value = term.partition(":")
+        if kind == "re" and colon:
+            try:
+                re.compile(value)
+            except re.error as fault:
+                return f"selector '{term}': not a regular expression ({fault})"
+        elif not _is_term(term, names):
+            near = did_you_mean(term, names)
+            listed = ", ".join(names)
+            return f"selector '{term}' matches nothing.{near} The stages are {listed}; a selector is {SELECTOR_FORMS}"
+    return None
+
+
+def _is_term(term: str, names: Sequence[str]) -> bool:
+    kind, _, value = term.partition(":")
+    if kind == "params" and re.fullmatch(_SHARE, value):
+        return float(value[:-1]) > 0
+    numbered = (kind == "last" and re.fullmatch("[1-9][0-9]*", value)) or (
+        kind == "layers" and re.fullmatch(_COUNT, value)
+    )
+    return bool(numbered) or term in ("all", "none", *names) or (term.endswith("+") and term[:-1] in names)
+
+
 def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
     names = [part.name for part in parts]
     kind, colon, value = term.partition(":")
@@ -199,10 +238,10 @@ def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
 def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> set[str]:
     ordered = [layer for part in parts for layer in part.layers]
     weighted = [layer for layer in ordered if layer.weights]
-    if kind == "layers" and re.fullmatch(r"-?[1-9]\d*", value):
+    if kind == "layers" and re.fullmatch(_COUNT, value):
         count = int(value)
         return {layer.name for layer in (weighted[count:] if count < 0 else weighted[:count])}
-    if kind == "params" and re.fullmatch(r"\d+(\.\d+)?%", value):
+    if kind == "params" and re.fullmatch(_SHARE, value):
         wanted = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
         chosen: set[str] = set()
         held = 0

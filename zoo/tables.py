@@ -1,22 +1,104 @@
-"""Tables as plain text, for terminals and for messages."""
+"""Tables and lines as plain text, as wide as the screen and no wider, for terminals and for messages."""
 
+import os
+import shutil
+import textwrap
 from collections.abc import Collection, Sequence
+from typing import TextIO
+
+# No screen is taken to be narrower; what does not fit there wraps.
+NARROWEST = 20
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
+def screen_width(stream: TextIO | None) -> int | None:
+    """Returns how many columns a stream shows, or None where nothing needs to fit: in a pipe or a file.
+
+    `COLUMNS` in the environment asks for a width, whatever the stream is.
+    """
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return max(int(asked), NARROWEST)
+    try:
+        on_terminal = stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return None
+    return max(shutil.get_terminal_size().columns, NARROWEST) if on_terminal else None
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[int] = (),
+    width: int | None = None,
+    spare: Sequence[int] = (),
+) -> str:
     """Aligns columns by spaces.
 
     Args:
         header: A title per column.
         rows: A text per column.
         right: Columns that are aligned to the right.
+        width: The columns of the screen; None lets lines be as long as they are.
+        spare: Which table columns to leave out, one after the other, until the lines fit.
     """
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    shown = list(range(len(header)))
+    for column in spare:
+        if width is None or _total(widths, shown) <= width:
+            break
+        shown.remove(column)
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            line[column].rjust(widths[column]) if column in right else line[column].ljust(widths[column])
+            for column in shown
         ).rstrip()
         for line in lines
+    ) + _left_out([header[column] for column in range(len(header)) if column not in shown])
+
+
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[column] for column in shown) + 2 * (len(shown) - 1)
+
+
+def _left_out(titles: Sequence[str]) -> str:
+    named = [title for title in titles if title]
+    return f"\n({', '.join(named)}: on a wider screen, or with --json)" if named else ""
+
+
+def fold(text: str, width: int | None, *, indent: str = "  ") -> str:
+    """Breaks lines that are wider than the screen between words; what follows is indented.
+
+    Args:
+        text: One or more lines.
+        width: The columns of the screen; None leaves the text as it is.
+        indent: What the lines that follow a broken one begin with, besides the broken line's own indentation.
+    """
+    if width is None:
+        return text
+    return "\n".join(_folded(line, width, indent) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int, indent: str) -> str:
+    if len(line) <= width:
+        return line
+    own = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=own + indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
     )
+
+
+def beside(label: str, text: str, *, column: int, width: int | None) -> str:
+    """Writes a label and, from a column on, a text that is folded below itself."""
+    head = f"{label:<{column}}"
+    if width is None or len(head) + len(text) <= width or width - column < NARROWEST:
+        return fold(f"{head}{text}".rstrip(), width)
+    lines = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([head + lines[0], *(" " * column + line for line in lines[1:])])

@@ -111,17 +111,18 @@ def refused(typed, *words, code=1):
         ),
         (
             ["mnist_simpel", "--data", "photos"],
-            "'mnist_simpel' is no recipe file, run folder, recipe or model. Did you mean 'mnist_simple'? "
+            "'mnist_simpel' is not a recipe file, run folder, recipe or model. Did you mean 'mnist_simple'? "
             "See 'zoo recipe ls' and 'zoo list'.",
         ),
         (
             ["photos"],
-            "'photos' is no recipe file, run folder, recipe or model. See 'zoo recipe ls' and 'zoo list'.",
+            "'photos' is not a recipe file, run folder, recipe or model. See 'zoo recipe ls' and 'zoo list'.",
         ),
         (["gone.toml"], "Unknown recipe 'gone.toml'. See 'zoo recipe ls'."),
         (
             ["tiny.toml", "--data", "photos", "--set", "model.name=mnist_simpel"],
-            "Unknown model 'mnist_simpel'. Did you mean 'mnist_simple'? See 'zoo list'.",
+            "--set model.name: model.name is \"mnist_simpel\"; unknown model. Did you mean 'mnist_simple'? "
+            "See 'zoo list'.",
         ),
         (
             ["tiny.toml", "--data", "photos", "--set", "train.batchsize=8"],
@@ -129,7 +130,8 @@ def refused(typed, *words, code=1):
         ),
         (
             ["tiny.toml", "--data", "photos", "--set", "model.weights=imagenet"],
-            "Unknown weights 'imagenet' for model 'mnist_simple'. It has: none: it is built with random weights.",
+            "--set model.weights: model.weights is \"imagenet\"; Unknown weights 'imagenet' for model 'mnist_simple'. "
+            "It has: none: it is built with random weights.",
         ),
         (
             ["tiny.toml", "--data", "photos", "--set", "data.validation=test"],

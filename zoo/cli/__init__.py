@@ -1,6 +1,8 @@
 """The `zoo` command: a group of verbs, each imported only when it is called."""
 
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 import click
 
 from zoo import __version__
+from zoo.cli.output import echo, echo_json, noticing_output
+from zoo.cli.streams import abandon_stdout, finish_streams, prepare_streams
 from zoo.errors import ZooError, did_you_mean
 
 # Verb -> where its click command is.
@@ -52,22 +56,50 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs the command line and exits."""
+        if _completes(args):
+            return super().main(args, *rest, **{"prog_name": "zoo", **extra})
+        prepare_streams()
         typed = list(sys.argv[1:] if args is None else args)
         arguments = [argument for argument in typed if argument != "--debug"]  # it may stand behind the verb too
-        try:
-            code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
-        except click.ClickException as fault:
-            fault.show()
-            code = fault.exit_code
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("zoo: interrupted", err=True)
-            code = INTERRUPTED
-        except Exception as fault:
-            if arguments != typed:
-                raise
-            click.echo(f"zoo: {_explain(fault)}", err=True)
-            code = fault.exit_code if isinstance(fault, ZooError) else 1
+        with noticing_output() as has_printed:
+            try:
+                code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
+                finish_streams()
+            except BrokenPipeError:  # such as `zoo list | head -1`: the reader has what it wanted
+                abandon_stdout()
+                code = 0
+            except Exception as fault:
+                if arguments != typed and not isinstance(fault, click.ClickException | click.Abort):
+                    raise
+                code = _report(fault, as_json="--json" in arguments and not has_printed())
+            except KeyboardInterrupt:
+                code = _report(click.Abort(), as_json=False)
         sys.exit(code or 0)
+
+
+def _completes(args: Sequence[str] | None) -> bool:
+    return args is None and "_ZOO_COMPLETE" in os.environ
+
+
+def _report(fault: Exception, *, as_json: bool) -> int:
+    """Prints what went wrong, in one line on stderr and with `--json` as a document too; returns the exit code."""
+    if isinstance(fault, click.Abort):
+        echo("zoo: interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(fault, click.ClickException):
+        message, code = fault.format_message(), fault.exit_code
+        if isinstance(fault, click.UsageError) and fault.ctx is not None:
+            echo(fault.ctx.get_usage(), err=True)
+            echo(f"Try '{fault.ctx.command_path} --help' for help.\n", err=True)
+        echo(f"Error: {message}", err=True)
+    else:
+        message, code = _explain(fault), fault.exit_code if isinstance(fault, ZooError) else 1
+        echo(f"zoo: {message}", err=True)
+    if as_json:
+        with contextlib.suppress(OSError):  # stdout itself may be at fault
+            echo_json({"schema": 1, "kind": "error", "error": message, "exit_code": code})
+            finish_streams()
+    return code
 
 
 def _explain(fault: Exception) -> str:
@@ -81,7 +113,7 @@ def _explain(fault: Exception) -> str:
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, package_name="zoo")
+@click.version_option(__version__, "-V", "--version", package_name="zoo")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 def main(debug: bool) -> None:
     """Fine-tune convolutional networks, and share how it was done.

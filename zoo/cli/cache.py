@@ -1,6 +1,5 @@
 """`zoo cache`: what is kept to save work, and can be had again."""
 
-import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cache import cache_folder
+from zoo.cli.output import echo, echo_json
 from zoo.tables import table
 from zoo.weights import file_size
 
@@ -41,14 +41,14 @@ def list_cache(as_json: bool) -> None:
             {"kind": kind, "files": len(files), "bytes": _size(files), "used": _used(files)}
             for kind, files in found.items()
         ]
-        click.echo(json.dumps({"schema": 1, "kind": "cache", "folder": str(cache_folder()), "entries": entries}))
+        echo_json({"schema": 1, "kind": "cache", "folder": str(cache_folder()), "entries": entries})
         return
     rows = [
         (kind, str(len(files)), file_size(_size(files)), _used(files) or "-", KINDS[kind])
         for kind, files in found.items()
     ]
-    click.echo(f"{cache_folder()}\n")
-    click.echo(table(("kind", "files", "size", "last used", ""), rows, right=(1, 2)))
+    echo(f"{cache_folder()}\n")
+    echo(table(("kind", "files", "size", "last used", ""), rows, right=(1, 2)))
 
 
 @cache.command("clear")
@@ -64,7 +64,7 @@ def clear_cache(kind: str | None) -> None:
     for one in [kind] if kind else list(KINDS):
         size = _size(_files(one))
         shutil.rmtree(cache_folder() / one, ignore_errors=True)
-        click.echo(f"{one}: {file_size(size)} freed")
+        echo(f"{one}: {file_size(size)} freed")
 
 
 def _files(kind: str) -> list[Path]:

@@ -1,7 +1,6 @@
 """`zoo list` and `zoo show`: what there is to build on. Neither imports a numerical library."""
 
 import fnmatch
-import json
 import operator
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from zoo import registry, weights
+from zoo.cli.output import echo, echo_json
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry import Card
 from zoo.tables import table
@@ -92,7 +92,7 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
         )
         for card in cards
     ]
-    click.echo(table(header, rows, right=(1, 2, 4)))
+    echo(table(header, rows, right=(1, 2, 4)))
 
 
 @click.command()
@@ -110,7 +110,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         _print_document("show", **_details(card))
         return
-    click.echo(f"{card.name}: {card.description}\n")
+    echo(f"{card.name}: {card.description}\n")
     facts = [
         ("family", card.family),
         ("parameters", _count(card.params)),
@@ -127,17 +127,15 @@ def show(name: str, as_json: bool) -> None:
     ]
     width = max(len(label) for label, _ in facts)
     for label, value in facts:
-        click.echo(f"{label:<{width}}  {value}")
+        echo(f"{label:<{width}}  {value}")
     rows: list[tuple[str, ...]] = []
     from_here = card.params
     for stage in card.stages:
         rows.append((stage.name, str(stage.layers), _count(stage.params), _count(from_here)))
         from_here = None if from_here is None else from_here - (stage.params or 0)
-    click.echo()
-    click.echo(table(("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3)))
-    click.echo(
-        f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.'
-    )
+    echo()
+    echo(table(("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3)))
+    echo(f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.')
 
 
 def _sort(cards: list[Card], sort_key: str) -> None:
@@ -277,4 +275,4 @@ def _details(card: Card) -> dict[str, Any]:
 
 
 def _print_document(kind: str, **content: Any) -> None:
-    click.echo(json.dumps({"schema": 1, "kind": kind, **content}, indent=2))
+    echo_json({"schema": 1, "kind": kind, **content}, indent=2)

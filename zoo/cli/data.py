@@ -1,7 +1,6 @@
 """`zoo data`: what images are, what is wrong with them, and what a model sees of them."""
 
 import itertools
-import json
 import os
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
 
@@ -65,7 +64,7 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
                 "ok": False,
                 "refused": str(fault),
             }
-            click.echo(json.dumps(document))
+            echo_json(document)
         raise ContractError(str(fault)) from fault
     total = sum(len(split) for split in dataset.splits().values())
     with Display() as display, display.bar("checking images", total) as move:
@@ -73,11 +72,11 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
     if fix_list is not None:
         fix_list.write_bytes(b"".join(os.fsencode(name) + b"\n" for name in report.exclude))
     if as_json:
-        click.echo(json.dumps(_check_document(path, report)))
+        echo_json(_check_document(path, report))
     else:
-        click.echo(_check_text(report))
+        echo(_check_text(report))
         if fix_list is not None:
-            click.echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
+            echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
     if report.faults:
         faults = "1 fault" if report.faults == 1 else f"{report.faults:,} faults"
         raise ContractError(f"{source if path is None else printable(path)}: {faults} in {report.images:,} images")
@@ -157,12 +156,13 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
       zoo data pack finetune/lp-ft --data photos/
       zoo data pack resnet50 --data photos/ --set data.image_size=160
     """
-    start_backend()
     from zoo.finetuning import make_job
+
+    job = make_job(recipe, path, overrides)
+    start_backend()
     from zoo.training.inputs import pack_ahead
     from zoo.training.progress import Display
 
-    job = make_job(recipe, path, overrides)
     with Display() as display:
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
@@ -172,10 +172,10 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
             name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}
             for name, pack in packed.items()
         }
-        click.echo(json.dumps({"schema": 1, "kind": "data-pack", "splits": splits}))
+        echo_json({"schema": 1, "kind": "data-pack", "splits": splits})
         return
     for name, pack in packed.items():
-        click.echo(f"{name}: {len(pack.labels):,} images of {'x'.join(map(str, pack.images.shape[1:]))}")
+        echo(f"{name}: {len(pack.labels):,} images of {'x'.join(map(str, pack.images.shape[1:]))}")
 
 
 @data.command("preview")
@@ -199,14 +199,15 @@ def preview_command(
       zoo data preview finetune/from-scratch --data photos/
       zoo data preview quickstart --set augment.policy=trivial --out sheet.png
     """
-    start_backend()
     from zoo.finetuning import make_job
+
+    job = make_job(recipe, path, overrides)
+    start_backend()
     from zoo.report.curves import save_figure
     from zoo.report.sheet import plot_sheet
     from zoo.training.preview import preview
     from zoo.training.progress import Display
 
-    job = make_job(recipe, path, overrides)
     with Display() as display:
         seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)
         for warning in seen.warnings:
@@ -225,9 +226,9 @@ def preview_command(
             "draws": seen.draws,
             "pixels": {"min": low, "max": high, "mean": round(mean, 2)},
         }
-        click.echo(json.dumps(document))
+        echo_json(document)
         return
     size = "x".join(map(str, seen.before.shape[1:]))
-    click.echo(f"{len(seen.before)} images of {size}, pixels {low} to {high}, mean {mean:.0f}: {out}")
+    echo(f"{len(seen.before)} images of {size}, pixels {low} to {high}, mean {mean:.0f}: {out}")
     if not len(seen.after):
-        click.echo("the recipe augments nothing: each epoch sees them as they are")
+        echo("the recipe augments nothing: each epoch sees them as they are")

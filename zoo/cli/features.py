@@ -1,13 +1,15 @@
 """`zoo features`: images in, a file of vectors out."""
 
 import io
-import json
 from pathlib import Path
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
+from zoo import registry
+from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.cli.runs import listed_files
+from zoo.errors import NotFoundError, did_you_mean
+from zoo.staging import HEAD
 
 
 @click.command("features")
@@ -31,6 +33,7 @@ def features_command(
       zoo features efficientnet_lite0 photos/ --out photos.npz
       zoo features runs/pets cat.jpg dog.jpg --at stage4 --pooling max --out pets.npz
     """
+    _refuse_unknown(source, at)
     start_backend()
     import numpy as np
 
@@ -53,7 +56,7 @@ def features_command(
     with Display() as display, display.bar("features", len(files)) as move:
         for done, (path, found) in enumerate(classifier.compute_each(files, model), 1):
             if isinstance(found, DataError):
-                click.echo(f"zoo: {found}", err=True)
+                echo(f"zoo: {found}", err=True)
             else:
                 read.append(str(path))
                 rows.append(found)
@@ -66,9 +69,29 @@ def features_command(
     write_atomic(out, packed.getvalue())
     if as_json:
         document = {"schema": 1, "kind": "features", "out": str(out), "shape": vectors.shape, "stage": model.name}
-        click.echo(json.dumps(document))
+        echo_json(document)
     else:
         shape = " x ".join(f"{side:,}" for side in vectors.shape)
-        click.echo(f"features of {len(read):,} images, {shape}: {out}")
+        echo(f"features of {len(read):,} images, {shape}: {out}")
     if len(read) < len(files):
         raise click.exceptions.Exit(1)
+
+
+def _refuse_unknown(source: str, at: str | None) -> None:
+    """Looks whether NAME|RUN and STAGE are there, before TensorFlow is loaded.
+
+    Raises:
+        NotFoundError: There is no such run or model, or the model has no such stage.
+    """
+    if (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file():
+        return
+    if Path(source).exists() and source not in registry.list_models():
+        raise NotFoundError(
+            f"{source}: not a run folder (no run.json in it) and not a model's name; see 'zoo list' for models"
+        )
+    names = [stage.name for stage in registry.info(source).stages if stage.name != HEAD]
+    if at is not None and names and at not in names:
+        raise NotFoundError(
+            f"model '{source}' has no stage '{at}' to take features at.{did_you_mean(at, names)} "
+            f"It has: {', '.join(names)}."
+        )

@@ -1,12 +1,12 @@
 """`zoo finetune`: train a classifier."""
 
-import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, accuracy_report, start_backend
+from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
 from zoo.tables import table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
     try:
         return tuple(int(number) for number in (text or "").split(",") if number.strip())
     except ValueError as fault:
-        raise click.BadParameter(f"'{text}' is no list of numbers; expected for example 0,1,2") from fault
+        raise click.BadParameter(f"'{text}' is not a list of numbers; expected for example 0,1,2") from fault
 
 
 @click.command("finetune")
@@ -72,9 +72,14 @@ def finetune_command(
         raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
     if recipe is None and not (resume and run_path):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
-    start_backend()
-    from zoo.finetuning import finetune, finetune_seeds, make_job
+    from zoo.finetuning import finetune, finetune_seeds, make_job, resolve_request
 
+    # What can be refused without TensorFlow is refused before it loads.
+    if dry_run or seeds:
+        make_job(recipe or str(run_path), data, overrides)
+    else:
+        resolve_request(recipe, data, overrides, run=run_path, resume=resume)
+    start_backend()
     if dry_run:
         _show_plan(make_job(recipe or str(run_path), data, overrides), as_json=as_json)
         return
@@ -91,17 +96,17 @@ def finetune_command(
             "metrics": run.metrics,
             "phases": run.record["phases"],
         }
-        click.echo(json.dumps(document, ensure_ascii=False))
+        echo_json(document)
     else:
         _show_result(run)
 
 
 def _show_result(run: "Run") -> None:
     if run.metrics:
-        click.echo("\n" + accuracy_report(run.record) + "\n")
-    click.echo(f"curves   {run.path / 'history.png'}")
-    click.echo(f"next     zoo predict {run.path} IMAGE")
-    click.echo(str(run.path))
+        echo("\n" + accuracy_report(run.record) + "\n")
+    echo(f"curves   {run.path / 'history.png'}", whole=True)
+    echo(f"next     zoo predict {shlex.quote(str(run.path))} IMAGE", whole=True)
+    echo(run.path, whole=True)
 
 
 def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
@@ -120,15 +125,15 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
                 for name, one in figures.items()
             },
         }
-        click.echo(json.dumps(document))
+        echo_json(document)
         return
     header = ("", "mean", "deviation", *(f"seed {seed}" for seed in runs))
     rows = [
         (name, f"{one.mean:.4f}", f"{one.deviation:.4f}", *(f"{value:.4f}" for value in one.values))
         for name, one in figures.items()
     ]
-    click.echo(table(header, rows, right=range(1, len(header))))
-    click.echo(str(folder))
+    echo(table(header, rows, right=range(1, len(header))))
+    echo(folder, whole=True)
 
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
@@ -144,7 +149,7 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     if as_json:
         document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        echo_json(document)
     else:
-        click.echo(recipe.to_toml())
-        click.echo("\n\n".join(text))
+        echo(recipe.to_toml(), whole=True)
+        echo("\n\n".join(text))

@@ -1,12 +1,11 @@
 """`zoo lr-find`: which learning rate to begin with."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, OutFile, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 
 
 @click.command("lr-find")
@@ -44,24 +43,23 @@ def lr_find(
     """
     if highest <= lowest:
         raise click.UsageError(f"--to is {highest}; expected more than --from, which is {lowest}")
-    start_backend()
     from zoo.finetuning import make_job
+
+    job = make_job(recipe, data, overrides)
+    name = job.recipe.phase_named(phase).name
+    start_backend()
     from zoo.report.curves import plot_range_test, save_figure
     from zoo.training.progress import Display
     from zoo.training.range_test import find_rate
     from zoo.training.schedules import RisingRate
 
-    job = make_job(recipe, data, overrides)
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:
         found = find_rate(job.recipe, job.data, phase_name=phase, rate=rate, display=display)
     save_figure(plot_range_test(found.rates, found.losses, found.smoothed, found.suggested), out)
-    name = phase or job.recipe.phases[0].name
     if as_json:
         document = {"schema": 1, "kind": "lr-find", "phase": name, "plot": str(out), **asdict(found)}
-        click.echo(json.dumps(document))
+        echo_json(document)
         return
-    click.echo(f"{len(found.rates)} of {steps} steps, rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
-    click.echo(
-        f"the loss falls fastest at {found.suggested:.2g}: --set phases.{name}.learning_rate={found.suggested:.2g}"
-    )
+    echo(f"{len(found.rates)} of {steps} steps, rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
+    echo(f"the loss falls fastest at {found.suggested:.2g}: --set phases.{name}.learning_rate={found.suggested:.2g}")

@@ -1,44 +1,152 @@
 """What the verbs share in what they print."""
 
 import contextlib
+import json
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import click
 
 from zoo import trusted_programs
-from zoo.tables import table
+from zoo.tables import fold, screen_width, table
+
+# What a terminal must not be sent: control characters but the line's end and the tab. Names may hold them.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\t"}
+# Whether this command has printed something on stdout; an error is then not the only document there.
+_printed = ContextVar("printed", default=False)
+
+
+def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
+    """Prints a text, whatever names it holds: the one way out for all that is not JSON.
+
+    Control characters are escaped, and so is what the stream's encoding cannot show. On a terminal, lines that are
+    wider than the screen are folded between words.
+
+    Args:
+        text: One or more lines.
+        err: Print on stderr, where a reader that has gone away stops nothing.
+        whole: Leave lines as they are, such as a path that is to be copied.
+    """
+    stream = sys.stderr if err else sys.stdout
+    shown = str(text).translate(_CONTROLS)
+    if not whole:
+        shown = fold(shown, screen_width(stream))
+    if err:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(shown, file=stream)
+        return
+    _printed.set(True)
+    click.echo(shown, file=stream)
+
+
+def echo_json(document: Mapping[str, Any], *, indent: int | None = None) -> None:
+    """Prints a JSON document on stdout; letters that its encoding cannot show are escaped as JSON escapes them."""
+    _printed.set(True)
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=indent)
+    # JSON itself escapes the others.
+    click.echo(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}), file=sys.stdout)
+
+
+def stdout_width() -> int | None:
+    """Returns how wide a table on stdout may be; None where it is not read on a screen."""
+    return screen_width(sys.stdout)
+
+
+@contextlib.contextmanager
+def noticing_output() -> Generator[Callable[[], bool]]:
+    """Gives a question: has anything been printed on stdout since?"""
+    token = _printed.set(False)
+    try:
+        yield _printed.get
+    finally:
+        _printed.reset(token)
 
 
 def start_backend() -> None:
     """Imports Keras and finds the device, without the messages that TensorFlow's start-up writes.
 
     They come from compiled code and go to file descriptor 2, past Python's `sys.stderr`. Where the start fails, what
-    was written is shown.
+    was written is shown. On a terminal a line says what is going on.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _descriptor_2_silenced():
+    with _loading_line(), _interruptible(), _descriptor_2_silenced():
         from zoo.training.backend import accelerator
 
         accelerator()
 
 
 @contextlib.contextmanager
+def _loading_line() -> Generator[None]:
+    stream = sys.stderr
+    if "keras" in sys.modules or stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        yield
+        return
+    names = {"tensorflow": "TensorFlow", "jax": "JAX"}
+    line = f"loading {names.get(os.environ.get('KERAS_BACKEND', 'tensorflow'), 'Keras')} ..."
+    click.echo(line, nl=False, file=stream)
+    try:
+        yield
+    finally:
+        click.echo(f"\r{' ' * len(line)}\r", nl=False, file=stream)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Makes Ctrl-C an interrupt also where a library turns it into another fault, or swallows it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except Exception as fault:
+        if pressed:
+            raise KeyboardInterrupt from fault
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
 def _descriptor_2_silenced() -> Generator[None]:
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # None, closed, or a pipe without a reader
+        sys.stderr.flush()
+    try:
         stderr = os.dup(2)
+    except OSError:  # closed: there is nothing to silence
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(stderr, 2)
             held.seek(0)
-            os.write(2, held.read())
+            with contextlib.suppress(OSError):
+                os.write(2, held.read())
             raise
         finally:
             os.dup2(stderr, 2)
@@ -88,8 +196,9 @@ def accuracy_report(result: Mapping[str, Any]) -> str:
     ]
     images = sum(entry["images"] for entry in result["per_class"].values())
     low, high = result["intervals"]["accuracy"]
+    header = ("class", "images", "accuracy", "precision")
     return (
-        f"{table(('class', 'images', 'accuracy', 'precision'), rows, right=(1, 2, 3))}\n\n"
+        f"{table(header, rows, right=(1, 2, 3), width=stdout_width(), spare=(3, 1))}\n\n"
         f"accuracy {percent(result['metrics']['accuracy'])} of {images:,} images "
         f"(95 % interval {percent(low)} to {percent(high)})"
     )

@@ -1,12 +1,11 @@
 """`zoo recipe`: list, show and check recipes."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import OutFile
+from zoo.cli.output import OutFile, echo, echo_json
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
 
@@ -43,7 +42,7 @@ def list_recipes(as_json: bool) -> None:
         return
     width = max((len(one.name) for one in shipped), default=0)
     for one in shipped:
-        click.echo(f"{one.name:<{width}}  {one.description}".rstrip())
+        echo(f"{one.name:<{width}}  {one.description}".rstrip())
 
 
 @recipe.command("show")
@@ -68,7 +67,7 @@ def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, a
     if as_json:
         _print_document("recipe", recipe=resolved.to_dict())
     else:
-        click.echo(resolved.to_toml(), nl=False)
+        echo(resolved.to_toml().removesuffix("\n"), whole=True)
 
 
 @recipe.command("check")
@@ -88,9 +87,9 @@ def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
     else:
         for one in checked:
             if one["ok"]:
-                click.echo(f"ok {one['name']}")
+                echo(f"ok {one['name']}")
             for fault in one["errors"]:
-                click.echo(fault, err=True)
+                echo(fault, err=True)
     failed = [one["recipe"] for one in checked if not one["ok"]]
     if failed:
         raise ContractError(f"{len(failed)} of {len(checked)} recipes failed the check: {', '.join(failed)}")
@@ -106,7 +105,7 @@ def print_schema() -> None:
     """
     from zoo.recipe.schema import recipe_file_schema
 
-    click.echo(json.dumps(recipe_file_schema(), indent=2))
+    echo_json(recipe_file_schema(), indent=2)
 
 
 def _plot_rates(recipe: "Recipe", path: Path) -> None:
@@ -131,11 +130,11 @@ def _checked(reference: str) -> dict[str, Any]:
     from zoo.recipe.loading import load_recipe
 
     try:
-        name = load_recipe(reference).name
+        name = load_recipe(reference, against_card=True).name
     except ZooError as error:
         return {"recipe": reference, "name": None, "ok": False, "errors": str(error).splitlines()}
     return {"recipe": reference, "name": name, "ok": True, "errors": []}
 
 
 def _print_document(kind: str, **content: Any) -> None:
-    click.echo(json.dumps({"schema": 1, "kind": kind, **content}, indent=2))
+    echo_json({"schema": 1, "kind": kind, **content}, indent=2)

@@ -1,12 +1,11 @@
 """`zoo evaluate` and `zoo predict`: what a finished run is worth, and what it sees."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from zoo.cli.output import TRUST_OPTION, accuracy_report, percent, start_backend
+from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend
 from zoo.errors import DataError
 
 SHOWN_CLASSES = 3
@@ -26,6 +25,11 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
       zoo evaluate runs/pets
       zoo evaluate runs/pets --data more-pets/ --json
     """
+    refuse_what_is_not_a_run(run)
+    if data is not None:
+        from zoo.data.sources.opening import check_exists
+
+        check_exists(data)
     start_backend()
     from zoo.evaluation import evaluate
     from zoo.training.progress import Display
@@ -33,9 +37,9 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
     with Display() as display:
         result = evaluate(run, data, split=split, display=display)
     if as_json:
-        click.echo(json.dumps({"schema": 1, "kind": "evaluate", **result.to_json()}, ensure_ascii=False))
+        echo_json({"schema": 1, "kind": "evaluate", **result.to_json()})
         return
-    click.echo(accuracy_report(result.to_json()))
+    echo(accuracy_report(result.to_json()))
 
 
 @click.command("predict")
@@ -53,6 +57,7 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
       zoo predict runs/pets cat.jpg dog.jpg
       zoo predict runs/pets holiday/ --json
     """
+    refuse_what_is_not_a_run(run)
     start_backend()
     from zoo.prediction import load
 
@@ -61,16 +66,29 @@ def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
         if isinstance(prediction, DataError):
             failed = True
             if as_json:
-                click.echo(json.dumps({"path": str(path), "error": str(prediction)}, ensure_ascii=False))
+                echo_json({"path": str(path), "error": str(prediction)})
             else:
-                click.echo(f"zoo: {prediction}", err=True)
+                echo(f"zoo: {prediction}", err=True)
         elif as_json:
-            click.echo(json.dumps(prediction.to_json(), ensure_ascii=False))
+            echo_json(prediction.to_json())
         else:
             ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:SHOWN_CLASSES]
-            click.echo(f"{path}  " + "  ".join(f"{name} {percent(share)}" for name, share in ranked))
+            echo(f"{path}  " + "  ".join(f"{name} {percent(share)}" for name, share in ranked))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def refuse_what_is_not_a_run(path: Path) -> None:
+    """Looks whether there is a run, before TensorFlow is loaded to read it.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    from zoo.models import CARD_FILE
+    from zoo.runs.folder import RunFolder
+
+    if not (path / CARD_FILE).is_file():
+        RunFolder.open(path)
 
 
 def listed_files(paths: tuple[Path, ...]) -> Iterator[Path]:

@@ -1,12 +1,10 @@
 """`zoo weights`: which weights are on this machine, and whether they are whole."""
 
-import json
-
 import click
 
 from zoo import downloads, registry, saved_models
 from zoo import weights as weight_files
-from zoo.cli.output import start_backend
+from zoo.cli.output import echo, echo_json, start_backend
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.registry import Download, PackageFile, WeightSet
 from zoo.tables import table
@@ -28,7 +26,7 @@ def list_weights(as_json: bool) -> None:
     """
     if as_json:
         documents = [_document(model, weight_set) for model, weight_set in _weight_sets()]
-        click.echo(json.dumps({"schema": 1, "kind": "weights", "weights": documents}, indent=2))
+        echo_json({"schema": 1, "kind": "weights", "weights": documents}, indent=2)
         return
     rows: list[tuple[str, ...]] = []
     for model, weight_set in _weight_sets():
@@ -48,7 +46,7 @@ def list_weights(as_json: bool) -> None:
             )
         )
     header = ("model", "weights", "", "size", "licence", "pin", "source", "to get it")
-    click.echo(table(header, rows, right=(3,)))
+    echo(table(header, rows, right=(3,)))
 
 
 @weights.command()
@@ -70,7 +68,7 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
     asked = {key: _value(text) for key, _, text in (option.partition("=") for option in options)}
     card = registry.info(name)
     if card.own_weights:
-        click.echo(saved_models.take_in(str(asked.get("handle", ""))).handle)
+        echo(saved_models.take_in(str(asked.get("handle", ""))).handle)
         return
     found = card.weight_set(weight_set, asked)
     if found is None:
@@ -84,7 +82,7 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
             )
         start_backend()
         path = downloads.fetch(found, found.source)
-    click.echo(path)
+    echo(path)
 
 
 @weights.command()
@@ -107,7 +105,7 @@ def verify(name: str | None) -> None:
             except WeightsError as fault:
                 damaged += 1
                 verdict = f"DAMAGED: {fault}"
-        click.echo(f"{model} {weight_set.name}: {verdict}")
+        echo(f"{model} {weight_set.name}: {verdict}")
     if damaged:
         raise ContractError(f"weights verify: {damaged} damaged; the lines above say how to get them again")
 

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from zoo.errors import NotFoundError, RecipeError
+from zoo.recipe.against_card import card_faults
 from zoo.recipe.finding import find_recipe, find_shipped_recipe
 from zoo.recipe.layers import Fault, Layer, Origin, recipe_error
 from zoo.recipe.locating import key_lines
@@ -21,7 +22,12 @@ _MAX_BYTES = 1_000_000
 _MAX_EXTENDS_DEPTH = 8
 
 
-def load_recipe(reference: str | Path | Recipe, overrides: Sequence[str] | Mapping[str, object] = ()) -> Recipe:
+def load_recipe(
+    reference: str | Path | Recipe,
+    overrides: Sequence[str] | Mapping[str, object] = (),
+    *,
+    against_card: bool = False,
+) -> Recipe:
     """Loads and checks a recipe.
 
     Example:
@@ -31,6 +37,8 @@ def load_recipe(reference: str | Path | Recipe, overrides: Sequence[str] | Mappi
     Args:
         reference: The path of a `.toml` file, the name of a shipped recipe, or a recipe.
         overrides: Texts `KEY=VALUE` as for `--set`, or values by key, such as `{"train.batch_size": 64}`.
+        against_card: Whether to look also for what the card of the recipe's model does not have: weights, options,
+            stages.
 
     Returns:
         The resolved recipe, without `extends` and `[set]`.
@@ -46,7 +54,8 @@ def load_recipe(reference: str | Path | Recipe, overrides: Sequence[str] | Mappi
         layer = _resolved(find_recipe(reference), (), faults)
     wanted, misread = read_overrides(overrides)
     layer, unreachable = apply_overrides(layer, wanted)
-    return validated(layer, [*faults, *misread, *unreachable])
+    asked = card_faults(layer) if against_card else ()
+    return validated(layer, [*faults, *misread, *unreachable, *asked])
 
 
 def _resolved(path: Path, chain: tuple[Path, ...], faults: list[Fault]) -> Layer:

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from zoo.errors import NotFoundError, did_you_mean
 from zoo.fitting import SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
 
 
@@ -296,6 +297,19 @@ class Recipe(Section):
         from zoo.recipe.loading import load_recipe  # loading builds on this module
 
         return load_recipe(reference, overrides)
+
+    def phase_named(self, name: str | None) -> Phase:
+        """Returns the phase of a name; None takes the first.
+
+        Raises:
+            NotFoundError: There is no such phase.
+        """
+        names = [phase.name for phase in self.phases]
+        if name is not None and name not in names:
+            raise NotFoundError(
+                f"recipe '{self.name}' has no phase '{name}'.{did_you_mean(name, names)} It has: {', '.join(names)}."
+            )
+        return self.phases[names.index(name) if name else 0]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the resolved recipe as TOML and JSON know it, in the order of the sections."""

@@ -122,10 +122,21 @@ def _schema_fault(layer: Layer, path: KeyPath, details: list[ErrorDetails]) -> F
             known = _keys_of(table)
             hint = did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
             text = f"unknown key {key!r}{inside}.{hint}"
+        case "tuple_type" if named := _named_tables(details[0]["input"]):
+            tweaks = " and ".join(f'"phases.{name}.KEY" = ...' for name in named)
+            text = (
+                f"{dotted(path)} is a table; expected a list of [[phases]] tables, each with a name; "
+                f"to change inherited phases write [set] and below it {tweaks}"
+            )
         case _:
             words = list(dict.fromkeys(_expected(one) for one in details))
             text = f"{dotted(path)} is {quoted(details[0]['input'])}; expected {_either(words)}"
     return Fault(layer.origin(path), text)
+
+
+def _named_tables(phases: object) -> list[str]:
+    """Returns the names of `[phases.NAME]` tables, which is how one would write them."""
+    return [str(name) for name, value in phases.items() if isinstance(value, dict)] if isinstance(phases, dict) else []
 
 
 def _keys_of(table: KeyPath) -> list[str]:

@@ -1,6 +1,7 @@
 """The run folder: what its files are called, and how they are written so that none looks whole when it is not."""
 
 import json
+import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -36,16 +37,7 @@ class RunFolder:
         Raises:
             RunError: The path is taken, or cannot be written.
         """
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
-        if cls(path).is_begun:
-            raise RunError(
-                f"{path}: is there already; expected a new folder; choose another --run, "
-                f"or go on with it: zoo finetune --run {path} --resume"
-            )
-        first = ("run.json", ".")  # what is written before recipe.toml, and hidden files
-        if path.is_dir() and any(not entry.name.startswith(first) for entry in path.iterdir()):
-            raise RunError(f"{path}: is not empty; expected a new folder; choose another --run")
+        cls.refuse_taken(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
@@ -55,6 +47,24 @@ class RunFolder:
                 f"{path}: cannot be written ({fault.strerror}); choose another folder with --run DIR"
             ) from fault
         return cls(path)
+
+    @classmethod
+    def refuse_taken(cls, path: Path) -> None:
+        """Looks, and changes nothing, whether a new run can be made in a folder.
+
+        Raises:
+            RunError: The path is a file, holds a run, or is not empty.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
+        if cls(path).is_begun:
+            raise RunError(
+                f"{path}: is there already; expected a new folder; choose another --run, "
+                f"or go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
+            )
+        first = ("run.json", ".")  # what is written before recipe.toml, and hidden files
+        if path.is_dir() and any(not entry.name.startswith(first) for entry in path.iterdir()):
+            raise RunError(f"{path}: is not empty; expected a new folder; choose another --run")
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":

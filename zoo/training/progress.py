@@ -2,21 +2,37 @@
 
 import sys
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zoo.tables import fold, screen_width
+
 SHOWN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+# How an epoch's line may look, longest first: digits behind the point, and the figures.
+FORMS = (
+    (4, SHOWN_METRICS),
+    (3, SHOWN_METRICS),
+    (3, ("loss", "val_loss", "val_accuracy")),
+    (3, ("val_loss", "val_accuracy")),
+    (3, ("val_accuracy",)),
+    (3, ()),
+)
+# A time may grow by a digit, from 9.9 to 10.0 seconds.
+SLACK = 1
 
 
 class Display:
     """Shows what a run does. Use it as a context manager; outside a terminal it prints plain lines only."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        stream = _Forgiving(sys.stderr)
+        # A program without a window has no stderr; rich would take stdout then, which is for results.
+        self._console = Console(file=cast(TextIO, stream), highlight=False, soft_wrap=True, quiet=stream.is_missing)
+        self._shortest = 0
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -38,8 +54,8 @@ class Display:
         self._bars.stop()
 
     def line(self, text: str) -> None:
-        """Prints a line above the bars."""
-        self._console.print(text, markup=False)
+        """Prints a line above the bars; on a terminal it is folded between words where it is too long."""
+        self._console.print(fold(text, self._width), markup=False)
 
     @contextmanager
     def bar(self, description: str, total: int) -> Generator[Callable[[int, str], None]]:
@@ -51,6 +67,53 @@ class Display:
             self._bars.remove_task(task)
 
     def epoch(self, row: Mapping[str, Any], *, phase_epochs: int) -> None:
-        """Prints a finished epoch's line."""
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in SHOWN_METRICS if row.get(name) is not None)
-        self.line(f"{row['phase']} {row['epoch_in_phase']}/{phase_epochs}  {figures}  {row['seconds']:.1f} s")
+        """Prints a finished epoch's line; on a narrow terminal with fewer digits, then with fewer figures."""
+        number = f"{row['epoch_in_phase']:>{len(str(phase_epochs))}}/{phase_epochs}"
+        seconds = f"{row['seconds']:.1f} s"
+        lines = [
+            "  ".join(
+                [
+                    f"{row['phase']} {number}",
+                    *(f"{name} {row[name]:.{digits}f}" for name in names if row.get(name) is not None),
+                    seconds,
+                ]
+            )
+            for digits, names in FORMS
+        ]
+        width = self._width
+        # A form that was once too long is not gone back to, so that figures stay below one another.
+        while width is not None and self._shortest < len(lines) - 1 and len(lines[self._shortest]) > width - SLACK:
+            self._shortest += 1
+        self.line(lines[self._shortest])
+
+    @property
+    def _width(self) -> int | None:
+        return screen_width(sys.stderr)
+
+
+class _Forgiving:
+    """A stream to which what cannot be written is lost: nobody reads it any more, and the work goes on."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no stream, or a closed one."""
+        return self._stream is None or bool(getattr(self._stream, "closed", False))
+
+    def write(self, text: str) -> int:
+        """Writes a text, if it can be."""
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is held back, if it can be."""
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 
 from zoo.data import Batches, InCode
-from zoo.errors import NotFoundError, did_you_mean
-from zoo.recipe.schema import Phase, Recipe
+from zoo.recipe.schema import Recipe
 from zoo.training import backend, precision
 from zoo.training.batch_size import wanted
 from zoo.training.engine import build_for
@@ -70,7 +69,7 @@ def find_rate(
         NotFoundError: The recipe has no such phase.
         ZooError: The data or the model cannot be used.
     """
-    phase = _phase(recipe, phase_name)
+    phase = recipe.phase_named(phase_name)
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
@@ -103,15 +102,6 @@ def find_rate(
             if not math.isfinite(losses[-1]) or running(losses)[-1] > DIVERGED * min(running(losses)):
                 break
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)
-
-
-def _phase(recipe: Recipe, name: str | None) -> Phase:
-    names = [phase.name for phase in recipe.phases]
-    if name is not None and name not in names:
-        raise NotFoundError(
-            f"recipe '{recipe.name}' has no phase '{name}'.{did_you_mean(name, names)} It has: {', '.join(names)}."
-        )
-    return recipe.phases[names.index(name) if name else 0]
 
 
 def running(losses: Sequence[float]) -> list[float]:

@@ -35,7 +35,8 @@ _BUILTIN_CLASSES = {
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "cifar100": tuple(_CIFAR_100.split()),
 }
-_BUILTINS = (*_BUILTIN_CLASSES, "fashion_sample")
+# What `builtin:` can be followed by.
+BUILTINS = (*_BUILTIN_CLASSES, "fashion_sample")
 _SAMPLE = Path(__file__).parents[2] / "assets" / "fashion_sample.npz"
 
 
@@ -66,7 +67,7 @@ def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
     """
     kind, _, name = source.partition(":")
     if path is not None:
-        _check_exists(path)
+        check_exists(path)
     if kind == "builtin":
         if group:
             raise no_groups(f"'{source}'")
@@ -150,7 +151,7 @@ _FILES: dict[str, Callable[[Path, str], Dataset]] = {
 
 
 def _open_builtin(name: str, path: Path | None) -> Dataset:
-    if name not in _BUILTINS:
+    if name not in BUILTINS:
         raise NotFoundError(
             f"Unknown data.source 'builtin:{name}'.{did_you_mean(f'builtin:{name}', _source_names())} "
             f"Expected {_expected()}."
@@ -182,7 +183,13 @@ def _download(name: str) -> Arrays:
     return dict(zip(("train", "test"), loaded, strict=True))
 
 
-def _check_exists(path: Path) -> None:
+def check_exists(path: Path) -> None:
+    """Looks whether a path leads to something.
+
+    Raises:
+        NotFoundError: There is nothing.
+        DataError: Its permissions keep it from being seen.
+    """
     try:
         path.stat()
     except PermissionError as fault:
@@ -196,7 +203,7 @@ def _check_exists(path: Path) -> None:
 
 
 def _source_names() -> list[str]:
-    return [*_READERS, *(f"builtin:{name}" for name in _BUILTINS), *(f"{kind}:NAME" for kind in libraries.READERS)]
+    return [*_READERS, *(f"builtin:{name}" for name in BUILTINS), *(f"{kind}:NAME" for kind in libraries.READERS)]
 
 
 def _expected() -> str:

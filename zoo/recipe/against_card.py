@@ -1,0 +1,110 @@
+"""What a recipe asks of its model and of built-in data, against what is known: faults that show before all work.
+
+A card knows the weights, options and stages of a model without Keras, so `zoo recipe check` does too.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from zoo import registry
+from zoo.errors import NotFoundError, did_you_mean
+from zoo.recipe.layers import Fault, KeyPath, Layer, tables
+from zoo.recipe.validation import quoted
+from zoo.registry import Card
+from zoo.staging import selector_fault
+
+# What a value must be for the option's default to be of its kind.
+_KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def card_faults(layer: Layer) -> Iterator[Fault]:
+    """Yields what the card of a recipe's model does not have; nothing where the recipe names no model.
+
+    Args:
+        layer: The raw values; those of a wrong type are left to the schema.
+    """
+    model = _table(layer.values, "model")
+    name = model.get("name")
+    if not isinstance(name, str):
+        return
+    known = registry.list_models()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        yield Fault(
+            layer.origin(("model", "name")), f"model.name is {quoted(name)}; unknown model.{hint} See 'zoo list'."
+        )
+        return
+    card = registry.info(name)
+    wrong_options = list(_option_faults(layer, card, model))
+    yield from wrong_options or _weights_faults(layer, card, model)  # options decide which weights there are
+    yield from _data_faults(layer, card)
+    names = [stage.name for stage in card.stages]
+    for path, phase in tables(layer.values, "phases"):
+        selector = phase.get("train")
+        fault = selector_fault(selector, names) if isinstance(selector, str) and selector and names else None
+        if fault:
+            yield Fault(layer.origin((*path, "train")), f"{_phase(path)}.train: {fault}")
+
+
+def _option_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
+    options = _table(model, "options")
+    for option, value in options.items():
+        place = layer.origin(("model", "options", option))
+        if option not in card.options:
+            known = ", ".join(card.options) or "none"
+            hint = did_you_mean(option, card.options)
+            yield Fault(
+                place, f"model.options.{option}: model '{card.name}' has no such option.{hint} It has: {known}."
+            )
+            continue
+        kind = type(card.options[option])
+        fits = isinstance(value, _KINDS.get(kind, (object,))) and (kind is bool or not isinstance(value, bool))
+        if not fits:
+            yield Fault(place, f"model.options.{option} is {quoted(value)}; expected {_WORDS[kind]}")
+    handle = model.get("handle")
+    if handle and "handle" not in card.options:
+        text = f"model.handle is {quoted(handle)}; model '{card.name}' takes none, only 'tfhub' does; leave it out"
+        yield Fault(layer.origin(("model", "handle")), text)
+
+
+def _weights_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
+    weights = model.get("weights", "default")
+    if not isinstance(weights, str):
+        return
+    place = layer.origin(("model", "weights"))
+    if weights == "none":
+        if card.own_weights:
+            yield Fault(
+                place, f"model.weights is \"none\"; the graph of model '{card.name}' brings its own; leave it out"
+            )
+        return
+    try:
+        card.weight_set(weights, _table(model, "options"))
+    except NotFoundError as fault:
+        yield Fault(place, f"model.weights is {quoted(weights)}; {fault}")
+
+
+def _data_faults(layer: Layer, card: Card) -> Iterator[Fault]:
+    data = _table(layer.values, "data")
+    size, source = data.get("image_size"), data.get("source")
+    if isinstance(size, int) and 0 < size < card.min_size:
+        text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
+        yield Fault(layer.origin(("data", "image_size")), text)
+    if isinstance(source, str) and source.startswith("builtin:"):
+        from zoo.data.sources.opening import BUILTINS  # imports NumPy, which other sources do not need here
+
+        known = [f"builtin:{name}" for name in BUILTINS]
+        if source not in known:
+            hint = did_you_mean(source, known)
+            text = f"data.source is {quoted(source)}; unknown data set.{hint} Known: {', '.join(known)}."
+            yield Fault(layer.origin(("data", "source")), text)
+
+
+def _table(values: dict[str, Any], key: str) -> dict[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _phase(path: KeyPath) -> str:
+    return f"phases[{path[-1]}]"
