@@ -27,6 +27,7 @@ resize = "crop"
 crop_share = 1.0
 interpolation = "bilinear"
 validation = 0.1
+columns = {}
 group = ""
 on_bad = "skip"
 balance = "none"

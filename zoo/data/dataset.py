@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -23,6 +25,7 @@ SPLIT_NAMES: dict[str, SplitName] = {
     "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
 }
 
 
@@ -154,22 +157,24 @@ class Dataset:
         return {name: split for name, split in named.items() if split is not None}
 
 
-def check_dataset(dataset: Dataset, place: str) -> Dataset:
+def check_dataset(dataset: Dataset, place: str, *, measuring: bool = False) -> Dataset:
     """Refuses labels that name no class and sets of one class; notes what is odd about the classes.
 
     Args:
         dataset: What a source has read.
         place: The file, folder or source, for messages.
+        measuring: Whether a finished classifier is to be measured: one class is enough, and none need have images.
 
     Returns:
         The dataset, with a warning added for each split that lacks classes, for classes that look like one and
         for classes that weigh nothing.
 
     Raises:
-        DataError: Fewer than two classes, two classes of one name, or a label out of range.
+        DataError: Fewer than two classes, two classes of one name, a name that cannot be shown, or a label out of
+            range.
     """
     classes = dataset.classes
-    if len(classes) < 2:
+    if len(classes) < 2 and not measuring:
         raise DataError(
             f"{place}: has one class only, {quoted(classes)}; expected two or more. Add the images of a second class."
         )
@@ -177,6 +182,7 @@ def check_dataset(dataset: Dataset, place: str) -> Dataset:
         raise DataError(
             f"{place}: has two classes of the name {quoted(repeated)}; expected each name once. Rename one."
         )
+    _check_names(classes, place)
     warnings = [*dataset.warnings, *_twins(classes, place)]
     for name, split in dataset.splits().items():
         if outside := sorted({int(label) for label in split.labels if not 0 <= label < len(classes)}):
@@ -185,6 +191,8 @@ def check_dataset(dataset: Dataset, place: str) -> Dataset:
                 f"one for each of {len(classes)} classes. Correct the labels or the class names."
             )
         counts = np.bincount(split.labels, minlength=len(classes))
+        if measuring:
+            continue
         if lacking := [classes[index] for index in np.flatnonzero(counts == 0)]:
             warnings.append(f"{place}: {name} has no images of the classes {quoted(lacking)}")
     train = dataset.train
@@ -196,6 +204,19 @@ def check_dataset(dataset: Dataset, place: str) -> Dataset:
     return replace(dataset, warnings=tuple(warnings))
 
 
+def _check_names(classes: Sequence[str], place: str) -> None:
+    for name in classes:
+        if not name.strip():
+            raise DataError(f"{place}: the class {quoted([name])} has an empty name; expected a text. Rename it.")
+        sign = hidden_sign(name)
+        if sign is not None:
+            what = "control character" if unicodedata.category(sign) == "Cc" else "sign that cannot be seen"
+            raise DataError(
+                f"{place}: the class {quoted([name])} has a {what} in its name ({quoted([sign])}); expected a text "
+                "that any line can show. Rename it."
+            )
+
+
 def unknown_classes(found: Iterable[str], classes: Sequence[str]) -> list[str]:
     """Returns what is no class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
     folded = {known.casefold(): known for known in classes}
@@ -203,25 +224,77 @@ def unknown_classes(found: Iterable[str], classes: Sequence[str]) -> list[str]:
     for name in found:
         if name not in classes:
             near = get_close_matches(name.casefold(), folded, n=1)
-            unknown.append(f"'{name}'" + (f" (train has '{folded[near[0]]}')" if near else ""))
+            alike = next((known for known in classes if looks_like(known, name)), None)
+            if alike is not None:
+                unknown.append(f"{quoted([name])} (train has {quoted([alike])}, which {_difference([name, alike])})")
+            else:
+                unknown.append(quoted([name]) + (f" (train has {quoted([folded[near[0]]])})" if near else ""))
     return unknown
+
+
+def looks_like(one: str, other: str) -> bool:
+    """Whether two names cannot be told apart by eye: they differ in their Unicode form, spaces or invisible signs."""
+    return _as_seen(one) == _as_seen(other)
 
 
 def _twins(classes: Sequence[str], place: str) -> list[str]:
     """Says which classes are likely to be meant as one: `Cat` and `cat`, `01` and `1`."""
     spellings: dict[str, list[str]] = {}
     for name in classes:
-        plain = " ".join(name.split()).casefold()
+        plain = _WORD_BREAK.sub(" ", _as_seen(name)).casefold()
         spellings.setdefault(plain.lstrip("0") or "0" if plain.isdecimal() else plain, []).append(name)
     return [
-        f"{place}: {quoted(names)} are classes of their own, though they differ in spelling only"
+        f"{place}: {quoted(names)} are classes of their own, though they {_difference(names)}"
         for names in spellings.values()
         if len(names) > 1
     ]
 
 
+def _difference(names: Sequence[str]) -> str:
+    """Says in what names differ that look alike, or nearly so."""
+    if len({unicodedata.normalize("NFC", name) for name in names}) == 1:
+        forms = ", ".join("composed" if unicodedata.is_normalized("NFC", name) else "decomposed" for name in names)
+        return f"differ only in the Unicode form of their letters ({forms})"
+    if len({_as_seen(name) for name in names}) == 1:
+        return f"look the same ({', '.join(ascii(name) for name in names)})"
+    return "differ in spelling only"
+
+
+# Between letters only: -1 and 1 are two numbers.
+_WORD_BREAK = re.compile(r"(?<=[^\W\d_])[-_ ]+(?=[^\W\d_])")
+# Letters of other alphabets that look like Latin ones.
+_LOOKALIKES = str.maketrans("аеорсухіАВЕКМНОРСТХІΑΒΕΗΙΚΜΝΟΡΤΧο", "aeopcyxiABEKMHOPCTXIABEHIKMNOPTXo")
+
+
+def _as_seen(name: str) -> str:
+    """Brings a name to what the eye sees: one form of each letter, single spaces, nothing invisible."""
+    plain = unicodedata.normalize("NFKC", name)
+    visible = "".join(
+        sign for sign in plain if not (unicodedata.category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f")
+    )
+    return " ".join(visible.split()).translate(_LOOKALIKES)
+
+
+# Invisible signs that some languages and emoji need inside words.
+_JOINERS = "\u200c\u200d"
+
+
+def hidden_sign(name: str) -> str | None:
+    """Returns the first sign of a name that no line of a report can show: control, direction or invisible."""
+    for sign in name:
+        if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in _JOINERS:
+            return sign
+    return None
+
+
 def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
-    """Returns `'a', 'b' and 3 more`: names for a one-line message."""
+    """Returns `'a', 'b' and 3 more`: names for a one-line message, with what cannot be shown as `\\n`."""
     listed = list(names)
-    text = ", ".join(f"'{name}'" for name in listed[:at_most])
+    text = ", ".join(f"'{_shown(str(name))}'" for name in listed[:at_most])
     return text if len(listed) <= at_most else f"{text} and {len(listed) - at_most} more"
+
+
+def _shown(name: str) -> str:
+    if name.isprintable():
+        return name
+    return "".join(sign if sign.isprintable() or sign in _JOINERS else ascii(sign)[1:-1] for sign in name)

@@ -65,6 +65,18 @@ Source = Annotated[
         '"folder", "csv", "jsonl", "npz", "idx", "builtin:NAME", "hf:NAME" or "tfds:NAME"',
     ),
 ]
+COLUMN_ROLES = ("path", "label", "split", "weight", "group")
+
+
+def _by_role(columns: dict[str, str]) -> dict[str, str]:
+    if not (set(columns) <= set(COLUMN_ROLES) and all(name.strip() for name in columns.values())):
+        raise PydanticCustomError(
+            "columns", 'names of columns by path, label, split, weight or group, such as {path = "file_name"}'
+        )
+    return columns
+
+
+Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
 Interval = Annotated[
     str,
     Fits(
@@ -165,6 +177,8 @@ class DataSection(Section):
     """`bilinear` or `bicubic`; both are antialiased."""
     validation: ShareBelowOne | SplitName = 0.1
     """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
+    columns: Columns = {}
+    """What columns are called in a list, `hf:` or `tfds:`: `{path = "file_name", label = "class"}`."""
     group: str = ""
     """CSV column or filename regex whose members stay on one side of a split."""
     on_bad: Literal["skip", "stop"] = "skip"
@@ -318,9 +332,10 @@ class Recipe(Section):
     def to_toml(self) -> str:
         """Returns the resolved recipe with every key, so that later defaults cannot change its meaning."""
         values = self.to_dict()
-        options = tomlkit.inline_table()
-        options.update(values["model"]["options"])
-        values["model"]["options"] = options
+        for section, key in (("model", "options"), ("data", "columns")):
+            inline = tomlkit.inline_table()
+            inline.update(values[section][key])
+            values[section][key] = inline
         return tomlkit.dumps(values)
 
 

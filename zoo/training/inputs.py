@@ -54,7 +54,7 @@ class Inputs:
         return self.train.skipped + (self.validation.skipped if self.validation else ())
 
 
-def open_source(data: DataSection, images: Path | InCode | None, *, seed: int) -> Source:
+def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, measuring: bool = False) -> Source:
     """Opens a recipe's data and splits it.
 
     Args:
@@ -62,12 +62,13 @@ def open_source(data: DataSection, images: Path | InCode | None, *, seed: int) -
         images: The folder or file, or what is given in code in place of what the recipe names; None for a source
             that ships or downloads.
         seed: Decides which images a validation share takes.
+        measuring: Whether a finished classifier is to be measured: see `zoo.data.open_dataset`.
 
     Raises:
         DataError: See `zoo.data.open_dataset`, or the recipe names a split that the data has not.
     """
     if images is None or isinstance(images, Path):
-        dataset = open_dataset(data.source, images, group=data.group)
+        dataset = open_dataset(data.source, images, group=data.group, columns=data.columns, measuring=measuring)
     else:
         dataset = read_in_code(images, group=data.group)
     return choose_splits(dataset, data, seed=seed)

@@ -226,6 +226,206 @@ CASES = {
         counts=(("train", 2), ("validation", 1)),
         said=(": validation has no images of the classes 'cat'",),
     ),
+    "splits of longer names": Case(
+        files("training_set/cat/1.jpg", "training_set/dog/2.jpg", "test_set/cat/3.jpg", "test_set/dog/4.jpg"),
+        classes=("cat", "dog"),
+        counts=(("train", 2), ("test", 2)),
+        said=(": reads 'training_set' as train, 'test_set' as test; if they are not that, rename them",),
+    ),
+    "splits as one word in capitals": Case(
+        files("TrainImages/cat/1.jpg", "TrainImages/dog/2.jpg", "ValImages/cat/3.jpg", "ValImages/dog/4.jpg"),
+        classes=("cat", "dog"),
+        counts=(("train", 2), ("validation", 2)),
+        said=(": reads 'TrainImages' as train, 'ValImages' as validation;",),
+    ),
+    "splits with numbers and spaces": Case(
+        files("01 train/cat/1.jpg", "01 train/dog/2.jpg", "02 testset/cat/3.jpg", "02 testset/dog/4.jpg"),
+        classes=("cat", "dog"),
+        counts=(("train", 2), ("test", 2)),
+        said=(": reads '01 train' as train, '02 testset' as test;",),
+    ),
+    "training and testing": Case(
+        files("Training/cat/1.jpg", "Training/dog/2.jpg", "Testing/cat/3.jpg", "Testing/dog/4.jpg"),
+        classes=("cat", "dog"),
+        counts=(("train", 2), ("test", 2)),
+    ),
+    "splits of a common word, each wrapped once more": Case(
+        files(*(f"seg_{split}/seg_{split}/{name}/1.jpg" for split in ("train", "test") for name in ("ice", "sea"))),
+        classes=("ice", "sea"),
+        counts=(("train", 2), ("test", 2)),
+        said=(
+            ": reads 'seg_train' as train, 'seg_test' as test;",
+            ": the class folders of train are those in seg_train/seg_train",
+            ": the class folders of test are those in seg_test/seg_test",
+        ),
+    ),
+    "a split whose name means different things": Case(
+        files(*TRAIN, "dev/cat/3.jpg", "dev/dog/4.jpg"),
+        refused=": 'dev' holds the same class folders as 'train', and its name does not say which split it is;",
+    ),
+    "a split of another name": Case(
+        files(*TRAIN, "quiz/cat/3.jpg", "quiz/dog/4.jpg"),
+        refused=": 'quiz' holds the same class folders as 'train', and its name does not say which split it is;",
+    ),
+    "folds": Case(
+        files(*(f"fold{fold}/{name}/1.jpg" for fold in (1, 2, 3) for name in ("cat", "dog"))),
+        refused=": has the split folders 'fold1', 'fold2', 'fold3' and no 'train'; expected a train folder",
+    ),
+    "parts of the data": Case(
+        files(*(f"set{part}/{name}/1.jpg" for part in (1, 2) for name in ("cat", "dog"))),
+        refused=": 'set1', 'set2' hold no images but all the same folders ('cat', 'dog'), and their names look like",
+    ),
+    "three versions of one data set": Case(
+        files(*(f"{kind}/{name}/1.jpg" for kind in ("color", "gray") for name in ("leaf", "rust"))),
+        classes=("color", "gray"),
+        counts=(("train", 4),),
+        said=(": 'color', 'gray' hold no images but all the same folders ('leaf', 'rust'): they are read as the",),
+    ),
+    "splits inside classes": Case(
+        files(*(f"{name}/{split}/1.jpg" for name in ("cat", "dog") for split in ("train", "test"))),
+        refused=": the class folder 'cat' holds split folders, 'test', 'train'; expected classes inside splits. Move",
+    ),
+    "a test folder inside a class": Case(
+        files("cat/1.jpg", "cat/test/2.jpg", "dog/3.jpg"),
+        refused=": the class folder 'cat' holds split folders, 'test'; expected classes inside splits.",
+    ),
+    "names of split and class": Case(
+        files("cats_train/1.jpg", "dogs_train/2.jpg", "cats_val/3.jpg", "dogs_val/4.jpg"),
+        refused=": the names of 'cats_train', 'cats_val' hold a split and a class; expected a folder for each split",
+    ),
+    "a test split beside the class folders": Case(
+        files("cat/1.jpg", "dog/2.jpg", "test/cat/3.jpg", "test/dog/4.jpg"),
+        refused=": 'test' holds folders of the same names as the class folders beside it; expected splits or classes.",
+    ),
+    "a class called test": Case(
+        files("cat/1.jpg", "dog/2.jpg", "Test/3.jpg"),
+        classes=("Test", "cat", "dog"),
+        counts=(("train", 3),),
+        said=(": 'Test' is read as a class, though named like a split.",),
+    ),
+    "a class called train that holds folders": Case(
+        files("train/steam/1.jpg", "train/diesel/2.jpg", "car/3.jpg", "bus/4.jpg"),
+        refused=": 'train' holds folders, and 'bus', 'car' beside it hold images: it may be the train split",
+    ),
+    "train and test without classes, and more": Case(
+        files("train/1.jpg", "test/2.jpg", "extra/3.jpg"),
+        refused="/train: 1 images lie directly in the folder; expected one subfolder per class",
+    ),
+    "a class that holds folders only": Case(
+        files("Dataset/0/1.jpg", "Dataset/1/2.jpg", "Examples/3.jpg"),
+        classes=("Dataset", "Examples"),
+        counts=(("train", 3),),
+        said=(": the class folders 'Dataset' hold no images but folders ('0', '1'), whose images are put together.",),
+    ),
+    "three levels too deep": Case(
+        below("photos/photos/photos", "cat/1.jpg", "dog/2.jpg"),
+        refused=": has one class only, 'photos'; expected two or more. If its subfolders are the classes, type --data",
+    ),
+    "what Windows, Linux and a NAS leave": Case(
+        files(
+            *("cat/1.jpg", "dog/2.jpg", "$RECYCLE.BIN/S-1/3.jpg", "System Volume Information/4", "lost+found/5"),
+            *("@eaDir/cat/6.jpg", ".Trash-1000/files/7.jpg", "found.000/8", "#recycle/9.jpg", "cat/@eaDir/1.jpg"),
+        ),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+    ),
+    "a run and a run in a class": Case(
+        files(
+            *("cat/1.jpg", "dog/2.jpg", "r0/run.json", "r0/recipe.toml", "r0/history.png"),
+            *("cat/r1/run.json", "cat/r1/recipe.toml", "cat/r1/history.png"),
+        ),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+        said=(": passed over what zoo or Python's tools have written, such as runs: 'cat/r1', 'r0'",),
+    ),
+    "a folder of runs, of seeds, and a plot": Case(
+        files(
+            *("cat/1.jpg", "dog/2.jpg", "runs/a/seed-0/run.json", "runs/a/seed-0/recipe.toml", "runs/lr-find.png"),
+            *("trials/b/run.json", "trials/b/recipe.toml"),
+        ),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+        said=(": passed over what zoo or Python's tools have written, such as runs: 'runs', 'trials'",),
+    ),
+    "a folder of runs that a refused start left": Case(
+        lambda root: (touch(root, "cat/1.jpg", "dog/2.jpg") / "runs" / "x").mkdir(parents=True) or root,
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+        said=(": passed over what zoo or Python's tools have written, such as runs: 'runs'",),
+    ),
+    "a cache, a pack, a model and an environment": Case(
+        files(
+            *("cat/1.jpg", "dog/2.jpg", "cache/zoo/files/index.sqlite", "cache/zoo/packs/1-x/images.npy"),
+            *("pack/images.npy", "pack/manifest.json", "model/card.json", "model/model.safetensors"),
+            *("venv/pyvenv.cfg", "venv/lib/logo.png"),
+        ),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+        said=(": passed over what zoo or Python's tools have written, such as runs: 'cache', 'model', 'pack', 'venv'",),
+    ),
+    "one word in two Unicode forms": Case(
+        files("caf\u00e9/1.jpg", "cafe\u0301/2.jpg", "tea/3.jpg"),
+        classes=("cafe\u0301", "caf\u00e9", "tea"),
+        counts=(("train", 3),),
+        said=(
+            ": 'cafe\u0301', 'caf\u00e9' are classes of their own, though they differ only in the Unicode form of "
+            "their letters (decomposed, composed)",
+        ),
+    ),
+    "one word in two Unicode forms in two splits": Case(
+        files("train/caf\u00e9/1.jpg", "train/tea/2.jpg", "val/cafe\u0301/3.jpg"),
+        refused=": validation has classes that train has not: 'cafe\u0301' (train has 'caf\u00e9', which differ",
+    ),
+    "a space that does not break": Case(
+        files("red fox/1.jpg", "red\xa0fox/2.jpg"),
+        classes=("red fox", "red\xa0fox"),
+        counts=(("train", 2),),
+        said=(": 'red fox', 'red\\xa0fox' are classes of their own, though they look the same ('red fox',",),
+    ),
+    "letters of another alphabet": Case(
+        files("cop/1.jpg", "\u0441\u043e\u0440/2.jpg"),
+        classes=("cop", "\u0441\u043e\u0440"),
+        counts=(("train", 2),),
+        said=(": 'cop', '\u0441\u043e\u0440' are classes of their own, though they look the same ('cop', '\\u0441",),
+    ),
+    **{
+        f"{what} in a class's name, in {where}": Case(
+            make, refused=f": the class 'a{shown}b' has a {what} in its name ('{shown}'); expected a text"
+        )
+        for what, sign, shown in (
+            ("control character", "\n", "\\n"),
+            ("control character", "\x1b", "\\x1b"),
+            ("sign that cannot be seen", "\u202e", "\\u202e"),
+            ("sign that cannot be seen", "\u200b", "\\u200b"),
+        )
+        for where, make in (
+            (f"folders {shown}", files(f"a{sign}b/1.jpg", "c/2.jpg")),
+            (f"an archive {shown}", archive(x_train=X, y_train=[0, 1], classes=[f"a{sign}b", "c"])),
+            (f"labels {shown}", archive(x_train=X, y_train=[f"a{sign}b", "c"])),
+            (f"code {shown}", lambda root, sign=sign: Labelled(0, 1, classes=[f"a{sign}b", "c"])),
+        )
+    },
+    "an empty name": Case(
+        archive(x_train=X, y_train=[0, 1], classes=["", "cat"]), refused=": the class '' has an empty name; expected"
+    ),
+    "a sign that cannot be seen in a list": Case(
+        listing("path,label\n1.jpg,cat\n2.jpg,c\u200bat\n"),
+        refused=":3: label is 'c\\u200bat', with a sign that cannot be seen ('\\u200b'); expected a text",
+    ),
+    "a label that is missing among numbers": Case(
+        archive(x_train=np.zeros((3, 4, 4), np.uint8), y_train=[0, -1, 1]),
+        refused=": y_train has no label in 1 rows, such as 1 (-1); expected one for each image.",
+    ),
+    "a label that is not a number": Case(
+        archive(x_train=np.zeros((3, 4, 4), np.uint8), y_train=[0, np.nan, 1]),
+        refused=": y_train has no label in 1 rows, such as 1 (nan); expected one for each image.",
+    ),
+    "two classes that are called -1 and 1": Case(
+        archive(x_train=X, y_train=[-1, 1]), classes=("-1", "1"), counts=(("train", 2),)
+    ),
+    "whole numbers as floats that count from 1": Case(
+        archive(x_train=X, y_train=[1.0, 2.0]), classes=("1", "2"), counts=(("train", 2),)
+    ),
     "an index beyond the classes": Case(
         lambda root: Labelled(0, 2, classes=["cat", "dog"]),
         refused="data: has the labels '2'; expected 0 to 1, one for each of its classes.",

@@ -105,8 +105,8 @@ def test_hf_faults(hf, tmp_path):
     second = (hf.ClassLabel(names=["x", "y"]), [0, 1] * 2)
     path = save(hf, tmp_path / "two", train=table(hf, 4, coarse=second))
     assert fault("hf:pets", path) == (
-        f"{path}: has 2 label columns: 'label', 'coarse'; expected one. Save a copy with the one that is meant, and "
-        "give it with --data PATH."
+        f"{path}: has 2 label columns: 'label', 'coarse'; expected one. Say which is meant, such as "
+        "--set data.columns.label=label"
     )
     path = save(hf, tmp_path / "none", train=table(hf, 4, label=(None, None), kind=second))
     assert open_dataset("hf:pets", path).classes == ("x", "y")

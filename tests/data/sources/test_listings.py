@@ -93,9 +93,9 @@ def test_a_path_and_a_label_are_enough(tmp_path):
 
 
 def test_quotes_hold_what_would_divide(tmp_path):
-    images(tmp_path, "a, b.png", 'say "x".png')
-    dataset = open_dataset("folder", write(tmp_path, 'path,label\n"a, b.png",cat\n"say ""x"".png","dog\u2028;"\n'))
-    assert named(dataset) == [("a, b.png", "cat"), ('say "x".png', "dog\u2028;")]
+    images(tmp_path, "a, b.png", 'say "x"\u2028.png')
+    dataset = open_dataset("folder", write(tmp_path, 'path,label\n"a, b.png",cat\n"say ""x""\u2028.png","dog;"\n'))
+    assert named(dataset) == [("a, b.png", "cat"), ('say "x"\u2028.png', "dog;")]
 
 
 def test_labels_are_text(tmp_path):
@@ -165,10 +165,9 @@ def test_some_missing_images_are_left_to_packing(tmp_path):
             "path,lable\na.png,cat\n",
             ":1: has no column 'label'; it has 'path', 'lable'. Did you mean 'lable'? The first",
         ),
-        ("Path;label\na.png;cat\n", ":1: has no column 'path'; it has 'Path', 'label'. Did you mean 'Path'?"),
         ("a.png,cat\nb.png,dog\n", ":1: has no column 'path'; it has 'a.png', 'cat'."),
         ("path,label,label\n", ":1: has two columns of the name 'label'; expected each once. Rename one."),
-        ("path,label\n", ": lists no image of train; expected one or more."),
+        ("path,label\n", ": lists no images, it holds only the names of columns; expected a row for each image."),
         (ROWS + "c.png\n", ":4: has 1 values; expected 2, one for each column. Put a value that holds ','"),
         (ROWS + "c.png,cat,x\n", ":4: has 3 values; expected 2, one for each column."),
         (ROWS + '"c.png,cat\n', ":4: is no row of values (unexpected end of data). Close each quote"),
@@ -244,6 +243,142 @@ def test_a_file_whose_images_are_all_elsewhere(tmp_path):
         f":2: 'photos/1.png' and the other images are not there (2 rows); expected paths relative to {tmp_path}, or "
         "absolute ones. Move the file beside its images."
     )
+
+
+# Columns
+
+
+def opened(path: Path, **keys: object):
+    return open_dataset("folder", path, **keys)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Path,Label\na.png,cat\nb.png,dog\n",
+        " PATH ; LABEL\na.png;cat\nb.png;dog\n",
+        "\ufeff\ufeffpath,label\na.png,cat\nb.png,dog\n",
+        "sep=,\r\npath,label\r\na.png,cat\r\nb.png,dog\r\n",
+        "sep=|\npath|label\na.png|cat\nb.png|dog\n",
+        "path,label\r\n.\\a.png,cat\r\nsub\\..\\b.png,dog\r\n",
+    ],
+)
+def test_how_others_write_a_list(tmp_path, text):
+    (tmp_path / "sub").mkdir()
+    dataset = opened(write(tmp_path, text))
+    assert named(dataset) == [("a.png", "cat"), ("b.png", "dog")]
+    assert all(path.is_file() for path in dataset.train.images)
+    assert dataset.warnings == ()
+
+
+def test_a_list_that_excel_wrote_as_unicode_text(tmp_path):
+    dataset = opened(write(tmp_path, "path\tlabel\r\na.png\tcaf\u00e9\r\nb.png\tdog\r\n".encode("utf-16"), "list.tsv"))
+    assert named(dataset) == [("a.png", "caf\u00e9"), ("b.png", "dog")]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "lists").mkdir()
+    dataset = opened(write(tmp_path, "path,label\n~/a.png,cat\n~/b.png,dog\n", "lists.csv"))
+    assert dataset.train.images == (tmp_path / "a.png", tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("header", ["filename,class", "image,species", "file_name,category", "img_path,target"])
+def test_usual_names_of_columns_are_read_and_said(tmp_path, header):
+    path = write(tmp_path, f"{header}\na.png,cat\nb.png,dog\n")
+    dataset = opened(path)
+    assert named(dataset) == [("a.png", "cat"), ("b.png", "dog")]
+    first, second = header.split(",")
+    assert dataset.warnings == (
+        f"{path}: reads the columns '{first}' as path, '{second}' as label; data.columns names others",
+    )
+
+
+def test_columns_are_named_by_the_recipe(tmp_path):
+    text = "id,what,part,how_much,who,path\na.png,cat,train,2,anna,x\nb.png,dog,,,ben,y\nc.png,cat,val,1,,z\n"
+    columns = {"path": "id", "label": "What", "split": "part", "weight": "how_much", "group": "who"}
+    path = write(tmp_path, text)
+    dataset = opened(path, columns=columns)
+    assert named(dataset) == [("a.png", "cat"), ("b.png", "dog")]
+    assert named(dataset, "validation") == [("c.png", "cat")]
+    assert dataset.train.weights.tolist() == [2, 1]
+    assert dataset.train.groups == ("anna", "ben")
+    assert dataset.warnings == (
+        f"{path}: ignored columns: 'path'",
+        f"{path}: validation has no images of the classes 'dog'",
+    )
+    with pytest.raises(DataError) as raised:
+        opened(path, columns={"path": "idd"})
+    assert str(raised.value) == (
+        f"{path}:1: has no column 'idd', which data.columns.path names; it has 'id', 'what', 'part', 'how_much', "
+        "'who', 'path'. Did you mean 'id'?"
+    )
+    with pytest.raises(DataError, match=r"data\.columns is set, and the data is .*, a folder, which has no"):
+        opened(tmp_path, columns=columns)
+
+
+def test_columns_of_json_lines(tmp_path):
+    text = lines({"file_name": "a.png", "Label": "cat"}, {"file_name": "b.png", "Label": "dog"})
+    path = write(tmp_path, text, "metadata.jsonl")
+    assert (
+        named(opened(path))
+        == named(opened(path, columns={"path": "file_name"}))
+        == [("a.png", "cat"), ("b.png", "dog")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "file,image,label\na.png,b.png,cat\n",
+            ":1: 'file', 'image' may each hold the path; expected one such column. Say which: --set "
+            "data.columns.path=file",
+        ),
+        (
+            "path,label,subset\na.png,cat,train\nb.png,dog,test\n",
+            ": the column 'subset' names splits, and none is called 'split'; expected to know which images train. Type "
+            "--set data.columns.split=subset, or remove the column.",
+        ),
+        (
+            "a.png,cat\nb.png,dog\n",
+            ":1: has no column 'path'; it has 'a.png', 'cat'. These look like the values of a row:",
+        ),
+        ("x/1,cat\nb.png,dog\n", ":1: has no column 'path'; it has 'x/1', 'cat'. The first row names the columns"),
+        ("path,label\n", ": lists no images, it holds only the names of columns; expected a row for each image."),
+        (
+            "path,label\nhttps://x.org/1.png,cat\n",
+            ":2: path is the address 'https://x.org/1.png'; expected the path of a file. Download the images first.",
+        ),
+        (
+            "path,label\nfile:///x/1.png,cat\n",
+            ":2: path is the address 'file:///x/1.png'; expected the path of a file. Write the path without file://.",
+        ),
+        (
+            "path,label\nC:\\photos\\1.png,cat\n",
+            ":2: 'C:\\photos\\1.png' and the other images are not there (1 rows); expected paths relative to {folder}, "
+            "or absolute ones. It is a path of Windows: write the paths as they are on this machine.",
+        ),
+        (
+            "path,label\na,cat\nb,dog\n",
+            ":2: 'a' and the other images are not there (2 rows); expected paths relative to {folder}, or absolute "
+            "ones. There is 'a.png': write the paths with their suffix.",
+        ),
+        (
+            "path,label\n9.png,cat\n",
+            ":2: '9.png' and the other images are not there (1 rows); expected paths relative to {folder}, or absolute "
+            "ones. There is 'deep/9.png': write the paths so.",
+        ),
+    ],
+)
+def test_what_a_list_lacks_is_named(tmp_path, text, message):
+    images(tmp_path / "deep", "9.png")
+    assert fault(write(tmp_path, text)).startswith(message.format(folder=tmp_path))
+
+
+def test_what_is_measured_need_not_train(tmp_path):
+    dataset = opened(write(tmp_path, "path,label,split\na.png,cat,test\n"), measuring=True)
+    assert (dataset.classes, len(dataset.train), named(dataset, "test")) == (("cat",), 0, [("a.png", "cat")])
 
 
 def test_a_folder_is_no_listing(tmp_path):

@@ -23,6 +23,7 @@ from zoo.data.images import index
 from zoo.data.images.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
 from zoo.data.images.index import Known
 from zoo.data.images.threads import map_ranges
+from zoo.data.sources.lying_beside import is_output
 
 # What a JPEG is decoded to at least: enough for the perceptual hash.
 _SIDE = SMALLEST_SIDE
@@ -240,7 +241,9 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
         folder = Path(name)
         for hidden in sorted(entry for entry in folders if entry.startswith(".")):
             yield found("passed_over", folder / hidden, "hidden folder")
-        folders[:] = [entry for entry in folders if not entry.startswith(".")]
+        for output in sorted(entry for entry in folders if is_output(folder / entry)):
+            yield found("passed_over", folder / output, "a run, or what else zoo or a tool of Python has written")
+        folders[:] = [entry for entry in folders if not (entry.startswith(".") or is_output(folder / entry))]
         for path in sorted(folder / entry for entry in [*folders, *files]):
             if path.is_symlink():
                 try:

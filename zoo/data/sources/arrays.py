@@ -24,11 +24,12 @@ _DEFLATE_RATIO = 1032
 _DAMAGED = (OSError, EOFError, zlib.error)
 
 
-def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
+def read_npz(path: Path, *, measuring: bool = False) -> tuple[Arrays, tuple[str, ...] | None]:
     """Reads x_train, y_train and, where there, x_val or x_validation, x_test, their y and classes.
 
     Args:
         path: A file that holds NumPy arrays; pickled objects in it are refused.
+        measuring: Whether a finished classifier is to be measured: there need be no train.
 
     Returns:
         Images and labels by split, as they are in the file, and the class names or `None`.
@@ -45,7 +46,7 @@ def read_npz(path: Path) -> tuple[Arrays, tuple[str, ...] | None]:
         with zipfile.ZipFile(path) as members:
             _check_fits(path, sum(member.file_size for member in members.infolist()))
         with np.load(path, allow_pickle=False) as archive:
-            return _npz_splits(path, archive), _npz_classes(path, archive)
+            return _npz_splits(path, archive, measuring=measuring), _npz_classes(path, archive)
     except (*_DAMAGED, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile) as fault:
         raise _unreadable(path, fault) from fault
 
@@ -87,7 +88,7 @@ def read_idx(folder: Path) -> Arrays:
     return arrays
 
 
-def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None) -> Dataset:
+def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None, *, measuring: bool = False) -> Dataset:
     """Checks pixels and labels, and makes labels indices into the classes.
 
     Args:
@@ -97,6 +98,7 @@ def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None) -> 
             or names [n] or [n, 1], or one-hot [n, classes].
         classes: The class names; labels are then names of them or indices into them. `None`: the sorted
             distinct labels of train, as text.
+        measuring: As for `labels_as_indices`; there need be no train then.
 
     Returns:
         The dataset, with uint8 images and int64 labels.
@@ -104,22 +106,28 @@ def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None) -> 
     Raises:
         DataError: Pixels or labels of another kind, or another number of labels than images.
     """
-    names, labels = labels_as_indices({f"{place}: y_{split}": y for split, (_, y) in arrays.items()}, classes)
+    names, labels = labels_as_indices(
+        {f"{place}: y_{split}": y for split, (_, y) in arrays.items()}, classes, measuring=measuring
+    )
     splits = {
         split: Split(images=_pixels(f"{place}: x_{split}", x, len(indices)), labels=indices)
         for (split, (x, _)), indices in zip(arrays.items(), labels, strict=True)
     }
-    return Dataset(classes=names, train=splits["train"], validation=splits.get("validation"), test=splits.get("test"))
+    none = Split(images=(), labels=np.zeros(0, np.int64))
+    return Dataset(
+        classes=names, train=splits.get("train", none), validation=splits.get("validation"), test=splits.get("test")
+    )
 
 
 def labels_as_indices(
-    labels: Mapping[str, np.ndarray], classes: Sequence[str] | None
+    labels: Mapping[str, np.ndarray], classes: Sequence[str] | None, *, measuring: bool = False
 ) -> tuple[tuple[str, ...], list[np.ndarray]]:
     """Names the classes, and makes labels indices into them.
 
     Args:
         labels: By the place where they are, for messages, those of train first: see `array_dataset`.
         classes: The class names; `None`: the sorted distinct labels of train, as text.
+        measuring: Whether a finished classifier is to be measured: the labels of any split are classes then.
 
     Returns:
         The class names, and int64[n] for each of the labels.
@@ -128,7 +136,8 @@ def labels_as_indices(
         DataError: Labels of another kind, or that train has not.
     """
     plain = {place: _plain_labels(place, values) for place, values in labels.items()}
-    known = np.unique(next(iter(plain.values())))
+    first, *others = plain.values()
+    known = np.unique(np.concatenate([first, *others]) if measuring else first)
     if classes is None:
         names = tuple(str(label) for label in known)
     else:
@@ -137,13 +146,15 @@ def labels_as_indices(
     return names, [_indices(place, values, known) for place, values in plain.items()]
 
 
-def _npz_splits(path: Path, archive: Mapping[str, np.ndarray]) -> Arrays:
+def _npz_splits(path: Path, archive: Mapping[str, np.ndarray], *, measuring: bool) -> Arrays:
     arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    # What is measured may be a test split alone.
+    others = measuring and any(f"x_{suffix}" in archive for suffix in ("val", "validation", "test"))
     for split, suffixes in _NPZ_SUFFIXES.items():
         suffix = next((s for s in suffixes if f"x_{s}" in archive or f"y_{s}" in archive), suffixes[0])
         keys = (f"x_{suffix}", f"y_{suffix}")
         missing = [key for key in keys if key not in archive]
-        if missing and (split == "train" or len(missing) == 1):
+        if missing and ((split == "train" and not others) or len(missing) == 1):
             raise DataError(
                 f"{path}: has no {quoted(missing)}; it holds {quoted(archive) or 'nothing'}; expected "
                 "x_train, y_train and optional x_validation, y_validation, x_test, y_test, classes. "
@@ -260,6 +271,11 @@ def _plain_labels(place: str, labels: np.ndarray) -> np.ndarray:
         )
     if labels.ndim == 1 and labels.dtype.kind == "U":
         return labels
+    if missing := _missing(labels):
+        raise DataError(
+            f"{place} has no label in {len(missing):,} rows, such as {missing[0]} ({labels[missing[0]]}); expected one "
+            "for each image. Fill them in, or leave these images out."
+        )
     whole = labels.dtype.kind in "iu" or (
         labels.dtype.kind == "f" and bool(np.all(np.isfinite(labels) & (labels == np.rint(labels))))
     )
@@ -269,6 +285,20 @@ def _plain_labels(place: str, labels: np.ndarray) -> np.ndarray:
             "Save the index of the class for each image."
         )
     return labels.astype(np.int64)
+
+
+def _missing(labels: np.ndarray) -> list[int]:
+    """Returns the rows without a label: None, not a number, or a negative one beside more than one other class."""
+    if labels.ndim != 1 or labels.dtype.kind not in "Oif":
+        return []
+    if labels.dtype.kind == "O":
+        return [row for row, label in enumerate(labels.tolist()) if label is None or label != label]
+    unlabelled = np.isnan(labels) if labels.dtype.kind == "f" else np.zeros(len(labels), bool)
+    # -1 is the custom for a label that is missing; -1 and 1 are two classes.
+    negative = labels < 0
+    if not np.array_equal(np.unique(labels[~unlabelled]), [-1, 1]):
+        unlabelled = unlabelled | negative
+    return np.flatnonzero(unlabelled).tolist()
 
 
 def _indices(place: str, labels: np.ndarray, known: np.ndarray) -> np.ndarray:

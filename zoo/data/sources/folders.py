@@ -1,118 +1,120 @@
 """A folder with one subfolder of images per class, with or without split folders above them.
 
 photos/cat/1.jpg                 flat: one train split
-photos/train/cat/1.jpg           split folders: train | training, val | valid | validation, test,
-photos/val/cat/2.jpg             recognised in any case
+photos/train/cat/1.jpg           split folders: train | training, val | valid | validation, test | testing,
+photos/val/cat/2.jpg             recognised in any case, and with words that add nothing, as in training_set
 """
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, quoted, unknown_classes
+from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
+from zoo.data.sources.layouts import deepest_single, find_layout, no_classes
+from zoo.data.sources.lying_beside import IGNORED_SUFFIXES, IMAGE_SUFFIXES, is_ignored, is_output
 from zoo.errors import DataError
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-# What lies beside images without being meant as one. Any other file is taken for an image, so that one that
-# cannot be decoded is reported at packing and never dropped in silence.
-_IGNORED_SUFFIXES = {
-    *(".txt", ".md", ".rst", ".html", ".log"),
-    *(".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini"),
-    *(".py", ".ipynb", ".lnk"),
-}
-_IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+# The files of each class folder by its name.
+ClassFiles = dict[str, list[Path]]
 
 
-def read_class_folders(root: Path) -> Dataset:
+@dataclass(frozen=True)
+class PassedOver:
+    """What is not read, to be said.
+
+    Attributes:
+        links: Links to folders, which would lead in circles.
+        outputs: Folders that zoo or Python's tools have written.
+    """
+
+    links: list[Path] = field(default_factory=list[Path])
+    outputs: list[Path] = field(default_factory=list[Path])
+
+    def warnings(self, root: Path) -> list[str]:
+        """Says what it was, one line each."""
+        said: list[str] = []
+        if self.links:
+            said.append(f"{root}: passed over links to folders: {_named(self.links, root)}")
+        if self.outputs:
+            said.append(
+                f"{root}: passed over what zoo or Python's tools have written, such as runs: "
+                f"{_named(self.outputs, root)}"
+            )
+        return said
+
+
+def _named(paths: Sequence[Path], root: Path) -> str:
+    return quoted(sorted({path.relative_to(root) for path in paths}))
+
+
+def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     """Lists the images of a folder of class folders; opens none of them.
 
     Classes are the names of the class folders, sorted. The layout has splits when the folder has a train
     folder with subfolders in it. Folders inside a class folder belong to the class. Hidden files and folders
-    are ignored, and so are files that are plainly no images (`README.txt`, `Thumbs.db`). A link to a folder
+    are ignored, and so are files that are plainly no images (`README.txt`, `Thumbs.db`). Run folders and other
+    folders that zoo has written are passed over, with a warning. A link to a folder
     is followed for a split or a class, not below, and not back to a folder that it is in; that is warned of.
 
     Args:
         root: An existing folder.
+        measuring: Whether a finished classifier is to be measured: there may be one class only, class folders may
+            be empty, and there need be no train.
 
     Returns:
         The splits, each with its files in a fixed order: by class, then by path.
 
     Raises:
         DataError: No class folders, a class without images, a validation or test class that train has not,
-            or a folder that cannot be read.
+            a layout that can be read in two ways, or a folder that cannot be read.
     """
-    subfolders, files = _entries(root)
+    passed_over = PassedOver()
+    subfolders, files = _entries(root, passed_over)
     if not subfolders:
-        raise _no_classes(root, files)
-    links: list[Path] = []
-    split_folders = _split_folders(root, subfolders)
-    if split_folders is None:
-        stray = [path for path in files if path.suffix.lower() in _IMAGE_SUFFIXES]
-        warnings = _beside(root, stray, "images beside the class folders")
-        train = _class_files(subfolders, links)
-        others: dict[SplitName, dict[str, list[Path]]] = {}
+        raise no_classes(root, files)
+    passed_over.links.extend(folder for folder in subfolders if _leads_back(folder))
+    subfolders = [folder for folder in subfolders if folder not in passed_over.links]
+    layout = find_layout(root, subfolders, _entries, measuring=measuring)
+    warnings = list(layout.warnings)
+    if stray := [path.name for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
+        beside = "images beside the split folders" if layout.has_splits else "images beside the class folders"
+        warnings.insert(0, f"{root}: ignored {beside}: {quoted(stray)}")
+    found: dict[SplitName, ClassFiles] = {
+        name: _class_files(folders, passed_over) for name, folders in layout.splits.items()
+    }
+    if measuring:
+        classes = _measured_classes(root, found)
     else:
-        unknown = [folder for folder in subfolders if folder not in split_folders.values()]
-        warnings = _beside(root, unknown, "folders beside the split folders")
-        train = _class_files(_entries(split_folders["train"])[0], links)
-        others = {}
-        for name, folder in split_folders.items():
-            class_folders, images = _entries(folder)
-            if class_folders and name != "train":
-                others[name] = _class_files(class_folders, links)
-            elif name == "test":
-                warnings.append(f"{folder}: {len(images)} files have no class folders; no test split is used")
-            elif name == "validation":
-                raise _no_classes(folder, images)
-    _check_train(root, subfolders, train)
-    classes = tuple(train)
-    for name, files_of in others.items():
-        _check_known(root, name, classes, files_of)
-    splits = {name: _split(files_of, classes) for name, files_of in others.items()}
-    if links:
-        warnings.append(f"{root}: passed over links to folders: {quoted(path.relative_to(root) for path in links)}")
+        _check_train(root, subfolders, found["train"])
+        classes = tuple(found["train"])
+        for name, files_of in found.items():
+            if name != "train":
+                _check_known(root, name, classes, files_of)
+    splits = {name: _split(files_of, classes) for name, files_of in found.items()}
     return Dataset(
         classes=classes,
-        train=_split(train, classes),
+        train=splits.get("train") or _split({}, classes),
         validation=splits.get("validation"),
         test=splits.get("test"),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *passed_over.warnings(root)),
         root=root,
         is_folder=True,
     )
 
 
-def _split_folders(root: Path, subfolders: Sequence[Path]) -> dict[SplitName, Path] | None:
-    """Returns the folder of each split, or `None` where the subfolders are classes."""
-    found: dict[SplitName, Path] = {}
-    for folder in subfolders:
-        name = SPLIT_NAMES.get(folder.name.casefold())
-        if name in found:
-            raise DataError(
-                f"{root}: '{found[name].name}' and '{folder.name}' are both the {name} split; "
-                "expected one folder for it. Merge or rename one."
-            )
-        if name is not None:
-            found[name] = folder
-    if "train" in found and _entries(found["train"])[0]:
-        return found
-    if len(found) < len(subfolders):
-        return None
-    if "train" in found:
-        raise _no_classes(found["train"], _entries(found["train"])[1])
-    raise DataError(
-        f"{root}: has the split folders {quoted(folder.name for folder in subfolders)} and no 'train'; "
-        "expected a train folder with one subfolder per class. Add it, or point --data at the class folders."
-    )
-
-
-def _class_files(folders: Sequence[Path], passed_over: list[Path]) -> dict[str, list[Path]]:
-    passed_over += [folder for folder in folders if _leads_back(folder)]
-    return {folder.name: image_files(folder, passed_over) for folder in folders if folder not in passed_over}
+def _class_files(folders: Sequence[Path], passed_over: PassedOver) -> ClassFiles:
+    found: ClassFiles = {}
+    for folder in folders:
+        if _leads_back(folder):
+            passed_over.links.append(folder)
+        else:
+            found[folder.name] = image_files(folder, passed_over)
+    return found
 
 
 def _leads_back(folder: Path) -> bool:
@@ -120,26 +122,26 @@ def _leads_back(folder: Path) -> bool:
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
-def image_files(folder: Path, passed_over: list[Path] | None = None) -> list[Path]:
-    """Lists the files below a folder that may be images, in order; hidden files, texts and the like are passed over.
+def image_files(folder: Path, passed_over: PassedOver | None = None) -> list[Path]:
+    """Lists the files below a folder that may be images, in order; hidden files, texts, runs and such are passed over.
 
     Args:
         folder: Where to look.
-        passed_over: Is given the links to folders, which are not followed.
+        passed_over: Is given the links to folders, which are not followed, and folders that zoo has written.
 
     Raises:
         DataError: A folder cannot be read.
     """
-    subfolders, files = _entries(folder)
+    subfolders, files = _entries(folder, passed_over)
     for subfolder in subfolders:
         if not subfolder.is_symlink():  # a link to a folder above it would never end
             files += image_files(subfolder, passed_over)
         elif passed_over is not None:
-            passed_over.append(subfolder)
+            passed_over.links.append(subfolder)
     return sorted(files, key=Path.as_posix)
 
 
-def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[Path], list[Path]]:
     """Returns the folders and the files that may be images, both sorted, without what is ignored."""
     folders: list[Path] = []
     files: list[Path] = []
@@ -147,11 +149,14 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = folder / entry.name
-                if entry.name.startswith(".") or entry.name.casefold() in _IGNORED_NAMES:
+                if is_ignored(entry.name):
                     continue
                 if _is_folder(entry):
-                    folders.append(path)
-                elif path.suffix.lower() not in _IGNORED_SUFFIXES and _may_be_image(entry):
+                    if not is_output(path):
+                        folders.append(path)
+                    elif passed_over is not None:
+                        passed_over.outputs.append(path)
+                elif path.suffix.lower() not in IGNORED_SUFFIXES and _may_be_image(entry):
                     files.append(path)
     except OSError as fault:
         raise DataError(
@@ -181,23 +186,39 @@ def _split(files_of: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> Sp
 
 
 def _check_train(root: Path, subfolders: Sequence[Path], train: Mapping[str, Sequence[Path]]) -> None:
-    for name in train:
+    _check_names(root, train)
+    if empty := [name for name, files in train.items() if not files]:
+        raise DataError(
+            f"{root}: no images in the class folders {quoted(empty)}; expected one or more in each. "
+            "Add images, or remove these folders."
+        )
+    deepest = deepest_single(root, _entries)
+    if len(train) == 1 and len(subfolders) == 1 and len(_entries(deepest)[0]) > 1:
+        raise DataError(
+            f"{root}: has one class only, {quoted(train)}; expected two or more. "
+            f"If its subfolders are the classes, type --data {deepest}"
+        )
+
+
+def _check_names(root: Path, names: Iterable[str]) -> None:
+    for name in names:
         # What is no text comes from the file system as halves of surrogate pairs.
         if any("\ud800" <= sign <= "\udfff" for sign in name):
             raise DataError(
                 f"{root}: the class folder {os.fsencode(name)} has a name that is no UTF-8 text; expected one that "
                 "can be shown as the class's name. Rename the folder."
             )
-    if empty := [name for name, files in train.items() if not files]:
+
+
+def _measured_classes(root: Path, found: Mapping[SplitName, ClassFiles]) -> tuple[str, ...]:
+    classes = {name for files_of in found.values() for name, files in files_of.items() if files}
+    if not classes:
         raise DataError(
-            f"{root}: no images in the class folders {quoted(empty)}; expected one or more in each. "
-            "Add images, or remove these folders."
+            f"{root}: no images in the class folders; expected one or more. Point --data at the folder that holds the "
+            "class folders."
         )
-    if len(train) == 1 and len(subfolders) == 1 and len(_entries(subfolders[0])[0]) > 1:
-        raise DataError(
-            f"{root}: has one class only, {quoted(train)}; expected two or more. "
-            f"If its subfolders are the classes, type --data {subfolders[0]}"
-        )
+    _check_names(root, classes)
+    return tuple(sorted(classes))
 
 
 def _check_known(root: Path, name: str, classes: Sequence[str], files_of: Mapping[str, Sequence[Path]]) -> None:
@@ -211,19 +232,3 @@ def _check_known(root: Path, name: str, classes: Sequence[str], files_of: Mappin
             f"{root}: {name} has classes that train has not: {listed}; expected classes of train only. "
             "Rename or remove these folders."
         )
-
-
-def _no_classes(folder: Path, files: Sequence[Path]) -> DataError:
-    if images := [path for path in files if path.suffix.lower() in _IMAGE_SUFFIXES]:
-        return DataError(
-            f"{folder}: {len(images)} images lie directly in the folder; expected one subfolder per class, "
-            f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class."
-        )
-    return DataError(
-        f"{folder}: no images and no class folders; expected one subfolder of images per class. "
-        "Point --data at the folder that holds the class folders."
-    )
-
-
-def _beside(root: Path, ignored: Sequence[Path], what: str) -> list[str]:
-    return [f"{root}: ignored {what}: {quoted(path.name for path in ignored)}"] if ignored else []

@@ -10,7 +10,7 @@ import importlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,21 @@ class StoredImages:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is wanted of a data set of a library.
+
+    Attributes:
+        group: The column whose values name groups; "" for none.
+        columns: What columns are called: that of images by `path`, and `label`.
+        measuring: Whether a finished classifier is to be measured: there need be no train.
+    """
+
+    group: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    measuring: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Rows:
     """A split as a library has it: its images, and columns of values as they are."""
 
@@ -59,13 +74,13 @@ class _Rows:
     groups: Sequence[object] | None
 
 
-def open_hf(name: str, path: Path | None, *, group: str = "") -> Dataset:
+def open_hf(name: str, path: Path | None, asked: Asked) -> Dataset:
     """Opens a data set of Hugging Face, from its hub or from what `save_to_disk` wrote.
 
     Args:
         name: As on the hub, such as `beans` or `user/name`.
         path: The folder that `save_to_disk` wrote; None downloads, into the library's own cache.
-        group: A column whose values name groups.
+        asked: Which columns hold what.
 
     Returns:
         The splits that are called train, validation and test, under any of the names that folders may have.
@@ -89,17 +104,19 @@ def open_hf(name: str, path: Path | None, *, group: str = "") -> Dataset:
         )
     loaded = _asked(place, lambda: datasets.load_dataset(name) if path is None else datasets.load_from_disk(str(path)))
     tables: Mapping[str, Any] = loaded if isinstance(loaded, dict) else {"train": loaded}
-    splits, ignored = _by_our_names(place, tables)
-    features = splits["train"].features
-    image = _only(place, "image", [key for key, kind in features.items() if isinstance(kind, datasets.Image)])
+    splits, ignored = _by_our_names(place, tables, measuring=asked.measuring)
+    features = next(iter(splits.values())).features
+    images = [key for key, kind in features.items() if isinstance(kind, datasets.Image)]
+    image = _image(place, asked, images, features)
     declared = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    label = _label(place, declared, features)
-    _check_group(place, group, features)
+    label = _label(place, asked, declared, features)
+    group = _group(place, asked, features)
     return _dataset(
         place,
         {split: _hf_rows(datasets, f"hf:{split}", table, image, label, group) for split, table in splits.items()},
         classes=features[label].names if label in declared else None,
         warnings=ignored,
+        measuring=asked.measuring,
     )
 
 
@@ -122,14 +139,14 @@ def _hf_rows(datasets: Any, place: str, table: Any, image: str, label: str, grou
     )
 
 
-def open_tfds(name: str, path: Path | None, *, group: str = "") -> Dataset:
+def open_tfds(name: str, path: Path | None, asked: Asked) -> Dataset:
     """Opens a data set of tensorflow-datasets; TensorFlow itself is not needed.
 
     Args:
         name: As in the catalogue, such as `beans` or `imagenet_resized/64x64`.
         path: The folder in which the library has prepared it (its `data_dir`), in the array_record format; None
             prepares it in the library's own folder, downloading it where it is not there yet.
-        group: A feature whose values name groups.
+        asked: Which features hold what.
 
     Returns:
         The splits that are called train, validation and test, under any of the names that folders may have.
@@ -146,10 +163,11 @@ def open_tfds(name: str, path: Path | None, *, group: str = "") -> Dataset:
             f"Type: python -c \"import tensorflow_datasets as t; t.data_source('{name}', data_dir='{path}')\""
         )
     features = dict(builder.info.features.items())
-    image = _only(place, "image", [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)])
+    images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
+    image = _image(place, asked, images, features)
     declared = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
-    label = _label(place, declared, features)
-    _check_group(place, group, features)
+    label = _label(place, asked, declared, features)
+    group = _group(place, asked, features)
     as_stored = {image: tfds.decode.SkipDecoding()}
     sources = _asked(
         place,
@@ -157,7 +175,7 @@ def open_tfds(name: str, path: Path | None, *, group: str = "") -> Dataset:
             tfds.data_source(name, decoders=as_stored) if path is None else builder.as_data_source(decoders=as_stored)
         ),
     )
-    splits, ignored = _by_our_names(place, sources)
+    splits, ignored = _by_our_names(place, sources, measuring=asked.measuring)
     return _dataset(
         place,
         {
@@ -166,6 +184,7 @@ def open_tfds(name: str, path: Path | None, *, group: str = "") -> Dataset:
         },
         classes=features[label].names if label in declared else None,
         warnings=ignored,
+        measuring=asked.measuring,
     )
 
 
@@ -206,7 +225,7 @@ def _asked(place: str, ask: Callable[[], Any]) -> Any:
         ) from fault
 
 
-def _by_our_names(place: str, tables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _by_our_names(place: str, tables: Mapping[str, Any], *, measuring: bool) -> tuple[dict[str, Any], list[str]]:
     splits: dict[str, Any] = {}
     ignored: list[str] = []
     for name, table in tables.items():
@@ -217,35 +236,61 @@ def _by_our_names(place: str, tables: Mapping[str, Any]) -> tuple[dict[str, Any]
             raise DataError(f"{place}: has two splits that are {split}: {quoted(tables)}; expected one. Rename one.")
         else:
             splits[split] = table
-    if "train" not in splits:
+    if "train" not in splits and not (measuring and splits):
         raise DataError(f"{place}: has no split 'train'; it has {quoted(tables) or 'none'}. Rename one of them.")
     ordered = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
     return ordered, [f"{place}: ignored the splits {quoted(ignored)}"] if ignored else []
 
 
-def _only(place: str, what: str, candidates: Sequence[str]) -> str:
+def _only(place: str, what: str, candidates: Sequence[str], role: str) -> str:
     if len(candidates) != 1:
         raise DataError(
             f"{place}: has {len(candidates)} {what} columns{f': {quoted(candidates)}' if candidates else ''}; "
-            "expected one. Save a copy with the one that is meant, and give it with --data PATH."
+            f"expected one. Say which is meant, such as --set data.columns.{role}={next(iter(candidates), 'NAME')}"
         )
     return candidates[0]
 
 
-def _label(place: str, declared: Sequence[str], features: Mapping[str, Any]) -> str:
-    return _only(place, "label", declared or [name for name in _LABEL_NAMES if name in features])
-
-
-def _check_group(place: str, group: str, features: Mapping[str, Any]) -> None:
-    if group and group not in features:
+def _image(place: str, asked: Asked, images: Sequence[str], features: Mapping[str, Any]) -> str:
+    named = _named(place, asked, "path", features)
+    if named and named not in images:
         raise DataError(
-            f"{place}: has no column '{group}', which data.group names; it has {quoted(features)}."
-            f"{did_you_mean(group, features)}"
+            f"{place}: data.columns.path names '{named}', which does not hold images; expected one of {quoted(images)}."
         )
+    return named or _only(place, "image", images, "path")
+
+
+def _label(place: str, asked: Asked, declared: Sequence[str], features: Mapping[str, Any]) -> str:
+    named = _named(place, asked, "label", features)
+    return named or _only(place, "label", declared or [name for name in _LABEL_NAMES if name in features], "label")
+
+
+def _group(place: str, asked: Asked, features: Mapping[str, Any]) -> str:
+    if asked.group and asked.group not in features:
+        raise DataError(
+            f"{place}: has no column '{asked.group}', which data.group names; it has {quoted(features)}."
+            f"{did_you_mean(asked.group, features)}"
+        )
+    return asked.group or _named(place, asked, "group", features)
+
+
+def _named(place: str, asked: Asked, role: str, features: Mapping[str, Any]) -> str:
+    named = asked.columns.get(role, "")
+    if named and named not in features:
+        raise DataError(
+            f"{place}: has no column '{named}', which data.columns.{role} names; it has {quoted(features)}."
+            f"{did_you_mean(named, features)}"
+        )
+    return named
 
 
 def _dataset(
-    place: str, rows: Mapping[str, _Rows], *, classes: Sequence[str] | None, warnings: Sequence[str]
+    place: str,
+    rows: Mapping[str, _Rows],
+    *,
+    classes: Sequence[str] | None,
+    warnings: Sequence[str],
+    measuring: bool,
 ) -> Dataset:
     # The splits of competitions come without labels: -1 by the custom of both libraries.
     unlabelled = [
@@ -255,7 +300,9 @@ def _dataset(
     ]
     rows = {name: split for name, split in rows.items() if name not in unlabelled}
     names, labels = labels_as_indices(
-        {f"{place}: the label column of {name}": rows[name].labels for name in rows}, classes
+        {f"{place}: the label column of {name}": rows[name].labels for name in rows},
+        classes,
+        measuring=measuring,
     )
     splits = {
         name: Split(
@@ -270,7 +317,7 @@ def _dataset(
     }
     return Dataset(
         classes=names,
-        train=splits["train"],
+        train=splits.get("train") or Split(images=(), labels=np.zeros(0, np.int64)),
         validation=splits.get("validation"),
         test=splits.get("test"),
         warnings=(*warnings, *([f"{place}: {quoted(unlabelled)} has no labels and is not used"] if unlabelled else [])),

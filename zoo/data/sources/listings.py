@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, quoted, unknown_classes
+from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, hidden_sign, quoted, unknown_classes
+from zoo.data.sources.columns import REQUIRED, ROLES, Columns, find_column, find_columns, refuse_unnamed_split
+from zoo.data.sources.lying_beside import IMAGE_SUFFIXES
 from zoo.errors import DataError, did_you_mean
 
-_REQUIRED = ("path", "label")
 _GROUP = "group"
-_COLUMNS = (*_REQUIRED, "split", "weight", _GROUP)
 _DELIMITERS = ",;\t"
+# Excel's own first line, which says what divides values.
+_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Table:
-    """What a file holds: its columns in order, and each row with the line that it ends on."""
+    """What a file holds: its columns in order and what they hold, and each row with the line that it ends on."""
 
     columns: tuple[str, ...]
+    held: Columns
     rows: Sequence[tuple[int, Mapping[str, Any]]]
 
 
@@ -49,18 +55,22 @@ class _Row:
     group: str
 
 
-def read_csv(path: Path, *, group: str = "") -> Dataset:
+def read_csv(
+    path: Path, *, group: str = "", columns: Mapping[str, str] | None = None, measuring: bool = False
+) -> Dataset:
     """Lists the images of a file of comma-, semicolon- or tab-separated values; opens none of them.
 
-    The first row names the columns: `path`, relative to the file's folder or absolute, and `label`; where there,
-    `split` (train | training, val | valid | validation, test; empty is train), `weight` (how much the image counts in
-    the training loss, 0 or more; empty is 1) and `group`. Spaces around a value are no part of it. Classes are the
-    labels of train, sorted.
+    The first row names the columns, in any case: `path`, relative to the file's folder or absolute, and `label`; where
+    there, `split` (train | training, val | valid | validation, test; empty is train), `weight` (how much the image
+    counts in the training loss, 0 or more; empty is 1) and `group`. Spaces around a value are no part of it. Classes
+    are the labels of train, sorted. A first line `sep=;`, as Excel takes it, is read.
 
     Args:
         path: An existing UTF-8 file.
         group: The column whose values name groups; `""` is `group`, where there is such a column. A row without
             a value is a group of its own.
+        columns: What the columns are called in the file, by `path`, `label`, `split`, `weight` and `group`.
+        measuring: Whether a finished classifier is to be measured: the labels of any split are classes then.
 
     Returns:
         The splits, each in the order of the file.
@@ -68,10 +78,13 @@ def read_csv(path: Path, *, group: str = "") -> Dataset:
     Raises:
         DataError: A row that does not hold, with its line; an image in two rows; labels that train has not.
     """
-    return _dataset(path, _csv_table(path, _text_of(path)), group)
+    table = _csv_table(path, _text_of(path), columns or {})
+    return _dataset(path, table, group, measuring=measuring)
 
 
-def read_jsonl(path: Path, *, group: str = "") -> Dataset:
+def read_jsonl(
+    path: Path, *, group: str = "", columns: Mapping[str, str] | None = None, measuring: bool = False
+) -> Dataset:
     """Lists the images of a file with a JSON object in each line; its keys are the columns of `read_csv`.
 
     A label or a group may be text or a whole number, which is taken as text; a weight is a number.
@@ -79,6 +92,8 @@ def read_jsonl(path: Path, *, group: str = "") -> Dataset:
     Args:
         path: An existing UTF-8 file.
         group: As for `read_csv`.
+        columns: As for `read_csv`.
+        measuring: As for `read_csv`.
 
     Returns:
         The splits, each in the order of the file.
@@ -86,7 +101,8 @@ def read_jsonl(path: Path, *, group: str = "") -> Dataset:
     Raises:
         DataError: As for `read_csv`.
     """
-    return _dataset(path, _jsonl_table(path, _text_of(path)), group)
+    table = _jsonl_table(path, _text_of(path), columns or {})
+    return _dataset(path, table, group, measuring=measuring)
 
 
 def _text_of(path: Path) -> str:
@@ -97,7 +113,8 @@ def _text_of(path: Path) -> str:
             f"{path}: cannot be read ({fault.strerror}); expected a file that lists images. Check --data."
         ) from fault
     try:
-        text = content.decode("utf-8-sig")
+        # Excel writes "Unicode text" as UTF-16, which begins so.
+        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError as fault:
         line = content[: fault.start].count(b"\n") + 1
         raise DataError(
@@ -108,25 +125,53 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _csv_table(path: Path, text: str) -> _Table:
+def _csv_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
     first, _, rest = text.replace("\r\n", "\n").replace("\r", "\n").partition("\n")
+    line = 1
+    marks = _DELIMITERS
+    if separator := _SEPARATOR.fullmatch(first.strip(" ,;")) or _SEPARATOR.fullmatch(first):
+        marks = separator[1]
+        first, _, rest = rest.partition("\n")
+        line = 2
+    place = f"{path}:{line}"
     # What makes the header hold; else what cuts it into most, for the message.
-    headers = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark), [])] for mark in _DELIMITERS}
-    delimiter = max(_DELIMITERS, key=lambda mark: (set(_REQUIRED) <= set(headers[mark]), len(headers[mark])))
+    headers = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark), [])] for mark in marks}
+
+    def holds(mark: str) -> bool:
+        try:
+            return set(REQUIRED) <= set(find_columns(place, headers[mark], asked).roles.values())
+        except DataError:
+            return False
+
+    delimiter = max(marks, key=lambda mark: (holds(mark), len(headers[mark])))
     columns = headers[delimiter]
     if repeated := sorted({name for name in columns if columns.count(name) > 1}):
-        raise DataError(f"{path}:1: has two columns of the name {quoted(repeated)}; expected each once. Rename one.")
-    for name in _REQUIRED:
-        if name not in columns:
-            raise DataError(
-                f"{path}:1: has no column '{name}'; it has {quoted(columns) or 'nothing'}."
-                f"{did_you_mean(name, columns)} The first row names the columns: path,label and, where wanted, "
-                "split,weight,group."
+        raise DataError(f"{place}: has two columns of the name {quoted(repeated)}; expected each once. Rename one.")
+    held = find_columns(place, columns, asked)
+    for name in REQUIRED:
+        if name not in held.roles.values():
+            raise _no_column(place, name, columns, path.parent)
+    return _Table(columns=tuple(columns), held=held, rows=list(_csv_rows(path, rest, columns, delimiter, line)))
+
+
+def _no_column(place: str, name: str, columns: Sequence[str], folder: Path) -> DataError:
+    """Says which column is missing, or that the whole first row is."""
+    for value in columns:
+        if Path(value).suffix.lower() in IMAGE_SUFFIXES or ("/" in value and (folder / value).is_file()):
+            return DataError(
+                f"{place}: has no column '{name}'; it has {quoted(columns)}. These look like the values of a row: "
+                "put a first line path,label above it."
             )
-    return _Table(columns=tuple(columns), rows=list(_csv_rows(path, rest, columns, delimiter)))
+    return DataError(
+        f"{place}: has no column '{name}'; it has {quoted(columns) or 'nothing'}."
+        f"{did_you_mean(name, columns)} The first row names the columns: path,label and, where wanted, "
+        f"split,weight,group. If another column holds it, type --set data.columns.{name}=COLUMN"
+    )
 
 
-def _csv_rows(path: Path, text: str, columns: Sequence[str], delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(
+    path: Path, text: str, columns: Sequence[str], delimiter: str, above: int
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     # Strict: a quote that is never closed would swallow the rest of the file.
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     while True:
@@ -134,12 +179,12 @@ def _csv_rows(path: Path, text: str, columns: Sequence[str], delimiter: str) -> 
             cells = next(reader, None)
         except csv.Error as fault:
             raise DataError(
-                f"{path}:{reader.line_num + 1}: is no row of values ({fault}). "
+                f"{path}:{reader.line_num + above}: is no row of values ({fault}). "
                 'Close each quote, and write a quote inside a quoted value as "".'
             ) from fault
         if cells is None:
             return
-        line = reader.line_num + 1
+        line = reader.line_num + above
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(columns):
@@ -150,7 +195,7 @@ def _csv_rows(path: Path, text: str, columns: Sequence[str], delimiter: str) -> 
         yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
 
-def _jsonl_table(path: Path, text: str) -> _Table:
+def _jsonl_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
     rows: list[tuple[int, Mapping[str, Any]]] = []
     columns: dict[str, None] = {}
     # Not splitlines: text in JSON may hold the line ends of Unicode as they are.
@@ -170,41 +215,39 @@ def _jsonl_table(path: Path, text: str) -> _Table:
             )
         rows.append((line, row))
         columns.update(dict.fromkeys(row))
-    return _Table(columns=tuple(columns), rows=rows)
+    return _Table(columns=tuple(columns), held=find_columns(str(path), tuple(columns), asked), rows=rows)
 
 
-def _dataset(path: Path, table: _Table, group: str) -> Dataset:
-    if group and group not in table.columns:
+def _dataset(path: Path, table: _Table, group: str, *, measuring: bool) -> Dataset:
+    grouped = _grouped(path, table, group)
+    if not table.rows:
         raise DataError(
-            f"{path}: has no column '{group}', which data.group names; it has {quoted(table.columns)}."
-            f"{did_you_mean(group, table.columns)}"
+            f"{path}: lists no images, it holds only the names of columns; expected a row for each image. "
+            "Check that the file was written."
         )
-    grouped = group or (_GROUP if _GROUP in table.columns else "")
-    rows = [_row(path, line, cells, grouped) for line, cells in table.rows]
+    refuse_unnamed_split(str(path), table.held, table.columns, (cells for _, cells in table.rows))
+    rows = [_row(path, line, table.held.renamed(cells), grouped) for line, cells in table.rows]
     _check_each_once(path, rows)
     of_split: dict[str, list[_Row]] = {
         name: [row for row in rows if row.split == name] for name in ("train", "validation", "test")
     }
-    if not of_split["train"]:
+    if not of_split["train"] and not measuring:
         raise DataError(
             f"{path}: lists no image of train; expected one or more. Leave the column split out, or name some train."
         )
-    classes = sorted({row.label for row in of_split["train"]})
+    classes = sorted({row.label for row in (rows if measuring else of_split["train"])})
     for name, found in of_split.items():
         _check_known(path, name, found, classes)
     if not any(row.path.is_file() for row in rows):
-        raise DataError(
-            f"{path}:{rows[0].line}: '{rows[0].written}' and the other images are not there ({len(rows)} rows); "
-            f"expected paths relative to {path.parent}, or absolute ones. Move the file beside its images."
-        )
-    is_weighted = "weight" in table.columns
-    if is_weighted and not any(row.weight for row in of_split["train"]):
+        raise _all_missing(path, rows)
+    is_weighted = "weight" in table.held.roles.values()
+    if is_weighted and not measuring and not any(row.weight for row in of_split["train"]):
         raise DataError(f"{path}: all images of train weigh 0; expected a weight above 0. Leave the column weight out.")
     indices = {name: index for index, name in enumerate(classes)}
 
     def split(name: str) -> Split | None:
         listed = of_split[name]
-        if not listed:
+        if not listed and name != "train":
             return None
         return Split(
             images=tuple(row.path for row in listed),
@@ -214,21 +257,47 @@ def _dataset(path: Path, table: _Table, group: str) -> Dataset:
         )
 
     train = split("train")
-    assert train is not None  # checked above
-    unused = [name for name in table.columns if name not in (*_COLUMNS, grouped)]
+    assert train is not None  # there always is one, of no images where a test alone is measured
     return Dataset(
         classes=tuple(classes),
         train=train,
         validation=split("validation"),
         test=split("test"),
-        warnings=(f"{path}: ignored columns: {quoted(unused)}",) if unused else (),
+        warnings=tuple(_said(path, table, grouped)),
         root=path.parent,
     )
 
 
+def _grouped(path: Path, table: _Table, group: str) -> str:
+    """Returns the column, as rows have it, whose values name groups; "" where there is none."""
+    if not group:
+        return _GROUP if _GROUP in table.held.roles.values() else ""
+    found = find_column(group, table.columns)
+    if found is None:
+        raise DataError(
+            f"{path}: has no column '{group}', which data.group names; it has {quoted(table.columns)}."
+            f"{did_you_mean(group, table.columns)}"
+        )
+    return table.held.name_of(found)
+
+
+def _said(path: Path, table: _Table, grouped: str) -> Iterator[str]:
+    if table.held.guessed:
+        read = ", ".join(f"'{name}' as {role}" for role, name in table.held.guessed.items())
+        yield f"{path}: reads the columns {read}; data.columns names others"
+    unused = [name for name in table.columns if table.held.name_of(name) not in (*ROLES, grouped)]
+    if unused:
+        yield f"{path}: ignored columns: {quoted(unused)}"
+
+
 def _row(path: Path, line: int, cells: Mapping[str, Any], grouped: str) -> _Row:
     place = f"{path}:{line}"
-    written, label = (_required(place, cells, name) for name in _REQUIRED)
+    written, label = (_required(place, cells, name) for name in REQUIRED)
+    if sign := hidden_sign(label):
+        raise DataError(
+            f"{place}: label is {quoted([label])}, with a sign that cannot be seen ({quoted([sign])}); expected a text "
+            "that any line can show. Correct it."
+        )
     split = _optional(place, cells, "split")
     if split and split.casefold() not in SPLIT_NAMES:
         raise DataError(
@@ -236,7 +305,7 @@ def _row(path: Path, line: int, cells: Mapping[str, Any], grouped: str) -> _Row:
         )
     return _Row(
         line=line,
-        path=path.parent / written,
+        path=_located(place, path.parent, written),
         written=written,
         label=label,
         split=SPLIT_NAMES[split.casefold()] if split else "train",
@@ -244,6 +313,46 @@ def _row(path: Path, line: int, cells: Mapping[str, Any], grouped: str) -> _Row:
         # No value can be this: each path is in one row only, and no text in a file has a zero byte.
         group=(_optional(place, cells, grouped) if grouped else "") or f"\0{written}",
     )
+
+
+def _located(place: str, folder: Path, written: str) -> Path:
+    """Returns the file that a path names: with `~` for the home folder, and `\\` as Windows writes `/`."""
+    if _ADDRESS.match(written):
+        advice = "Write the path without file://." if written.startswith("file://") else "Download the images first."
+        raise DataError(f"{place}: path is the address '{written}'; expected the path of a file. {advice}")
+    path = folder / (Path(written).expanduser() if written.startswith("~/") else written)
+    if "\\" in written and not path.exists():
+        turned = folder / written.replace("\\", "/")
+        if turned.exists():
+            return turned
+    return path
+
+
+def _all_missing(path: Path, rows: Sequence[_Row]) -> DataError:
+    """Says why no image of a list is there, as far as the first row shows it."""
+    first = rows[0]
+    advice = _cause(path.parent, first.written)
+    return DataError(
+        f"{path}:{first.line}: '{first.written}' and the other images are not there ({len(rows)} rows); "
+        f"expected paths relative to {path.parent}, or absolute ones. {advice}"
+    )
+
+
+def _cause(folder: Path, written: str) -> str:
+    if _DRIVE.match(written):
+        return "It is a path of Windows: write the paths as they are on this machine."
+    turned = written.replace("\\", "/")
+    for suffix in sorted(IMAGE_SUFFIXES):
+        if (folder / (turned + suffix)).is_file():
+            return f"There is '{turned}{suffix}': write the paths with their suffix."
+    subfolders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    for subfolder in subfolders:
+        for suffix in ("", *sorted(IMAGE_SUFFIXES)):
+            if (subfolder / (turned + suffix)).is_file():
+                return f"There is '{subfolder.name}/{turned}{suffix}': write the paths so."
+    if "\\" in written:
+        return "Write / for each \\, and move the file beside its images."
+    return "Move the file beside its images."
 
 
 def _required(place: str, cells: Mapping[str, Any], name: str) -> str:

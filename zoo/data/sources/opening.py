@@ -1,7 +1,7 @@
 """Opens the data a recipe names: `data.source` and the path given with `--data`."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,23 @@ BUILTINS = (*_BUILTIN_CLASSES, "fashion_sample")
 _SAMPLE = Path(__file__).parents[2] / "assets" / "fashion_sample.npz"
 
 
-def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
+@dataclass(frozen=True, kw_only=True)
+class _How:
+    """How a source is to be read: see `open_dataset`."""
+
+    group: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    measuring: bool = False
+
+
+def open_dataset(
+    source: str,
+    path: Path | None,
+    *,
+    group: str = "",
+    columns: Mapping[str, str] | None = None,
+    measuring: bool = False,
+) -> Dataset:
     """Opens a source of labelled images; files are listed, not decoded.
 
     `folder`, the default source, also takes an `.npz`, `.csv`, `.tsv` or `.jsonl` file and a folder of IDX files,
@@ -56,6 +72,9 @@ def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
         path: The folder or file; `None` where the source needs none.
         group: What images belong together: a regular expression for the paths in class folders, a column's name in
             files that list images and data sets of libraries. `""` is the column `group` of a file, where there is one.
+        columns: What columns are called, in files that list images and data sets of libraries: their names by `path`
+            (what holds the images), `label`, `split`, `weight` and `group`.
+        measuring: Whether a finished classifier is to be measured: one class is enough, and there need be no train.
 
     Returns:
         The classes and splits. Folders and files that list images have their class names sorted, the others in the
@@ -66,28 +85,39 @@ def open_dataset(source: str, path: Path | None, *, group: str = "") -> Dataset:
         DataError: Data that cannot be used as it is.
     """
     kind, _, name = source.partition(":")
+    how = _How(group=group, columns=columns or {}, measuring=measuring)
     if path is not None:
         check_exists(path)
     if kind == "builtin":
         if group:
             raise no_groups(f"'{source}'")
+        _refuse_columns(how, f"'{source}'")
         dataset = _open_builtin(name, path)
     elif kind in libraries.READERS and name:
-        dataset = libraries.READERS[kind](name, path, group=group)
+        asked = libraries.Asked(group=group, columns=how.columns, measuring=measuring)
+        dataset = libraries.READERS[kind](name, path, asked)
     elif source in _READERS:
         if path is None:
             raise DataError(f"data.source '{source}' needs a path. Give it with --data PATH.")
-        dataset = _READERS[source](path, group)
+        dataset = _READERS[source](path, how)
     else:
         raise NotFoundError(
             f"Unknown data.source '{source}'.{did_you_mean(source, _source_names())} Expected {_expected()}."
         )
     place = source if path is None else str(path)
-    dataset = check_dataset(dataset, place)
+    dataset = check_dataset(dataset, place, measuring=measuring)
     return replace(dataset, warnings=(*dataset.warnings, *shared_groups(dataset, place)))
 
 
-def _open_folder(path: Path, group: str) -> Dataset:
+def _refuse_columns(how: _How, what: str) -> None:
+    if how.columns:
+        raise DataError(
+            f"data.columns is set, and the data is {what}, which has no columns; expected a .csv or .jsonl file, or "
+            "hf: or tfds:. Leave data.columns out."
+        )
+
+
+def _open_folder(path: Path, how: _How) -> Dataset:
     if path.is_file():
         by_suffix = _FILES.get(path.suffix.lower())
         if by_suffix is None:
@@ -95,37 +125,40 @@ def _open_folder(path: Path, group: str) -> Dataset:
                 f"{path}: is a file; expected a folder with one subfolder per class, or a file that ends in "
                 f"{', '.join(_FILES)}. Unpack it if it is an archive, and point --data at the folder."
             )
-        return by_suffix(path, group)
+        return by_suffix(path, how)
     if holds_idx(path):
-        return _open_idx(path, group)
-    dataset = read_class_folders(path)
-    return group_by_name(dataset, group) if group else dataset
+        return _open_idx(path, how)
+    _refuse_columns(how, f"{path}, a folder")
+    dataset = read_class_folders(path, measuring=how.measuring)
+    return group_by_name(dataset, how.group) if how.group else dataset
 
 
-def _open_npz(path: Path, group: str) -> Dataset:
+def _open_npz(path: Path, how: _How) -> Dataset:
     if not path.is_file():
         raise DataError(f"{path}: is a folder; expected an .npz file. Use data.source 'folder' for a folder.")
-    if group:
+    if how.group:
         raise no_groups(f"{path}, an archive of arrays")
-    return array_dataset(str(path), *read_npz(path))
+    _refuse_columns(how, f"{path}, an archive of arrays")
+    return array_dataset(str(path), *read_npz(path, measuring=how.measuring), measuring=how.measuring)
 
 
-def _open_idx(path: Path, group: str) -> Dataset:
+def _open_idx(path: Path, how: _How) -> Dataset:
     if not path.is_dir():
         raise DataError(
             f"{path}: is a file; expected the folder that holds train-images-idx3-ubyte. Point --data at {path.parent}."
         )
-    if group:
+    if how.group:
         raise no_groups(f"{path}, a folder of IDX files")
-    return array_dataset(str(path), read_idx(path), None)
+    _refuse_columns(how, f"{path}, a folder of IDX files")
+    return array_dataset(str(path), read_idx(path), None, measuring=how.measuring)
 
 
-def _open_csv(path: Path, group: str) -> Dataset:
-    return listings.read_csv(_listing(path, "csv"), group=group)
+def _open_csv(path: Path, how: _How) -> Dataset:
+    return listings.read_csv(_listing(path, "csv"), group=how.group, columns=how.columns, measuring=how.measuring)
 
 
-def _open_jsonl(path: Path, group: str) -> Dataset:
-    return listings.read_jsonl(_listing(path, "jsonl"), group=group)
+def _open_jsonl(path: Path, how: _How) -> Dataset:
+    return listings.read_jsonl(_listing(path, "jsonl"), group=how.group, columns=how.columns, measuring=how.measuring)
 
 
 def _listing(path: Path, source: str) -> Path:
@@ -134,7 +167,8 @@ def _listing(path: Path, source: str) -> Path:
     return path
 
 
-_READERS: dict[str, Callable[[Path, str], Dataset]] = {
+_Reader = Callable[[Path, _How], Dataset]
+_READERS: dict[str, _Reader] = {
     "folder": _open_folder,
     "csv": _open_csv,
     "jsonl": _open_jsonl,
@@ -142,7 +176,7 @@ _READERS: dict[str, Callable[[Path, str], Dataset]] = {
     "idx": _open_idx,
 }
 # What --data FILE means, without a source.
-_FILES: dict[str, Callable[[Path, str], Dataset]] = {
+_FILES: dict[str, _Reader] = {
     ".npz": _open_npz,
     ".csv": _open_csv,
     ".tsv": _open_csv,
@@ -162,7 +196,7 @@ def _open_builtin(name: str, path: Path | None) -> Dataset:
                 f"{path}: builtin:fashion_sample ships with zoo and takes no path. "
                 "Leave --data out, or set data.source to what the path holds, such as 'folder'."
             )
-        return _open_npz(_SAMPLE, "")
+        return _open_npz(_SAMPLE, _How())
     if path is None:
         return array_dataset(f"builtin:{name}", _download(name), _BUILTIN_CLASSES[name])
     arrays = read_idx(path) if path.is_dir() else read_npz(path)[0]

@@ -1,0 +1,313 @@
+"""Which folders are splits and which are classes; what can be read in two ways is refused, or said."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted
+from zoo.data.sources.lying_beside import IMAGE_SUFFIXES
+from zoo.data.sources.split_names import Reading, read_name
+from zoo.errors import DataError
+
+# Gives the folders and the files in a folder.
+Look = Callable[[Path], tuple[list[Path], list[Path]]]
+# So many subfolders of one name are no chance.
+_SAME = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a folder is read.
+
+    Attributes:
+        splits: The folders of classes by split; `train` alone where there are no split folders.
+        warnings: What should be known about it, one line each.
+        has_splits: Whether there are split folders.
+    """
+
+    splits: Mapping[SplitName, Sequence[Path]]
+    warnings: tuple[str, ...]
+    has_splits: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Folders:
+    """The subfolders of the data's folder, and what their names say."""
+
+    root: Path
+    folders: Sequence[Path]
+    look: Look
+    readings: dict[Path, Reading] = field(default_factory=dict[Path, Reading])
+    seen: dict[Path, tuple[list[Path], list[Path]]] = field(default_factory=dict[Path, tuple[list[Path], list[Path]]])
+
+    def reading(self, folder: Path) -> Reading:
+        if folder not in self.readings:
+            self.readings[folder] = read_name(folder.name)
+        return self.readings[folder]
+
+    def inside(self, folder: Path) -> list[Path]:
+        return self._entries(folder)[0]
+
+    def images(self, folder: Path) -> list[Path]:
+        return self._entries(folder)[1]
+
+    def names_inside(self, folder: Path) -> set[str]:
+        return {inner.name.casefold() for inner in self.inside(folder)}
+
+    def is_of_folders(self, folder: Path) -> bool:
+        """Whether it holds folders, and no image itself."""
+        return bool(self.inside(folder)) and not self.images(folder)
+
+    def class_level(self, folder: Path, train_names: set[str]) -> Path:
+        """Goes down to where the class folders of a split lie: `seg_train/seg_train/cat`."""
+        while self.is_of_folders(folder) and len(self.inside(folder)) == 1:
+            inner = self.inside(folder)[0]
+            is_class = inner.name.casefold() in train_names
+            if is_class or (not self.is_of_folders(inner) and not self.reading(inner).is_part):
+                break
+            folder = inner
+        return folder
+
+    def _entries(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        if folder not in self.seen:
+            self.seen[folder] = self.look(folder)
+        return self.seen[folder]
+
+
+def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: bool) -> Layout:
+    """Decides what the subfolders of the data's folder are.
+
+    Split folders are known by their names (see `split_names`) and by what is in them: one of train holds class folders.
+
+    Args:
+        root: The data's folder.
+        folders: Its subfolders, sorted.
+        look: Gives the folders and images in a folder.
+        measuring: Whether a finished classifier is to be measured: there need be no train.
+
+    Raises:
+        DataError: A layout that can be read in two ways, or splits without class folders.
+    """
+    found = _Folders(root=root, folders=folders, look=look)
+    chosen = _split_folders(found, measuring=measuring)
+    if chosen:
+        return _by_splits(found, chosen)
+    _refuse_loose_splits(found, measuring=measuring)
+    _refuse_splits_inside_classes(found)
+    _refuse_names_of_both(found)
+    warnings = _same_inside(found)
+    if not warnings:
+        warnings = [*_wrapped_classes(found), *_classes_named_like_splits(found)]
+    return Layout(splits={"train": folders}, warnings=tuple(warnings))
+
+
+def deepest_single(folder: Path, look: Look) -> Path:
+    """Goes down as long as a folder holds a single folder and nothing else: `photos/photos/photos`."""
+    subfolders, files = look(folder)
+    while len(subfolders) == 1 and not files:
+        inner, images = look(subfolders[0])
+        if images or not inner:
+            return folder
+        folder, subfolders, files = subfolders[0], inner, images
+    return folder
+
+
+def no_classes(folder: Path, files: Sequence[Path]) -> DataError:
+    """Returns the error for a folder without class folders."""
+    if images := [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
+        lists = sorted(path for place in (folder, folder.parent) for path in place.glob("*.[ctj]s*") if _is_list(path))
+        or_list = f", or, if {lists[0].name} lists them, type --data {lists[0]}" if lists else ""
+        return DataError(
+            f"{folder}: {len(images)} images lie directly in the folder; expected one subfolder per class, "
+            f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class{or_list}"
+        )
+    return DataError(
+        f"{folder}: no images and no class folders; expected one subfolder of images per class. "
+        "Point --data at the folder that holds the class folders."
+    )
+
+
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv", ".jsonl") and path.is_file()
+
+
+def _split_folders(found: _Folders, *, measuring: bool) -> dict[SplitName, Path]:
+    """Returns the folder of each split; nothing where the subfolders are classes."""
+    trains = [folder for folder in found.folders if found.reading(folder).split == "train" and found.inside(folder)]
+    plain = [folder for folder in trains if not found.reading(folder).rest]
+    if not plain and len(trains) > 1:
+        return {}
+    rest: tuple[str, ...] = () if plain or not trains else found.reading(trains[0]).rest
+    splits = [folder for folder in found.folders if found.reading(folder).split and found.reading(folder).rest == rest]
+    by_name: dict[SplitName, Path] = {}
+    if measuring and not trains and all(found.reading(folder).is_split for folder in found.folders):
+        splits = [folder for folder in splits if found.inside(folder)]
+    elif not trains or (rest and len(splits) == 1):
+        return {}
+    for folder in splits:
+        name = found.reading(folder).split
+        assert name is not None  # they were chosen by it
+        if name in by_name:
+            raise DataError(
+                f"{found.root}: '{by_name[name].name}' and '{folder.name}' are both the {name} split; "
+                "expected one folder for it. Merge or rename one."
+            )
+        by_name[name] = folder
+    return by_name
+
+
+def _by_splits(found: _Folders, chosen: Mapping[SplitName, Path]) -> Layout:
+    root = found.root
+    beside = [folder for folder in found.folders if folder not in chosen.values()]
+    train_names: set[str] = set()
+    warnings: list[str] = []
+    splits: dict[SplitName, Sequence[Path]] = {}
+    if "train" in chosen:
+        level = found.class_level(chosen["train"], set())
+        train_names = found.names_inside(level)
+        _refuse_unclear_beside(found, chosen, beside, train_names)
+    if beside:
+        warnings.append(f"{root}: ignored folders beside the split folders: {quoted(path.name for path in beside)}")
+    in_order: list[SplitName] = sorted(chosen, key=("train", "validation", "test").index)
+    other: list[SplitName] = [name for name in in_order if chosen[name].name.casefold() not in SPLIT_NAMES]
+    if other:
+        read = ", ".join(f"'{chosen[name].name}' as {name}" for name in other)
+        warnings.append(f"{root}: reads {read}; if they are not that, rename them")
+    for name in in_order:
+        folder = found.class_level(chosen[name], train_names)
+        if folder != chosen[name]:
+            warnings.append(f"{root}: the class folders of {name} are those in {folder.relative_to(root)}")
+        if found.inside(folder):
+            splits[name] = found.inside(folder)
+        elif name == "test":
+            warnings.append(f"{folder}: {len(found.images(folder))} files have no class folders; no test split is used")
+        else:
+            raise no_classes(folder, found.images(folder))
+    return Layout(splits=splits, warnings=tuple(warnings), has_splits=True)
+
+
+def _refuse_unclear_beside(
+    found: _Folders, chosen: Mapping[SplitName, Path], beside: Sequence[Path], train_names: set[str]
+) -> None:
+    """Refuses folders beside train that are likely to be a split, or the classes that train is one of."""
+    root, train = found.root, chosen["train"]
+    for folder in beside:
+        inside = found.names_inside(found.class_level(folder, train_names))
+        reading = found.reading(folder)
+        same = len(inside & train_names)
+        if same >= _SAME or (same and (reading.is_unclear or reading.splits)):
+            raise DataError(
+                f"{root}: '{folder.name}' holds the same class folders as '{train.name}', and its name does not say "
+                "which split it is; expected train, val and test. Rename it, or move it out of the folder."
+            )
+    with_images = [folder for folder in beside if found.images(folder) and not found.reading(folder).is_part]
+    if len(chosen) == 1 and with_images:
+        raise DataError(
+            f"{root}: '{train.name}' holds folders, and {quoted(path.name for path in with_images)} beside it hold "
+            f"images: it may be the train split or a class. Move them out if '{train.name}' is the split; "
+            "rename it if it is a class."
+        )
+
+
+def _refuse_loose_splits(found: _Folders, *, measuring: bool) -> None:
+    """Refuses split folders that hold images without classes, and split folders without train."""
+    root, folders = found.root, found.folders
+    parts = [folder for folder in folders if found.reading(folder).is_part]
+    trains = [folder for folder in parts if found.reading(folder).split == "train"]
+    others = [folder for folder in parts if found.reading(folder).split not in (None, "train")]
+    if trains and (others or len(parts) == len(folders)) and not found.inside(trains[0]):
+        raise no_classes(trains[0], found.images(trains[0]))
+    if measuring or len(parts) < len(folders):
+        return
+    is_exact = all(folder.name.casefold() in SPLIT_NAMES for folder in parts)
+    if is_exact or any(found.inside(folder) for folder in parts):
+        raise DataError(
+            f"{root}: has the split folders {quoted(folder.name for folder in folders)} and no 'train'; "
+            "expected a train folder with one subfolder per class. Add it, or point --data at the class folders."
+        )
+
+
+def _refuse_splits_inside_classes(found: _Folders) -> None:
+    root = found.root
+    tops = {folder.name.casefold() for folder in found.folders}
+    for folder in found.folders:
+        parts = {inner: read_name(inner.name).split for inner in found.inside(folder) if read_name(inner.name).is_split}
+        kinds = set(parts.values())
+        measured = kinds - {"train"}
+        if measured and ("train" in kinds or found.images(folder)):
+            inner = next(iter(parts))
+            raise DataError(
+                f"{root}: the class folder '{folder.name}' holds split folders, {quoted(path.name for path in parts)}; "
+                f"expected classes inside splits. Move {folder.name}/{inner.name} to {parts[inner]}/{folder.name}, "
+                f"or, if '{folder.name}' is the whole data, type --data {folder}"
+            )
+        others = tops - {folder.name.casefold()}
+        if found.reading(folder).is_part and len(others & found.names_inside(folder)) >= min(_SAME, len(others)):
+            raise DataError(
+                f"{root}: '{folder.name}' holds folders of the same names as the class folders beside it; expected "
+                "splits or classes. Move the class folders that train into a folder 'train'."
+            )
+
+
+def _refuse_names_of_both(found: _Folders) -> None:
+    """Refuses names that hold a split and a class: `train_cats`, `test_cats`."""
+    classes: dict[tuple[str, ...], dict[SplitName, Path]] = {}
+    for folder in found.folders:
+        reading = found.reading(folder)
+        if reading.split is not None and reading.rest:
+            classes.setdefault(reading.rest, {})[reading.split] = folder
+    both = [by_split for by_split in classes.values() if len(by_split) > 1]
+    if both:
+        (split, first), *_ = both[0].items()
+        label = " ".join(found.reading(first).rest)
+        raise DataError(
+            f"{found.root}: the names of {quoted(folder.name for folder in both[0].values())} hold a split and a "
+            f"class; expected a folder for each split with one for each class in it. Rename '{first.name}' to "
+            f"{split}/{label}, and the others alike."
+        )
+
+
+def _same_inside(found: _Folders) -> list[str]:
+    """Refuses or says that all folders hold no images, but folders of the same names: one of the two are classes."""
+    root, folders = found.root, found.folders
+    if len(folders) < _SAME or not all(found.is_of_folders(folder) for folder in folders):
+        return []
+    names = [found.names_inside(folder) for folder in folders]
+    common = set[str].intersection(*names)
+    if len(common) < _SAME or len(common) * 2 < max(map(len, names)):
+        return []
+    what = f"{quoted(folder.name for folder in folders)} hold no images but all the same folders"
+    inside = quoted(inner.name for inner in found.inside(folders[0]))
+    readings = [found.reading(folder) for folder in folders]
+    if any(one.splits or one.is_unclear or (one.is_filler and not one.rest) for one in readings):
+        raise DataError(
+            f"{root}: {what} ({inside}), and their names look like those of splits; expected train, val and test. "
+            f"Rename them, or type --data {folders[0]} to use one of them."
+        )
+    return [
+        f"{root}: {what} ({inside}): they are read as the classes. "
+        f"If the inner folders are the classes, type --data {folders[0]}; splits are to be named train, val and test"
+    ]
+
+
+def _wrapped_classes(found: _Folders) -> list[str]:
+    """Says which classes hold no images but several folders, whose images are put together."""
+    wrapped = [folder for folder in found.folders if found.is_of_folders(folder) and len(found.inside(folder)) >= _SAME]
+    if not wrapped or len(found.folders) < _SAME:
+        return []
+    inside = quoted(inner.name for inner in found.inside(wrapped[0]))
+    return [
+        f"{found.root}: the class folders {quoted(folder.name for folder in wrapped)} hold no images but folders "
+        f"({inside}), whose images are put together. If these are the classes, type --data {wrapped[0]}"
+    ]
+
+
+def _classes_named_like_splits(found: _Folders) -> list[str]:
+    named = [folder.name for folder in found.folders if found.reading(folder).is_split]
+    if not named:
+        return []
+    read = "is read as a class" if len(named) == 1 else "are read as classes"
+    return [
+        f"{found.root}: {quoted(named)} {read}, though named like a split. If that is wrong, put the folders of the "
+        "classes that train into a folder 'train'"
+    ]
