@@ -396,7 +396,7 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluatio
         "intervals": measured.get("intervals", {}),
         "per_class": measured.get("per_class", {}),
     }
-    save_history(folder.metrics(), recipe.name, folder.path / "history.png")
+    save_history(folder.metrics(), record, folder.path / "history.png")
     folder.write_record(record)
     folder.write_manifest()
     return evaluation

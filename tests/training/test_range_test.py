@@ -7,7 +7,8 @@ import pytest
 
 from tests.tiny import phase, recipe, write_photos
 from zoo.cli import main
-from zoo.training.range_test import judged, running, smooth
+from zoo.errors import ZooError
+from zoo.training.range_test import judged, running, smooth, stopped
 from zoo.training.schedules import RisingRate
 
 
@@ -35,6 +36,28 @@ def test_the_steepest_fall_of_a_curve_that_is_known():
 def test_losses_that_are_no_numbers_are_left_out():
     found = judged([1e-3, 1e-2, 1e-1, 1.0], [1.0, 0.5, 0.7, float("nan")])
     assert len(found.rates) == len(found.losses) == 3
+    assert found.stopped == "the loss became nan"
+
+
+def test_why_a_test_stops_is_said():
+    assert stopped([]) is None
+    assert stopped([1.0, 0.5, 0.7]) is None
+    assert stopped([1.0, float("inf")]) == "the loss became inf"
+    # An average of 1, then one that is pulled above 4 by a loss of 100.
+    assert stopped([1.0, 1.0, 100.0]) == "the loss rose to more than 4 times its lowest"
+
+
+def test_a_loss_that_is_no_number_from_the_start_is_refused_with_what_to_type():
+    with pytest.raises(ZooError, match=r"the loss is nan at step 2, where the rate is 0.01; .* --from 1e-06"):
+        judged([1e-3, 1e-2], [1.0, float("nan")])
+
+
+def test_a_fall_within_the_noise_is_not_called_one():
+    rates = np.logspace(-6, -4, 50)
+    noise = np.random.default_rng(0).normal(1, 0.2, 50)
+    assert not judged(list(rates), list(noise)).fell
+    assert not judged(list(rates), list(np.linspace(1, 3, 50))).fell
+    assert judged(list(rates), list(np.linspace(3, 1, 50))).fell
 
 
 def typed(*words):
@@ -54,8 +77,11 @@ def test_it_writes_a_plot_and_suggests(tmp_path, capsys):
     assert 1e-5 < found["suggested"] < 10
     assert min(found["smoothed"]) < 0.7 * found["smoothed"][0]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["photos"]
+    assert found["present"] == 1e-3
     assert typed(*words) == 0
-    assert "--set phases.head.learning_rate=" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"steps: {found['stopped']}; rates 1e-06 to" in shown if found["stopped"] else "60 steps; rates" in shown
+    assert "(the recipe has 0.001):\n  --set phases.head.learning_rate=" in shown
     assert typed(*words, "--phase", "haed") == 1
     assert "Did you mean 'head'" in capsys.readouterr().err
     assert typed(*words, "--from", 1000) == 2

@@ -204,7 +204,7 @@ def preview_command(
     job = make_job(recipe, path, overrides)
     start_backend()
     from zoo.report.curves import save_figure
-    from zoo.report.sheet import plot_sheet
+    from zoo.report.sheet import SheetRow, plot_sheet
     from zoo.training.preview import preview
     from zoo.training.progress import Display
 
@@ -212,8 +212,12 @@ def preview_command(
         seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)
         for warning in seen.warnings:
             display.line(f"warning: {warning}")
-    drawn = list(zip(seen.draws, seen.after, seen.mixed, strict=True))
-    save_figure(plot_sheet([("as read", seen.before, seen.labels), *drawn], job.recipe.name), out)
+    rows = [SheetRow(name="as read", images=seen.before, captions=[""] * len(seen.labels))]
+    for name, images, mixed in zip(seen.draws, seen.after, seen.mixed, strict=True):
+        # The class stands above all draws; a draw says more only where images are mixed.
+        captions = ["" if said == label else said for said, label in zip(mixed, seen.labels, strict=True)]
+        rows.append(SheetRow(name=name, images=images, captions=captions))
+    save_figure(plot_sheet(seen.labels, rows, f"{job.recipe.name}: what {job.recipe.model.name} sees"), out)
     low, high, mean = int(seen.before.min()), int(seen.before.max()), float(seen.before.mean())
     if as_json:
         document = {

@@ -2,10 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
+
+if TYPE_CHECKING:
+    from zoo.recipe.schema import Phase
+    from zoo.training.range_test import RangeTest
 
 
 @click.command("lr-find")
@@ -46,7 +51,7 @@ def lr_find(
     from zoo.finetuning import make_job
 
     job = make_job(recipe, data, overrides)
-    name = job.recipe.phase_named(phase).name
+    tested = job.recipe.phase_named(phase)
     start_backend()
     from zoo.report.curves import plot_range_test, save_figure
     from zoo.training.progress import Display
@@ -56,10 +61,33 @@ def lr_find(
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:
         found = find_rate(job.recipe, job.data, phase_name=phase, rate=rate, display=display)
-    save_figure(plot_range_test(found.rates, found.losses, found.smoothed, found.suggested), out)
+    figure = plot_range_test(
+        found.rates,
+        found.losses,
+        found.smoothed,
+        found.suggested if found.fell else None,
+        title=f"{job.recipe.name}, phase {tested.name}: loss while the rate rises",
+        present=tested.learning_rate,
+    )
+    save_figure(figure, out)
     if as_json:
-        document = {"schema": 1, "kind": "lr-find", "phase": name, "plot": str(out), **asdict(found)}
+        document = {"schema": 1, "kind": "lr-find", "phase": tested.name, "plot": str(out), **asdict(found)}
+        document["present"] = tested.learning_rate
         echo_json(document)
         return
-    echo(f"{len(found.rates)} of {steps} steps, rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
-    echo(f"the loss falls fastest at {found.suggested:.2g}: --set phases.{name}.learning_rate={found.suggested:.2g}")
+    _tell(found, tested, steps, out)
+
+
+def _tell(found: "RangeTest", tested: "Phase", steps: int, out: Path) -> None:
+    end = f"stopped after {len(found.rates)} of {steps} steps: {found.stopped}" if found.stopped else f"{steps} steps"
+    echo(f"{end}; rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
+    if not found.fell:
+        echo(
+            "the loss does not fall by more than batches differ, so no rate is suggested; look at the plot, "
+            "and try more --steps, a lower --from or a higher --to"
+        )
+        return
+    echo(
+        f"the loss falls fastest at {found.suggested:.2g} (the recipe has {tested.learning_rate:.2g}):\n"
+        f"  --set phases.{tested.name}.learning_rate={found.suggested:.2g}"
+    )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Points of an epoch in a plot of rates.
 STEPS_DRAWN = 100
+# What a model is built for whose stages are drawn.
+CLASSES_DRAWN = ("one", "two")
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 
@@ -114,16 +116,45 @@ def _plot_rates(recipe: "Recipe", path: Path) -> None:
     start_backend()
     import numpy as np
 
-    from zoo.report.curves import plot_rates, save_figure
+    from zoo.report.curves import save_figure
+    from zoo.report.rates import PhaseRates, plot_rates
     from zoo.training.schedules import RateByStep
 
-    phases: list[tuple[str, np.ndarray, np.ndarray]] = []
+    by_stage = _rates_by_stage(recipe)
+    phases: list[PhaseRates] = []
     for phase in recipe.phases:
         steps = STEPS_DRAWN * phase.epochs
         rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
         drawn = np.arange(steps + 1)
-        phases.append((phase.name, drawn / STEPS_DRAWN, rate.at(drawn)))
-    save_figure(plot_rates(phases, recipe.name), path)
+        phases.append(
+            PhaseRates(
+                name=phase.name,
+                epochs=drawn / STEPS_DRAWN,
+                rates=rate.at(drawn),
+                stages=by_stage.get(phase.name, {}),
+            )
+        )
+    save_figure(plot_rates(phases, f"{recipe.name} for {recipe.model.name}: learning rates"), path)
+
+
+def _rates_by_stage(recipe: "Recipe") -> dict[str, dict[str, float | None]]:
+    """Returns each phase's highest rate by stage, None for frozen ones; nothing where all stages train alike."""
+    if all(phase.layer_decay == 1.0 for phase in recipe.phases):
+        return {}
+    from zoo.training.engine import build_for
+    from zoo.training.phases import apply_freezing
+
+    # Stages are the same whatever the weights and the classes are, and random weights need no file.
+    random = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})
+    try:
+        model = build_for(random, CLASSES_DRAWN, policy="float32")
+        return {
+            phase.name: {row.stage: row.rate for row in apply_freezing(model, phase).rows if row.params}
+            for phase in recipe.phases
+        }
+    except ZooError as fault:
+        click.echo(f"the plot has no rates by stage: {fault}", err=True)
+        return {}
 
 
 def _checked(reference: str) -> dict[str, Any]:

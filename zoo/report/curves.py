@@ -1,25 +1,35 @@
 """The curves that a training is judged by."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.files import write_atomic
+from zoo.report.lettering import default_style, drawable, set_fonts, shortened
 
 if TYPE_CHECKING:
-    import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANELS = ("accuracy", "loss")
+# From so many epochs on, a dot for each hides the line.
+MANY_EPOCHS = 60
+# What the panels' width has room for, in characters of their small print.
+CHARACTERS_OF_A_PANEL = 70
+CHARACTERS_OF_A_TITLE = 84
 
 
-def plot_accuracy_and_loss(history: "Sequence[Mapping[str, Any]] | Mapping[str, Any] | Any", title: str) -> "Figure":
+def plot_accuracy_and_loss(
+    history: "Sequence[Mapping[str, Any]] | Mapping[str, Any] | Any", title: str, *, kept: int | None = None
+) -> "Figure":
     """Draws accuracy and loss, training and validation, against the epoch, with a line where a phase begins.
 
     Args:
         history: A run's `history`, that is the lines of metrics.jsonl; or what Keras' `fit` returns, or its `.history`.
-        title: Stands above both panels.
+        title: Stands above both panels; may have several lines.
+        kept: The epoch whose model is kept, counted from 1: it gets a ring, and the legend says its values.
 
     Returns:
         The figure, with one panel for each of the two.
@@ -32,68 +42,119 @@ def plot_accuracy_and_loss(history: "Sequence[Mapping[str, Any]] | Mapping[str, 
 
     rows = _rows(history)
     figure = Figure(figsize=(10, 4), layout="constrained")
-    figure.suptitle(title)
-    epochs = [row["epoch"] for row in rows]
+    figure.get_layout_engine().set(wspace=0.08)  # type: ignore[union-attr]
+    figure.suptitle("\n".join(drawable(line, CHARACTERS_OF_A_TITLE) for line in title.splitlines()))
     for axes, metric in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
-        for key, label in ((metric, "train"), (f"val_{metric}", "validation")):
-            if any(row.get(key) is not None for row in rows):
-                axes.plot(epochs, [row.get(key) for row in rows], marker="o", markersize=3, label=label)
-        for row in rows:
-            if row.get("epoch_in_phase") == 1:
-                axes.axvline(row["epoch"] - 0.5, color="0.8", linewidth=1, zorder=0)
-                axes.annotate(
-                    row["phase"],
-                    (row["epoch"] - 0.45, 1),
-                    xycoords=("data", "axes fraction"),
-                    va="bottom",
-                    fontsize="small",
-                    color="0.4",
-                )
+        _draw_lines(axes, rows, metric)
+        _ring(axes, rows, metric, kept)
+        _mark_phases(axes, rows)
         axes.set(xlabel="epoch", ylabel=metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
+        axes.set_xlim(0.5, len(rows) + 0.5 if rows else 1.5)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if metric == "accuracy":
+            axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+        if not math.isfinite(axes.dataLim.y1):
+            axes.set_yticks([])
+    set_fonts(figure)
     return figure
+
+
+def _draw_lines(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str) -> None:
+    marker = "o" if len(rows) < MANY_EPOCHS else None
+    for key, label in ((metric, "train"), (f"val_{metric}", "validation")):
+        measured = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
+        if measured:
+            axes.plot(*zip(*measured, strict=True), marker=marker, markersize=3, label=label)
+            if not any(math.isfinite(value) for _, value in measured):
+                axes.lines[-1].set_label(f"{label}: no finite value")
+
+
+def _ring(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str, kept: int | None) -> None:
+    """Marks the kept epoch on the validation curve, or on that of training where nothing was validated."""
+    validated = any(one.get(f"val_{metric}") is not None for one in rows)
+    for row in rows:
+        value = row.get(f"val_{metric}" if validated else metric)
+        if kept is None or row["epoch"] != kept or value is None or not math.isfinite(value):
+            continue
+        said = f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.4f}"
+        if not validated:
+            said = "the last"
+        axes.plot(
+            [kept],
+            [value],
+            linestyle="none",
+            marker="o",
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor="black",
+            markeredgewidth=1.5,
+            label=f"kept: epoch {kept}, {said}",
+        )
+
+
+def _mark_phases(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
+    begins = {row["epoch"] - 0.5: shortened(row["phase"], 18) for row in rows if row.get("epoch_in_phase") == 1}
+    ends = [*list(begins)[1:], len(rows) + 0.5]
+    of_a_character = len(rows) / CHARACTERS_OF_A_PANEL
+    upright = any(
+        end - begin < len(name) * of_a_character for (begin, name), end in zip(begins.items(), ends, strict=False)
+    )
+    free_from = 0.0
+    for begin, name in begins.items():
+        axes.axvline(begin, color="0.8", linewidth=1, zorder=0)
+        if begin < free_from:
+            continue
+        free_from = begin + 2.2 * of_a_character
+        axes.annotate(
+            name,
+            (begin + (0 if upright else 0.5 * of_a_character), 1.01),
+            xycoords=("data", "axes fraction"),
+            va="bottom",
+            rotation=90 if upright else 0,
+            fontsize="x-small" if upright else "small",
+            color="0.4",
+        )
 
 
 def plot_range_test(
-    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], mark: float
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    mark: float | None,
+    *,
+    title: str = "",
+    present: float | None = None,
 ) -> "Figure":
-    """Draws a range test's losses against the rate, with a mark at the suggested one."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(rates, losses, color="0.8", label="each batch")
-    axes.plot(rates, smoothed, label="smoothed")
-    axes.axvline(mark, color="C1", linestyle="--", label=f"steepest: {mark:.2g}")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    # What comes after the loss has left would flatten all that matters.
-    height = smoothed[0] - min(smoothed)
-    axes.set_ylim(min(smoothed) - 0.2 * height, smoothed[0] + 0.5 * height + 1e-6)
-    axes.legend()
-    return figure
-
-
-def plot_rates(phases: "Sequence[tuple[str, np.ndarray, np.ndarray]]", title: str) -> "Figure":
-    """Draws the learning rate of each phase, which begins where the one before ends.
+    """Draws a range test's losses against the rate, with a mark at the suggested one.
 
     Args:
-        phases: Name, epochs since the phase's beginning (float[n], ascending, from 0) and rates (float[n]) of each.
+        rates: The learning rate of each step.
+        losses: The loss of each step's batch.
+        smoothed: Their average over neighbouring steps.
+        mark: The suggested rate; None where none is.
         title: Stands above.
+        present: The rate that the recipe has now, which gets a line as well.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    figure.suptitle(title)
-    axes = figure.subplots()
-    begins = 0.0
-    for name, epochs, rates in phases:
-        axes.plot(begins + epochs, rates, label=name)
-        begins += float(epochs[-1])
-    axes.set(xlabel="epoch", ylabel="learning rate", yscale="log")
-    # Schedules end at or near 0, which a logarithmic axis would follow.
-    axes.set_ylim(bottom=max(float(rates.max()) for _, _, rates in phases) * 1e-4)
-    axes.legend()
+    with default_style():
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        figure.suptitle(drawable(title, 80))
+        axes = figure.subplots()
+        axes.plot(rates, losses, color="0.8", label="each batch")
+        axes.plot(rates, smoothed, label="smoothed")
+        if mark is not None:
+            axes.axvline(mark, color="C1", linestyle="--", label=f"steepest: {mark:.2g}")
+        if present is not None:
+            axes.axvline(present, color="C2", linestyle=":", label=f"the recipe's: {present:.2g}")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        # What comes after the loss has left would flatten all that matters; batches differ where it never falls.
+        height = max(smoothed[0] - min(smoothed), *(abs(one - smoothed[0]) for one in losses[:5]), 1e-6)
+        axes.set_ylim(min(smoothed) - 0.2 * height, smoothed[0] + 0.5 * height)
+        axes.legend()
+    set_fonts(figure)
     return figure
 
 
@@ -102,25 +163,48 @@ def _rows(history: Any) -> Sequence[Mapping[str, Any]]:
     columns = getattr(history, "history", history)
     if not isinstance(columns, Mapping):
         return columns
-    epochs = range(max(map(len, columns.values()), default=0))
-    return [{"epoch": epoch + 1, **{name: values[epoch] for name, values in columns.items()}} for epoch in epochs]
+    epochs = max(map(len, columns.values()), default=0)
+    rows: list[dict[str, Any]] = [{"epoch": epoch + 1} for epoch in range(epochs)]
+    for name, values in columns.items():
+        # With `validation_freq` every so many epochs have a value.
+        every = epochs // max(1, len(values))
+        for number, value in enumerate(values, 1):
+            rows[number * every - 1][name] = value
+    return rows
 
 
-def save_history(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
-    """Writes the curves as a PNG.
+def save_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any], path: Path) -> None:
+    """Writes a run's curves as a PNG, with a ring at the epoch whose model is kept.
+
+    Args:
+        rows: The lines of metrics.jsonl.
+        record: What run.json says.
+        path: Where to.
 
     Raises:
         OSError: It could not be written.
     """
-    save_figure(plot_accuracy_and_loss(rows, title), path)
+    kept = [row["epoch"] for row in rows if row.get("step") == record.get("kept", {}).get("step")]
+    with default_style():
+        save_figure(plot_accuracy_and_loss(rows, history_title(record), kept=kept[-1] if kept else None), path)
+
+
+def history_title(record: Mapping[str, Any]) -> str:
+    """Says which recipe trained which model on how many images: two lines."""
+    data = record["data"]
+    validation = f"{data['validation']:,} to validate" if data["validation"] else "none to validate"
+    trained = f"{record['model']} on {data['train']:,} images of {len(record['classes']):,} classes, {validation}"
+    return f"{record['recipe']}\n{trained}"
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Writes a figure as a PNG.
+    """Writes a figure as a PNG, with fonts for all that it says.
 
     Raises:
         OSError: It could not be written.
     """
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
+    with default_style():
+        set_fonts(figure)
+        figure.savefig(image, format="png", dpi=120)
     write_atomic(path, image.getvalue())

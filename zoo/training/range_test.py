@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from zoo.data import Batches, InCode
+from zoo.errors import ZooError
 from zoo.recipe.schema import Recipe
 from zoo.training import backend, precision
 from zoo.training.batch_size import wanted
@@ -29,6 +30,8 @@ SMOOTHING = 0.9
 WIDTH = 0.05
 # The loss has left for good when it is so many times its best.
 DIVERGED = 4.0
+# By fewer losses than these no slope can be told.
+FEWEST_LOSSES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +43,17 @@ class RangeTest:
         losses: The loss of each step's batch, before its update.
         smoothed: Their average over neighbouring steps.
         suggested: The rate at which the smoothed loss falls fastest, by decade.
+        fell: Whether the smoothed loss fell by more than twice what neighbouring batches differ by; where it did not,
+            the suggestion is chance.
+        stopped: Why the test stopped before its last step; None where it did not.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
     suggested: float
+    fell: bool
+    stopped: str | None
 
 
 def find_rate(
@@ -67,7 +75,7 @@ def find_rate(
 
     Raises:
         NotFoundError: The recipe has no such phase.
-        ZooError: The data or the model cannot be used.
+        ZooError: The data or the model cannot be used, or the loss is not finite from the first steps on.
     """
     phase = recipe.phase_named(phase_name)
     keras.utils.set_random_seed(recipe.train.seed)
@@ -99,9 +107,19 @@ def find_rate(
             pixels = (images, labels) if trainee.takes_labels else images
             losses.append(float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0]))
             move(step + 1, f"loss {losses[-1]:.3f}")
-            if not math.isfinite(losses[-1]) or running(losses)[-1] > DIVERGED * min(running(losses)):
+            if stopped(losses):
                 break
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)
+
+
+def stopped(losses: Sequence[float]) -> str | None:
+    """Says why a test need not go on; None where it should."""
+    if losses and not math.isfinite(losses[-1]):
+        return f"the loss became {losses[-1]}"
+    averages = running(losses)
+    if averages and averages[-1] > DIVERGED * min(averages):
+        return f"the loss rose to more than {DIVERGED:g} times its lowest"
+    return None
 
 
 def running(losses: Sequence[float]) -> list[float]:
@@ -122,14 +140,26 @@ def smooth(losses: Sequence[float]) -> list[float]:
 
 
 def judged(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
-    """Finds the steepest fall of the smoothed losses over the logarithm of the rate."""
+    """Finds the steepest fall of the smoothed losses over the logarithm of the rate.
+
+    Raises:
+        ZooError: There are too few finite losses to tell a fall by.
+    """
     finite = [loss for loss in losses if math.isfinite(loss)]
+    if len(finite) < FEWEST_LOSSES:
+        raise ZooError(
+            f"the loss is {losses[-1]} at step {len(losses)}, where the rate is {rates[len(losses) - 1]:.2g}; expected "
+            f"{FEWEST_LOSSES} finite losses or more; begin lower: --from {rates[0] / 1000:.1g}"
+        )
     smoothed = smooth(finite)
-    suggested = rates[0]
-    if len(finite) > 2:
-        lowest = int(np.argmin(smoothed)) + 1
-        slopes = np.gradient(smoothed, np.log(rates[: len(finite)]))
-        suggested = rates[int(np.argmin(slopes[: max(lowest, 2)]))]
+    lowest = int(np.argmin(smoothed)) + 1
+    slopes = np.gradient(smoothed, np.log(rates[: len(finite)]))
+    steepest = int(np.argmin(slopes[: max(lowest, 2)]))
     return RangeTest(
-        rates=tuple(rates[: len(finite)]), losses=tuple(finite), smoothed=tuple(smoothed), suggested=suggested
+        rates=tuple(rates[: len(finite)]),
+        losses=tuple(finite),
+        smoothed=tuple(smoothed),
+        suggested=rates[steepest],
+        fell=smoothed[0] - min(smoothed) > 2 * float(np.median(np.abs(np.diff(finite)))),
+        stopped=stopped(losses),
     )
