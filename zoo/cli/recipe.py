@@ -153,7 +153,7 @@ def _rates_by_stage(recipe: "Recipe") -> dict[str, dict[str, float | None]]:
             for phase in recipe.phases
         }
     except ZooError as fault:
-        click.echo(f"the plot has no rates by stage: {fault}", err=True)
+        echo(f"the plot has no rates by stage: {fault}", err=True)
         return {}
 
 
