@@ -61,6 +61,16 @@ def test_no_images_and_broken_ones(model: keras.Model, tmp_path: Path) -> None:
         zoo.features(model, tmp_path / "broken.png")
 
 
+def test_one_image_gives_one_vector_in_every_form(model: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
+    expected = zoo.features(model, images[:1])
+    Image.fromarray(images[0, :, :, 0]).save(tmp_path / "a.png")
+    coloured = np.repeat(images[0], 3, axis=2)
+    for given in (images[0], images[0, :, :, 0], coloured, [images[0]], tmp_path, [Image.open(tmp_path / "a.png")]):
+        np.testing.assert_allclose(zoo.features(model, given), expected, atol=1e-6)
+    with pytest.raises(DataError, match="the images are a set"):
+        zoo.features(model, {"a.png"})
+
+
 def run(arguments: list[str]) -> int | str | None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)

@@ -1,5 +1,7 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import zoo
 from tests.tiny import phase, pixels, recipe
 from zoo.errors import DataError, NotFoundError, WeightsError
 from zoo.evaluation import evaluate
+from zoo.prediction import Classifier
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
 from zoo.training.preview import preview
@@ -82,10 +85,68 @@ def test_a_file_that_is_no_image_is_named(classifier, tmp_path):
         classifier.predict([tmp_path / "gone.png"])
 
 
-@pytest.mark.parametrize("images", [np.zeros((28, 28), "uint8"), np.zeros((2, 28, 28), "float32")])
+@pytest.mark.parametrize("images", [np.zeros((5, 28, 28, 2), "uint8"), np.zeros((2, 28, 28), "float32")])
 def test_an_array_of_another_shape_or_type_is_refused(classifier, images):
     with pytest.raises(DataError, match=r"expected uint8\[n, height, width\]"):
         classifier.predict(images)
+
+
+def test_one_image_gives_one_prediction_the_same_in_every_form(classifier, finished):
+    path = sorted(finished.data.rglob("*.png"))[0]
+    (expected,) = classifier.predict(path)
+    array = np.asarray(Image.open(path))
+    colour = np.repeat(array[..., None], 3, axis=2)
+    for given in (array, array[..., None], array[None], colour, [array], Image.open(path), path.read_bytes(), [colour]):
+        (found,) = classifier.predict(given)
+        assert found == replace(expected, path=None)
+    assert classifier.predict(path.parent) == classifier.predict(sorted(path.parent.iterdir()))
+    assert len(classifier.predict(finished.data)) == 40
+
+
+def test_the_probabilities_are_a_matrix_in_the_order_of_the_classes(classifier, finished):
+    paths = sorted(finished.data.rglob("*.png"))
+    found = classifier.predict_proba(iter(paths))
+    assert (found.shape, found.dtype) == ((40, 2), np.float32)
+    assert found.tolist() == [list(one.probabilities.values()) for one in classifier.predict(paths)]
+    assert classifier.predict_proba([]).shape == (0, 2)
+    assert classifier.predict_proba(np.asarray(Image.open(paths[0]))).shape == (1, 2)
+
+
+def test_what_is_no_image_is_refused_by_its_name(classifier):
+    with pytest.raises(DataError, match="the images are a dict; expected a path, a folder, uint8"):
+        classifier.predict({"path": "a.png"})
+    with pytest.raises(DataError, match="the images are None; expected a path"):
+        classifier.predict_proba(None)
+
+
+def test_one_image_is_read_as_the_model_takes_it(classifier, finished):
+    path = sorted(finished.data.rglob("*.png"))[0]
+    expected = np.asarray(Image.open(path))[..., None]
+    for given in (path, str(path), expected, expected[..., 0], Image.open(path), path.read_bytes(), [path]):
+        np.testing.assert_array_equal(classifier.read(given), expected)
+    with pytest.raises(DataError, match="read: expected one image; found several"):
+        classifier.read([path, path])
+    with pytest.raises(DataError, match="read: expected one image; found none"):
+        classifier.read([])
+
+
+@pytest.mark.parametrize("name", ["conv1d_small", "conv3d_small"])
+def test_a_model_of_signals_or_volumes_reads_no_images(name):
+    classifier = Classifier(zoo.build(name, classes=2))
+    with pytest.raises(
+        DataError, match=rf"^model '{name}' takes input .*; expected height, width and channels to read"
+    ):
+        classifier.predict(np.zeros((9, 9), "uint8"))
+    with pytest.raises(DataError, match=rf"^features: model '{name}' takes input"):
+        zoo.features(classifier.model, np.zeros((9, 9), "uint8"))
+
+
+def test_threads_predict_at_once(classifier):
+    images, _ = pixels(40, seed=3)
+    expected = classifier.predict_proba(images)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: classifier.predict_proba(images), range(16)):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_the_models_folder_alone_will_do(finished, tmp_path):

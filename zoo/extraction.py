@@ -1,8 +1,5 @@
 """Features: what a model makes of images at the end of a stage, as vectors or as maps."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
@@ -15,12 +12,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 Pooling = Literal["avg", "max", "none"]
+BATCH_SIZE = 32
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 def features(
     model: "keras.Model",
-    images: "np.ndarray | Path | str | Sequence[Path | str]",
+    images: object,
     *,
     at: str | None = None,
     pooling: Pooling | None = "avg",
@@ -30,7 +28,8 @@ def features(
 
     Args:
         model: From `zoo.build`, or `zoo.load(run).model`.
-        images: uint8[n, height, width(, channels)] in [0, 255] of any size, or the paths of images.
+        images: A path, a folder, uint8[n, height, width(, channels)] in [0, 255] of any size, one image, or a list of
+            images: see `Classifier.predict`.
         at: A stage's name, such as `stage3`; None takes the last one before the head.
         pooling: `avg` or `max` over the places of a map; None or `none` leaves the maps as they are.
         resize: `crop`, `pad` or `stretch`: how images are brought to the model's input size. None takes the model's
@@ -41,7 +40,7 @@ def features(
 
     Raises:
         NotFoundError: The model has no such stage.
-        DataError: An image cannot be read, or the array has another shape or range.
+        DataError: There are no images, one cannot be read, or is of another type, shape or range.
 
     Example:
 
@@ -50,21 +49,26 @@ def features(
     """
     import numpy as np
 
-    from zoo.data import Split, pack
+    from zoo.data.given import read_batches
+    from zoo.data.images.decoding import Settings
     from zoo.training.feeding import predict_in_batches
 
     if pooling is not None and pooling not in POOLINGS:
         raise ZooError(f"features: pooling is '{pooling}'; expected {', '.join(POOLINGS)}")
     prefix = feature_model(model, at=at, pooling=pooling)
-    height, width, channels = model.input_shape[1:]
-    listed = [images] if isinstance(images, str | Path) else images
-    found = listed if isinstance(listed, np.ndarray) else [Path(path) for path in listed]
-    if not len(found):
+    shape = model.input_shape[1:]
+    if len(shape) != 3:
+        raise DataError(
+            f"features: model '{model.name}' takes input {'x'.join(map(str, shape))}; expected height, width and "
+            "channels, to read images"
+        )
+    height, width, channels = shape
+    settings = Settings(height=height, width=width, channels=channels, fit=_fit_of(model, resize))
+    batches = read_batches(images, settings, size=BATCH_SIZE)
+    rows = [predict_in_batches(prefix, pixels) for _, pixels in batches]
+    if not rows:
         raise DataError("features: there are no images; expected one or more")
-    split = Split(images=found, labels=np.zeros(len(found), dtype=np.int64))
-    fit = asdict(_fit_of(model, resize))
-    pixels = pack(split, height=height, width=width, channels=channels, on_bad="stop", **fit).images
-    return predict_in_batches(prefix, pixels)
+    return np.concatenate(rows)
 
 
 def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:

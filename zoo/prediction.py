@@ -1,7 +1,7 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from zoo.runs.folder import RunFolder
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+    from zoo.data.images.decoding import Settings
 
 BATCH_SIZE = 32
 
@@ -74,51 +76,67 @@ class Classifier:
     def _blueprint(self) -> Blueprint:
         return self.model.blueprint
 
-    def read(self, path: Path | str) -> "np.ndarray":
-        """Reads a photo as the model was trained on them: uint8[height, width, channels].
+    def read(self, image: object) -> "np.ndarray":
+        """Reads one photo as the model was trained on them: uint8[height, width, channels] in [0, 255].
+
+        Args:
+            image: A path, uint8[height, width(, channels)], a Pillow image, bytes of a file, or an open file.
 
         Raises:
-            DataError: It is no image.
+            DataError: It is not an image, or more than one.
         """
-        from zoo.data import read_image
+        from zoo.data.given import read_batches
 
-        if not Path(path).exists():
-            raise DataError(f"{path}: there is no such file; expected an image; check the path")
-        if Path(path).is_dir():
-            raise DataError(f"{path}: holds no images; expected some in the folder or below it")
-        height, width, channels = self.input_shape
-        return read_image(Path(path), height=height, width=width, channels=channels, **asdict(self.fit))
+        found = [pixels for _, batch in read_batches(image, self._settings, size=2) for pixels in batch[:2]]
+        if len(found) != 1:
+            raise DataError(f"read: expected one image; found {'none' if not found else 'several'}")
+        return found[0]
 
-    def predict(self, images: "Path | str | Sequence[Path | str] | np.ndarray") -> list[Prediction]:
+    def predict(self, images: object) -> list[Prediction]:
         """Classifies images.
 
         Args:
-            images: A path, several, or uint8[n, height, width(, channels)] in [0, 255] of any size.
+            images: A path, or a folder, of which all images are taken; an array; a Pillow image; bytes of a file; an
+                open file; or a list, a tuple or an iterator of these.
+
+                An array is uint8 in [0, 255], of any size: one image as [height, width] or [height, width, channels]
+                with 1, 3 or 4 channels, several as [n, height, width] or [n, height, width, channels]. Three sides of
+                which the last is 1, 3 or 4 are one image. What could be either is refused, with the axis to add. One
+                that has the model's height and width is taken as it is; all else is brought to them as `fit` says.
+
+        Returns:
+            A prediction for each image, in their order; none for none.
 
         Raises:
-            DataError: A file is no image, or the array has another shape or range.
+            DataError: One is not an image, or of another type, shape or range; the message names it.
 
         Example:
 
             for prediction in zoo.load("runs/pets").predict(["cat.jpg"]):
                 print(prediction.label, prediction.probability)
         """
+        return [
+            self._prediction(path, row)
+            for paths, rows in self._probabilities(images)
+            for path, row in zip(paths, rows, strict=True)
+        ]
+
+    def predict_proba(self, images: object) -> "np.ndarray":
+        """Computes the probabilities of the classes.
+
+        Args:
+            images: See `predict`.
+
+        Returns:
+            float32[n, classes], a row for each image; the columns are in the order of `classes`.
+
+        Raises:
+            DataError: See `predict`.
+        """
         import numpy as np
 
-        if isinstance(images, str | Path):
-            images = [images]
-        if not len(images):
-            return []
-        if isinstance(images, np.ndarray):
-            from zoo.training.feeding import predict_in_batches
-
-            return [self._prediction(None, row) for row in predict_in_batches(self.model, self._fit(images))]
-        predictions: list[Prediction] = []
-        for _, prediction in self.predict_each(images):
-            if isinstance(prediction, DataError):
-                raise prediction
-            predictions.append(prediction)
-        return predictions
+        rows = [rows for _, rows in self._probabilities(images)]
+        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
 
     def predict_each(self, paths: Iterable[Path | str]) -> Iterator[tuple[Path, Prediction | DataError]]:
         """Classifies files in batches, in their order; a file that cannot be read yields its fault instead."""
@@ -135,31 +153,35 @@ class Classifier:
         """
         import numpy as np
 
+        from zoo.data.given import GivenImage, read_each
         from zoo.training.feeding import predict_in_batches
 
         remaining = iter(paths)
         while batch := [Path(path) for path in itertools.islice(remaining, BATCH_SIZE)]:
-            pixels: dict[Path, np.ndarray] = {}
-            results: dict[Path, np.ndarray | DataError] = {}
-            for path in batch:
-                try:
-                    pixels[path] = self.read(path)
-                except DataError as fault:
-                    results[path] = fault
+            results = dict(enumerate(read_each([GivenImage(path, str(path)) for path in batch], self._settings)))
+            pixels = {number: one for number, one in results.items() if not isinstance(one, DataError)}
             if pixels:
-                found = predict_in_batches(model, np.stack(list(pixels.values())))
-                results.update(zip(pixels, found, strict=True))
-            for path in batch:
-                yield path, results[path]
+                results |= zip(pixels, predict_in_batches(model, np.stack(list(pixels.values()))), strict=True)
+            yield from zip(batch, results.values(), strict=True)
 
-    def _fit(self, images: "np.ndarray") -> "np.ndarray":
-        import numpy as np
+    def _probabilities(self, images: object) -> "Iterator[tuple[list[str | None], np.ndarray]]":
+        from zoo.data.given import read_batches
+        from zoo.training.feeding import predict_in_batches
 
-        from zoo.data import Split, pack
+        for paths, pixels in read_batches(images, self._settings, size=BATCH_SIZE):
+            yield paths, predict_in_batches(self.model, pixels)
 
+    @property
+    def _settings(self) -> "Settings":
+        from zoo.data.images.decoding import Settings
+
+        if len(self.input_shape) != 3:
+            raise DataError(
+                f"model '{self.card.name}' takes input {'x'.join(map(str, self.input_shape))}; expected height, width "
+                "and channels to read images; give it arrays itself: classifier.model.predict(...)"
+            )
         height, width, channels = self.input_shape
-        split = Split(images=images, labels=np.zeros(len(images), dtype=np.int64))
-        return pack(split, height=height, width=width, channels=channels, **asdict(self.fit)).images[:]
+        return Settings(height=height, width=width, channels=channels, fit=self.fit)
 
     def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
         best = int(row.argmax())

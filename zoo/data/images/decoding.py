@@ -1,5 +1,6 @@
 """From an image file to pixels of a size, by fixed rules; or the reason why not."""
 
+import io
 import math
 import warnings
 import zlib
@@ -182,7 +183,7 @@ def read_image(
             raise DataError(f"{path}: {fault}. Repair or replace the file.") from fault
 
 
-def read_pixels(path: Path, settings: Settings) -> tuple[np.ndarray, Facts]:
+def read_pixels(path: Path | bytes, settings: Settings) -> tuple[np.ndarray, Facts]:
     """Decodes one file to pixels, as `read_image` does.
 
     Raises:
@@ -197,11 +198,11 @@ def read_pixels(path: Path, settings: Settings) -> tuple[np.ndarray, Facts]:
         raise BadImageError(replace(facts, reason=_reason(fault))) from fault
 
 
-def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
+def decode(path: Path | bytes, *, side: int) -> tuple[Image.Image, Facts]:
     """Decodes one file to an upright, opaque image of 8 bits a channel.
 
     Args:
-        path: The file.
+        path: The file, or what it holds.
         side: How many pixels are needed at least, on each side; a JPEG may be decoded to less than all it has.
 
     Returns:
@@ -212,7 +213,7 @@ def decode(path: Path, *, side: int) -> tuple[Image.Image, Facts]:
     """
     facts = Facts()
     try:
-        with path.open("rb") as file:
+        with io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
             _check_content(file)
             with Image.open(file, formats=RASTER_FORMATS) as image:
                 facts = _facts(image)

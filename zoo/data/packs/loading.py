@@ -84,7 +84,7 @@ def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, in
             images[rows] = grey
             report(min(start + _ROWS_AT_ONCE, total), total)
         return images
-    return _load_each(total, lambda row: _fit(layered[row], settings), settings, report)[0]
+    return _load_each(total, lambda row: fit_item(layered[row], settings), settings, report)[0]
 
 
 def load_items(
@@ -94,7 +94,7 @@ def load_items(
 
     def load(row: int) -> np.ndarray:
         try:
-            return _fit(items[row], settings)
+            return fit_item(items[row], settings)
         except (MemoryError, DataError):
             raise
         except Exception as fault:  # what a library or the caller's code gives may be anything
@@ -104,8 +104,8 @@ def load_items(
     return _load_each(len(items), load, settings, report, stop_at_first=stop_at_first)
 
 
-def _fit(item: Any, settings: Settings) -> np.ndarray:
-    """Brings a Pillow image, or an array of one, to the size."""
+def fit_item(item: Any, settings: Settings) -> np.ndarray:
+    """Brings a Pillow image, or uint8[height, width(, channels)], to the size; see `load_array`."""
     image = as_image(item)
     if not isinstance(item, Image.Image) and image.size == (settings.width, settings.height):
         settings = replace(settings, fit=ImageFit())  # pixels of the size that is wanted: they have been cut out before
