@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,14 +60,32 @@ def test_the_list_is_what_zoo_list_prints(capsys: pytest.CaptureFixture[str]) ->
     assert [line[:49].rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
 
 
-def test_pictures_are_drawn_by_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def draw() -> Any:
+    """The script that draws the page's pictures."""
     spec = importlib.util.spec_from_file_location("draw", CONVNETS / "draw.py")
     assert spec is not None and spec.loader is not None
     draw = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(draw)
+    return draw
+
+
+def test_pictures_are_drawn_by_the_script(draw: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw, "HERE", tmp_path)
     draw.main()
     assert {path.name for path in tmp_path.iterdir()} == PICTURES == {path.name for path in CONVNETS.glob("*.png")}
+
+
+def test_the_picture_of_a_filter_has_numbers_a_grid_and_a_scale_for_each_map(draw: Any) -> None:
+    figure = draw.draw_filter()
+    figure.draw_without_rendering()
+    maps, scales = figure.axes[:4], figure.axes[4:]
+    assert [text.get_text() for text in maps[1].texts] == ["-1", "0", "1"] * 3
+    assert maps[1].xaxis.get_minorticklocs().tolist() == [-0.5, 0.5, 1.5, 2.5]
+    assert [[label.get_text() for label in scale.get_xticklabels()] for scale in scales[:2]] == [["-1", "0", "1"]] * 2
+    assert len(scales) == len(maps)
+    # No margin is left over: maps and scales reach to within a tenth of the height of the lower edge.
+    assert min(scale.get_tightbbox().y0 for scale in scales) < 0.1 * figure.bbox.height
 
 
 NEW_ARCHITECTURE = (CONVNETS.parent / "new-architecture.md").read_text(encoding="utf-8")

@@ -49,24 +49,50 @@ def show(axes: Axes, image: np.ndarray, title: str, *, signed: bool = False) -> 
 
 def row(panels: Sequence[tuple[np.ndarray, str, bool]], *, width: float = 2.4) -> Figure:
     """Draws maps side by side."""
-    figure = Figure(figsize=(width * len(panels), width + 0.5), layout="constrained")
+    figure = Figure(figsize=(width * len(panels), width + 0.24), layout="constrained")
     for axes, (image, title, signed) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         show(axes, image, title, signed=signed)
     return figure
+
+
+def write_numbers(axes: Axes, kernel: np.ndarray) -> None:
+    """Writes each number of a filter into its cell, with a grid between the cells."""
+    height, width = kernel.shape
+    for (y, x), number in np.ndenumerate(kernel):
+        # White on the deep colours at both ends of the scale.
+        color = "white" if abs(number) > 0.6 * np.abs(kernel).max() else "black"
+        axes.text(x, y, f"{number:g}", ha="center", va="center", color=color, fontsize="large")
+    axes.set_xticks(np.arange(width + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(height + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="black", linewidth=1)
+    axes.tick_params(which="minor", length=0)
+
+
+def scale(figure: Figure, axes: Axes) -> None:
+    """Draws the colours of a map, and what they stand for, below it."""
+    (image,) = axes.images
+    low, high = image.get_clim()
+    ticks = sorted({low, 0, high})
+    bar = figure.colorbar(image, ax=axes, orientation="horizontal", pad=0.03, fraction=0.06, ticks=ticks)
+    bar.ax.set_xticklabels([f"{tick:.2g}" for tick in ticks], fontsize="small")
 
 
 def draw_filter() -> Figure:
     """One image, one filter, one feature map."""
     image, upright = digit(), np.array([[-1, 0, 1]] * 3, dtype=np.float32)
     found = convolve(image / 127.5 - 1, upright)
-    return row(
-        [
-            (image, "image, 28x28", False),
-            (upright, "filter, 3x3", True),
-            (found, "what it answers, 28x28", True),
-            (np.maximum(found, 0), "after ReLU", False),
-        ]
-    )
+    panels = [
+        (image / 127.5 - 1, "image, 28x28", False),
+        (upright, "filter, 3x3", True),
+        (found, "what it answers, 28x28", True),
+        (np.maximum(found, 0), "after ReLU, 28x28", False),
+    ]
+    figure = row(panels, width=2.6)
+    figure.set_figheight(3.1)
+    write_numbers(figure.axes[1], upright)
+    for axes in figure.axes[:]:
+        scale(figure, axes)
+    return figure
 
 
 def draw_padding() -> Figure:
