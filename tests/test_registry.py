@@ -67,12 +67,60 @@ def test_every_family_is_listed_in_order():
         ("efficientnet_lite[0-1]", ["efficientnet_lite0", "efficientnet_lite1"]),
         ("mnist_con?", ["mnist_conv"]),
         ("mnist_conv", ["mnist_conv"]),
-        ("MNIST_CONV", []),
+        ("MNIST_CONV", ["mnist_conv"]),
+        ("MNIST_con?", ["mnist_conv"]),
+        (["mnist_conv", "conv1d*"], ["conv1d_small", "mnist_conv"]),
+        ((), []),
         ("mnist", []),
     ],
 )
 def test_a_pattern_is_a_wildcard_of_the_whole_name(pattern, names):
     assert zoo.list_models(pattern) == names
+
+
+def test_names_are_left_out_by_pattern():
+    assert zoo.list_models("mnist_con*", exclude="*_TINY") == ["mnist_conv"]
+    assert zoo.list_models("conv?d_small", exclude=["conv1d*", "conv3d*"]) == ["conv2d_small"]
+
+
+@pytest.mark.parametrize("pattern", [3, b"mnist*", ["mnist*", None], object])
+def test_a_pattern_that_is_not_a_text_is_refused(pattern):
+    with pytest.raises(ZooError, match="list_models: (pattern|exclude) is .* expected a wildcard such as"):
+        zoo.list_models(pattern)
+    with pytest.raises(ZooError, match="list_models: exclude is .* expected a wildcard such as"):
+        zoo.list_models(exclude=pattern)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"mnist_conv", ["mnist_conv"]])
+def test_a_name_that_is_not_a_text_is_refused(name):
+    with pytest.raises(ZooError) as raised:
+        zoo.info(name)
+    assert str(raised.value) == (
+        f"a model's name is {name!r}; expected a text such as 'efficientnet_lite0'; zoo.list_models() names all"
+    )
+
+
+def test_the_first_use_from_many_threads_finds_every_model():
+    # In a process of its own: here everything is loaded already.
+    code = """
+import concurrent.futures, sys, threading, zoo
+sys.setswitchinterval(1e-5)
+together = threading.Barrier(16)
+def first(number):
+    together.wait()
+    return zoo.info("mnist_conv").name if number % 2 else len(zoo.list_models())
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
+    found = list(pool.map(first, range(16)))
+assert found == [len(zoo.list_models()), "mnist_conv"] * 8, found
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_plug_in_may_ask_for_the_list_while_it_loads(site):
+    install(site, "zoo_plug_in_asks", "import zoo\nfound = zoo.list_models('mnist_conv')")
+    assert "mnist_conv" in zoo.list_models()
+    assert sys.modules["zoo_plug_in_asks"].found == ["mnist_conv"]
 
 
 def test_an_unknown_name_offers_the_nearest():

@@ -12,8 +12,9 @@ A card is literals only, so that listing the zoo imports no numerical library. A
 import fnmatch
 import importlib
 import pkgutil
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
@@ -237,6 +238,11 @@ class Entry:
 
 _entries: dict[str, Entry] = {}
 _loaded = False
+# Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
+_loading_families = threading.RLock()
+_loading_plug_ins = threading.RLock()
+# Set while this process's plug-ins load, so that a plug-in which asks for the list gets what is there so far.
+_is_loading = False
 
 
 def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
@@ -278,40 +284,82 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
 
 
 def _load_families() -> None:
-    families = importlib.import_module(FAMILIES)
-    for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
-        importlib.import_module(module.name)
+    with _loading_families:
+        families = importlib.import_module(FAMILIES)
+        for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
+            importlib.import_module(module.name)
 
 
 def _load() -> None:
-    """Imports our own families, then plug-ins; a broken plug-in is named and stops nothing else."""
-    global _loaded
+    """Imports our own families, then plug-ins; a broken plug-in is named and stops nothing else.
+
+    The first thread loads, and the others wait until all is there.
+    """
+    global _loaded, _is_loading
     if _loaded:
         return
-    _loaded = True
-    _load_families()
+    with _loading_plug_ins:
+        if _loaded or _is_loading:
+            return
+        _is_loading = True
+        try:
+            _load_families()
+            _load_plug_ins()
+            _loaded = True
+        finally:
+            _is_loading = False
+
+
+def _load_plug_ins() -> None:
     for plug_in in metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             plug_in.load()
         except Exception as fault:  # a plug-in may fail in any way; the others must still be found
             warnings.warn(
                 f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {type(fault).__name__}: {fault}",
-                stacklevel=2,
+                stacklevel=4,
             )
 
 
-def list_models(pattern: str | None = None) -> list[str]:
+def list_models(
+    pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None
+) -> list[str]:
     """Lists the registered names, sorted.
 
     Args:
-        pattern: A shell wildcard such as `mnist*`; None lists all.
+        pattern: A shell wildcard such as `mnist*`, or several of them; upper case and lower case are the same. None
+            lists all.
+        exclude: Wildcards of names to leave out.
+
+    Raises:
+        ZooError: A pattern is not a text.
 
     Example:
 
-        zoo.list_models("efficientnet_lite*")
+        zoo.list_models("efficientnet_lite*", exclude="*4")
     """
+    wanted, unwanted = _patterns("pattern", pattern), _patterns("exclude", exclude)
     _load()
-    return sorted(name for name in _entries if pattern is None or fnmatch.fnmatchcase(name, pattern))
+    return sorted(
+        name for name in list(_entries) if (pattern is None or _matches(name, wanted)) and not _matches(name, unwanted)
+    )
+
+
+def _patterns(argument: str, patterns: object) -> list[str]:
+    listed: list[object] = []
+    if isinstance(patterns, list | tuple | set | frozenset):
+        listed = [*patterns]
+    elif patterns is not None:
+        listed = [patterns]
+    if not all(isinstance(one, str) for one in listed):
+        raise ZooError(
+            f"list_models: {argument} is {patterns!r}; expected a wildcard such as 'mnist*', a list of them, or None"
+        )
+    return [str(one).lower() for one in listed]
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
 
 
 def lookup(name: str) -> Entry:
@@ -319,7 +367,12 @@ def lookup(name: str) -> Entry:
 
     Raises:
         NotFoundError: No model has this name; the message offers the nearest.
+        ZooError: It is not a text.
     """
+    if not isinstance(name, str):
+        raise ZooError(
+            f"a model's name is {name!r}; expected a text such as 'efficientnet_lite0'; zoo.list_models() names all"
+        )
     _load()
     if name not in _entries:
         raise NotFoundError(f"Unknown model '{name}'.{did_you_mean(name, _entries)} See 'zoo list'.")
