@@ -1,3 +1,4 @@
+import contextlib
 import json
 from dataclasses import replace
 
@@ -11,11 +12,21 @@ from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.files import sha256
 from zoo.fitting import ImageFit
-from zoo.models import Blueprint, build_graph, classifier_of, count_madds, dtype_policy, load_model, save_model
+from zoo.models import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet
 
 SMALL = zoo.list_models("mnist_*")
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1)).astype("uint8")
+
+
+@contextlib.contextmanager
+def policy(name):
+    """What a caller has set for Keras."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    yield
+    assert keras.config.dtype_policy().name == name
+    keras.config.set_dtype_policy(before)
 
 
 def arrays(model):
@@ -47,19 +58,22 @@ def test_probabilities_are_float32_under_every_policy(name, precision):
 
 
 def test_precision_is_keras_global_policy_by_default():
-    with dtype_policy("mixed_bfloat16"):
+    with policy("mixed_bfloat16"):
         model = zoo.build("mnist_simple")
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
     assert model.get_layer("classifier").compute_dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
 
 
 def test_the_policy_is_put_back_when_building_fails():
-    with pytest.raises(ValueError, match=r"rate"):
+    with pytest.raises(ZooError, match=r"dropout is 1\.5"):
         zoo.build("mnist_conv", weights=None, dropout=1.5, precision="mixed_float16")
     assert keras.config.dtype_policy().name == "float32"
-    with pytest.raises(ValueError, match="mixed_float1"):
+    with pytest.raises(ZooError) as raised:
         zoo.build("mnist_conv", weights=None, precision="mixed_float1")
+    assert str(raised.value) == (
+        "precision is 'mixed_float1'; expected a dtype policy of Keras, such as float32, mixed_bfloat16 or "
+        "mixed_float16"
+    )
     assert keras.config.dtype_policy().name == "float32"
 
 
@@ -97,7 +111,34 @@ def test_the_softmax_takes_the_classifier():
             NotFoundError,
             "Unknown model 'mnist_smple'. Did you mean 'mnist_simple'? See 'zoo list'.",
         ),
-        ({"clases": 3}, NotFoundError, "Unknown option 'clases' for model 'mnist_simple'. It has: none."),
+        (
+            {"clases": 3},
+            NotFoundError,
+            "Unknown option 'clases' for model 'mnist_simple'. Did you mean 'classes'? It has: none.",
+        ),
+        (
+            {"num_classes": 3},
+            NotFoundError,
+            "Unknown option 'num_classes' for model 'mnist_simple'. Write classes=10. It has: none.",
+        ),
+        (
+            {"pretrained": True},
+            NotFoundError,
+            "Unknown option 'pretrained' for model 'mnist_simple'. Write weights='default', or weights=None for random "
+            "ones. It has: none.",
+        ),
+        (
+            {"in_chans": 1},
+            NotFoundError,
+            "Unknown option 'in_chans' for model 'mnist_simple'. Write input_shape=(height, width, channels). "
+            "It has: none.",
+        ),
+        (
+            {"include_top": False},
+            NotFoundError,
+            "Unknown option 'include_top' for model 'mnist_simple'. Write classes= for a new head, or "
+            "zoo.features(model, images) for what comes before it. It has: none.",
+        ),
         (
             {"weights": "imagenet"},
             NotFoundError,
@@ -126,7 +167,100 @@ def test_the_softmax_takes_the_classifier():
         (
             {"input_shape": (None, None, 1)},
             ZooError,
-            "build: input_shape is (None, None, 1); model 'mnist_simple' expects 3 positive sizes as in (28, 28, 1)",
+            "build: input_shape is (None, None, 1); model 'mnist_simple' expects 3 positive sizes as in (28, 28, 1); "
+            "a size cannot be left open (None): photos are brought to one size",
+        ),
+        (
+            {"input_shape": 28},
+            ZooError,
+            "build: input_shape is 28; expected 3 sizes as in (28, 28, 1); write input_shape=(28, 28, 1)",
+        ),
+        (
+            {"input_shape": (28.0, 28.0, 1)},
+            ZooError,
+            "build: input_shape is (28.0, 28.0, 1); model 'mnist_simple' expects 3 positive sizes as in (28, 28, 1)",
+        ),
+        (
+            {"input_shape": (True, 28, 1)},
+            ZooError,
+            "build: input_shape is (True, 28, 1); model 'mnist_simple' expects 3 positive sizes as in (28, 28, 1)",
+        ),
+        (
+            {"input_shape": ()},
+            ZooError,
+            "build: input_shape is (); model 'mnist_simple' expects 3 positive sizes as in (28, 28, 1)",
+        ),
+        (
+            {"input_shape": "28x28"},
+            ZooError,
+            "build: input_shape is '28x28'; expected 3 sizes as in (28, 28, 1)",
+        ),
+        (
+            {"name": "conv2d_small", "input_shape": (3, 64, 64)},
+            ZooError,
+            "build: input_shape is (3, 64, 64), channels first; model 'conv2d_small' expects height, width and "
+            "channels; write input_shape=(64, 64, 3)",
+        ),
+        (
+            {"classes": {"owl"}},
+            ZooError,
+            "build: classes is {'owl'}; a set has another order in each process; expected a list, such as "
+            "sorted(names)",
+        ),
+        (
+            {"classes": {1: "cat", 2: "dog"}},
+            ZooError,
+            "build: classes is {1: 'cat', 2: 'dog'}; expected of a dict the numbers 0, 1, ... as keys and the names as "
+            "values",
+        ),
+        (
+            {"classes": {"cat": 0, "dog": 1}},
+            ZooError,
+            "build: classes is {'cat': 0, 'dog': 1}; expected of a dict the numbers 0, 1, ... as keys and the names as "
+            "values",
+        ),
+        (
+            {"classes": ["cat", None]},
+            ZooError,
+            "build: classes is ['cat', None]; expected names as texts; None is not one",
+        ),
+        (
+            {"classes": [0, 1]},
+            ZooError,
+            "build: classes is [0, 1]; expected names as texts; 0 is not one",
+        ),
+        (
+            {"classes": ["cat", " "]},
+            ZooError,
+            "build: classes is ['cat', ' ']; expected names as texts; ' ' is not one",
+        ),
+        (
+            {"classes": True},
+            ZooError,
+            "build: classes is True; expected a number of classes, or a list of their names in order",
+        ),
+        (
+            {"classes": 3.0},
+            ZooError,
+            "build: classes is 3.0; expected a number of classes, or a list of their names in order",
+        ),
+        (
+            {"classes": b"ab"},
+            ZooError,
+            "build: classes is b'ab'; expected a number of classes, or a list of their names in order",
+        ),
+        (
+            {"classes": 10**12},
+            ZooError,
+            "build: classes is 1000000000000; expected two or more different classes, at most 1,000,000",
+        ),
+        ({"dropout": -0.1}, ZooError, "build: dropout is -0.1; expected a rate from 0 up to 1, or None"),
+        ({"dropout": 1}, ZooError, "build: dropout is 1; expected a rate from 0 up to 1, or None"),
+        ({"dropout": "auto"}, ZooError, "build: dropout is 'auto'; expected a rate from 0 up to 1, or None"),
+        (
+            {"weights": True},
+            ZooError,
+            "build: weights is True; expected 'default', the name of a set, a file or folder, or None for random ones",
         ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -135,6 +269,64 @@ def test_what_cannot_be_built_is_explained(arguments, kind, text):
     with pytest.raises(kind) as raised:
         zoo.build(**{"name": "mnist_simple", **arguments})
     assert str(raised.value) == text
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        (np.int64(3), ("0", "1", "2")),
+        (np.array(3, dtype=np.uint8), ("0", "1", "2")),
+        (np.array(["owl", "cat"]), ("owl", "cat")),
+        (np.array(["owl", "cat"], dtype=object), ("owl", "cat")),
+        ([np.str_("owl"), "cat"], ("owl", "cat")),
+        ({1: "dog", 0: "cat"}, ("cat", "dog")),
+        ({np.int64(1): "dog", np.int64(0): "cat"}, ("cat", "dog")),
+    ],
+    ids=repr,
+)
+def test_classes_come_as_numpy_has_them_and_as_a_dict_in_order_of_its_numbers(classes, names):
+    found = zoo.build("mnist_simple", classes=classes).blueprint.classes
+    assert found == names
+    assert {type(name) for name in found} == {str}
+
+
+def test_a_generator_of_classes_is_refused_in_one_line():
+    with pytest.raises(ZooError, match=r"expected a number of classes, or a list of their names in order$"):
+        zoo.build("mnist_simple", classes=(name for name in "ab"))
+
+
+@pytest.mark.parametrize("shape", [tuple(np.array([20, 24, 1])), [20, 24, 1], np.array([20, 24, 1])], ids=repr)
+def test_an_input_shape_comes_as_numpy_has_it(shape, tmp_path):
+    model = zoo.build("mnist_simple", input_shape=shape)
+    assert model.input_shape == (None, 20, 24, 1)
+    # What is kept of it can be written down.
+    save_model(model, tmp_path / "model")
+    assert load_model(tmp_path / "model").blueprint.input_shape == (20, 24, 1)
+
+
+@pytest.mark.parametrize("options", [{"alpha": "wide"}, {"alpha": None}, {"alpha": True}, {"minimalistic": []}])
+def test_an_option_of_another_kind_is_refused_by_name(options):
+    with pytest.raises(ZooError) as raised:
+        zoo.build("mobilenet_v3_small", weights=None, **options)
+    name, value = next(iter(options.items()))
+    assert str(raised.value) == (
+        f"build: option {name} of model 'mobilenet_v3_small' is {value!r}; expected a value such as its default, "
+        f"{1.0 if name == 'alpha' else False}"
+    )
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "mobilenet_v2", "mobilenet_v3_large"])
+@pytest.mark.parametrize("alpha", [-1, 0, 0.0])
+def test_a_width_that_is_none_is_refused(name, alpha):
+    with pytest.raises(ZooError) as raised:
+        zoo.build(name, weights=None, alpha=alpha)
+    assert str(raised.value) == f"build: option alpha of model '{name}' is {alpha!r}; expected a width above 0"
+
+
+def test_an_option_comes_as_numpy_has_it():
+    model = zoo.build("mobilenet_v3_small", weights=None, input_shape=(32, 32, 3), alpha=np.float32(0.5))
+    assert model.blueprint.options == {"alpha": 0.5}
+    assert type(model.blueprint.options["alpha"]) is float
 
 
 # A net of one hidden layer, whose weights are made here.
@@ -316,13 +508,26 @@ def test_a_saved_model_loads_exactly(name, tmp_path):
     assert np.array_equal(predict(loaded), predict(model))
 
 
-def test_a_model_of_mixed_precision_loads_under_any_policy(tmp_path):
+@pytest.mark.parametrize("set_by_the_caller", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_model_of_mixed_precision_loads_with_its_policy_under_any_other(tmp_path, set_by_the_caller):
     model = moved_statistics("mnist_conv", precision="mixed_bfloat16")
     save_model(model, tmp_path)
-    with dtype_policy("mixed_bfloat16"):
+    with policy(set_by_the_caller):
         loaded = load_model(tmp_path)
+    assert loaded.dtype_policy.name == "mixed_bfloat16"
     assert np.array_equal(predict(loaded), predict(model))
-    assert equal(arrays(load_model(tmp_path)), arrays(model))
+    assert equal(arrays(loaded), arrays(model))
+
+
+def test_a_model_that_was_saved_without_its_policy_loads_as_it_is_told(tmp_path):
+    model = moved_statistics("mnist_conv")
+    save_model(model, tmp_path)
+    document = json.loads((tmp_path / "card.json").read_text())
+    del document["precision"]
+    (tmp_path / "card.json").write_text(json.dumps(document))
+    with policy("mixed_bfloat16"):
+        assert load_model(tmp_path).dtype_policy.name == "float32"
+        assert load_model(tmp_path, precision="mixed_float16").dtype_policy.name == "mixed_float16"
 
 
 def test_saving_again_replaces_the_model(tmp_path):
@@ -333,6 +538,14 @@ def test_saving_again_replaces_the_model(tmp_path):
     assert (loaded.name, loaded.blueprint.fit.resize) == ("mnist_simple", "stretch")
     assert equal(arrays(loaded), arrays(second))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "model.safetensors"]
+
+
+def test_an_option_that_the_family_cannot_be_built_with_is_refused_in_one_line(tiny):
+    with pytest.raises(ZooError) as raised:
+        zoo.build("tiny", activation="reluu")
+    text = str(raised.value)
+    assert text.startswith("build: model 'tiny' cannot be built for input_shape=(4, 4, 1), activation='reluu': ")
+    assert "\n" not in text
 
 
 def test_the_card_holds_all_that_rebuilds_the_model(tiny, tmp_path):
@@ -348,6 +561,7 @@ def test_the_card_holds_all_that_rebuilds_the_model(tiny, tmp_path):
         "weights": "animals",
         "dropout": 0.1,
         "options": {},
+        "precision": "float32",
         "preprocessing": {"pixels": "none", "resize": "crop", "crop_share": 1.0, "interpolation": "bilinear"},
         "licence": {"code": "Apache-2.0", "initial_weights": "CC0-1.0"},
         "sha256": sha256(tmp_path / "model" / "model.safetensors"),

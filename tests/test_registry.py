@@ -85,9 +85,9 @@ def test_names_are_left_out_by_pattern():
 
 @pytest.mark.parametrize("pattern", [3, b"mnist*", ["mnist*", None], object])
 def test_a_pattern_that_is_not_a_text_is_refused(pattern):
-    with pytest.raises(ZooError, match="list_models: (pattern|exclude) is .* expected a wildcard such as"):
+    with pytest.raises(ZooError, match=r"list_models: (pattern|exclude) is .* expected a wildcard such as"):
         zoo.list_models(pattern)
-    with pytest.raises(ZooError, match="list_models: exclude is .* expected a wildcard such as"):
+    with pytest.raises(ZooError, match=r"list_models: exclude is .* expected a wildcard such as"):
         zoo.list_models(exclude=pattern)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from zoo.cache import cache_folder
 from zoo.errors import WeightsError
 from zoo.files import sha256, sync
+from zoo.keras_globals import require_backend
 from zoo.registry import Download, WeightSet
 
 # A server that sends nothing for so long has failed.
@@ -61,6 +62,7 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
     # Here, because `zoo list` imports this module and need not wait for them.
     import tempfile
 
+    require_backend()
     import keras
 
     path = cached_path(source)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
 from zoo.fitting import ImageFit, Resize
+from zoo.keras_globals import pinned
 from zoo.models import Blueprint
 from zoo.staging import HEAD, ModelStage, stages
 
@@ -78,6 +79,7 @@ def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:
     return blueprint.fit if blueprint else ImageFit()
 
 
+@pinned()
 def feature_model(model: "keras.Model", *, at: str | None = None, pooling: Pooling | None = "avg") -> "keras.Model":
     """Builds the part of a model up to a stage's end, pooled; it shares the model's layers.
 

@@ -1,22 +1,23 @@
 """From a registered name to one flat functional Keras model: input, preprocessing, backbone, head, softmax."""
 
-import contextlib
 import json
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry, saved_models, trusted_programs
-from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, did_you_mean
+from zoo import keras_globals, registry, saved_models, trusted_programs
+from zoo.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
+from zoo.errors import DataError, NotFoundError, WeightsError, ZooError
 from zoo.files import sha256, write_atomic
 from zoo.fitting import ImageFit
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA
 from zoo.staging import HEAD, stages
-from zoo.weights import class_names, is_file_name, load_into, read, read_file
+from zoo.weights import class_names as names_of
+from zoo.weights import is_file_name, load_into, read, read_file
 
 if TYPE_CHECKING:
     import keras
@@ -79,8 +80,8 @@ class Blueprint:
 def build(
     name: str,
     *,
-    classes: int | Sequence[str] | None = None,
-    input_shape: tuple[int, ...] | None = None,
+    classes: int | Sequence[str] | Mapping[int, str] | None = None,
+    input_shape: Sequence[int] | None = None,
     weights: str | Path | None = "default",
     precision: str | None = None,
     dropout: float | None = None,
@@ -93,13 +94,15 @@ def build(
 
     Args:
         name: A name of `zoo.list_models()`.
-        classes: None keeps the weights' classifier and class names; a number or a sequence of names makes a new
-            classifier, unless the names are the weights' own in their order.
+        classes: None keeps the weights' classifier and class names; a number or the names make a new classifier,
+            unless the names are the weights' own in their order. Names come as a list, a tuple, an array or a dict
+            from number to name.
         input_shape: Height, width and channels; None takes the card's.
         weights: `default` is the card's first set, or random where it has none; None and `none` are random; else
             a set's name, a file of this architecture's numbers (`.safetensors`, `.weights.h5`, `.h5`, `.keras`), or
             a run's folder. A file holds no class names; its classifier stays where its shape fits.
-        precision: A Keras dtype policy such as `mixed_bfloat16`; None takes Keras' global one.
+        precision: A Keras dtype policy such as `mixed_bfloat16`; None takes the global one that
+            `keras.config.set_dtype_policy` has set, or float32. No other global setting of Keras has a say.
         dropout: The rate before the classifier; None takes the family's own.
         **options: The family's further options, as on its card.
 
@@ -109,6 +112,7 @@ def build(
     Raises:
         NotFoundError: An unknown name, weight set or option.
         WeightsError: The weights are not here, are damaged or do not fit; never random weights instead.
+        ZooError: An argument is not what it should be.
 
     Example:
 
@@ -116,6 +120,8 @@ def build(
         probabilities = model.predict(images)
     """
     entry = registry.lookup(name)
+    options = checked_options(options, entry.card)
+    check_weights(weights)
     card, options = entry.adapted(options)
     if card.own_weights and weights in (None, "none"):
         raise WeightsError(f"{name}: cannot be built with random weights; its graph brings its own")
@@ -123,12 +129,12 @@ def build(
     saved = _saved_of(path, card) if path is not None and path.is_dir() else None
     weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
     own_names = saved.blueprint.classes if saved else _weight_classes(card, weight_set)
-    names = own_names if classes is None else _class_names(classes)
+    names = own_names if classes is None else class_names(classes)
     if not names:
         raise ZooError(f"build: model '{name}' has no classes of its own; say which with classes=")
     blueprint = Blueprint(
         architecture=name,
-        input_shape=tuple(input_shape or card.input_shape),
+        input_shape=card.input_shape if input_shape is None else input_sizes(input_shape, card),
         classes=names,
         weights=weight_set.name if weight_set else card.own_weights or "none",
         dropout=dropout,
@@ -165,16 +171,8 @@ def _has_classifier(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") ->
 
 def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]:
     if weight_set is None:
-        return _class_names(card.classes) if card.classes else ()
-    return class_names(weight_set)
-
-
-def _class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
-    names = tuple(str(number) for number in range(classes)) if isinstance(classes, int) else tuple(classes)
-    # A lone string is a sequence too, of letters.
-    if len(names) < 2 or len(set(names)) != len(names) or isinstance(classes, str):
-        raise ZooError(f"build: classes is {classes!r}; expected two or more different classes")
-    return names
+        return class_names(card.classes) if card.classes else ()
+    return names_of(weight_set)
 
 
 def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras.Model":
@@ -182,56 +180,40 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
 
     Raises:
         NotFoundError: An unknown architecture or option.
-        ZooError: The family cannot be built for this input shape.
+        ZooError: The family cannot be built for this input shape or these options.
     """
-    import keras
-
     entry = registry.lookup(blueprint.architecture)
-    unknown = [option for option in blueprint.options if option not in entry.card.options]
-    if unknown:
-        known = ", ".join(entry.card.options) or "none"
-        raise NotFoundError(
-            f"Unknown option '{unknown[0]}' for model '{blueprint.architecture}'."
-            f"{did_you_mean(unknown[0], entry.card.options)} It has: {known}."
-        )
-    if len(blueprint.input_shape) != len(entry.card.input_shape) or not all(map(_is_size, blueprint.input_shape)):
-        raise ZooError(
-            f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects "
-            f"{len(entry.card.input_shape)} positive sizes as in {entry.card.input_shape}"
-        )
-    *sides, channels = blueprint.input_shape
-    if min(sides) < entry.card.min_size:
-        raise ZooError(
-            f"build: input_shape is {blueprint.input_shape}; the smallest input of model '{blueprint.architecture}' "
-            f"is {'x'.join([str(entry.card.min_size)] * len(sides))}"
-        )
-    is_rgb = len(sides) == 2 and entry.card.input_shape[-1] == RGB
-    if is_rgb and channels == 2:
-        raise ZooError(
-            f"build: input_shape is {blueprint.input_shape}; model '{blueprint.architecture}' expects 1 channel "
-            "(grey), 3 (RGB) or more (RGB and others)"
-        )
-    with dtype_policy(precision):
-        pixels = keras.Input(blueprint.input_shape, dtype="float32", name="pixels")
-        logits = entry.build(
-            # Grey goes in as its RGB copy: the same preprocessing, the same stem, the same answer.
-            keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([pixels] * RGB)
-            if is_rgb and channels == 1
-            else pixels,
-            card=entry.card,
-            classes=len(blueprint.classes),
-            dropout=blueprint.dropout,
-            **{**entry.card.options, **blueprint.options},
-        )
+    card = entry.card
+    checked_options(blueprint.options, card)
+    check_dropout(blueprint.dropout)
+    input_shape = input_sizes(blueprint.input_shape, card)
+    is_grey_in_rgb = takes_rgb(card) and input_shape[-1] == 1
+    with keras_globals.pinned(keras_globals.callers_policy() if precision is None else precision):
+        import keras
+
+        pixels: Any = keras.Input(input_shape, dtype="float32", name="pixels")
+        # Grey goes in as its RGB copy: the same preprocessing, the same stem, the same answer.
+        grey_to_rgb: Any = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb") if is_grey_in_rgb else None
+        logits = _built(entry, grey_to_rgb([pixels] * RGB) if grey_to_rgb else pixels, blueprint)
         probabilities = keras.layers.Softmax(dtype="float32", name=PROBABILITIES)(logits)
         model = keras.Model(pixels, probabilities, name=blueprint.architecture)
     model.blueprint = blueprint
     return model
 
 
-def _is_size(side: object) -> bool:
-    # Keras' own None for any size, or what a damaged card.json holds, is none.
-    return isinstance(side, int) and side > 0
+def _built(entry: registry.Entry, pixels: "keras.KerasTensor", blueprint: Blueprint) -> "keras.KerasTensor":
+    """Calls the family's builder; what it cannot build is refused in one line that names the options."""
+    options = {**entry.card.options, **blueprint.options}
+    try:
+        return entry.build(
+            pixels, card=entry.card, classes=len(blueprint.classes), dropout=blueprint.dropout, **options
+        )
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as fault:
+        given = "".join(f", {name}={value!r}" for name, value in options.items())
+        raise ZooError(
+            f"build: model '{blueprint.architecture}' cannot be built for input_shape={blueprint.input_shape}{given}: "
+            f"{' '.join(str(fault).split())}"
+        ) from fault
 
 
 def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_classifier: bool, origin: str) -> None:
@@ -305,6 +287,7 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
         "schema": SCHEMA,
         "kind": "card",
         **{name: value for name, value in asdict(blueprint).items() if name != "own_fit"},
+        "precision": model.dtype_policy.name,
         "preprocessing": {"pixels": card.preprocessing, **asdict(fit)},
         "licence": _licences(blueprint),
         "sha256": sha256(folder / MODEL_FILE),
@@ -318,8 +301,12 @@ def _licences(blueprint: Blueprint) -> dict[str, str | None]:
     return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
 
 
-def load_model(folder: Path) -> "keras.Model":
+def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
     """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
+
+    Args:
+        folder: Where it wrote.
+        precision: The dtype policy where the folder is of a version that did not keep it.
 
     Returns:
         The model; its blueprint says how photos are brought to its input size.
@@ -332,7 +319,7 @@ def load_model(folder: Path) -> "keras.Model":
     saved = _read_folder(folder)
     if HANDLE in saved.blueprint.options:
         _take_in_module(folder, str(saved.blueprint.options[HANDLE]))
-    model = build_graph(saved.blueprint)
+    model = build_graph(saved.blueprint, precision=saved.precision or precision)
     load_into(model, saved.arrays, origin=str(folder / MODEL_FILE))
     return model
 
@@ -349,6 +336,7 @@ def _take_in_module(folder: Path, handle: str) -> None:
 @dataclass(frozen=True)
 class _Saved:
     blueprint: Blueprint
+    precision: str
     arrays: "Mapping[str, np.ndarray]"
 
 
@@ -361,11 +349,12 @@ def _read_folder(folder: Path) -> _Saved:
     try:
         document = json.loads(card_path.read_text(encoding="utf-8"))
         blueprint = replace(Blueprint.from_json(document), own_fit=_fit_of(document["preprocessing"]))
+        precision = str(document.get("precision", ""))
     except (ValueError, KeyError, TypeError, DataError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
     if sha256(weights_path) != document.get("sha256"):
         raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    return _Saved(blueprint, load_file(weights_path))
+    return _Saved(blueprint, precision, load_file(weights_path))
 
 
 def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
@@ -375,20 +364,6 @@ def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
         crop_share=preprocessing.get("crop_share", 1.0),
         interpolation=preprocessing.get("interpolation", "bilinear"),
     )
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str | None) -> Generator[None]:
-    """Sets Keras' global dtype policy for a while; None leaves it as it is."""
-    import keras
-
-    before = keras.config.dtype_policy()
-    if name is not None:
-        keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def count_madds(model: "keras.Model") -> int:

@@ -215,4 +215,4 @@ def load(run: Path | str) -> Classifier:
             f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
             f"go on with it: zoo finetune --run {path} --resume"
         )
-    return Classifier(load_model(folder.model))
+    return Classifier(load_model(folder.model, precision=folder.record().get("precision") or "float32"))

@@ -321,9 +321,7 @@ def _load_plug_ins() -> None:
             )
 
 
-def list_models(
-    pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None
-) -> list[str]:
+def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None) -> list[str]:
     """Lists the registered names, sorted.
 
     Args:
@@ -362,7 +360,7 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
 
 
-def lookup(name: str) -> Entry:
+def lookup(name: object) -> Entry:
     """Finds a registered model.
 
     Raises:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import ZooError
 from zoo.registry import Accuracy, Card, Download, Stage, WeightSet, register
 
 if TYPE_CHECKING:
@@ -944,6 +945,9 @@ def build(
     """Builds a model of `keras.applications` on our pixels, under the names that a fresh session would give."""
     import keras
 
+    alpha: Any = options.get("alpha", 1.0)
+    if alpha <= 0:
+        raise ZooError(f"build: option alpha of model '{card.name}' is {alpha!r}; expected a width above 0")
     family = _FAMILY_OF[card.name]
     variant = family.variants[card.name]
     function = getattr(keras.applications, variant.function)

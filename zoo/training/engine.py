@@ -13,6 +13,7 @@ from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError
 from zoo.files import write_atomic
+from zoo.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
@@ -49,11 +50,13 @@ class Trained:
     inputs: Inputs
     record: dict[str, Any]
 
+    @pinned()
     def predict(self, images: "Pixels") -> "np.ndarray":
         """Computes the kept model's probabilities, float32[n, classes], for pixels that it trained or validated on."""
         return predict(self.model, images)
 
 
+@pinned()
 def train(
     recipe: Recipe,
     *,
@@ -76,6 +79,7 @@ def train(
     """
     import keras
 
+    require_no_strategy("finetune")
     device = backend.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
@@ -150,6 +154,7 @@ def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.
     )
 
 
+@pinned()
 def build_untrained(recipe: Recipe, data: Path | InCode | None) -> "tuple[keras.Model, Recipe]":
     """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
 

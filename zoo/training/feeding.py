@@ -19,6 +19,7 @@ import numpy as np
 from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
 from zoo.data.packs.pixels import resolve
+from zoo.keras_globals import pinned
 from zoo.memory import is_aligned
 from zoo.training import backend
 
@@ -125,6 +126,7 @@ def _beside(images: Any, labels: Any) -> Any:
     return (images, labels), labels
 
 
+@pinned()
 def predict_in_batches(model: keras.Model, images: Pixels, *, batch_size: int = 32) -> np.ndarray:
     """Runs a model over images in batches of one shape, so that it is compiled once.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.data import InCode
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
+from zoo.keras_globals import pinned
 from zoo.recipe.schema import Recipe
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import Bar, input_shape, open_source, pack_split
@@ -38,6 +39,7 @@ class Preview:
     warnings: tuple[str, ...]
 
 
+@pinned()
 def preview(recipe: Recipe, data: Path | InCode | None, *, count: int, epochs: int, bar: Bar) -> Preview:
     """Reads a few training images, spread over all of them, and augments them as some epochs would, or each fixed view.
 

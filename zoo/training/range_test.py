@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
+from zoo.keras_globals import pinned, require_no_strategy
 from zoo.recipe.schema import Recipe
 from zoo.training import backend, precision
 from zoo.training.batch_size import wanted
@@ -56,6 +57,7 @@ class RangeTest:
     stopped: str | None
 
 
+@pinned()
 def find_rate(
     recipe: Recipe,
     data: Path | InCode | None,
@@ -77,6 +79,7 @@ def find_rate(
         NotFoundError: The recipe has no such phase.
         ZooError: The data or the model cannot be used, or the loss is not finite from the first steps on.
     """
+    require_no_strategy("lr-find")
     phase = recipe.phase_named(phase_name)
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data, seed=recipe.train.seed)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from zoo.data.augmentation import augmentation_layers
-from zoo.models import dtype_policy
+from zoo.keras_globals import pinned
 from zoo.recipe.schema import Phase, Recipe
 from zoo.staging import stages
 from zoo.training.losses import AccuracyOfWeighted, build_loss
@@ -114,7 +114,7 @@ def _assembled(
         split = None  # the model itself gives the same, and callbacks find its layers
     if not augmenters and split is None and mixing is None:
         return model
-    with dtype_policy(model.dtype_policy.name):
+    with pinned(model.dtype_policy.name):
         pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
         x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
         if mixing is None:
