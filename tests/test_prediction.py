@@ -79,7 +79,7 @@ def test_nothing_gives_nothing(classifier):
 
 def test_a_file_that_is_no_image_is_named(classifier, tmp_path):
     (tmp_path / "notes.png").write_text("no image")
-    with pytest.raises(DataError, match=f"^{tmp_path}/notes.png: is no JPEG, PNG"):
+    with pytest.raises(DataError, match=f"^{tmp_path}/notes.png: is a text, not an image"):
         classifier.predict([tmp_path / "notes.png"])
     with pytest.raises(DataError, match=rf"^{tmp_path}/gone.png: there is no such file; expected an image"):
         classifier.predict([tmp_path / "gone.png"])

@@ -142,9 +142,12 @@ def test_faults_are_told_with_their_files_and_listed_for_removal(photos, tmp_pat
     assert document["counts"] == {"train": {"cat": 16, "dog": 18}}
     assert document["formats"] == {"PNG": 33}
     assert document["sizes"] == {"smallest": [28, 28], "median": [28, 28], "largest": [28, 28]}
-    assert {"kind": "unreadable", "fault": True, "images": ["dog/page.jpg"], "detail": "is an HTML page, no image"} in (
-        document["findings"]
-    )
+    assert {
+        "kind": "unreadable",
+        "fault": True,
+        "images": ["dog/page.jpg"],
+        "detail": "is an HTML page, not an image",
+    } in (document["findings"])
     # What the list names is removed as the help says, and then nothing is wrong.
     for name in (tmp_path / "out.txt").read_text().splitlines():
         (photos / name).unlink()

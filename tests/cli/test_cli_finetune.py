@@ -216,11 +216,11 @@ def test_a_file_that_is_no_image_is_skipped_and_named(typed, desk):
     (desk / "photos" / "cat" / "zzz.png").write_text("no image")
     code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
     assert (code, out.splitlines()[-1]) == (0, "a")
-    assert "skipped: photos/cat/zzz.png: is no JPEG, PNG" in err
+    assert "skipped: photos/cat/zzz.png: is a text, not an image" in err
     (skipped,) = RunFolder.open(desk / "a").record()["data"]["skipped"]
     assert skipped["path"] == "photos/cat/zzz.png"
     assert refused(typed, "tiny.toml", "--data", "photos", "--set", "data.on_bad=stop", "--run", "b").startswith(
-        "photos/cat/zzz.png: is no JPEG, PNG"
+        "photos/cat/zzz.png: is a text, not an image"
     )
     for number in range(9):
         (desk / "photos" / "cat" / f"zz{number}.png").write_text("no image")

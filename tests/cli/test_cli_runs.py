@@ -76,12 +76,12 @@ def test_predict_goes_on_after_a_bad_file(typed, finished, tmp_path):
     assert (code, err) == (1, "")
     assert list(first) == ["path", "error"]
     assert first["path"] == str(bad)
-    assert first["error"].startswith(f"{bad}: is no JPEG, PNG")
+    assert first["error"].startswith(f"{bad}: is a text, not an image")
     assert second["path"] == str(good)
     assert "there is no such file" in third["error"]
     code, out, err = typed("predict", finished.run.path, bad, good)
     assert code == 1
-    assert err.startswith(f"zoo: {bad}: is no JPEG, PNG")
+    assert err.startswith(f"zoo: {bad}: is a text, not an image")
     assert out.startswith(f"{good}  ")
     assert len(out.splitlines()) == 1
 

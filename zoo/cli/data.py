@@ -1,7 +1,7 @@
 """`zoo data`: what images are, what is wrong with them, and what a model sees of them."""
 
 import itertools
-import os
+from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,10 @@ from zoo.tables import table
 if TYPE_CHECKING:
     from zoo.data.check.findings import Report, Sizes
 
-# Of each kind of finding that is no fault, as many are shown.
-SHOWN = 5
+# Of each kind of finding as many are shown, and of each as many images' names.
+SHOWN, SHOWN_FAULTS, SHOWN_NAMES = 5, 20, 4
+# Where the ends of names say what the rest is.
+_BY_SUFFIX = ("unreadable", "extension", "passed_over")
 
 
 @click.group()
@@ -45,7 +47,8 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
       zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
     """
     from zoo.data import open_dataset
-    from zoo.data.check.inspection import inspect, printable
+    from zoo.data.check.inspection import inspect, printable, raw_bytes
+    from zoo.data.dataset import quoted
     from zoo.training.progress import Display
 
     if path is None and ":" not in source:
@@ -70,13 +73,15 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
     with Display() as display, display.bar("checking images", total) as move:
         report = inspect(dataset, report=lambda done, _total: move(done, ""))
     if fix_list is not None:
-        fix_list.write_bytes(b"".join(os.fsencode(name) + b"\n" for name in report.exclude))
+        fix_list.write_bytes(b"".join(raw_bytes(name) + b"\n" for name in report.exclude))
     if as_json:
         echo_json(_check_document(path, report))
     else:
         echo(_check_text(report))
         if fix_list is not None:
             echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
+            if report.empties:
+                echo(f"warning: without them train has no images of the classes {quoted(report.empties)}")
     if report.faults:
         faults = "1 fault" if report.faults == 1 else f"{report.faults:,} faults"
         raise ContractError(f"{source if path is None else printable(path)}: {faults} in {report.images:,} images")
@@ -107,11 +112,13 @@ def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
             for finding in report.findings
         ],
         "exclude": [printable(name) for name in report.exclude],
+        "stops": report.stops,
     }
 
 
 def _check_text(report: "Report") -> str:
     from zoo.data.check.findings import KINDS
+    from zoo.data.images.suffixes import count_suffixes
 
     splits = list(report.counts)
     classes = list(report.counts[splits[0]])
@@ -123,14 +130,24 @@ def _check_text(report: "Report") -> str:
         parts.append(", ".join([*kinds, _spread(report.sizes)]))
     for kind, group in itertools.groupby(report.findings, key=lambda finding: finding.kind):
         found = list(group)
-        shown = found if KINDS[kind].fault else found[:SHOWN]
-        lines = [f"  {' = '.join(one.images)}{': ' if one.images else ''}{one.detail}" for one in shown]
-        if len(found) > len(shown):
-            lines.append(f"  and {len(found) - len(shown):,} more; --json has them all")
+        shown = found[: SHOWN_FAULTS if KINDS[kind].fault else SHOWN]
+        lines = [f"  {_names(one.images)}{one.detail}" for one in shown]
+        if rest := found[len(shown) :]:
+            of_what = f" ({count_suffixes(one.images[0] for one in rest)})" if kind in _BY_SUFFIX else ""
+            lines.append(f"  and {len(rest):,} more{of_what}; --json has them all")
+        if kind == "unreadable":
+            lines += [f"  {reason}; --fix-list names what to leave out" for reason in report.stops]
         word = "fault" if KINDS[kind].fault else "note"
         parts.append("\n".join([f"{word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
     parts.append(f"{report.images:,} images, {report.faults:,} faults, {report.decoded:,} decoded for this check")
     return "\n\n".join(parts)
+
+
+def _names(images: Sequence[str]) -> str:
+    shown = " = ".join(images[:SHOWN_NAMES])
+    if len(images) > SHOWN_NAMES:
+        shown += f" and {len(images) - SHOWN_NAMES:,} more"
+    return f"{shown}: " if images else ""
 
 
 def _spread(sizes: "Sizes") -> str:

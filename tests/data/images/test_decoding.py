@@ -238,12 +238,12 @@ def jpeg(size: int = 64) -> bytes:
 
 def test_bad_files(tmp_path):
     path = tmp_path / "x.jpg"
-    unknown = f"{path}: is no JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image. Repair or replace the file."
+    unknown = f"{path}: is a text, not an image. Repair or replace the file."
     assert faulty(path, b"") == f"{path}: is empty (0 bytes). Repair or replace the file."
     assert faulty(path, b"hello") == unknown
     # PostScript is a program: Pillow would start Ghostscript for it.
     assert faulty(path, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n") == (
-        f"{path}: is a PostScript program, no image. Repair or replace the file."
+        f"{path}: is a PostScript program, not an image. Repair or replace the file."
     )
     assert faulty(path, jpeg()[:1000]).startswith(f"{path}: cannot be decoded (image file is truncated")
     with pytest.raises(DataError, match=r"nowhere.jpg: cannot be decoded \(No such file or directory\)"):

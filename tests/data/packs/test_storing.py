@@ -223,11 +223,11 @@ def test_two_processes_pack_once(tmp_path):
 
 def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path, decoded):
     split = photos(tmp_path / "photos", 2000, bad=(0,))
-    with pytest.raises(DataError, match=r"0.png: is no JPEG.* set data.on_bad = \"skip\""):
+    with pytest.raises(DataError, match=r"0.png: is a text.* set data.on_bad = \"skip\""):
         pack(split, **SIZE, keep=True, on_bad="stop")
     assert decoded.total() < 1500
     decoded.clear()
-    with pytest.raises(DataError, match=r"0.png: is no JPEG"):
+    with pytest.raises(DataError, match=r"0.png: is a text"):
         pack(split, **SIZE, keep=True, on_bad="stop")
     assert decoded.total() == 0  # known
     pack(split, **SIZE, keep=True)  # goes on
@@ -325,16 +325,16 @@ def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch)
 def test_a_fault_of_the_system_is_no_fault_of_the_file_for_good(tmp_path, monkeypatch):
     paths = [*photos(tmp_path / "photos", 300, bad=(3,)).images, tmp_path / "nowhere.png"]
     split = Split(images=paths, labels=np.arange(301) % 2)
-    real = decoding._check_content
+    real = decoding.check_content
 
     def failing(file):
         if file.name.endswith("/7.png"):
             raise OSError(24, "Too many open files")
-        real(file)
+        return real(file)
 
     said = []
     with monkeypatch.context() as patch:
-        patch.setattr(decoding, "_check_content", failing)
+        patch.setattr(decoding, "check_content", failing)
         packed = pack(split, **SIZE, keep=True, say=said.append)
     assert said[-1].endswith("7.png cannot be decoded (Too many open files)")
     assert [bad.path.name for bad in packed.skipped] == ["3.png", "7.png", "nowhere.png"]

@@ -25,6 +25,7 @@ KINDS: dict[str, Kind] = {
     "near_conflict": Kind(fault=False, meaning="the same picture in two classes, resized or encoded anew"),
     "duplicate": Kind(fault=False, meaning="the same file twice in one class and split"),
     "near_duplicate": Kind(fault=False, meaning="the same picture twice in one class and split"),
+    "flat": Kind(fault=False, meaning="images of one colour, with nothing to tell them from one another"),
     "layout": Kind(fault=False, meaning="how the files lie"),
     "imbalance": Kind(fault=False, meaning="classes of very different size; see data.balance"),
     "extension": Kind(fault=False, meaning="another format than its name says; read as what it is"),
@@ -83,6 +84,8 @@ class Report:
         decoded: How many images were decoded for it; the others were known.
         exclude: The names of those that had better be left out: unreadable, in two classes, in train as well as in
             another split, or twice; as the file system has them.
+        stops: Why training or evaluation on these images would stop, a sentence each; empty where neither would.
+        empties: Classes of train that would have no image left without what is in `exclude`.
     """
 
     counts: dict[str, dict[str, int]]
@@ -91,6 +94,8 @@ class Report:
     findings: tuple[Finding, ...]
     decoded: int
     exclude: tuple[str, ...]
+    stops: tuple[str, ...] = ()
+    empties: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:

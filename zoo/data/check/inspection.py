@@ -20,10 +20,13 @@ from zoo.data.check.looks import SMALLEST_SIDE, looks_of
 from zoo.data.check.twins import better_left_out, find_twins
 from zoo.data.dataset import Dataset, Split
 from zoo.data.images import index
-from zoo.data.images.decoding import BadImageError, Facts, as_image, decode, quiet_pillow
+from zoo.data.images.decoding import BadImageError, Facts, as_image, decode, flattened
 from zoo.data.images.index import Known
+from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.suffixes import FOREIGN_SUFFIXES, SUFFIXES_OF, TEXT_SUFFIXES
 from zoo.data.images.threads import map_ranges
-from zoo.data.sources.lying_beside import is_output
+from zoo.data.packs.packing import BAD_PERCENT, most_bad
+from zoo.data.sources.lying_beside import is_ignored, is_output
 
 # What a JPEG is decoded to at least: enough for the perceptual hash.
 _SIDE = SMALLEST_SIDE
@@ -33,17 +36,6 @@ _AREA_FACTOR = 16
 _LONG_SHAPE = 5
 # A class this many times smaller than the largest.
 _IMBALANCE = 10
-_SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
-    "PNG": {".png", ".apng"},
-    "BMP": {".bmp", ".dib"},
-    "DIB": {".bmp", ".dib"},
-    "GIF": {".gif"},
-    "WEBP": {".webp"},
-    "TIFF": {".tif", ".tiff"},
-    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
-}
 
 
 def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
@@ -84,13 +76,23 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
         sizes=_sizes([facts for _, facts in readable]),
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
         decoded=decoded,
-        exclude=better_left_out(images, known, twins),
+        exclude=(exclude := better_left_out(images, known, twins)),
+        stops=tuple(_stops(images, known)),
+        empties=tuple(_empties(images, set(exclude))),
     )
 
 
 def printable(path: Path | str) -> str:
     """Writes a path as text that any terminal and file takes: what is not UTF-8 as `\\xff`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return raw_bytes(path).decode("utf-8", "backslashreplace")
+
+
+def raw_bytes(path: Path | str) -> bytes:
+    """Writes a path as the file system has it."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # a list may name what no file can be called
+        return str(path).encode("utf-8", "backslashreplace")
 
 
 def _listed(
@@ -107,8 +109,11 @@ def _listed(
             yield image, None
         return
     for row, label in enumerate(labels):
-        content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
         name = f"{split_name}[{row}]"
+        try:
+            content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
+        except Exception:  # what a library or the caller's code gives may be anything; it is looked at again, and named
+            content = f"{index.UNREADABLE}{name}"
         image = Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None)
         yield image, functools.partial(_image_at, images, row)
 
@@ -119,7 +124,8 @@ def _image_at(images: Any, row: int) -> Image.Image:
 
 def _bytes_of(item: Any) -> bytes:
     pixels = np.asarray(item)
-    return f"{pixels.shape}{pixels.dtype}".encode() + pixels.tobytes()
+    colours = f"{item.mode}{item.getpalette()}{item.info.get('transparency')}" if isinstance(item, Image.Image) else ""
+    return f"{colours}{pixels.shape}{pixels.dtype}".encode() + pixels.tobytes()
 
 
 def _relative(path: Path, root: Path | None) -> str:
@@ -149,17 +155,13 @@ def _known(
 
 def _look(image: Listed, pixels: Mapping[str, Callable[[], Image.Image]]) -> Known:
     try:
-        if image.path is not None:
-            decoded, facts = decode(image.path, side=_SIDE)
-        else:
-            decoded = pixels[image.content]()
-            facts = Facts(mode=decoded.mode, width=decoded.width, height=decoded.height)
+        decoded, facts = flattened(pixels[image.content]()) if image.path is None else decode(image.path, side=_SIDE)
+        one = Known(facts)
+        return one if _is_small(one) else Known(facts, looks_of(decoded))
     except BadImageError as fault:
         return Known(fault.facts)
     except Exception as fault:  # what a library gives for an image may be anything
         return Known(Facts(reason=f"cannot be decoded ({' '.join(str(fault).split()) or type(fault).__name__})"))
-    one = Known(facts)
-    return one if _is_small(one) else Known(facts, looks_of(decoded))
 
 
 def _is_small(known: Known) -> bool:
@@ -176,15 +178,15 @@ def _oddities(image: Listed, facts: Facts) -> Iterator[Finding]:
         yield found("unreadable", facts.reason)
     if image.path is not None:
         suffix = image.path.suffix.lower()
-        if facts.format and not facts.reason and suffix not in _SUFFIXES.get(facts.format, {suffix}):
+        if facts.format and not facts.reason and suffix not in SUFFIXES_OF.get(facts.format, {suffix}):
             yield found("extension", f"is {facts.format}, named {suffix or 'without a suffix'}")
-        if printable(image.path.name) != os.fsencode(image.path.name).decode("utf-8", "replace"):
+        if printable(image.path.name) != image.path.name:
             yield found("name", "is not UTF-8")
     if facts.reason:
         return
     if facts.mode in ("CMYK", "YCCK", "LAB", "HSV"):
         yield found("cmyk", facts.mode)
-    if facts.mode == "F" or facts.mode.startswith("I") or ";16" in facts.mode:
+    if facts.is_deep:
         yield found("deep", facts.mode)
     if facts.mode in ("P", "PA"):
         yield found("palette", facts.mode)
@@ -212,6 +214,30 @@ def _outliers(sized: Sequence[tuple[Listed, Facts]]) -> Iterator[Finding]:
         if is_tiny or long > _LONG_SHAPE * short or not median / _AREA_FACTOR <= area <= median * _AREA_FACTOR:
             detail = f"{facts.width} x {facts.height}; the median image has {median:,.0f} pixels"
             yield Finding(kind="size", images=(image.name,), detail=detail)
+
+
+def _stops(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[str]:
+    """Says of which splits so many files cannot be read that packing them would be refused."""
+    for split in dict.fromkeys(image.split for image in images):
+        what = "evaluation" if split == "test" else "training"
+        rows = [image for image in images if image.split == split]
+        bad = sum(bool(known[image.content].facts.reason) for image in rows)
+        if bad > most_bad(len(rows)):
+            share = f"{bad:,} of {len(rows):,} images of {split}"
+            yield f"{what} will stop: {share} cannot be read, more than {BAD_PERCENT} %"
+            continue
+        good = {image.label for image in rows if not known[image.content].facts.reason}
+        for label in dict.fromkeys(image.label for image in rows):
+            if label not in good:
+                yield f"{what} will stop: of class '{label}' no image of {split} can be read"
+
+
+def _empties(images: Sequence[Listed], exclude: set[str]) -> Iterator[str]:
+    """Says which classes would have no images left in train."""
+    left = {image.label for image in images if image.split == "train" and image.raw not in exclude}
+    for label in dict.fromkeys(image.label for image in images if image.split == "train"):
+        if label not in left:
+            yield label
 
 
 def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
@@ -257,8 +283,17 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
                 if not target.is_relative_to(real_root):
                     yield found("link", path, f"leads out of the folder, to {printable(target)}")
                 if path not in listed and path not in holding:
-                    what = "a link to a folder inside a class" if path.is_dir() else f"named {path.suffix}"
+                    what = "a link to a folder inside a class" if path.is_dir() else _why_passed_over(path)
                     yield found("passed_over", path, what)
             elif path not in listed and path.name in files:
-                why = "hidden" if path.name.startswith(".") else f"named {path.suffix}" if path.is_file() else "no file"
-                yield found("passed_over", path, why)
+                yield found("passed_over", path, _why_passed_over(path))
+
+
+def _why_passed_over(path: Path) -> str:
+    if path.name.startswith("."):
+        return "hidden"
+    if not path.is_file():
+        return "no file"
+    if path.suffix.lower() in TEXT_SUFFIXES | FOREIGN_SUFFIXES:
+        return f"named {path.suffix}"
+    return "left by the system" if is_ignored(path.name) else "not in the folder of a class"

@@ -16,58 +16,120 @@ MAX_COLOUR_DISTANCE = 3.0
 THUMBNAIL_SIDE = 8
 # The hash looks at the image at this many pixels a side; less says too little.
 SMALLEST_SIDE = 32
+# An image whose channels vary by no more than this shows nothing: its hash would be that of any other such.
+_FLAT_RANGE = 2
+_FLAT = "flat "
 
 _HASH_BYTES = 8
 _ROWS_AT_ONCE = 64
+_PAIRS_AT_ONCE = 4096
 
 
 def looks_of(image: Image.Image) -> str:
-    """Returns a perceptual hash of an image and a thumbnail, in hex.
+    """Returns a perceptual hash of an image and a thumbnail, in hex; `flat #rrggbb` of one that has one colour.
 
     The hash is of the signs of low frequencies against their median: pHash, by the imagehash library
     (Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions, section 3.2).
 
     Args:
-        image: A grey or RGB image.
+        image: A grey or RGB image of 8 bits a channel.
     """
     import imagehash
 
     small = image.reduce(max(1, min(image.size) // (4 * SMALLEST_SIDE)))
+    # What was averaged may have been a fine pattern.
+    if _is_flat(_ranges(small)) and _is_flat(ranges := _ranges(image)):
+        return _FLAT + "#" + "".join(f"{round((low + high) / 2):02x}" for low, high in ranges)
     bits = np.asarray(imagehash.phash(small.convert("L")).hash)
     thumbnail = small.convert("RGB").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
     return (np.packbits(bits).tobytes() + thumbnail.tobytes()).hex()
 
 
-def alike(looks: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Compares all images with one another, on threads.
+def _ranges(image: Image.Image) -> list[tuple[int, int]]:
+    """Returns the least and the largest value of red, green and blue."""
+    return [(low, high) for low, high in image.convert("RGB").getextrema()]  # pyright: ignore[reportGeneralTypeIssues] -- of several channels they are pairs
+
+
+def _is_flat(ranges: Sequence[tuple[int, int]]) -> bool:
+    return all(high - low <= _FLAT_RANGE for low, high in ranges)
+
+
+def colour_of(looks: str) -> str:
+    """Returns the colour of an image that has but one, as `#rrggbb`; empty of any other."""
+    return looks.removeprefix(_FLAT) if looks.startswith(_FLAT) else ""
+
+
+def clusters(looks: Sequence[str]) -> list[list[int]]:
+    """Groups images that look alike, be it by way of others; compares all with one another, on threads.
 
     Args:
-        looks: What `looks_of` gave for each.
+        looks: What `looks_of` gave for each; none of one colour.
 
-    Yields:
-        The numbers of two images that look alike, the lower first.
+    Returns:
+        The numbers of the images of each group of two or more, in order.
+    """
+    distinct = list(dict.fromkeys(looks))
+    group = np.arange(len(distinct))
+    for ones, others in _alike_pairs(distinct, group):
+        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+            if group[one] != group[other]:
+                group[group == max(group[one], group[other])] = min(group[one], group[other])
+    numbers = dict(zip(distinct, group.tolist(), strict=True))
+    members: dict[int, list[int]] = {}
+    for number, look in enumerate(looks):
+        members.setdefault(numbers[look], []).append(number)
+    return [found for found in members.values() if len(found) > 1]
+
+
+def touching(looks: Sequence[str], others: Sequence[str]) -> list[bool]:
+    """Says of each image whether it looks like one of others itself, not only by way of a third."""
+    distinct = list(dict.fromkeys([*looks, *others]))
+    row = {look: number for number, look in enumerate(distinct)}
+    hashes, thumbnails = _tables(distinct)
+    wanted = np.unique([row[look] for look in others])
+    found: dict[str, bool] = {}
+    for look in dict.fromkeys(looks):
+        near = wanted[np.bitwise_count(hashes[wanted] ^ hashes[row[look]]) <= MAX_DISTANCE]
+        parts = (near[start : start + _PAIRS_AT_ONCE] for start in range(0, len(near), _PAIRS_AT_ONCE))
+        found[look] = any(bool(_same_colours(thumbnails[row[look]], thumbnails[part]).any()) for part in parts)
+    return [found[look] for look in looks]
+
+
+def _alike_pairs(looks: Sequence[str], group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the numbers of images that look alike, two arrays at a time.
+
+    Args:
+        looks: All different.
+        group: int64[n], of which group each is known to be by now; those of one need not be compared.
     """
     if not looks:
         return
-    table = np.frombuffer(bytes.fromhex("".join(looks)), np.uint8).reshape(len(looks), -1)
-    hashes = np.ascontiguousarray(table[:, :_HASH_BYTES]).view(np.uint64)[:, 0]
-    thumbnails = table[:, _HASH_BYTES:]
+    hashes, thumbnails = _tables(looks)
     blocks = range(0, len(looks), _ROWS_AT_ONCE)
 
-    def compare(numbers: Iterator[int]) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
+    def compare(numbers: Iterator[int]) -> tuple[np.ndarray, np.ndarray]:
+        found = [np.empty((0, 2), np.int64)]
         for number in numbers:
             start = blocks[number]
             rows = hashes[start : start + _ROWS_AT_ONCE]
             differing = np.bitwise_count(rows[:, np.newaxis] ^ hashes[np.newaxis, start:])
-            for one, other in np.argwhere(differing <= MAX_DISTANCE) + start:
-                if one < other and _colour_distance(thumbnails[one], thumbnails[other]) <= MAX_COLOUR_DISTANCE:
-                    found.append((int(one), int(other)))
-        return found
+            pairs = np.argwhere(differing <= MAX_DISTANCE) + start
+            pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (group[pairs[:, 0]] != group[pairs[:, 1]])]
+            for first in range(0, len(pairs), _PAIRS_AT_ONCE):
+                part = pairs[first : first + _PAIRS_AT_ONCE]
+                found.append(part[_same_colours(thumbnails[part[:, 0]], thumbnails[part[:, 1]])])
+        pairs = np.concatenate(found)
+        return pairs[:, 0], pairs[:, 1]
 
-    for _, found in map_ranges(len(blocks), compare, at_once=8):
-        yield from found
+    for _, found in map_ranges(len(blocks), compare, at_once=1):
+        yield found
 
 
-def _colour_distance(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.abs(one.astype(np.int16) - other).mean())
+def _tables(looks: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the hashes, uint64[n], and the thumbnails, uint8[n, bytes]."""
+    table = np.frombuffer(bytes.fromhex("".join(looks)), np.uint8).reshape(len(looks), -1)
+    return np.ascontiguousarray(table[:, :_HASH_BYTES]).view(np.uint64)[:, 0], table[:, _HASH_BYTES:]
+
+
+def _same_colours(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.abs(some.astype(np.int16) - others).mean(axis=-1) <= MAX_COLOUR_DISTANCE

@@ -1,40 +1,73 @@
 """Images that are the same or look alike, and what that means: a leak, a wrong label, or one too many."""
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from zoo.data.check.findings import Finding, Listed
-from zoo.data.check.looks import alike
+from zoo.data.check.looks import clusters, colour_of, touching
 from zoo.data.images.index import Known
 
 
 def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Finding]:
-    """Finds files that are the same, and pictures that are."""
+    """Finds files that are the same, pictures that are, and images of one colour: one finding for all of a group."""
     by_content: dict[str, list[Listed]] = defaultdict(list)
     for image in images:
         by_content[image.content].append(image)
     findings = [
         finding for same in by_content.values() if len(same) > 1 for finding in _related(same, "the same content")
     ]
-    contents = [content for content in by_content if known[content].looks]
-    for one, other in alike([known[content].looks for content in contents]):
-        pair = [by_content[contents[one]][0], by_content[contents[other]][0]]
+    flat: dict[str, list[Listed]] = defaultdict(list)
+    seen: list[str] = []
+    for content, same in by_content.items():
+        colour = colour_of(known[content].looks)
+        if colour:
+            flat[colour] += same
+        elif known[content].looks:
+            seen.append(content)
+    findings += [_of_one_colour(colour, same) for colour, same in flat.items()]
+    for cluster in clusters([known[content].looks for content in seen]):
+        same = [image for number in cluster for image in _one_of_each(by_content[seen[number]])]
         findings += [
             Finding(kind=f"near_{finding.kind}", images=finding.images, detail=finding.detail)
-            for finding in _related(_telling(by_content[contents[one]], by_content[contents[other]]) or pair, "alike")
+            for finding in _related(same, "alike")
         ]
     return findings
 
 
-def _telling(some: Sequence[Listed], others: Sequence[Listed]) -> list[Listed] | None:
-    """Chooses of two groups the pair that matters most: of two splits, or else of two classes."""
-    pairs = list(itertools.product(some, others))
-    for differs in (lambda a, b: a.split != b.split, lambda a, b: a.label != b.label):
-        for one, other in pairs:
-            if differs(one, other):
-                return [one, other]
-    return None
+def better_left_out(images: Sequence[Listed], known: Mapping[str, Known], twins: Iterable[Finding]) -> tuple[str, ...]:
+    """Chooses what to leave out: of a leak what trains, of a conflict all, of duplicates all but the first.
+
+    Of pictures that are alike only what itself looks like one that measures.
+    """
+    of_name = {image.name: image for image in images}
+    out = {image.name for image in images if known[image.content].facts.reason}
+    for finding in twins:
+        same = [of_name[name] for name in finding.images]
+        if finding.kind == "conflict":
+            out |= {image.name for image in same}
+        elif finding.kind == "leak":
+            kept = max(same, key=lambda image: _KEPT_FIRST[image.split]).split
+            out |= {image.name for image in same if image.split != kept}
+        elif finding.kind == "near_leak":
+            out |= _near_what_measures(same, known)
+        elif finding.kind == "duplicate":
+            out |= {image.name for image in same[1:]}
+    return tuple(image.raw for image in images if image.name in out)
+
+
+def _one_of_each(same: Sequence[Listed]) -> list[Listed]:
+    """Chooses the first of each split and class."""
+    return list({(image.split, image.label): image for image in reversed(same)}.values())[::-1]
+
+
+def _of_one_colour(colour: str, same: Sequence[Listed]) -> Finding:
+    splits, labels = {image.split for image in same}, {image.label for image in same}
+    words = [f"one colour, {colour}"]
+    if len(splits) > 1:
+        words.append(f"in {' and '.join(sorted(splits))}")
+    if len(labels) > 1:
+        words.append(f"as {_listed(sorted(labels))}")
+    return Finding(kind="flat", images=tuple(image.name for image in same), detail=", ".join(words))
 
 
 def _related(same: Sequence[Listed], how: str) -> Iterator[Finding]:
@@ -44,25 +77,28 @@ def _related(same: Sequence[Listed], how: str) -> Iterator[Finding]:
     if len(splits) > 1:
         yield Finding(kind="leak", images=names, detail=f"{how}, in {' and '.join(sorted(splits))}")
     if len(labels) > 1:
-        yield Finding(kind="conflict", images=names, detail=f"{how}, as {' and '.join(sorted(labels))}")
+        yield Finding(kind="conflict", images=names, detail=f"{how}, as {_listed(sorted(labels))}")
     if len(splits) == len(labels) == 1:
         yield Finding(kind="duplicate", images=names, detail=how)
 
 
-def better_left_out(images: Sequence[Listed], known: Mapping[str, Known], twins: Iterable[Finding]) -> tuple[str, ...]:
-    """Chooses what to leave out: of a leak what trains, of a conflict all, of duplicates all but the first."""
-    of_name = {image.name: image for image in images}
-    out = {image.name for image in images if known[image.content].facts.reason}
-    for finding in twins:
-        same = [of_name[name] for name in finding.images]
-        if finding.kind == "conflict":
-            out |= {image.name for image in same}
-        elif finding.kind.endswith("leak"):
-            kept = max(same, key=lambda image: _KEPT_FIRST[image.split]).split
-            out |= {image.name for image in same if image.split != kept}
-        elif finding.kind == "duplicate":
-            out |= {image.name for image in same[1:]}
-    return tuple(image.raw for image in images if image.name in out)
+def _listed(labels: Sequence[str], at_most: int = 4) -> str:
+    shown = [*labels[:at_most], *([f"{len(labels) - at_most:,} more"] if len(labels) > at_most else [])]
+    return " and ".join(shown)
+
+
+def _near_what_measures(same: Sequence[Listed], known: Mapping[str, Known]) -> set[str]:
+    """Returns the names of those that look like one of a split that counts more."""
+    out: set[str] = set()
+    for split in {image.split for image in same}:
+        some = [image for image in same if image.split == split]
+        others = [image for image in same if _KEPT_FIRST[image.split] > _KEPT_FIRST[split]]
+        if others:
+            near = touching(
+                [known[image.content].looks for image in some], [known[image.content].looks for image in others]
+            )
+            out |= {image.name for image, is_near in zip(some, near, strict=True) if is_near}
+    return out
 
 
 # Of a picture in two splits the one that measures is kept.

@@ -1,11 +1,7 @@
 """From an image file to pixels of a size, by fixed rules; or the reason why not."""
 
-import io
 import math
-import warnings
-import zlib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,11 +10,23 @@ import numpy as np
 import PIL
 from PIL import Image, UnidentifiedImageError
 
+from zoo.data.images.content import (
+    NoPixelsError,
+    check_content,
+    is_heic,
+    is_raw_photo,
+    name_content,
+    open_regular,
+    says_what_to_do,
+)
+from zoo.data.images.flattening import FULL_WHITE, flatten, orientation, peak_of, upright, white_of
+from zoo.data.images.pillow import RASTER_FORMATS, heic_version, open_heic, quiet_pillow
 from zoo.errors import DataError
 from zoo.fitting import ImageFit, Interpolation, Resize
 
-# What pixels come of a file is decided by the rules below, whose number goes up with them, and by Pillow.
-READER = f"3 {PIL.__version__}"
+# What pixels come of a file is decided by the rules of this folder, whose number goes up with them, by Pillow, and by
+# what reads HEIC photos: once that is installed, those that could not be read are tried again.
+READER = " ".join(["4", PIL.__version__, heic_version()]).rstrip()
 # Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),
 # which cannot be raised without changing a global of Pillow's.
 MAX_PIXELS = 178_956_970
@@ -31,33 +39,7 @@ _FILTERS: dict[Interpolation, Image.Resampling] = {
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 while that leaves this many times the size needed: what
 # Image.thumbnail does by default, as the rest of the way is then still a real average.
 _DRAFT_RESERVE = 2
-# Only plain raster formats: Pillow would hand a file that is PostScript to Ghostscript, whatever its suffix.
-RASTER_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")
 _MODES = {1: "L", 3: "RGB"}
-_EXIF_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# The first bytes of what is often saved as a photo by mistake, in lower case.
-_NOT_IMAGES = {
-    b"<!doctype html": "is an HTML page, no image",
-    b"<html": "is an HTML page, no image",
-    b"<?xml": "is an XML document, no image",
-    b"<svg": "is an SVG drawing, which has no pixels",
-    b"%pdf": "is a PDF document, no image",
-    b"%!ps": "is a PostScript program, no image",
-    b"pk\x03\x04": "is a zip archive, no image",
-    b"{": "is a JSON document, no image",
-}
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Longer chunks are checked a part at a time.
-_READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +96,7 @@ class Facts:
         animated: Whether it has more than one frame.
         transparent: Whether it has pixels that may be seen through.
         passing: Whether the reason lies with the system, such as too many open files, and not with the bytes.
+        peak: The largest value of deep integer greys, where 65535 is white; 0 of any other image.
     """
 
     reason: str = ""
@@ -125,6 +108,12 @@ class Facts:
     animated: bool = False
     transparent: bool = False
     passing: bool = False
+    peak: int = 0
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits a channel."""
+        return self.mode == "F" or self.mode.startswith("I") or ";16" in self.mode
 
 
 class BadImageError(Exception):
@@ -160,7 +149,8 @@ def read_image(
     """Decodes one file: its first frame, turned upright, at the given size.
 
     Args:
-        path: A JPEG, PNG, BMP, GIF, WebP, TIFF or PPM file, whatever its suffix.
+        path: A JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF, JPEG 2000, PPM or, with `zoo[heic]`, HEIC file, whatever its
+            suffix.
         height: Of the result, in pixels.
         width: Of the result, in pixels.
         channels: 1 for grey, 3 for RGB.
@@ -180,7 +170,8 @@ def read_image(
         try:
             return read_pixels(path, settings)[0]
         except BadImageError as fault:
-            raise DataError(f"{path}: {fault}. Repair or replace the file.") from fault
+            advice = "" if says_what_to_do(str(fault)) else ". Repair or replace the file."
+            raise DataError(f"{path}: {fault}{advice}") from fault
 
 
 def read_pixels(path: Path | bytes, settings: Settings) -> tuple[np.ndarray, Facts]:
@@ -192,10 +183,8 @@ def read_pixels(path: Path | bytes, settings: Settings) -> tuple[np.ndarray, Fac
     image, facts = decode(path, side=settings.side)
     try:
         return _fitted(image, settings), facts
-    except MemoryError:
-        raise
     except Exception as fault:  # no fault of one image may end a run over many, whatever its class
-        raise BadImageError(replace(facts, reason=_reason(fault))) from fault
+        raise _bad(facts, fault) from fault
 
 
 def decode(path: Path | bytes, *, side: int) -> tuple[Image.Image, Facts]:
@@ -211,39 +200,77 @@ def decode(path: Path | bytes, *, side: int) -> tuple[Image.Image, Facts]:
     Raises:
         BadImageError: No pixels can be had of it.
     """
-    facts = Facts()
+    facts, start = Facts(), b""
     try:
-        with io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
-            _check_content(file)
-            with Image.open(file, formats=RASTER_FORMATS) as image:
+        with open_regular(path) as file:
+            start = check_content(file)
+            with _opened(start, file) as image:
                 facts = _facts(image)
                 if image.width * image.height > MAX_PIXELS:
-                    raise _NoPixelsError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-                image.draft(None, (_DRAFT_RESERVE * side, _DRAFT_RESERVE * side))
-                # Pillow turns a TIFF while it loads, and then forgets the tag; a PNG's may come after its pixels.
-                turned = _orientation(image) if image.format == "TIFF" else None
-                image.load()
-                facts = replace(facts, orientation=turned or _orientation(image))
-                return _flatten(_upright(image)), facts
-    except MemoryError:
-        raise
-    except _NoPixelsError as fault:
-        raise BadImageError(replace(facts, reason=str(fault))) from fault
-    except UnidentifiedImageError as fault:
-        raise BadImageError(replace(facts, reason="is no JPEG, PNG, BMP, GIF, WebP, TIFF or PPM image")) from fault
+                    raise NoPixelsError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+                if image.format in ("JPEG", "MPO"):  # a HEIC photo would give the thumbnail that it carries
+                    image.draft(None, (_DRAFT_RESERVE * side, _DRAFT_RESERVE * side))
+                return _flattened(image, facts)
     except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
-        # Pillow raises OSError too, without a number of the system's.
-        passing = isinstance(fault, OSError) and fault.errno is not None
-        raise BadImageError(replace(facts, reason=_reason(fault), passing=passing)) from fault
+        # Of a TIFF whose compression it does not know Pillow raises KeyError.
+        if isinstance(fault, UnidentifiedImageError) or (isinstance(fault, KeyError) and not facts.format):
+            raise BadImageError(replace(facts, reason=_named(start, path))) from fault
+        raise _bad(facts, fault) from fault
+
+
+def flattened(image: Image.Image) -> tuple[Image.Image, Facts]:
+    """Turns an image that is open upright, and makes it opaque and of 8 bits a channel, as `decode` does a file.
+
+    Raises:
+        ValueError: Deep greys out of range; Pillow may raise anything.
+    """
+    return _flattened(image, _facts(image))
+
+
+def _flattened(image: Image.Image, facts: Facts) -> tuple[Image.Image, Facts]:
+    # Pillow turns a TIFF while it loads, and then forgets the tag; a PNG's may come after its pixels.
+    turned = orientation(image) if image.format == "TIFF" else 1
+    own_white = white_of(image)
+    image.load()
+    turned = turned if turned != 1 else orientation(image)
+    facts = replace(facts, orientation=turned, peak=peak_of(image) * FULL_WHITE // own_white)
+    return flatten(upright(image), white=own_white % FULL_WHITE), facts
+
+
+def _opened(start: bytes, file: BinaryIO) -> Image.Image:
+    if is_heic(start):
+        photo = open_heic(file)
+        if photo is None:
+            raise NoPixelsError("is a HEIC photo: pip install 'zoo[heic]', or convert it to JPEG")
+        return photo
+    image = Image.open(file, formats=RASTER_FORMATS)
+    if image.format == "TIFF" and is_raw_photo(getattr(image, "tag_v2", {})):
+        raise UnidentifiedImageError
+    return image
+
+
+def _named(start: bytes, path: Path | bytes) -> str:
+    """Says what a file is that Pillow knows not."""
+    try:
+        with open_regular(path) as file:
+            return name_content(start, file)
+    except (NoPixelsError, OSError) as fault:  # it went meanwhile
+        return _reason(fault)
+
+
+def _bad(facts: Facts, fault: Exception) -> BadImageError:
+    if isinstance(fault, NoPixelsError):
+        return BadImageError(replace(facts, reason=str(fault)))
+    # Pillow raises OSError too, without a number of the system's. What takes too much memory today may be read later.
+    passing = isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno is not None)
+    return BadImageError(replace(facts, reason=_reason(fault), passing=passing))
 
 
 def _reason(fault: Exception) -> str:
+    if isinstance(fault, MemoryError):
+        return "cannot be decoded (it takes more memory than there is)"
     words = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
     return f"cannot be decoded ({' '.join(words.split())})"
-
-
-class _NoPixelsError(Exception):
-    """What our own checks find; the message is the reason."""
 
 
 def _facts(image: Image.Image) -> Facts:
@@ -267,40 +294,6 @@ def _mode(image: Image.Image) -> str:
     if deep and deep[0].startswith("BGR"):  # 5, 6 and 5 bits of one number
         return image.mode
     return deep[0] if deep else image.mode
-
-
-def _check_content(file: BinaryIO) -> None:
-    """Refuses what is plainly no image, and a PNG that its own checksums belie; Pillow looks at few of them."""
-    start = file.read(16)
-    if not start:
-        raise _NoPixelsError("is empty (0 bytes)")
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for beginning, reason in _NOT_IMAGES.items():
-        if text.startswith(beginning):
-            raise _NoPixelsError(reason)
-    if start.startswith(_PNG_SIGNATURE):
-        _check_png(file)
-    file.seek(0)
-
-
-def _check_png(file: BinaryIO) -> None:
-    """Compares each chunk with its checksum (PNG specification, 5.3)."""
-    file.seek(len(_PNG_SIGNATURE))
-    while len(head := file.read(8)) == 8:
-        left, checksum = int.from_bytes(head[:4]), zlib.crc32(head[4:])
-        while left:
-            part = file.read(min(left, _READ_AT_ONCE))
-            if not part:
-                return  # cut off: what Pillow says of it is clearer
-            checksum = zlib.crc32(part, checksum)
-            left -= len(part)
-        stored = file.read(4)
-        if len(stored) == 4 and int.from_bytes(stored) != checksum:
-            raise _NoPixelsError(
-                f"is damaged: the checksum of its {head[4:].decode('ascii', 'replace')} chunk is wrong"
-            )
-        if head[4:] == b"IEND":
-            return
 
 
 def fit_image(
@@ -345,8 +338,7 @@ def fit_to(image: Image.Image, settings: Settings) -> np.ndarray:
     Raises:
         ValueError: Integers outside [0, 65535], or floats outside [0, 255].
     """
-    image.load()  # before EXIF is asked for: Pillow turns a TIFF by itself here, and forgets the tag
-    return _fitted(_flatten(_upright(image)), settings)
+    return _fitted(flattened(image)[0], settings)
 
 
 def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
@@ -355,41 +347,6 @@ def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
     converted = image if image.mode == mode else image.convert(mode)
     resized = _RESIZERS[settings.fit.resize](converted, settings)
     return np.asarray(resized).reshape(settings.shape)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose, which also writes the EXIF anew and fails on a damaged one.
-    turn = _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # damaged EXIF, in any way: the pixels are as good as before
-        return 1
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Returns an opaque image of 8 bits per channel."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image
-
-
-def _eight_bits(grey: np.ndarray) -> np.ndarray:
-    if grey.dtype.kind == "f":
-        low, high = float(grey.min()), float(grey.max())
-        if not 0 <= low <= high <= 255:  # not a number compares false
-            raise ValueError(f"float pixels in [{low:g}, {high:g}]; expected [0, 1] or [0, 255]")
-        return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
-    low, high = int(grey.min()), int(grey.max())
-    if low < 0 or high > 65535:
-        raise ValueError(f"integer pixels in [{low}, {high}]; expected [0, 65535]")
-    return np.rint(grey / 257).astype(np.uint8)
 
 
 def _crop(image: Image.Image, settings: Settings) -> Image.Image:
@@ -437,11 +394,3 @@ _RESIZERS: dict[Resize, Callable[[Image.Image, Settings], Image.Image]] = {
     "pad": _pad,
     "stretch": _stretch,
 }
-
-
-@contextmanager
-def quiet_pillow() -> Generator[None]:
-    """Hides Pillow's warnings on odd metadata: what matters about a file is raised."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-        yield

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.cache import cache_folder
+from zoo.data.images.content import NoPixelsError, open_number
 from zoo.data.images.decoding import READER, Facts
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
@@ -41,7 +42,7 @@ def contents(paths: Sequence[Path]) -> list[str]:
     Only files that are not known are read, on threads.
     """
     found = [state_of(path) for path in paths]
-    keys = [os.fsencode(os.path.abspath(path)) for path in paths]  # noqa: PTH100 -- pathlib takes thrice as long
+    keys = [_key(path) for path in paths]
     with _open() as index:
         known = _known(index, keys, found)
         missing = [row for row, content in enumerate(known) if content is None]
@@ -173,8 +174,13 @@ def state_of(path: Path) -> str:
     """Writes what changes when a file does: its size, inode and times; empty where there is no file."""
     try:
         return _written(path.stat())
-    except OSError:
+    except (OSError, ValueError):  # the latter of a name that no file can have
         return ""
+
+
+def _key(path: Path) -> bytes:
+    # A list may name what no file can be called: any text.
+    return os.path.abspath(path).encode("utf-8", "surrogatepass")  # noqa: PTH100 -- pathlib takes thrice as long
 
 
 def _written(found: os.stat_result) -> str:
@@ -190,7 +196,7 @@ def _hash(path: Path) -> tuple[str, str]:
     digest = hashlib.sha256()
     try:
         # Not by a file object, whose buffers take longer than a small photo.
-        file = os.open(path, os.O_RDONLY)
+        file = open_number(path)
         try:
             found = os.fstat(file)
             size = min(found.st_size + 1, _READ_AT_ONCE)
@@ -199,6 +205,6 @@ def _hash(path: Path) -> tuple[str, str]:
             changed = _written(os.fstat(file)) != _written(found)
         finally:
             os.close(file)
-    except OSError as fault:
-        return "", f"{UNREADABLE}{os.fsencode(path.absolute()).hex()} {fault.strerror}"
+    except (OSError, ValueError, NoPixelsError) as fault:
+        return "", f"{UNREADABLE}{_key(path).hex()} {getattr(fault, 'strerror', fault)}"
     return ("" if changed else _written(found)), digest.hexdigest()

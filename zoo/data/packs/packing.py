@@ -22,6 +22,8 @@ from zoo.fitting import ImageFit, Interpolation, Resize
 from zoo.memory import has_memory
 
 OnBad = Literal["skip", "stop"]
+# As many files of a split may be unreadable, rounded up.
+BAD_PERCENT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,15 +230,27 @@ def _facts_of(path: Path, settings: Settings) -> Facts:
         return fault.facts
 
 
+def most_bad(total: int) -> int:
+    """Returns how many files of a split may be unreadable before training on it stops."""
+    return math.ceil(total * BAD_PERCENT / 100)
+
+
 def _check_skipped(
     split: Split, paths: Sequence[Path], skipped: Sequence[Skipped], skipped_rows: Sequence[int]
 ) -> None:
     total = len(split)
-    if len(skipped) > math.ceil(total / 100):
+    if len(skipped) > most_bad(total):
         first = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:3])
+        are_files = isinstance(split.images, Sequence)
+        advice = (
+            "Repair or remove them ('zoo data check --fix-list out.txt' lists all), or check that --data is the folder "
+            "you mean."
+            if are_files
+            else "Correct what gives them."
+        )
+        what = "files" if are_files else "images"
         raise DataError(
-            f"{len(skipped)} of {total} files cannot be read, more than 1 %: {first}. "
-            "Repair or remove them, or check that --data is the folder you mean."
+            f"{len(skipped)} of {total} {what} cannot be read, more than {BAD_PERCENT} %: {first}. {advice}"
         )
     lost = np.bincount(split.labels[list(skipped_rows)], minlength=int(split.labels.max()) + 1)
     for label in np.flatnonzero(lost):
@@ -244,7 +258,7 @@ def _check_skipped(
             path = next(paths[row] for row in skipped_rows if split.labels[row] == label)
             raise DataError(
                 f"{path}: of its class no image can be read ({lost[label]} found); expected one or more. "
-                "Repair the files, or remove the class."
+                "Repair the files, or remove the class; 'zoo data check' says what is wrong with each."
             )
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
+from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
 from zoo.data.sources.layouts import deepest_single, find_layout, no_classes
-from zoo.data.sources.lying_beside import IGNORED_SUFFIXES, IMAGE_SUFFIXES, is_ignored, is_output
+from zoo.data.sources.lying_beside import is_ignored, is_output
 from zoo.errors import DataError
 
 # The files of each class folder by its name.
@@ -30,10 +31,12 @@ class PassedOver:
     Attributes:
         links: Links to folders, which would lead in circles.
         outputs: Folders that zoo or Python's tools have written.
+        foreign: Files of classes that are plainly no images, though someone may have meant them to be learnt from.
     """
 
     links: list[Path] = field(default_factory=list[Path])
     outputs: list[Path] = field(default_factory=list[Path])
+    foreign: list[Path] = field(default_factory=list[Path])
 
     def warnings(self, root: Path) -> list[str]:
         """Says what it was, one line each."""
@@ -45,6 +48,8 @@ class PassedOver:
                 f"{root}: passed over what zoo or Python's tools have written, such as runs: "
                 f"{_named(self.outputs, root)}"
             )
+        if self.foreign:
+            said.append(f"{root}: passed over files that are not images: {count_suffixes(self.foreign)}")
         return said
 
 
@@ -75,6 +80,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     """
     passed_over = PassedOver()
     subfolders, files = _entries(root, passed_over)
+    passed_over.foreign.clear()  # what lies beside the classes was not meant to be learnt from
     if not subfolders:
         raise no_classes(root, files)
     passed_over.links.extend(folder for folder in subfolders if _leads_back(folder))
@@ -127,7 +133,8 @@ def image_files(folder: Path, passed_over: PassedOver | None = None) -> list[Pat
 
     Args:
         folder: Where to look.
-        passed_over: Is given the links to folders, which are not followed, and folders that zoo has written.
+        passed_over: Is given the links to folders, which are not followed, folders that zoo has written, and files
+            that are plainly something else, such as sound.
 
     Raises:
         DataError: A folder cannot be read.
@@ -145,6 +152,7 @@ def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[
     """Returns the folders and the files that may be images, both sorted, without what is ignored."""
     folders: list[Path] = []
     files: list[Path] = []
+    foreign = passed_over.foreign if passed_over is not None else []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -156,7 +164,9 @@ def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[
                         folders.append(path)
                     elif passed_over is not None:
                         passed_over.outputs.append(path)
-                elif path.suffix.lower() not in IGNORED_SUFFIXES and _may_be_image(entry):
+                elif path.suffix.lower() in FOREIGN_SUFFIXES:
+                    foreign.append(path)
+                elif path.suffix.lower() not in TEXT_SUFFIXES and _may_be_image(entry):
                     files.append(path)
     except OSError as fault:
         raise DataError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted
-from zoo.data.sources.lying_beside import IMAGE_SUFFIXES
+from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.split_names import Reading, read_name
 from zoo.errors import DataError
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, hidden_sign, quoted, unknown_classes
+from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.columns import REQUIRED, ROLES, Columns, find_column, find_columns, refuse_unnamed_split
-from zoo.data.sources.lying_beside import IMAGE_SUFFIXES
 from zoo.errors import DataError, did_you_mean
 
 _GROUP = "group"

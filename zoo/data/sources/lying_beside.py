@@ -4,17 +4,8 @@ import os
 from pathlib import Path
 
 from zoo.cache import cache_folder
+from zoo.data.images.suffixes import IMAGE_SUFFIXES
 
-# What is meant as an image for sure; files without a known suffix may be one.
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-# What lies beside images without being meant as one. Any other file is taken for an image, so that one that
-# cannot be decoded is reported at packing and never dropped in silence.
-IGNORED_SUFFIXES = {
-    *(".txt", ".md", ".rst", ".html", ".log"),
-    *(".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini"),
-    *(".py", ".ipynb", ".lnk"),
-    *(".npz", ".npy", ".safetensors"),
-}
 # In lower case. Hidden ones need no row: all that begins with a dot is passed over.
 IGNORED_NAMES = {
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "recycled", "system volume information"),

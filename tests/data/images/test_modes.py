@@ -1,0 +1,130 @@
+"""Every Pillow mode, in every format that can hold it, at sizes around every limit: read, or named, never a crash."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.data.check.findings import Listed
+from zoo.data.check.inspection import _look
+from zoo.data.images.decoding import RASTER_FORMATS, BadImageError, Settings, decode, fit_image, read_pixels
+from zoo.data.images.pillow import quiet_pillow
+
+SUFFIXES = dict.fromkeys(RASTER_FORMATS, "img")
+SIZES = [(1, 1), (2, 3), (31, 33), (255, 255), (256, 256), (257, 300), (1, 300), (300, 1), (512, 511)]
+
+
+def written(folder, mode, size):
+    """Writes an image of a mode in all formats that take it."""
+    image = Image.new(mode, size)
+    for format in RASTER_FORMATS:
+        path = folder / f"{format}.img"
+        try:
+            image.save(path, format)
+        except (OSError, ValueError, KeyError):
+            path.unlink(missing_ok=True)
+            continue
+        yield path
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_modes_in_all_formats_are_read_and_checked(tmp_path, size):
+    count = 0
+    with quiet_pillow():
+        for mode in Image.MODES:
+            for path in written(tmp_path, mode, size):
+                count += 1
+                image, _ = decode(path, side=32)
+                assert image.mode in ("L", "RGB"), (mode, path.name)
+                for channels in (1, 3):
+                    pixels, _ = read_pixels(path, Settings(height=16, width=16, channels=channels))
+                    assert pixels.shape == (16, 16, channels)
+                listed = Listed(name="x", raw="x", split="train", label="a", content="x", path=path)
+                assert _look(listed, {}).facts.reason == "", (mode, path.name)
+    assert count > 50
+
+
+@pytest.mark.parametrize("mode", Image.MODES)
+def test_images_of_all_modes_are_taken_in_code(mode):
+    for size in [(1, 1), (256, 257)]:
+        assert fit_image(Image.new(mode, size), height=8, width=8, channels=3).shape == (8, 8, 3)
+        assert fit_image(Image.new(mode, size), height=8, width=8, channels=1).shape == (8, 8, 1)
+
+
+def test_lab_is_read_as_its_colour(tmp_path):
+    # By CIE's formulas L* 54.29, a* 80.81, b* 69.89 is sRGB red under D50; a* and b* are kept from 128 on.
+    lab = Image.new("LAB", (40, 40), (round(54.29 * 2.55), 128 + 81, 128 + 70))
+    lab.save(tmp_path / "x.tif")
+    for channels, expected in ((3, (255, 0, 0)), (1, (76,))):
+        pixels, facts = read_pixels(tmp_path / "x.tif", Settings(height=4, width=4, channels=channels))
+        assert facts.mode == "LAB"
+        assert np.abs(pixels[0, 0].astype(int) - expected).max() <= 6
+
+
+def test_premultiplied_grey_is_put_on_white():
+    premultiplied = Image.new("LA", (1, 1), (0, 51)).convert("La")
+    assert fit_image(premultiplied, height=1, width=1, channels=1).tolist() == [[[204]]]  # 255 * (1 - 51 / 255)
+
+
+def test_no_class_of_error_passes_a_file_by(tmp_path, monkeypatch):
+    path = tmp_path / "x.png"
+    Image.new("RGB", (9, 9)).save(path)
+    settings = Settings(height=4, width=4, channels=3)
+    for fault in (
+        *(MemoryError(), RecursionError("deep"), KeyError("tag"), OverflowError("long"), SystemError("error return")),
+        *(
+            Image.DecompressionBombError("bomb"),
+            AssertionError(),
+            EOFError(),
+            UnicodeDecodeError("utf-8", b"", 0, 1, ""),
+        ),
+        *(
+            ZeroDivisionError(),
+            NotImplementedError(),
+            StopIteration(),
+            AttributeError("x"),
+            Image.DecompressionBombWarning(),
+        ),
+    ):
+
+        def failing(*_, fault=fault, **__):
+            raise fault
+
+        for place in ("zoo.data.images.decoding.flatten", "zoo.data.images.decoding._fitted"):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, failing)
+                with pytest.raises(BadImageError) as raised:
+                    read_pixels(path, settings)
+                assert str(raised.value).startswith("cannot be decoded ("), fault
+                # What takes too much memory today may be read on another day.
+                assert raised.value.facts.passing == isinstance(fault, MemoryError)
+
+
+def test_what_a_program_has_told_pillow_changes_nothing(tmp_path, monkeypatch):
+    from PIL import ImageFile
+
+    path = tmp_path / "x.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with quiet_pillow(), pytest.raises(BadImageError, match="truncated"):
+        decode(path, side=8)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_libtiff_writes_nothing_past_python(tmp_path, capfd):
+    path = tmp_path / "x.tif"
+    Image.new("RGB", (99, 99)).save(path, compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[8:2000] = bytes(reversed(content[8:2000]))
+    for cut in (
+        bytes(content),
+        path.read_bytes()[:-30],
+        path.read_bytes().replace(b"\x01\x01\x04\x00", b"\x01\x01\x04\xff"),
+    ):
+        path.write_bytes(cut)
+        with quiet_pillow():
+            try:
+                decode(path, side=8)
+            except BadImageError:
+                continue
+    assert capfd.readouterr().err == ""
