@@ -60,14 +60,26 @@ def test_class_folders_are_listed_in_order(tmp_path):
     assert dataset.warnings == ()
 
 
+def test_sound_and_video_are_passed_over_and_counted(tmp_path):
+    for name in ("a/1.ogg", "a/2.OGG", "a/3.wav", "b/4.mp4", "a/x.png", "b/y.png", "notes.pdf", "b/about.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    dataset = open_dataset("folder", tmp_path)
+    assert [path.name for path in dataset.train.images] == ["x.png", "y.png"]
+    assert dataset.warnings == (f"{tmp_path}: passed over files that are not images: 2 .ogg, 1 .mp4, 1 .wav",)
+    (tmp_path / "b" / "y.png").unlink()
+    with pytest.raises(DataError, match=r"no images, only 1 \.mp4, in the class folders 'b'; expected one or more"):
+        open_dataset("folder", tmp_path)
+
+
 def test_what_is_plainly_no_image_is_ignored(tmp_path):
     touch(tmp_path, "cat/a.jpg", "cat/README.txt", "cat/Thumbs.db", "cat/.hidden.jpg", "cat/labels.XML")
-    touch(tmp_path, "dog/b.jpg", "dog/.git/c.jpg", "dog/clip.mp4", "__MACOSX/x.jpg", ".cache/x.jpg", "notes.md")
+    touch(tmp_path, "dog/b.jpg", "dog/.git/c.jpg", "dog/clip.xyz", "__MACOSX/x.jpg", ".cache/x.jpg", "notes.md")
     os.mkfifo(tmp_path / "dog" / "pipe.jpg")
     (tmp_path / "dog" / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (tmp_path / "dog" / "loop").symlink_to(tmp_path)
     names = [name for name, _ in listed(open_dataset("folder", tmp_path))]
-    assert names == ["cat/a.jpg", "dog/b.jpg", "dog/clip.mp4", "dog/lost.jpg"]
+    assert names == ["cat/a.jpg", "dog/b.jpg", "dog/clip.xyz", "dog/lost.jpg"]
 
 
 @pytest.mark.parametrize(("train", "validation"), [("train", "val"), ("Training", "VALID"), ("TRAIN", "validation")])

@@ -115,7 +115,7 @@ def open_regular(source: Path | bytes) -> BinaryIO:
     """Opens a file, or its bytes, for reading, as `open_number` does."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
-    return open(source, "rb", opener=lambda name, _flags: open_number(Path(name)))  # noqa: PTH123 -- Path.open has none
+    return open(source, "rb", opener=lambda name, _flags: open_number(Path(name)))
 
 
 def open_number(path: Path) -> int:

@@ -46,6 +46,7 @@ FOREIGN_SUFFIXES = frozenset(
 
 
 def count_suffixes(names: Iterable[str | Path]) -> str:
-    """Returns `8,000 .ogg, 771 .wav and 3 without a suffix`, the most frequent first."""
+    """Returns `8,000 .ogg, 771 .wav, 3 without a suffix`, the most frequent first."""
     counts = Counter(Path(name).suffix.lower() or "without a suffix" for name in names)
-    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in ordered)

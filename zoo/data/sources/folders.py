@@ -96,7 +96,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     if measuring:
         classes = _measured_classes(root, found)
     else:
-        _check_train(root, subfolders, found["train"])
+        _check_train(root, subfolders, found["train"], passed_over)
         classes = tuple(found["train"])
         for name, files_of in found.items():
             if name != "train":
@@ -195,11 +195,15 @@ def _split(files_of: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> Sp
     return Split(images=tuple(images), labels=np.repeat(np.arange(len(classes), dtype=np.int64), counts))
 
 
-def _check_train(root: Path, subfolders: Sequence[Path], train: Mapping[str, Sequence[Path]]) -> None:
+def _check_train(
+    root: Path, subfolders: Sequence[Path], train: Mapping[str, Sequence[Path]], passed_over: PassedOver
+) -> None:
     _check_names(root, train)
     if empty := [name for name, files in train.items() if not files]:
+        held = [path for path in passed_over.foreign if not {parent.name for parent in path.parents}.isdisjoint(empty)]
+        foreign = f", only {count_suffixes(held)}," if held else ""
         raise DataError(
-            f"{root}: no images in the class folders {quoted(empty)}; expected one or more in each. "
+            f"{root}: no images{foreign} in the class folders {quoted(empty)}; expected one or more in each. "
             "Add images, or remove these folders."
         )
     deepest = deepest_single(root, _entries)
