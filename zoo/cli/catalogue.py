@@ -117,6 +117,7 @@ def show(name: str, as_json: bool) -> None:
         ("multiply-adds", _count(card.madds)),
         ("input", f"{_shape(card)}, raw pixels in [0, 255]"),
         ("preprocessing", f"{card.preprocessing}, inside the model"),
+        *dict.fromkeys(("photos", _protocol(weight_set.protocol)) for weight_set in card.weights),
         ("classes", str(card.classes)),
         ("dropout", str(card.dropout)),
         *([("top-1", _accuracy(card.accuracy))] if card.accuracy else []),
@@ -236,6 +237,10 @@ def _availability(card: Card, weight_set: registry.WeightSet) -> str:
     return f"{weights.file_size(weight_set.bytes)}, {weight_set.licence}, pin: {weights.pin(weight_set)}, {place}"
 
 
+def _protocol(protocol: registry.Protocol | None) -> str:
+    return f"{protocol.fit}: {protocol.source}" if protocol else "-"
+
+
 def _accuracy(accuracy: registry.Accuracy) -> str:
     return f"{accuracy.top1} % ({accuracy.protocol}; {accuracy.source})"
 
@@ -260,10 +265,15 @@ def _summary(card: Card) -> dict[str, Any]:
     }
 
 
+def _protocol_document(protocol: registry.Protocol | None) -> dict[str, Any] | None:
+    return {"size": protocol.size, **asdict(protocol.fit), "source": protocol.source} if protocol else None
+
+
 def _details(card: Card) -> dict[str, Any]:
     return _summary(card) | {
         "description": card.description,
         "preprocessing": card.preprocessing,
+        "protocols": {weight_set.name: _protocol_document(weight_set.protocol) for weight_set in _own_weights(card)},
         "licence": card.licence,
         "paper": card.paper,
         "classes": card.classes,
