@@ -7,42 +7,15 @@ and three of LP-FT. Each run has a cache of its own, empty at first. A run that 
 a finished one is read. Accuracies are the kept model's on the validation photos, which also chose it.
 """
 
-import json
-import os
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 from reporting import report
+from training import train
 
 STRATEGIES = {"linear-probe": 1, "lp-ft": 3, "gradual": 1, "full": 1, "surgical": 1}
-
-
-def train(recipe: str, seed: int, data: Path, run: Path, size: int) -> dict[str, Any]:
-    """Trains in a process of its own, or goes on; returns run.json with the seconds of all attempts."""
-    clock = run.with_suffix(".seconds")
-    before = float(clock.read_text(encoding="utf-8")) if clock.is_file() else 0.0
-    command = ["finetune", f"finetune/{recipe}", "--data", str(data), "--run", str(run), "--resume"]
-    for setting in (f"data.image_size={size}", f"train.seed={seed}"):
-        command += ["--set", setting]
-    run.parent.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
-    try:
-        subprocess.run(
-            [sys.executable, "-c", "from zoo.cli import main; main()", *command],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "XDG_CACHE_HOME": str(run.with_suffix(".cache"))},
-        )
-    finally:
-        spent = time.perf_counter() - began
-        clock.write_text(f"{before + spent}", encoding="utf-8")
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    return {**record, "wall_seconds": before + spent}
 
 
 def cached(record: dict[str, Any]) -> str:
@@ -59,7 +32,11 @@ def main(data: Path, runs: Path, size: int) -> None:
     """Trains by each recipe and prints how good and how fast it was."""
     rows: list[dict[str, Any]] = []
     for recipe, seeds in STRATEGIES.items():
-        records = [train(recipe, seed, data, runs / f"{recipe}-{size}-{seed}", size) for seed in range(seeds)]
+        records: list[dict[str, Any]] = []
+        for seed in range(seeds):
+            run = runs / f"{recipe}-{size}-{seed}"
+            settings = (f"data.image_size={size}", f"train.seed={seed}")
+            records.append(train(f"finetune/{recipe}", settings, data=data, run=run, cache=run.with_suffix(".cache")))
         accuracies = [record["metrics"]["accuracy"] for record in records]
         rows.append(
             {

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tiny import start
 from zoo.report.curves import history_title, plot_accuracy_and_loss, plot_range_test, save_history
 
 
@@ -223,3 +224,17 @@ def test_settings_of_the_program_around_do_not_stop_a_run_nor_change(tmp_path):
         assert matplotlib.rcParams["text.usetex"] is True
     with Image.open(tmp_path / "history.png") as image:
         assert image.size == (1200, 480)
+
+
+def test_a_backend_or_a_folder_that_matplotlib_refuses_stops_no_picture(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from zoo.report.curves import save_history\n"
+        "row = {'epoch': 1, 'loss': 1.0, 'accuracy': 0.5, 'step': 1}\n"
+        "data = {'train': 1, 'validation': 0}\n"
+        "save_history([row], {'recipe': 'x', 'model': 'y', 'classes': ['a'], 'data': data}, Path(sys.argv[1]))\n"
+        "import os; print(os.environ['MPLBACKEND'])"
+    )
+    settings = {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": "/dev/null/matplotlib"}
+    process = start(code, tmp_path / "history.png", **settings)
+    assert process.communicate() == ("nonsense\n", "")
+    assert (tmp_path / "history.png").is_file()

@@ -220,7 +220,7 @@ def preview_command(
 
     job = make_job(recipe, path, overrides)
     start_backend()
-    from zoo.report.curves import save_figure
+    from zoo.report.figures import save_figure
     from zoo.report.sheet import SheetRow, plot_sheet
     from zoo.training.preview import preview
     from zoo.training.progress import Display

@@ -53,7 +53,8 @@ def lr_find(
     job = make_job(recipe, data, overrides)
     tested = job.recipe.phase_named(phase)
     start_backend()
-    from zoo.report.curves import plot_range_test, save_figure
+    from zoo.report.curves import plot_range_test
+    from zoo.report.figures import save_figure
     from zoo.training.progress import Display
     from zoo.training.range_test import find_rate
     from zoo.training.schedules import RisingRate

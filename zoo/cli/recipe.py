@@ -116,7 +116,7 @@ def _plot_rates(recipe: "Recipe", path: Path) -> None:
     start_backend()
     import numpy as np
 
-    from zoo.report.curves import save_figure
+    from zoo.report.figures import save_figure
     from zoo.report.rates import PhaseRates, plot_rates
     from zoo.training.schedules import RateByStep
 

@@ -1,13 +1,12 @@
 """The curves that a training is judged by."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.files import write_atomic
-from zoo.report.lettering import default_style, drawable, set_fonts, shortened
+from zoo.report.figures import default_style, new_figure, save_figure
+from zoo.report.lettering import drawable, set_fonts, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +37,8 @@ def plot_accuracy_and_loss(
 
         plot_accuracy_and_loss(model.fit(...), "my first convnet").savefig("curves.png")
     """
-    from matplotlib.figure import Figure
-
     rows = _rows(history)
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure(10, 4, layout="constrained")
     figure.get_layout_engine().set(wspace=0.08)  # type: ignore[union-attr]
     figure.suptitle("\n".join(drawable(line, CHARACTERS_OF_A_TITLE) for line in title.splitlines()))
     for axes, metric in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
@@ -137,10 +134,8 @@ def plot_range_test(
         title: Stands above.
         present: The rate that the recipe has now, which gets a line as well.
     """
-    from matplotlib.figure import Figure
-
     with default_style():
-        figure = Figure(figsize=(7, 4), layout="constrained")
+        figure = new_figure(7, 4, layout="constrained")
         figure.suptitle(drawable(title, 80))
         axes = figure.subplots()
         axes.plot(rates, losses, color="0.8", label="each batch")
@@ -195,16 +190,3 @@ def history_title(record: Mapping[str, Any]) -> str:
     validation = f"{data['validation']:,} to validate" if data["validation"] else "none to validate"
     trained = f"{record['model']} on {data['train']:,} images of {len(record['classes']):,} classes, {validation}"
     return f"{record['recipe']}\n{trained}"
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Writes a figure as a PNG, with fonts for all that it says.
-
-    Raises:
-        OSError: It could not be written.
-    """
-    image = io.BytesIO()
-    with default_style():
-        set_fonts(figure)
-        figure.savefig(image, format="png", dpi=120)
-    write_atomic(path, image.getvalue())

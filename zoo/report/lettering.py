@@ -4,10 +4,8 @@ Class names are the user's. Matplotlib draws an empty box, and warns, where its 
 stands between two dollars for a formula.
 """
 
-import contextlib
 import functools
 import unicodedata
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,19 +56,6 @@ def set_fonts(figure: "Figure") -> None:
         needed = [] if text.get_text().isascii() else fonts_for(text.get_text())
         if needed:
             text.set_fontfamily([_base_font()[0], *(name for name, _ in needed)])
-
-
-@contextlib.contextmanager
-def default_style() -> Generator[None]:
-    """Draws as Matplotlib does by default, whatever a matplotlibrc or the program around us has set.
-
-    One setting, `text.usetex`, would stop a finished run where LaTeX is not installed.
-    """
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        yield
 
 
 def fonts_for(text: str) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo.report.lettering import default_style, drawable, set_fonts, shortened
+from zoo.report.figures import default_style, new_figure
+from zoo.report.lettering import drawable, set_fonts, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +53,10 @@ def plot_rates(phases: Sequence[PhaseRates], title: str) -> "Figure":
         phases: In order.
         title: Stands above.
     """
-    from matplotlib.figure import Figure
-
     names = list(dict.fromkeys(stage for phase in phases for stage in phase.stages))
     with default_style():
         table = STAGE_HEIGHT * (len(names) + 1) if names else 0.0
-        figure = Figure(figsize=(max(8.0, 1.4 * len(phases)) if names else 8.0, 4 + table), layout="constrained")
+        figure = new_figure(max(8.0, 1.4 * len(phases)) if names else 8.0, 4 + table, layout="constrained")
         figure.suptitle(drawable(title, 80))
         if names:
             above, below = figure.subplots(2, 1, height_ratios=(4, table))

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.report.lettering import default_style, drawable, set_fonts
+from zoo.report.figures import DPI, default_style, new_figure
+from zoo.report.lettering import drawable, set_fonts
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Pixels of the written file, at the resolution that `save_figure` writes.
-DPI = 120
+# Pixels of the written file.
 WIDEST, TALLEST = 1600, 1400
 LARGEST_IMAGE, SMALLEST_IMAGE = 168, 84
 GAP = 4
@@ -109,8 +109,6 @@ def plot_sheet(names: Sequence[str], rows: Sequence[SheetRow], title: str) -> "F
         rows: The same images in each, from the top down.
         title: Stands above all.
     """
-    from matplotlib.figure import Figure
-
     count, height, width = rows[0].images.shape[:3]
     layout = lay_out(
         count,
@@ -122,7 +120,7 @@ def plot_sheet(names: Sequence[str], rows: Sequence[SheetRow], title: str) -> "F
         # A title may be wider than a few images.
         shown = drawable(title, LONGEST_TITLE)
         across = max(layout.width, int(1.6 * CHARACTER * len(shown)) + layout.margin)
-        figure = Figure(figsize=(across / DPI, layout.height / DPI), dpi=DPI)
+        figure = new_figure(across / DPI, layout.height / DPI, dpi=DPI)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, across), ylim=(layout.height, 0))
         axes.axis("off")
         axes.text(layout.margin + GAP, TITLE / 2, shown, va="center", fontsize=11)
