@@ -8,6 +8,13 @@ from typing import TextIO
 
 # No screen is taken to be narrower; what does not fit there wraps.
 NARROWEST = 20
+# What a terminal must not be sent: control characters but the line's end and the tab.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\t"}
+
+
+def without_controls(text: str) -> str:
+    """Escapes control characters, which names of files and classes may hold and a terminal would obey."""
+    return text.translate(_CONTROLS)
 
 
 def screen_width(stream: TextIO | None) -> int | None:
@@ -98,7 +105,9 @@ def _folded(line: str, width: int, indent: str) -> str:
 def beside(label: str, text: str, *, column: int, width: int | None) -> str:
     """Writes a label and, from a column on, a text that is folded below itself."""
     head = f"{label:<{column}}"
-    if width is None or len(head) + len(text) <= width or width - column < NARROWEST:
-        return fold(f"{head}{text}".rstrip(), width)
+    if width is None or len(head) + len(text) <= width:
+        return f"{head}{text}".rstrip()
+    if width - column < max(NARROWEST, *map(len, text.split()), 0):
+        return fold(f"{label}  {text}", width, indent="    ")
     lines = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False)
     return "\n".join([head + lines[0], *(" " * column + line for line in lines[1:])])

@@ -57,6 +57,8 @@ def file_size(count: int | None) -> str:
     """Writes a number of bytes for people, as in `18.8 MB`."""
     if count is None:
         return "size not known"
+    if count < 1e3:
+        return f"{count} B"
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 

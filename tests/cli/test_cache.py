@@ -1,6 +1,8 @@
 """`zoo cache` shows what is kept, and clears it and nothing else."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -49,6 +51,36 @@ def test_it_clears_one_kind_or_all(folder, capsys):
     assert zoo("clear", "activations") == 0
     assert capsys.readouterr().out == "activations: 2.0 MB freed\n"
     assert sorted(path.name for path in folder.iterdir()) == ["other", "packs", "weights"]
-    assert zoo("clear") == 0
+    assert zoo("clear", "--yes") == 0
     assert [path.name for path in folder.iterdir()] == ["other"]
     assert zoo("clear", "activation") == 2
+
+
+def test_all_is_removed_only_by_who_says_so(folder, capsys):
+    before = sorted(folder.rglob("*"))
+    assert zoo("clear") == 2
+    assert "downloaded weights too; name one KIND of activations, files, packs, weights, modules, or say --yes" in (
+        capsys.readouterr().err
+    )
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, ["other"]), ("\n", 130, None)])
+def test_on_a_terminal_it_names_what_goes_and_asks(folder, capsys, monkeypatch, answer, code, left):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    before = sorted(path.name for path in folder.iterdir())
+    assert zoo("clear") == code
+    err = capsys.readouterr().err
+    assert "activations (2.0 MB): what frozen layers gave" in err
+    assert "weights (300 B): downloaded weights; fetched again when needed" in err
+    assert sorted(path.name for path in folder.iterdir()) == (left or before)
+
+
+def test_an_empty_cache_is_cleared_without_a_question(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    assert zoo("clear") == 0
+    assert "weights: 0 B freed" in capsys.readouterr().out

@@ -26,7 +26,8 @@ def listed(*arguments):
 def test_the_table(monkeypatch):
     monkeypatch.setattr(weights, "locate", lambda _: None)
     lines = run(list_models_command, "efficientnet_lite[03]").splitlines()
-    assert lines == [
+    assert lines[0].endswith("top-1")
+    assert [line.rpartition("  ")[0].rstrip() for line in lines] == [
         "name                parameters  multiply-adds  input      stages  weights              licence",
         "efficientnet_lite0       4.69M           385M  224x224x3      10  imagenet (not here)  Apache-2.0",
         "efficientnet_lite3       8.27M          1.38G  280x280x3      10  -                    Apache-2.0",
@@ -38,7 +39,17 @@ def test_the_json_document():
     assert list(document) == ["schema", "kind", "models"]
     assert (document["schema"], document["kind"]) == (1, "list")
     (model,) = document["models"]
-    assert list(model) == ["name", "family", "params", "madds", "input_shape", "weights", "stages"]
+    assert list(model) == [
+        "name",
+        "family",
+        "params",
+        "madds",
+        "input_shape",
+        "weights",
+        "stages",
+        "accuracy",
+        "licence",
+    ]
     assert model["input_shape"] == [224, 224, 3]
     assert model["weights"] == [{"name": "imagenet", "licence": "Apache-2.0", "bytes": 18_826_032, "available": True}]
     assert [stage["name"] for stage in model["stages"]] == [
@@ -55,6 +66,8 @@ def test_patterns():
     assert listed("efficientnet_lite*") == LITE
     assert listed("net_lite") == LITE
     assert listed("efficientnet_lite1") == ["efficientnet_lite1"]
+    assert listed("EfficientNet_Lite*") == listed("Net_Lite") == LITE
+    assert listed("ResNet50") == ["resnet50"]
 
 
 @pytest.mark.parametrize(
@@ -102,12 +115,12 @@ def test_where_that_nothing_fulfils():
     ("expression", "message"),
     [
         ("parms<3M", "'parms<3M': unknown key 'parms'. Did you mean 'params'? Known: params, madds,"),
-        ("params<lots", "'params<lots': 'lots' is no number; expected for example 224, 30M or 1.5G"),
-        ("params<3M or input=224", "'params<3M or input=224' is no comparison; expected for example params<30M"),
-        ("params<3M and", "'' is no comparison"),
+        ("params<lots", "'params<lots': 'lots' is not a number; expected for example 224, 30M or 1.5G"),
+        ("params<3M or input=224", "'params<3M or input=224' is not a comparison; expected for example params<30M"),
+        ("params<3M and", "'' is not a comparison"),
         ("name<resnet", "'name<resnet': name is compared with = or !="),
-        ("params=-3", "'-3' is no number"),
-        ("", "'' is no comparison"),
+        ("params=-3", "'-3' is not a number"),
+        ("", "'' is not a comparison"),
     ],
 )
 def test_where_that_cannot_be_read(expression, message):
@@ -122,6 +135,8 @@ def test_sort():
     assert listed("lite", "--sort", "-params") == LITE[::-1]
     assert listed("lite", "--sort", "madds") == LITE
     assert listed("lite", "--sort", "-input") == LITE[::-1]
+    assert listed("vgg*", "--sort", "-accuracy") == ["vgg16", "vgg19"]  # 71.3 and 71.3 %, by the table of Keras
+    assert listed("mobilenet*", "--where", "accuracy>=75") == ["mobilenet_v3_large"]
     assert CliRunner().invoke(list_models_command, ["--sort", "size"]).exit_code == 2
 
 

@@ -86,6 +86,19 @@ def test_verify_what_is_not_here(monkeypatch):
     assert run("verify", "efficientnet_lite0") == "efficientnet_lite0 imagenet: not here\n"
 
 
+def test_verify_of_all_counts_what_is_not_here(monkeypatch):
+    monkeypatch.setattr(weight_files, "locate", lambda _: None)
+    (line,) = run("verify").splitlines()
+    assert line.endswith(" more are not here: zoo weights ls")
+
+
+def test_verify_tells_sets_of_one_name_apart(monkeypatch):
+    monkeypatch.setattr(weight_files, "locate", lambda _: None)
+    lines = run("verify", "mobilenet").splitlines()
+    assert len(set(lines)) == len(lines) == 4
+    assert "mobilenet imagenet alpha=0.25: not here" in lines
+
+
 def test_verify_a_damaged_file(monkeypatch, tmp_path):
     damaged = tmp_path / "net.pth"
     damaged.write_bytes(b"x")

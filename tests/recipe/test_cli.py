@@ -102,6 +102,7 @@ def test_schema_prints_the_json_schema():
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["Phase"]["properties"]["learning_rate"] == {
         "default": 0.001,
+        "description": "The highest learning rate of the phase; `zoo lr-find` suggests one.",
         "exclusiveMinimum": 0,
         "title": "Learning Rate",
         "type": "number",

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from zoo import __version__
+from zoo.cli.groups import VerbContext, VerbGroup
 from zoo.cli.output import echo, echo_json, noticing_output
 from zoo.cli.streams import abandon_stdout, finish_streams, prepare_streams
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError
 
 # Verb -> where its click command is.
 VERBS = {
@@ -27,12 +28,13 @@ VERBS = {
     "lr-find": "zoo.cli.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
     "recipe": "zoo.cli.recipe:recipe",
+    "help": "zoo.cli.help:help_command",
 }
 
 INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
+class LazyGroup(VerbGroup):
     """Imports a verb's module when it is called, and turns faults into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,15 +46,9 @@ class LazyGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         module, attribute = VERBS[cmd_name].split(":")
-        return getattr(importlib.import_module(module), attribute)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the verb that was typed."""
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"No such command '{args[0]}'.{did_you_mean(args[0], VERBS)}")
-        return super().resolve_command(ctx, args)
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command.context_class = VerbContext
+        return command
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs the command line and exits."""
@@ -119,8 +115,9 @@ def main(debug: bool) -> None:
     """Fine-tune convolutional networks, and share how it was done.
 
     \b
-    zoo list                                        what there is to build on
-    zoo finetune quickstart                         a first classifier, offline, in two minutes
-    zoo finetune efficientnet_lite0 --data photos/  a classifier of your own photos
+    zoo list                                        what to build on
+    zoo finetune quickstart                         a first one, offline
+    zoo finetune efficientnet_lite0 --data photos/  one of your own photos
     zoo predict runs/... photo.jpg                  what it sees
+    zoo help finetune                               a verb, with examples
     """

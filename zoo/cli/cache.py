@@ -1,13 +1,15 @@
 """`zoo cache`: what is kept to save work, and can be had again."""
 
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from zoo.cache import cache_folder
-from zoo.cli.output import echo, echo_json
+from zoo.cli.groups import VerbGroup
+from zoo.cli.output import echo, echo_json, stdout_width
 from zoo.tables import table
 from zoo.weights import file_size
 
@@ -21,7 +23,7 @@ KINDS = {
 }
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def cache() -> None:
     """List or clear what is kept to save work."""
 
@@ -48,23 +50,42 @@ def list_cache(as_json: bool) -> None:
         for kind, files in found.items()
     ]
     echo(f"{cache_folder()}\n")
-    echo(table(("kind", "files", "size", "last used", ""), rows, right=(1, 2)))
+    header = ("kind", "files", "size", "last used", "")
+    echo(table(header, rows, right=(1, 2), width=stdout_width(), spare=(4, 1, 3)))
 
 
 @cache.command("clear")
 @click.argument("kind", required=False, type=click.Choice(list(KINDS)))
-def clear_cache(kind: str | None) -> None:
-    """Remove what is kept: one KIND of it, or all.
+@click.option("--yes", is_flag=True, help="Do not ask before all is removed.")
+def clear_cache(kind: str | None, yes: bool) -> None:
+    """Remove what is kept: one KIND of it, or all after a question.
 
     \b
     Examples:
       zoo cache clear activations
-      zoo cache clear
+      zoo cache clear --yes
     """
+    if kind is None and not yes:
+        _ask()
     for one in [kind] if kind else list(KINDS):
         size = _size(_files(one))
         shutil.rmtree(cache_folder() / one, ignore_errors=True)
         echo(f"{one}: {file_size(size)} freed")
+
+
+def _ask() -> None:
+    """Names what would be removed, and asks; raises where nobody can answer, or the answer is no."""
+    held = {kind: _size(_files(kind)) for kind in KINDS}
+    listed = "; ".join(f"{kind} ({file_size(size)}): {KINDS[kind]}" for kind, size in held.items() if size)
+    if not listed:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"all would be removed from {cache_folder()}, downloaded weights too; "
+            f"name one KIND of {', '.join(KINDS)}, or say --yes"
+        )
+    echo(f"{cache_folder()} holds {listed}", err=True)
+    click.confirm("Remove all of it?", abort=True, err=True)
 
 
 def _files(kind: str) -> list[Path]:

@@ -10,25 +10,27 @@ from typing import Any
 import click
 
 from zoo import registry, weights
-from zoo.cli.output import echo, echo_json
+from zoo.cli.completion import complete_model
+from zoo.cli.output import echo, echo_json, stdout_width
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry import Card
-from zoo.tables import table
+from zoo.tables import beside, table
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}
 
-NUMBERS: dict[str, Callable[[Card], int | None]] = {
+NUMBERS: dict[str, Callable[[Card], float | None]] = {
     "params": lambda card: card.params,
     "madds": lambda card: card.madds,
     "input": lambda card: card.input_shape[0],
+    "accuracy": lambda card: card.accuracy.top1 if card.accuracy else None,
 }
 TEXTS: dict[str, Callable[[Card], list[str]]] = {
     "name": lambda card: [card.name],
     "family": lambda card: [card.family],
     "weights": lambda card: [weight_set.name for weight_set in card.weights] or ["none"],
 }
-COMPARISONS: dict[str, Callable[[int, float], bool]] = {
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "!=": operator.ne,
@@ -40,12 +42,13 @@ SORT_KEYS = ("name", *NUMBERS)
 
 
 @click.command("list")
-@click.argument("pattern", default="*")
+@click.argument("pattern", default="*", shell_complete=complete_model)
 @click.option(
     "--where",
     metavar="EXPR",
-    help="Keep those for which comparisons hold, joined by 'and': params, madds and input (the height) with "
-    "< <= > >= = != and a number such as 30M; name, family and weights with = != and a wildcard.",
+    help="Keep those for which comparisons hold, joined by 'and': params, madds, input (the height) and accuracy "
+    "(published top-1, in percent) with < <= > >= = != and a number such as 30M; name, family and weights with = != "
+    "and a wildcard.",
 )
 @click.option(
     "--sort",
@@ -54,7 +57,7 @@ SORT_KEYS = ("name", *NUMBERS)
     type=click.Choice([*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]),
     default="name",
     show_default=True,
-    help="Order by name, params, madds or input; '-params' puts the largest first.",
+    help="Order by name, params, madds, input or accuracy; '-params' puts the largest first.",
 )
 @JSON_OPTION
 def list_models_command(pattern: str, where: str | None, sort_key: str, as_json: bool) -> None:
@@ -65,7 +68,10 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
       zoo list
       zoo list lite
       zoo list 'efficientnet_lite*' --sort -params
-      zoo list --where 'params<30M and weights=imagenet' --json
+      zoo list --where 'params<30M and accuracy>75' --sort -accuracy
+      zoo list --where 'weights=imagenet' --json
+
+    The licence is that of the weights, and of the code where there are none; 'zoo show' has both.
     """
     keep = parse_where(where) if where is not None else []
     cards = [card for card in _matching(pattern) if all(holds(card) for holds in keep)]
@@ -75,7 +81,7 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
     if as_json:
         _print_document("list", models=[_summary(card) for card in cards])
         return
-    header = ("name", "parameters", "multiply-adds", "input", "stages", "weights", "licence")
+    header = ("name", "parameters", "multiply-adds", "input", "stages", "weights", "licence", "top-1")
     rows = [
         (
             card.name,
@@ -88,15 +94,16 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
                 for weight_set in _own_weights(card)
             )
             or "-",
-            card.licence,
+            ", ".join(dict.fromkeys(one.licence for one in _own_weights(card))) or card.licence,
+            f"{card.accuracy.top1:.1f} %" if card.accuracy else "-",
         )
         for card in cards
     ]
-    echo(table(header, rows, right=(1, 2, 4)))
+    echo(table(header, rows, right=(1, 2, 4, 7), width=stdout_width(), spare=(6, 4, 3, 2, 7, 5)))
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 @JSON_OPTION
 def show(name: str, as_json: bool) -> None:
     """Show a model's card: size, stages to freeze, weights, licence and paper.
@@ -124,18 +131,22 @@ def show(name: str, as_json: bool) -> None:
         *((f"option {option}", repr(default)) for option, default in card.options.items()),
         ("licence", card.licence),
         ("paper", card.paper or "-"),
-        *((_weights_label(card, weight_set), _availability(card, weight_set)) for weight_set in card.weights),
+        *((f"weights {weights_label(card, one)}", _availability(card, one)) for one in card.weights),
     ]
-    width = max(len(label) for label, _ in facts)
+    column = max(len(label) for label, _ in facts) + 2
     for label, value in facts:
-        echo(f"{label:<{width}}  {value}")
+        echo(beside(label, value, column=column, width=stdout_width()), whole=True)
     rows: list[tuple[str, ...]] = []
     from_here = card.params
     for stage in card.stages:
         rows.append((stage.name, str(stage.layers), _count(stage.params), _count(from_here)))
         from_here = None if from_here is None else from_here - (stage.params or 0)
     echo()
-    echo(table(("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3)))
+    echo(
+        table(
+            ("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3), width=stdout_width(), spare=(1, 3)
+        )
+    )
     echo(f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.')
 
 
@@ -150,15 +161,16 @@ def _sort(cards: list[Card], sort_key: str) -> None:
 
 
 def _matching(pattern: str) -> list[Card]:
-    """Finds the models of an exact name, else of a wildcard, else whose name contains a plain word."""
+    """Finds the models of an exact name, else of a wildcard, else whose name contains a plain word, in any case."""
     known = registry.list_models()
-    if pattern in known:
-        names = [pattern]
+    sought = pattern.lower()
+    if sought in known:
+        names = [sought]
     else:
-        wildcard = pattern if re.search(r"[*?\[]", pattern) else f"*{pattern}*"
-        names = fnmatch.filter(known, wildcard)
+        wildcard = sought if re.search(r"[*?\[]", sought) else f"*{sought}*"
+        names = [name for name in known if fnmatch.fnmatchcase(name.lower(), wildcard)]
     if not names:
-        raise NotFoundError(f"No model matches '{pattern}'.{did_you_mean(pattern, known)} See 'zoo list'.")
+        raise NotFoundError(f"No model matches '{pattern}'.{did_you_mean(sought, known)} See 'zoo list'.")
     return [registry.info(name) for name in names]
 
 
@@ -174,7 +186,7 @@ def parse_where(expression: str) -> list[Callable[[Card], bool]]:
 def _parse_comparison(term: str) -> Callable[[Card], bool]:
     read = re.fullmatch(r"(\w+)\s*(<=|>=|!=|<|>|=)\s*(\S+)", term)
     if read is None:
-        raise _bad_where(f"'{term}' is no comparison; expected for example params<30M")
+        raise _bad_where(f"'{term}' is not a comparison; expected for example params<30M")
     key, symbol, value = read.groups()
     if key in NUMBERS:
         return _compare_number(term, key, symbol, value)
@@ -189,7 +201,7 @@ def _parse_comparison(term: str) -> Callable[[Card], bool]:
 def _compare_number(term: str, key: str, symbol: str, value: str) -> Callable[[Card], bool]:
     number = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", value)
     if number is None:
-        raise _bad_where(f"'{term}': '{value}' is no number; expected for example 224, 30M or 1.5G")
+        raise _bad_where(f"'{term}': '{value}' is not a number; expected for example 224, 30M or 1.5G")
     limit = float(number[1]) * SUFFIXES.get(number[2], 1)
 
     def holds(card: Card) -> bool:
@@ -221,9 +233,10 @@ def _shape(card: Card) -> str:
     return "x".join(str(side) for side in card.input_shape)
 
 
-def _weights_label(card: Card, weight_set: registry.WeightSet) -> str:
+def weights_label(card: Card, weight_set: registry.WeightSet) -> str:
+    """Writes a weight set's name, and the options that it was made with where the card's own are others."""
     differing = (f"{key}={value}" for key, value in weight_set.options.items() if card.options[key] != value)
-    return " ".join(["weights", weight_set.name, *differing])
+    return " ".join([weight_set.name, *differing])
 
 
 def _own_weights(card: Card) -> list[registry.WeightSet]:
@@ -262,6 +275,8 @@ def _summary(card: Card) -> dict[str, Any]:
             for weight_set in _own_weights(card)
         ],
         "stages": [{"name": stage.name, "layers": stage.layers, "params": stage.params} for stage in card.stages],
+        "accuracy": asdict(card.accuracy) if card.accuracy else None,
+        "licence": card.licence,
     }
 
 
@@ -274,11 +289,9 @@ def _details(card: Card) -> dict[str, Any]:
         "description": card.description,
         "preprocessing": card.preprocessing,
         "protocols": {weight_set.name: _protocol_document(weight_set.protocol) for weight_set in _own_weights(card)},
-        "licence": card.licence,
         "paper": card.paper,
         "classes": card.classes,
         "dropout": card.dropout,
-        "accuracy": asdict(card.accuracy) if card.accuracy else None,
         "min_size": card.min_size,
         "options": dict(card.options),
     }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli.completion import complete_key, complete_reference
+from zoo.cli.groups import VerbGroup
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
@@ -21,7 +23,7 @@ SHOWN, SHOWN_FAULTS, SHOWN_NAMES = 5, 20, 4
 _BY_SUFFIX = ("unreadable", "extension", "passed_over")
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def data() -> None:
     """Check images, decode them ahead, and look at what a model sees of them."""
 
@@ -158,9 +160,16 @@ def _spread(sizes: "Sizes") -> str:
 
 
 @data.command("pack")
-@click.argument("recipe", metavar="RECIPE|RUN|MODEL")
+@click.argument("recipe", metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option("--data", "path", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_key,
+    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Decode RECIPE's images ahead, so that training begins at once: all splits, at the size that its model takes.
@@ -196,9 +205,16 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 
 
 @data.command("preview")
-@click.argument("recipe", metavar="RECIPE|RUN|MODEL")
+@click.argument("recipe", metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option("--data", "path", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_key,
+    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
+)
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
 @click.option("--out", type=OutFile(), default=Path("preview.png"), show_default=True, help="The sheet to write.")

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from zoo import registry
+from zoo.cli.completion import complete_model_or_run
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.cli.runs import listed_files
 from zoo.errors import NotFoundError, did_you_mean
@@ -13,7 +14,7 @@ from zoo.staging import HEAD
 
 
 @click.command("features")
-@click.argument("source", metavar="NAME|RUN")
+@click.argument("source", metavar="NAME|RUN", shell_complete=complete_model_or_run)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--out", type=OutFile(), required=True, help="The .npz file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
 from zoo.tables import table
 
@@ -23,11 +24,18 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
 
 
 @click.command("finetune")
-@click.argument("recipe", required=False, metavar="RECIPE|RUN|MODEL")
+@click.argument("recipe", required=False, metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz."
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe; repeatable.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_key,
+    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
+)
 @click.option(
     "--run",
     "run_path",

@@ -15,10 +15,8 @@ from typing import Any
 import click
 
 from zoo import trusted_programs
-from zoo.tables import fold, screen_width, table
+from zoo.tables import fold, screen_width, table, without_controls
 
-# What a terminal must not be sent: control characters but the line's end and the tab. Names may hold them.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\t"}
 # Whether this command has printed something on stdout; an error is then not the only document there.
 _printed = ContextVar("printed", default=False)
 
@@ -35,7 +33,7 @@ def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
         whole: Leave lines as they are, such as a path that is to be copied.
     """
     stream = sys.stderr if err else sys.stdout
-    shown = str(text).translate(_CONTROLS)
+    shown = without_controls(str(text))
     if not whole:
         shown = fold(shown, screen_width(stream))
     if err:

@@ -1,13 +1,17 @@
 """`zoo recipe`: list, show and check recipes."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import OutFile, echo, echo_json
+from zoo.cli.completion import complete_key, complete_recipe
+from zoo.cli.groups import VerbGroup
+from zoo.cli.output import OutFile, echo, echo_json, stdout_width
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
+from zoo.tables import beside
 
 if TYPE_CHECKING:
     from zoo.recipe.schema import Recipe
@@ -20,7 +24,7 @@ CLASSES_DRAWN = ("one", "two")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def recipe() -> None:
     """List, show and check recipes.
 
@@ -42,14 +46,21 @@ def list_recipes(as_json: bool) -> None:
     if as_json:
         _print_document("recipes", recipes=[{"name": one.name, "description": one.description} for one in shipped])
         return
-    width = max((len(one.name) for one in shipped), default=0)
+    column = max((len(one.name) for one in shipped), default=0) + 2
     for one in shipped:
-        echo(f"{one.name:<{width}}  {one.description}".rstrip())
+        echo(beside(one.name, one.description, column=column, width=stdout_width()), whole=True)
 
 
 @recipe.command("show")
-@click.argument("reference", metavar="RECIPE")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a value; repeatable.")
+@click.argument("reference", metavar="RECIPE", shell_complete=complete_recipe)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=complete_key,
+    help="Override a value; repeatable.",
+)
 @click.option("--plot", type=OutFile(), metavar="PNG", help="Draw the learning rate into this file.")
 @JSON_OPTION
 def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
@@ -73,10 +84,12 @@ def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, a
 
 
 @recipe.command("check")
-@click.argument("references", metavar="RECIPE...", nargs=-1, required=True)
+@click.argument("references", metavar="RECIPE...", nargs=-1, required=True, shell_complete=complete_recipe)
 @JSON_OPTION
 def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
     """Check recipes and print every fault; exit with 3 if there is one.
+
+    Keys and values are checked, and models, weights, options, stages and built-in data sets are looked up.
 
     \b
     Examples:
@@ -95,6 +108,32 @@ def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
     failed = [one["recipe"] for one in checked if not one["ok"]]
     if failed:
         raise ContractError(f"{len(failed)} of {len(checked)} recipes failed the check: {', '.join(failed)}")
+
+
+@recipe.command("keys")
+@click.argument("pattern", required=False)
+@JSON_OPTION
+def list_keys(pattern: str | None, as_json: bool) -> None:
+    """List the keys of a recipe: default, what else is allowed, and what it does.
+
+    PATTERN keeps the keys in whose name or meaning it occurs, or that match it as a wildcard.
+
+    \b
+    Examples:
+      zoo recipe keys
+      zoo recipe keys flip
+      zoo recipe keys 'train.*'
+    """
+    from zoo.recipe.reference import recipe_keys
+
+    keys = recipe_keys(pattern)
+    if as_json:
+        _print_document("recipe-keys", keys=[asdict(key) for key in keys])
+        return
+    for key in keys:
+        echo(f"{key.name}  (required)" if key.default is None else f"{key.name} = {key.default}")
+        echo(f"    expected: {key.expected}")
+        echo(f"    {key.meaning}")
 
 
 @recipe.command("schema")

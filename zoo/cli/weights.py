@@ -4,13 +4,16 @@ import click
 
 from zoo import downloads, registry, saved_models
 from zoo import weights as weight_files
-from zoo.cli.output import echo, echo_json, start_backend
+from zoo.cli.catalogue import weights_label
+from zoo.cli.completion import complete_model
+from zoo.cli.groups import VerbGroup
+from zoo.cli.output import echo, echo_json, start_backend, stdout_width
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.registry import Download, PackageFile, WeightSet
 from zoo.tables import table
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def weights() -> None:
     """List the weights that models can start from, fetch them, and verify the files that are here."""
 
@@ -46,11 +49,11 @@ def list_weights(as_json: bool) -> None:
             )
         )
     header = ("model", "weights", "", "size", "licence", "pin", "source", "to get it")
-    echo(table(header, rows, right=(3,)))
+    echo(table(header, rows, right=(3,), width=stdout_width(), spare=(6, 5, 7, 4, 3)))
 
 
 @weights.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_model)
 @click.argument("weight_set", required=False, default="default", metavar="[WEIGHTS]")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Those for an option of the family.")
 def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
@@ -86,26 +89,33 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
 
 
 @weights.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_model)
 def verify(name: str | None) -> None:
     """Compare the weights that are here with the SHA-256 on their card; of one model NAME, or of all.
+
+    Of all, the sets that are not here are counted only; 'zoo weights ls' lists them.
 
     \b
     Example:
       zoo weights verify efficientnet_lite0
     """
-    damaged = 0
+    damaged = missing = 0
     for model, weight_set in _weight_sets(name):
+        label = f"{model} {weights_label(registry.info(model), weight_set)}"
         path = weight_files.locate(weight_set)
-        verdict = "not here"
-        if path is not None:
-            try:
-                weight_files.read_verified(weight_set, path, model)
-                verdict = "whole"
-            except WeightsError as fault:
-                damaged += 1
-                verdict = f"DAMAGED: {fault}"
-        echo(f"{model} {weight_set.name}: {verdict}")
+        if path is None:
+            missing += 1
+            if name is not None:
+                echo(f"{label}: not here")
+            continue
+        try:
+            weight_files.read_verified(weight_set, path, model)
+            echo(f"{label}: whole")
+        except WeightsError as fault:
+            damaged += 1
+            echo(f"{label}: DAMAGED: {fault}")
+    if missing and name is None:
+        echo(f"{missing} more are not here: zoo weights ls")
     if damaged:
         raise ContractError(f"weights verify: {damaged} damaged; the lines above say how to get them again")
 

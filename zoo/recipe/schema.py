@@ -33,7 +33,7 @@ class Fits:
         return core_schema.no_info_after_validator_function(self._fitting, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+        return {**handler(schema), "pattern": f"^({self.pattern})$", "$comment": self.words}
 
     def _fitting(self, text: str) -> str:
         if not re.fullmatch(self.pattern, text):
@@ -146,6 +146,7 @@ class ModelSection(Section):
     """The model that is trained."""
 
     name: ModelName
+    """The model's name, as `zoo list` shows it."""
     handle: Annotated[str, AfterValidator(_handle_of_a_recipe)] = ""
     """The module of a `tfhub` model: a path beside the recipe, `https://...#sha256=HEX`, or `sha256:HEX`."""
     weights: WeightsName = "default"
@@ -165,6 +166,10 @@ class DataSection(Section):
     """The images and how they are read."""
 
     source: Source = "folder"
+    """What the data is: class folders, a list, arrays, or a data set by name.
+
+    `folder` knows lists and archives by their ending.
+    """
     path: Annotated[str, AfterValidator(_inside_the_recipe_folder)] = ""
     """Relative to the recipe; usually given by `--data`."""
     image_size: Annotated[int, Field(ge=0, le=8192)] = 0
@@ -184,6 +189,7 @@ class DataSection(Section):
     on_bad: Literal["skip", "stop"] = "skip"
     """What to do about unreadable images: `skip` up to 1 %, or `stop`."""
     balance: Literal["none", "class_weight", "sampler"] = "none"
+    """How rare classes are made up for: `class_weight` by weights of the loss, `sampler` by drawing all as often."""
 
     @property
     def fit(self) -> ImageFit:
@@ -195,11 +201,13 @@ class AugmentSection(Section):
     """Random changes to the training images."""
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """Which way images are mirrored, each with a probability of a half."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Degrees."""
+    """Largest turn to either side, in degrees."""
     translation: Share = 0.0
-    """Share of the side."""
+    """Largest shift in either direction, as a share of the side."""
     zoom: Share = 0.0
+    """Largest change of size, as a share: 0.1 is from 10 % smaller to 10 % larger."""
     crop: ShareBelowOne = 0.0
     """Largest share of the side that is cut away; a window at a random place is brought to full size."""
     color: ShareBelowOne = 0.0
@@ -209,9 +217,9 @@ class AugmentSection(Section):
     policy: Literal["none", "randaugment", "augmix", "trivial"] = "none"
     """Random operations from a list: `trivial` one for each image, `randaugment` two, `augmix` mixed chains."""
     mixup: NotNegative = 0.0
-    """Beta parameter."""
+    """Beta parameter of the share to which two images are blended; 0 is off."""
     cutmix: NotNegative = 0.0
-    """Beta parameter."""
+    """Beta parameter of the share of an image that a window of another one covers; 0 is off."""
     views: Count = 0
     """Fixed views per image for the prefix cache; 0 draws fresh ones every epoch."""
 
@@ -230,12 +238,19 @@ class TrainSection(Section):
     """What holds for all phases."""
 
     batch_size: Literal["auto"] | CountFromOne = 32
+    """Images in a batch; `auto` is the largest that fits into memory, accumulated to 32."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    """What is computed in; `auto` is float32 on a CPU and mixed on GPUs and TPUs."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of everything that is random: the split, new weights, the order, augmentation, dropout."""
     deterministic: bool = False
+    """Whether the same run gives the same numbers to the bit."""
     xla: Literal["auto", "on", "off"] = "auto"
+    """Whether steps are compiled by XLA; `auto` leaves it to Keras."""
     loss: Literal["crossentropy", "focal"] = "crossentropy"
+    """What is minimised: categorical cross-entropy, or focal loss (gamma 2, alpha 0.25)."""
     label_smoothing: ShareBelowOne = 0.0
+    """Share of a label that is spread evenly over all classes."""
     ema: ShareBelowOne = 0.0
     """Momentum of the moving average of the weights; 0 is off."""
     accumulate: CountFromOne = 1
@@ -243,7 +258,12 @@ class TrainSection(Section):
     clip_norm: NotNegative = 0.0
     """Largest global norm of the gradient; 0 is off."""
     prefix_cache: Literal["auto", "off", "required"] = "auto"
+    """Whether what frozen layers give is computed once and kept: `auto` where that is exact and saves time.
+
+    `required` fails where it cannot be.
+    """
     on_save_error: Literal["stop", "warn"] = "stop"
+    """What to do when a checkpoint cannot be written."""
     early_stopping: Count = 0
     """Epochs without improvement before a phase ends; 0 is off."""
     hyperrule: Literal["none", "bit"] = "none"
@@ -254,17 +274,23 @@ class Phase(Section):
     """One stretch of training with one trainable set and one compile."""
 
     name: PhaseName
+    """The phase's name, unique in the recipe; `--set phases.NAME.epochs=3` names it."""
     train: Annotated[str, Field(min_length=1)]
     """A selector of stages, such as `head`, `stage3+` or `last:2`."""
     epochs: CountFromOne = 5
+    """How often each training image is seen."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """`sgd` is with Nesterov momentum."""
     learning_rate: Positive = 1e-3
+    """The highest learning rate of the phase; `zoo lr-find` suggests one."""
     weight_decay: NotNegative = 0.0
+    """Decoupled decay of the weights, times the learning rate at each step."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the learning rate per stage away from the head."""
     schedule: Literal["constant", "cosine", "one_cycle", "linear", "step", "bit"] = "cosine"
+    """How the rate falls; `step` to a tenth at 50 and 75 % of the steps, `bit` at 30, 60 and 90 %."""
     warmup: ShareBelowOne = 0.0
-    """Share of the phase's steps."""
+    """Share of the phase's steps over which the rate rises first."""
     batchnorm: Literal["auto", "frozen", "affine", "train"] = "auto"
     """`auto`: `train` when the weights are random, else `frozen`."""
 
@@ -273,16 +299,22 @@ class CheckpointSection(Section):
     """When training is saved, and what the kept model is best at."""
 
     every: Interval = "epoch"
+    """How often a checkpoint is written."""
     keep: CountFromOne = 2
+    """How many of the newest checkpoints stay, besides the best."""
     monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+    """By which figure the kept model is the best."""
 
 
 class Expectation(Section):
     """What the kept model must reach: a run fails when it measures less than `value - tolerance`."""
 
     metric: Literal["val_accuracy"] = "val_accuracy"
+    """The figure that is expected."""
     value: Share
+    """What it should reach."""
     tolerance: Share = 0.02
+    """How far it may fall below."""
 
 
 class Recipe(Section):
@@ -295,8 +327,11 @@ class Recipe(Section):
     """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1
+    """The version of this format."""
     name: RecipeName
+    """The recipe's name, which its runs are called by."""
     description: str = ""
+    """One line for `zoo recipe ls`."""
     model: ModelSection
     data: DataSection = DataSection()
     augment: AugmentSection = AugmentSection()

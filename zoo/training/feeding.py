@@ -127,13 +127,16 @@ def _beside(images: Any, labels: Any) -> Any:
 
 
 @pinned()
-def predict_in_batches(model: keras.Model, images: Pixels, *, batch_size: int = 32) -> np.ndarray:
+def predict_in_batches(
+    model: keras.Model, images: Pixels, *, batch_size: int = 32, move: Callable[[int], None] | None = None
+) -> np.ndarray:
     """Runs a model over images in batches of one shape, so that it is compiled once.
 
     Args:
         model: A classifier, or a part of one.
         images: uint8[n, height, width, channels] in [0, 255], one or more.
         batch_size: Images at a time; the last batch is filled up with copies that are left out of the result.
+        move: Called after each batch with the number of images that are done, such as by a bar.
 
     Returns:
         What the model gives, float32[n, ...].
@@ -145,4 +148,6 @@ def predict_in_batches(model: keras.Model, images: Pixels, *, batch_size: int = 
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         results.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
+        if move is not None:
+            move(start + len(batch))
     return np.concatenate(results)

@@ -234,7 +234,7 @@ def keep(
     count = len(images) * max(1, len(views))
 
     def compute(allocate: Allocate) -> np.ndarray:
-        with bar(f"prefix of {what} images", count) as move:
+        with bar(f"frozen layers, {what} images", count) as move:
             return _computed(prefix, _chunks(images, views), allocate, count=count, move=move)
 
     if in_memory:
@@ -281,12 +281,12 @@ def _computed(
     array: np.ndarray | None = None
     done = 0
     for chunk in chunks:
-        rows = predict_in_batches(prefix.prefix, chunk)
+        before = done
+        rows = predict_in_batches(prefix.prefix, chunk, move=lambda within, before=before: move(before + within, ""))
         if array is None:
             array = allocate((count, *rows.shape[1:]), rows.dtype)
         array[done : done + len(rows)] = rows
         done += len(rows)
-        move(done, "")
     assert array is not None  # there are images
     return array
 

@@ -9,17 +9,20 @@ from typing import Any, TextIO, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zoo.tables import fold, screen_width
+from zoo.tables import fold, screen_width, without_controls
 
-SHOWN_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-# How an epoch's line may look, longest first: digits behind the point, and the figures.
-FORMS = (
+SHOWN_METRICS = {"loss": "loss", "accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
+# What they are called on a narrow screen.
+SHORT = {**SHOWN_METRICS, "accuracy": "acc", "val_accuracy": "val_acc"}
+# How an epoch's line may look, longest first: digits behind the point, and what the figures are called.
+FORMS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (4, SHOWN_METRICS),
-    (3, SHOWN_METRICS),
-    (3, ("loss", "val_loss", "val_accuracy")),
-    (3, ("val_loss", "val_accuracy")),
-    (3, ("val_accuracy",)),
-    (3, ()),
+    (4, SHORT),
+    (3, SHORT),
+    (3, {name: SHORT[name] for name in ("loss", "val_loss", "val_accuracy")}),
+    (3, {name: SHORT[name] for name in ("val_loss", "val_accuracy")}),
+    (3, {"val_accuracy": SHORT["val_accuracy"]}),
+    (3, {}),
 )
 # A time may grow by a digit, from 9.9 to 10.0 seconds.
 SLACK = 1
@@ -55,7 +58,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Prints a line above the bars; on a terminal it is folded between words where it is too long."""
-        self._console.print(fold(text, self._width), markup=False)
+        self._console.print(fold(without_controls(text), self._width), markup=False)
 
     @contextmanager
     def bar(self, description: str, total: int) -> Generator[Callable[[int, str], None]]:
@@ -67,18 +70,18 @@ class Display:
             self._bars.remove_task(task)
 
     def epoch(self, row: Mapping[str, Any], *, phase_epochs: int) -> None:
-        """Prints a finished epoch's line; on a narrow terminal with fewer digits, then with fewer figures."""
+        """Prints a finished epoch's line; on a narrow terminal with shorter names, then with fewer figures."""
         number = f"{row['epoch_in_phase']:>{len(str(phase_epochs))}}/{phase_epochs}"
         seconds = f"{row['seconds']:.1f} s"
         lines = [
             "  ".join(
                 [
                     f"{row['phase']} {number}",
-                    *(f"{name} {row[name]:.{digits}f}" for name in names if row.get(name) is not None),
+                    *(f"{label} {row[name]:.{digits}f}" for name, label in labels.items() if row.get(name) is not None),
                     seconds,
                 ]
             )
-            for digits, names in FORMS
+            for digits, labels in FORMS
         ]
         width = self._width
         # A form that was once too long is not gone back to, so that figures stay below one another.

@@ -1,0 +1,97 @@
+import io
+import sys
+
+import pytest
+
+from zoo.tables import beside, fold, screen_width, table, without_controls
+
+HEADER = ("name", "size", "licence", "")
+ROWS = [("mnist", "2.0 MB", "MIT", "small"), ("imagenet", "98.0 MB", "Apache-2.0", "")]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_columns_stand_below_one_another():
+    assert table(HEADER, ROWS, right=(1,)).splitlines() == [
+        "name         size  licence",
+        "mnist      2.0 MB  MIT         small",
+        "imagenet  98.0 MB  Apache-2.0",
+    ]
+
+
+def test_a_table_that_fits_is_whole():
+    assert table(HEADER, ROWS, width=36, spare=(2, 1)) == table(HEADER, ROWS)
+
+
+def test_spare_columns_go_one_after_the_other_and_are_named():
+    assert table(HEADER, ROWS, width=35, spare=(2, 1)).splitlines() == [
+        "name      size",
+        "mnist     2.0 MB   small",
+        "imagenet  98.0 MB",
+        "(licence: on a wider screen, or with --json)",
+    ]
+    assert table(HEADER, ROWS, width=20, spare=(2, 3, 1)).splitlines()[-2:] == [
+        "imagenet  98.0 MB",
+        "(licence: on a wider screen, or with --json)",
+    ]
+
+
+def test_what_is_not_read_on_a_screen_is_not_cut(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for stream in (None, io.StringIO()):
+        assert screen_width(stream) is None
+    closed = Terminal()
+    closed.close()
+    assert screen_width(closed) is None or isinstance(screen_width(closed), int)
+    assert fold("word " * 100, None) == "word " * 100
+
+
+@pytest.mark.parametrize(("columns", "width"), [("60", 60), ("5", 20)])
+def test_a_width_can_be_asked_for(monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert screen_width(sys.stdout) == width
+
+
+@pytest.mark.parametrize("columns", ["", "0", "many", "-3"])
+def test_other_values_ask_for_none(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert screen_width(io.StringIO()) is None
+    assert screen_width(Terminal()) >= 20
+
+
+def test_lines_fold_between_words_and_stay_indented():
+    assert fold("a line of words\n  and an indented one\nshort", 12).splitlines() == [
+        "a line of",
+        "  words",
+        "  and an",
+        "    indented",
+        "    one",
+        "short",
+    ]
+
+
+def test_a_path_is_never_broken():
+    path = "runs/a-very-long-name-of-a-run/history.png"
+    assert fold(f"curves {path}", 20).split() == ["curves", path]
+
+
+def test_a_description_folds_below_itself():
+    assert beside("name", "some words to say", column=8, width=None) == "name    some words to say"
+    assert beside("name", "some words to say what it is", column=8, width=30).splitlines() == [
+        "name    some words to say what",
+        "        it is",
+    ]
+    assert beside("name", "", column=8, width=30) == "name"
+
+
+def test_a_word_that_is_wider_than_its_column_begins_at_the_margin():
+    assert beside("paper", "https://arxiv.org/abs/1905.11946", column=18, width=40) == (
+        "paper  https://arxiv.org/abs/1905.11946"
+    )
+
+
+def test_controls_are_escaped_but_line_ends_and_tabs():
+    assert without_controls("a\x1b]0;x\x07\r\n\tb\x7f\x85") == "a\\x1b]0;x\\x07\\x0d\n\tb\\x7f\\x85"
