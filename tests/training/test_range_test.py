@@ -80,8 +80,10 @@ def test_it_writes_a_plot_and_suggests(tmp_path, capsys):
     assert found["present"] == 1e-3
     assert typed(*words) == 0
     shown = capsys.readouterr().out
-    assert f"steps: {found['stopped']}; rates 1e-06 to" in shown if found["stopped"] else "60 steps; rates" in shown
-    assert "(the recipe has 0.001):\n  --set phases.head.learning_rate=" in shown
+    assert f"{len(found['rates'])} of 60 steps, rates 1e-06 to" in shown
+    assert ("stopped: the loss rose" in shown) == (found["stopped"] is not None)
+    assert "; the recipe has 0.001:\n  --set phases.head.learning_rate=" in shown
+    assert max(map(len, shown.replace(str(tmp_path), "").splitlines())) <= 80
     assert typed(*words, "--phase", "haed") == 1
     assert "Did you mean 'head'" in capsys.readouterr().err
     assert typed(*words, "--from", 1000) == 2

@@ -88,15 +88,12 @@ def lr_find(
 
 
 def _tell(found: "RangeTest", tested: "Phase", steps: int, out: Path) -> None:
-    end = f"stopped after {len(found.rates)} of {steps} steps: {found.stopped}" if found.stopped else f"{steps} steps"
-    echo(f"{end}; rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
+    echo(f"{len(found.rates)} of {steps} steps, rates {found.rates[0]:.2g} to {found.rates[-1]:.2g}: {out}")
+    if found.stopped:
+        echo(f"stopped: {found.stopped}")
     if not found.fell:
-        echo(
-            "the loss does not fall by more than batches differ, so no rate is suggested; look at the plot, "
-            "and try more --steps, a lower --from or a higher --to"
-        )
+        echo("no rate is suggested: the loss does not fall by more than batches differ;")
+        echo("look at the plot, and try more --steps, a lower --from or a higher --to")
         return
-    echo(
-        f"the loss falls fastest at {found.suggested:.2g} (the recipe has {tested.learning_rate:.2g}):\n"
-        f"  --set phases.{tested.name}.learning_rate={found.suggested:.2g}"
-    )
+    echo(f"the loss falls fastest at {found.suggested:.2g}; the recipe has {tested.learning_rate:.2g}:")
+    echo(f"  --set phases.{tested.name}.learning_rate={found.suggested:.2g}")
