@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -147,3 +149,52 @@ def test_data_that_is_gone_is_named(three, tmp_path):
         measure(three.path, tmp_path / "gone")
     with pytest.raises(NotFoundError, match="is no run folder"):
         measure(tmp_path)
+
+
+def test_images_of_one_class_and_empty_class_folders_are_measured(three, tmp_path):
+    photos = write_photos(tmp_path / "photos", count=5, classes=("ant", "bee", "cow"), seed=9)
+    shutil.rmtree(photos / "cow")
+    for image in (photos / "bee").iterdir():
+        image.unlink()
+    result = measure(three.path, photos)
+    assert (result.images, result.metrics["accuracy"]) == (5, 1)
+    assert {name: one.images for name, one in result.per_class.items()} == {"ant": 5, "bee": 0, "cow": 0}
+
+
+@pytest.mark.parametrize("name", ["test", "Testing", "test_set", "val"])
+def test_a_split_alone_is_measured(three, tmp_path, name):
+    write_photos(tmp_path / "photos" / name, count=5, classes=("ant", "cow"), seed=9)
+    assert measure(three.path, tmp_path / "photos").images == 10
+
+
+def test_a_test_split_of_an_archive_or_a_list_alone_is_measured(three, tmp_path):
+    from tests.tiny import pixels
+
+    images, labels = pixels(6, classes=3, seed=5)
+    np.savez(tmp_path / "x.npz", x_test=images, y_test=np.array(["ant", "bee", "cow"])[labels])
+    assert measure(three.path, tmp_path / "x.npz").metrics["accuracy"] == 1
+    write_photos(tmp_path / "photos", count=1, classes=("ant", "bee", "cow"))
+    (tmp_path / "list.csv").write_text("file_name,label,split\nphotos/cow/002.png,cow,test\n")
+    assert measure(three.path, tmp_path / "list.csv").images == 1
+
+
+def test_any_number_of_bad_files_is_left_out_of_what_is_measured(three, tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", count=4, classes=("ant", "cow"), seed=9)
+    for image in sorted((photos / "ant").iterdir()):
+        image.write_bytes(b"broken")
+    assert measure(three.path, photos).images == 4
+    assert capsys.readouterr().err.count("skipped: ") == 4
+    for image in (photos / "cow").iterdir():
+        image.write_bytes(b"broken")
+    with pytest.raises(DataError, match="none of 8 files can be read"):
+        measure(three.path, photos)
+
+
+def test_a_class_of_another_spelling_is_named_with_the_near_one(three, tmp_path):
+    photos = write_photos(tmp_path / "photos", count=2, classes=("Ant", "cow"))
+    with pytest.raises(DataError) as raised:
+        measure(three.path, photos)
+    assert str(raised.value) == (
+        "the data has classes that the classifier does not know: 'Ant' (the classifier has 'ant'); expected some of "
+        "'ant', 'bee', 'cow'"
+    )

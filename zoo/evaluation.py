@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset, Split
-from zoo.data.dataset import quoted
+from zoo.data.dataset import quoted, unknown_classes
 from zoo.errors import DataError
+from zoo.paths import given_path
 from zoo.prediction import load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 # Sources that are one file: a folder given in its place is one of class folders.
 LISTS = ("csv", "jsonl", "npz")
+LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def evaluate(
 
     Args:
         run: The run's folder.
-        data: Other images than the run's own.
+        data: Other images than the run's own, of all its classes or some; any that cannot be read are left out.
         split: `train`, `validation` or `test`; by default test where there is one, else validation, else, for
             other images than the run's own, all.
         display: Shows progress.
@@ -125,7 +127,7 @@ def evaluate(
         NotFoundError: There is no finished run.
         DataError: The images cannot be used, or have classes that the classifier does not know.
     """
-    folder = RunFolder.open(Path(run))
+    folder = RunFolder.open(given_path(run, "the path of the run"))
     classifier = load(folder.path)
     recipe = load_recipe(folder.recipe_path)
     inputs = folder.record()["inputs"]
@@ -135,12 +137,14 @@ def evaluate(
             "give others with --data PATH"
         )
     own = inputs["data"]
-    path = Path(data) if data is not None else Path(own) if own else None
+    path = given_path(data, "the path of the images") if data is not None else Path(own) if own else None
     chosen = _choose(recipe, path, split, is_own=data is None)
+    for warning in chosen.warnings:
+        display.line(f"warning: {warning}")
     labels = _relabel(chosen.split, chosen.dataset.classes, classifier.classes)
     packed = pack_split(
         Split(images=chosen.split.images, labels=labels),
-        recipe.data,
+        recipe.data if data is None else recipe.data.model_copy(update={"on_bad": "leave_out"}),
         input_shape=classifier.input_shape,
         bar=display.bar,
         description=f"reading {chosen.name} images",
@@ -157,6 +161,7 @@ class _Chosen:
     dataset: Dataset
     name: str
     split: Split
+    warnings: tuple[str, ...]
 
 
 def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool) -> _Chosen:
@@ -166,9 +171,12 @@ def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool
         is_sample = data.source == "builtin:fashion_sample"
         is_other = data.source in LISTS and path is not None and path.is_dir()
         source_name = "folder" if is_sample or is_other else data.source
-        data = data.model_copy(update={"validation": 0.0, "group": "", "source": source_name})
-    source = open_source(data, path, seed=recipe.train.seed)
-    splits = {**source.dataset.splits(), "train": source.train}
+        is_list = path is not None and path.suffix.lower() in LIST_SUFFIXES
+        columns = data.columns if is_list or source_name not in ("folder", "npz") else {}
+        data = data.model_copy(update={"validation": 0.0, "group": "", "source": source_name, "columns": columns})
+    source = open_source(data, path, seed=recipe.train.seed, measuring=not is_own)
+    # Where other images are measured, there need be none of train.
+    splits = {name: one for name, one in (source.dataset.splits() | {"train": source.train}).items() if len(one)}
     if source.validation is not None:
         splits["validation"] = source.validation
     if name is None:
@@ -182,17 +190,19 @@ def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool
         )
     if name not in splits:
         raise DataError(f"the data has no split '{name}'; it has {', '.join(splits)}; choose one with --split")
-    return _Chosen(dataset=source.dataset, name=name, split=splits[name])
+    warnings = () if is_own else source.warnings
+    return _Chosen(dataset=source.dataset, name=name, split=splits[name], warnings=warnings)
 
 
 def _relabel(split: Split, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
     """Turns labels into indices of the classifier's own classes."""
     import numpy as np
 
-    unknown = [name for name in names if name not in classes]
-    if unknown:
+    present = [names[int(label)] for label in np.unique(split.labels)]
+    if unknown := unknown_classes(present, classes, of="the classifier"):
+        listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         raise DataError(
-            f"the data has classes that the classifier does not know: {quoted(unknown)}; "
-            f"expected some of {quoted(classes)}"
+            f"the data has classes that the classifier does not know: {listed}; expected some of {quoted(classes)}"
         )
-    return np.array([classes.index(name) for name in names], dtype=np.int64)[split.labels]
+    places = [classes.index(name) if name in classes else -1 for name in names]
+    return np.array(places, dtype=np.int64)[split.labels]

@@ -10,6 +10,7 @@ from zoo import registry, saved_models
 from zoo.data import InCode
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
 from zoo.models import MODULE_FOLDER
+from zoo.paths import given_path
 from zoo.prediction import Classifier, load
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
@@ -127,17 +128,25 @@ def finetune(
     asked = resolve_request(recipe_or_model, data, overrides, run=run, resume=resume)
     if isinstance(asked, Run):
         return asked
-    job, folder = asked.job, asked.earlier or RunFolder.create(asked.path)
+    job = asked.job
     from zoo.training.engine import recording, train  # imports Keras, which a refusal does not need
+    from zoo.training.inputs import open_source
 
+    # Before there is a folder, which may lie among the images.
+    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
+    new = [path for path in (asked.path, *asked.path.parents) if not path.exists()]
+    folder = asked.earlier or RunFolder.create(asked.path)
     try:
         with claim(folder.path), Display() as display:
-            trained = train(job.recipe, data=job.data, folder=folder, callbacks=callbacks, display=display)
+            trained = train(
+                job.recipe, data=job.data, source=source, folder=folder, callbacks=callbacks, display=display
+            )
             with recording(folder, trained.record):
                 evaluation = _finish(folder, job.recipe, trained)
         _check_expectation(job.recipe, evaluation)
     finally:
-        _remove_if_empty(folder.path)
+        for path in (folder.path, *new):
+            _remove_if_empty(path)
     return Run(folder.path)
 
 
@@ -172,7 +181,7 @@ def resolve_request(
     Raises:
         ZooError: As `finetune` does for an unknown name or path, a wrong recipe or override, or a taken folder.
     """
-    path = None if run is None else Path(run)
+    path = None if run is None else given_path(run, "the path of the run")
     if resume and path is None:
         raise RunError("--resume goes on with a run; say which with --run DIR")
     earlier = _earlier(path) if resume and path else None
@@ -246,8 +255,7 @@ def finetune_seeds(
             if isinstance(overrides, Mapping)
             else [*(overrides or ()), f"train.seed={seed}"]
         )
-        folder = Path(run) / f"seed-{seed}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder = given_path(run, "the path of the run") / f"seed-{seed}"
         runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True)
     return runs
 
@@ -270,6 +278,8 @@ def make_job(
         DataError: There is no data to run on.
     """
     overrides = _with_module(overrides or ())
+    if not str(reference).strip():
+        raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
     if isinstance(reference, Recipe):
         recipe, own_data = load_recipe(reference, overrides, against_card=True), Path()
     elif (Path(reference) / "run.json").is_file():
@@ -353,7 +363,7 @@ def _images(recipe: Recipe, data: Path | str | InCode | None) -> Path | InCode |
         return None
     if not isinstance(data, str | Path):
         return data
-    path = Path(data)
+    path = given_path(data, "the path of the images")
     if not path.exists():
         raise NotFoundError(f"{path}: there is no such file or folder; expected images; check --data")
     return path
@@ -416,6 +426,6 @@ def _check_expectation(recipe: Recipe, evaluation: "Evaluation | None") -> None:
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Removes a run folder in which nothing was begun, so that the same command can be typed again."""
+    """Removes a folder in which nothing was begun, so that the same command can be typed again."""
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()

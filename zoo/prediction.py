@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import DataError, NotFoundError
 from zoo.fitting import ImageFit
 from zoo.models import CARD_FILE, Blueprint, load_model
+from zoo.paths import given_path
 from zoo.registry import Card
 from zoo.runs.folder import RunFolder
 
@@ -206,7 +207,7 @@ def load(run: Path | str) -> Classifier:
 
         classifier = zoo.load("runs/quickstart-20260101T120000Z")
     """
-    path = Path(run)
+    path = given_path(run, "the path of the run")
     if (path / CARD_FILE).is_file():
         return Classifier(load_model(path))
     folder = RunFolder.open(path)

@@ -2,6 +2,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import time
 import tomllib
@@ -347,3 +348,33 @@ def test_seeds_are_runs_of_their_own_with_mean_and_spread(typed, desk):
     for wrong in ((*words[:-1], "0,x"), ("finetune", "--seeds", "0,1")):
         code, out, err = typed(*wrong)
         assert (code, out) == (2, ""), err
+
+
+# Runs among the images
+
+
+def test_images_of_the_current_folder_are_trained_on_again_and_again(typed, desk, monkeypatch):
+    monkeypatch.chdir(desk / "photos")
+    for more in ((), ("--run", "here"), ("--run", "cat/run1")):
+        code, _, err = typed("finetune", "../tiny.toml", "--data", ".", *more)
+        assert code == 0, err
+    assert zoo.load("cat/run1").classes == ("cat", "dog")
+    code, out, _ = typed("data", "check", ".")
+    assert code == 0
+    assert ".: passed over what zoo or Python's tools have written, such as runs: 'cat/run1', 'here', 'runs'" in out
+
+
+@pytest.mark.parametrize("more", [(), ("--seeds", "0,1"), ("--run", "new/deep/run")])
+def test_data_that_is_refused_leaves_nothing_behind(typed, desk, more):
+    shutil.rmtree(desk / "photos" / "dog")
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", *more)
+    assert (code, "has one class only, 'cat'" in err) == (1, True)
+    assert sorted(path.name for path in desk.iterdir()) == ["photos", "tiny.toml"]
+
+
+def test_a_start_that_fails_later_leaves_no_empty_folders_behind(typed, desk):
+    for image in (desk / "photos" / "dog").iterdir():
+        image.write_bytes(b"broken")
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "new/deep/run")
+    assert (code, "cannot be read" in err) == (1, True)
+    assert sorted(path.name for path in desk.iterdir()) == ["photos", "tiny.toml"]

@@ -10,6 +10,7 @@ import click
 
 from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.groups import VerbGroup
+from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
@@ -29,7 +30,7 @@ def data() -> None:
 
 
 @data.command("check")
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=InPath(), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
 @click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
 @click.option("--fix-list", type=OutFile(), help="Write a file that names what to leave out, one a line.")
@@ -160,8 +161,8 @@ def _spread(sizes: "Sizes") -> str:
 
 
 @data.command("pack")
-@click.argument("recipe", metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option("--data", "path", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class.")
+@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
+@click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
 @click.option(
     "--set",
     "overrides",
@@ -205,8 +206,8 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 
 
 @data.command("preview")
-@click.argument("recipe", metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option("--data", "path", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class.")
+@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
+@click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
 @click.option(
     "--set",
     "overrides",

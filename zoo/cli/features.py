@@ -7,6 +7,7 @@ import click
 
 from zoo import registry
 from zoo.cli.completion import complete_model_or_run
+from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 from zoo.cli.runs import listed_files
 from zoo.errors import NotFoundError, did_you_mean
@@ -14,8 +15,8 @@ from zoo.staging import HEAD
 
 
 @click.command("features")
-@click.argument("source", metavar="NAME|RUN", shell_complete=complete_model_or_run)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("source", type=Reference(), metavar="NAME|RUN", shell_complete=complete_model_or_run)
+@click.argument("paths", nargs=-1, required=True, type=InPath(), metavar="PATH...")
 @click.option("--out", type=OutFile(), required=True, help="The .npz file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.completion import complete_key, complete_reference
+from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
 from zoo.tables import table
 
@@ -24,10 +25,10 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
 
 
 @click.command("finetune")
-@click.argument("recipe", required=False, metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz."
+@click.argument(
+    "recipe", type=Reference(), required=False, metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference
 )
+@click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
 @click.option(
     "--set",
     "overrides",
@@ -39,7 +40,7 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
 @click.option(
     "--run",
     "run_path",
-    type=click.Path(path_type=Path),
+    type=InPath(),
     help="Folder to make.  [default: runs/<recipe>-<UTC time>]",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")

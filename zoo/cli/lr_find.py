@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.completion import complete_key, complete_reference
+from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command("lr-find")
-@click.argument("recipe", metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz."
-)
+@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
+@click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
 @click.option(
     "--set",
     "overrides",

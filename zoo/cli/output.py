@@ -15,6 +15,8 @@ from typing import Any
 import click
 
 from zoo import trusted_programs
+from zoo.errors import DataError
+from zoo.paths import given_path
 from zoo.tables import fold, screen_width, table, without_controls
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
@@ -159,7 +161,10 @@ class OutFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Gives a path in a folder that is there."""
-        path = super().convert(value, param, ctx)
+        try:
+            path = super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
+        except DataError as fault:
+            self.fail(str(fault), param, ctx)
         if isinstance(path, Path) and not path.parent.is_dir():
             self.fail(f"there is no folder '{path.parent}'", param, ctx)
         if isinstance(path, Path) and not os.access(path.parent, os.W_OK):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.completion import complete_run
+from zoo.cli.options import InPath
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend
 from zoo.errors import DataError
 
@@ -13,8 +14,8 @@ SHOWN_CLASSES = 3
 
 
 @click.command("evaluate")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_run)
-@click.option("--data", type=click.Path(path_type=Path), help="Other images than the run's own.")
+@click.argument("run", type=InPath(), shell_complete=complete_run)
+@click.option("--data", type=InPath(), help="Other images than the run's own.")
 @click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -44,8 +45,8 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
 
 
 @click.command("predict")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_run)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("run", type=InPath(), shell_complete=complete_run)
+@click.argument("paths", nargs=-1, required=True, type=InPath(), metavar="PATH...")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
 def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:

@@ -217,7 +217,7 @@ def _check_names(classes: Sequence[str], place: str) -> None:
             )
 
 
-def unknown_classes(found: Iterable[str], classes: Sequence[str]) -> list[str]:
+def unknown_classes(found: Iterable[str], classes: Sequence[str], *, of: str = "train") -> list[str]:
     """Returns what is no class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
     folded = {known.casefold(): known for known in classes}
     unknown: list[str] = []
@@ -226,9 +226,9 @@ def unknown_classes(found: Iterable[str], classes: Sequence[str]) -> list[str]:
             near = get_close_matches(name.casefold(), folded, n=1)
             alike = next((known for known in classes if looks_like(known, name)), None)
             if alike is not None:
-                unknown.append(f"{quoted([name])} (train has {quoted([alike])}, which {_difference([name, alike])})")
+                unknown.append(f"{quoted([name])} ({of} has {quoted([alike])}, which {_difference([name, alike])})")
             else:
-                unknown.append(quoted([name]) + (f" (train has {quoted([folded[near[0]]])})" if near else ""))
+                unknown.append(quoted([name]) + (f" ({of} has {quoted([folded[near[0]]])})" if near else ""))
     return unknown
 
 

@@ -64,6 +64,7 @@ def train(
     folder: RunFolder,
     callbacks: Sequence[Any] = (),
     display: Display,
+    source: Source | None = None,
 ) -> Trained:
     """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
 
@@ -73,6 +74,7 @@ def train(
         folder: The run's folder, claimed by this process.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
+        source: The images, where they have been opened already.
 
     Raises:
         ZooError: Any of its children; the run's status is then `failed`, and `interrupted` after Ctrl-C.
@@ -83,7 +85,7 @@ def train(
     device = backend.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
-    source = open_source(recipe.data, data, seed=recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed) if source is None else source
     as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
     model = build_for(recipe, source.dataset.classes, policy=policy)
     # A wrong selector or a frozen-only phase should be known before an image is decoded.

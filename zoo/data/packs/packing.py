@@ -21,7 +21,7 @@ from zoo.errors import DataError
 from zoo.fitting import ImageFit, Interpolation, Resize
 from zoo.memory import has_memory
 
-OnBad = Literal["skip", "stop"]
+OnBad = Literal["skip", "stop", "leave_out"]
 # As many files of a split may be unreadable, rounded up.
 BAD_PERCENT = 1
 
@@ -100,7 +100,8 @@ def pack(
         crop_share: See `fit_image`.
         interpolation: See `fit_image`.
         on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
-            rounded up, so that one bad file among twenty does not stop a run.
+            rounded up, so that one bad file among twenty does not stop a run; `leave_out` leaves out any number but
+            all, where a finished classifier is measured.
         keep: Whether files are packed for later calls too.
         keep_only: Whether files that cannot be kept are an error, raised before any of them is decoded.
         on_progress: Called with the images done and their total, from the calling thread.
@@ -115,7 +116,7 @@ def pack(
     """
     fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation)
     settings = Settings(height=height, width=width, channels=channels, fit=fit)
-    if on_bad not in ("skip", "stop"):
+    if on_bad not in ("skip", "stop", "leave_out"):
         raise DataError(f"data.on_bad is '{on_bad}'; expected 'skip' or 'stop'.")
     report, tell = on_progress or _no_progress, say or _nothing_said
     if isinstance(split.images, np.ndarray):
@@ -145,7 +146,8 @@ def pack(
     skipped = tuple(Skipped(path=names[row], reason=bad[int(place[row])]) for row in failed)
     if skipped and stop_at_first:
         _stop(skipped[0].path, skipped[0].reason)
-    _check_skipped(split, names, skipped, failed)
+    if skipped:
+        _check_skipped(split, names, skipped, failed, on_bad)
     kept = np.delete(np.arange(len(split)), failed)
     return Pack(
         images=choose(images, place[kept]),
@@ -236,9 +238,13 @@ def most_bad(total: int) -> int:
 
 
 def _check_skipped(
-    split: Split, paths: Sequence[Path], skipped: Sequence[Skipped], skipped_rows: Sequence[int]
+    split: Split, paths: Sequence[Path], skipped: Sequence[Skipped], skipped_rows: Sequence[int], on_bad: OnBad
 ) -> None:
     total = len(split)
+    if on_bad == "leave_out":
+        if len(skipped) == total:
+            raise DataError(f"{skipped[0].path}: {skipped[0].reason}; none of {total} files can be read. Check --data.")
+        return
     if len(skipped) > most_bad(total):
         first = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:3])
         are_files = isinstance(split.images, Sequence)

@@ -64,13 +64,14 @@ def find_column(wanted: str, names: Iterable[str]) -> str | None:
     return near[0] if len(near) == 1 else None
 
 
-def find_columns(place: str, names: Sequence[str], asked: Mapping[str, str]) -> Columns:
+def find_columns(place: str, names: Sequence[str], asked: Mapping[str, str], *, measuring: bool = False) -> Columns:
     """Says which column holds what.
 
     Args:
         place: The file, for messages.
         names: The columns of the list as they are written.
         asked: The names of columns by role, as `data.columns` gives them.
+        measuring: Whether a finished classifier is to be measured: another list may have other columns.
 
     Raises:
         DataError: A column that is asked for is not there; or several may hold the same.
@@ -79,6 +80,8 @@ def find_columns(place: str, names: Sequence[str], asked: Mapping[str, str]) -> 
     guessed: dict[str, str] = {}
     for role, name in asked.items():
         found = find_column(name, names)
+        if found is None and measuring:
+            continue
         if found is None:
             raise DataError(
                 f"{place}: has no column '{name}', which data.columns.{role} names; it has {quoted(names)}."
@@ -90,7 +93,7 @@ def find_columns(place: str, names: Sequence[str], asked: Mapping[str, str]) -> 
             )
         roles[found] = role
     for role in ROLES:
-        if role in asked:
+        if role in roles.values():
             continue
         exact = [name for name in names if plain(name) == role and name not in roles]
         others = [name for name in names if plain(name) in _OTHER_NAMES.get(role, ()) and name not in roles]

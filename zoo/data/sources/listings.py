@@ -78,7 +78,7 @@ def read_csv(
     Raises:
         DataError: A row that does not hold, with its line; an image in two rows; labels that train has not.
     """
-    table = _csv_table(path, _text_of(path), columns or {})
+    table = _csv_table(path, _text_of(path), columns or {}, measuring=measuring)
     return _dataset(path, table, group, measuring=measuring)
 
 
@@ -101,7 +101,7 @@ def read_jsonl(
     Raises:
         DataError: As for `read_csv`.
     """
-    table = _jsonl_table(path, _text_of(path), columns or {})
+    table = _jsonl_table(path, _text_of(path), columns or {}, measuring=measuring)
     return _dataset(path, table, group, measuring=measuring)
 
 
@@ -125,7 +125,7 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _csv_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
+def _csv_table(path: Path, text: str, asked: Mapping[str, str], *, measuring: bool) -> _Table:
     first, _, rest = text.replace("\r\n", "\n").replace("\r", "\n").partition("\n")
     line = 1
     marks = _DELIMITERS
@@ -139,7 +139,7 @@ def _csv_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
 
     def holds(mark: str) -> bool:
         try:
-            return set(REQUIRED) <= set(find_columns(place, headers[mark], asked).roles.values())
+            return set(REQUIRED) <= set(find_columns(place, headers[mark], asked, measuring=measuring).roles.values())
         except DataError:
             return False
 
@@ -147,7 +147,7 @@ def _csv_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
     columns = headers[delimiter]
     if repeated := sorted({name for name in columns if columns.count(name) > 1}):
         raise DataError(f"{place}: has two columns of the name {quoted(repeated)}; expected each once. Rename one.")
-    held = find_columns(place, columns, asked)
+    held = find_columns(place, columns, asked, measuring=measuring)
     for name in REQUIRED:
         if name not in held.roles.values():
             raise _no_column(place, name, columns, path.parent)
@@ -195,7 +195,7 @@ def _csv_rows(
         yield line, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
 
-def _jsonl_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
+def _jsonl_table(path: Path, text: str, asked: Mapping[str, str], *, measuring: bool) -> _Table:
     rows: list[tuple[int, Mapping[str, Any]]] = []
     columns: dict[str, None] = {}
     # Not splitlines: text in JSON may hold the line ends of Unicode as they are.
@@ -215,7 +215,8 @@ def _jsonl_table(path: Path, text: str, asked: Mapping[str, str]) -> _Table:
             )
         rows.append((line, row))
         columns.update(dict.fromkeys(row))
-    return _Table(columns=tuple(columns), held=find_columns(str(path), tuple(columns), asked), rows=rows)
+    held = find_columns(str(path), tuple(columns), asked, measuring=measuring)
+    return _Table(columns=tuple(columns), held=held, rows=rows)
 
 
 def _dataset(path: Path, table: _Table, group: str, *, measuring: bool) -> Dataset:

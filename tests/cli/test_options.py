@@ -1,0 +1,36 @@
+import pytest
+
+from tests.tiny import write_photos
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("finetune", "mnist_conv_tiny", "--data", ""),
+        ("finetune", "mnist_conv_tiny", "--data", "photos", "--run", ""),
+        ("finetune", "", "--data", "photos"),
+        ("predict", "", "photos"),
+        ("predict", "run", ""),
+        ("evaluate", ""),
+        ("evaluate", "run", "--data", " "),
+        ("features", "mnist_conv_tiny", "", "--out", "x.npz"),
+        ("lr-find", "mnist_conv_tiny", "--data", ""),
+        ("data", "check", ""),
+        ("data", "pack", "mnist_conv_tiny", "--data", ""),
+        ("data", "preview", "mnist_conv_tiny", "--data", "", "--out", "x.png"),
+    ],
+)
+def test_every_command_refuses_an_empty_path(typed, words):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert "is empty; expected" in " ".join(err.split())
+
+
+def test_data_check_reads_the_home_folder_and_names_addresses(typed, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_photos(tmp_path / "photos", count=2)
+    code, out, _ = typed("data", "check", "~/photos")
+    assert (code, out.splitlines()[-1].startswith("4 images, 0 faults")) == (0, True)
+    code, _, err = typed("data", "check", "https://x.org/y.zip")
+    assert code == 2
+    assert "https://x.org/y.zip: is an address, which is not read" in " ".join(err.split())

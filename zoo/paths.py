@@ -1,0 +1,48 @@
+"""Paths as people give them: an empty one is not the current folder, and an address is not a path."""
+
+import re
+from pathlib import Path
+
+from zoo.errors import DataError
+
+# A path that pathlib has read has lost one of the two slashes.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?!/)(?=.)")
+_SOURCE = re.compile(r"(hf|tfds|builtin):\S+")
+
+
+def given_path(given: Path | str, what: str = "the path") -> Path:
+    """Reads a path as a user gives it; `~` stands for the home folder, as in a shell.
+
+    Args:
+        given: As it was typed.
+        what: Its name, for messages.
+
+    Raises:
+        DataError: It is empty, or the address of something on the network.
+
+    Example:
+
+        given_path("~/photos")
+    """
+    text = str(given)
+    if not text.strip():
+        raise DataError(f"{what} is empty; expected a file or folder, such as photos/ (. is the current folder)")
+    if "\0" in text:
+        raise DataError(f"{what} is {text!a}; expected a path without a zero byte")
+    path = Path(text)
+    if text.startswith("file://"):
+        raise DataError(f"{text}: is an address; expected a path; leave out file://")
+    address = _ADDRESS.match(text)
+    if address and not path.exists():
+        whole = f"{address[1]}://{text[address.end() :]}"
+        raise DataError(f"{whole}: is an address, which is not read; download it, unpack it, and give its path")
+    if _SOURCE.fullmatch(text) and not path.exists():
+        raise DataError(
+            f"{text}: is a source, not a path; type --set data.source={text}, for zoo data check --source {text}"
+        )
+    if text.startswith("~") and not path.exists():
+        try:
+            return path.expanduser()
+        except RuntimeError:  # there is no such user
+            return path
+    return path
