@@ -1,6 +1,9 @@
+import copy
 import errno
+import io
 import itertools
 import os
+import pickle
 from typing import ClassVar
 
 import matplotlib
@@ -238,3 +241,10 @@ def test_a_backend_or_a_folder_that_matplotlib_refuses_stops_no_picture(tmp_path
     process = start(code, tmp_path / "history.png", **settings)
     assert process.communicate() == ("nonsense\n", "")
     assert (tmp_path / "history.png").is_file()
+
+
+def test_a_notebook_shows_the_figure_and_it_can_be_copied():
+    figure = plot_accuracy_and_loss(ROWS, "pets")
+    for shown in (figure, pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
+        with Image.open(io.BytesIO(shown._repr_png_())) as image:
+            assert image.size == (1200, 480)

@@ -49,13 +49,17 @@ def plot_accuracy_and_loss(
         axes.set_xlim(0.5, len(rows) + 0.5 if rows else 1.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if metric == "accuracy":
-            axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+            axes.yaxis.set_major_formatter(_percent)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
         if not math.isfinite(axes.dataLim.y1):
             axes.set_yticks([])
     set_fonts(figure)
     return figure
+
+
+def _percent(share: float, _place: int) -> str:
+    return f"{100 * share:.4g} %"
 
 
 def _draw_lines(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str) -> None:

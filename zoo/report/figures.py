@@ -1,6 +1,7 @@
 """Figures as we make and write them, whatever the machine's and the user's settings of Matplotlib are."""
 
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -25,11 +26,23 @@ def new_figure(width: float, height: float, **options: Any) -> "Figure":
         width: In inches.
         height: In inches.
         options: As for Matplotlib's `Figure`.
+
+    Returns:
+        The figure, which a notebook shows where a cell ends with it.
     """
     _import_matplotlib()
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), **options)
+    figure = Figure(figsize=(width, height), **options)
+    # Notebooks show figures of pyplot on their own account, and others where they say how.
+    setattr(figure, "_repr_png_", functools.partial(_to_png, figure))  # noqa: B010
+    return figure
+
+
+def _to_png(figure: "Figure") -> bytes:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=DPI)
+    return image.getvalue()
 
 
 @contextlib.contextmanager
@@ -52,11 +65,10 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Raises:
         OSError: It could not be written.
     """
-    image = io.BytesIO()
     with default_style():
         set_fonts(figure)
-        figure.savefig(image, format="png", dpi=DPI)
-    write_atomic(path, image.getvalue())
+        image = _to_png(figure)
+    write_atomic(path, image)
 
 
 def _import_matplotlib() -> None:
