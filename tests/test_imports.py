@@ -1,5 +1,6 @@
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests.tiny import environment
 
 REPOSITORY = Path(__file__).parents[1]
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "PIL", "pydantic", "rich", "safetensors", "tensorflow", "tomlkit")
@@ -121,3 +123,18 @@ def test_a_star_import_brings_the_public_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'biuld'"):
         zoo.biuld  # noqa: B018 - asking is the test
+
+
+def test_the_first_model_in_a_script_prints_nothing_of_tensorflows_log():
+    settings = {name: value for name, value in environment().items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    code = "import zoo; zoo.build('mnist_conv_tiny', weights=None)"
+    ended = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_what_is_not_of_a_librarys_log_is_shown_after_the_start(capfd):
+    from zoo.quiet_start import descriptor_2_silenced
+
+    with descriptor_2_silenced(all_of_it=False):
+        os.write(2, b"I0000 00:00:1.2 3 port.cc:153] oneDNN\nspoken by the user\n")
+    assert capfd.readouterr().err == "spoken by the user\n"

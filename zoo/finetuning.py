@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import registry, saved_models
 from zoo.data import InCode
-from zoo.errors import ContractError, DataError, NotFoundError, RunError, did_you_mean
+from zoo.errors import ContractError, DataError, NotFoundError, RunError, ZooError, did_you_mean
 from zoo.models import MODULE_FOLDER
 from zoo.paths import given_path
 from zoo.prediction import Classifier, load
+from zoo.quiet_start import import_keras
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
-from zoo.report.curves import save_history
+from zoo.report.curves import plot_history, save_history
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
 
     from zoo.evaluation import Evaluation
     from zoo.training.engine import Trained
@@ -92,6 +94,17 @@ class Run:
         """The kept model."""
         return self.classifier.model
 
+    def plot(self) -> "Figure":
+        """Draws accuracy and loss over the epochs; a notebook shows the figure."""
+        return plot_history(self.history, self.record)
+
+    def __repr__(self) -> str:
+        try:
+            accuracy = self.metrics.get("accuracy")
+        except (ZooError, KeyError):  # a folder that was moved away is no fault of who looks at the name
+            accuracy = None
+        return f"Run({str(self.path)!r}{'' if accuracy is None else f', accuracy={accuracy:.4f}'})"
+
 
 def finetune(
     recipe_or_model: str | Path | Recipe | None,
@@ -129,6 +142,7 @@ def finetune(
     if isinstance(asked, Run):
         return asked
     job = asked.job
+    import_keras()
     from zoo.training.engine import recording, train  # imports Keras, which a refusal does not need
     from zoo.training.inputs import open_source
 

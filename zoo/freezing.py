@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import ContractError
@@ -63,6 +64,20 @@ class Plan:
         return [asdict(row) for row in self.rows]
 
     def __str__(self) -> str:
+        header, rows = self._cells()
+        return table(header, rows, right=(1, 2, 3, 6))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """Shows the table in a notebook."""
+        header, rows = self._cells()
+        lines = ["".join(f"<th>{escape(title)}</th>" for title in header)]
+        lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+    def _cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         has_rates = any(row.rate is not None for row in self.rows)
         rows = [
             (
@@ -77,7 +92,7 @@ class Plan:
             for row in self.rows
         ]
         header = ("stage", "layers", "params", "trainable", "state", "batchnorm", *(["rate"] if has_rates else []))
-        return table(header, rows, right=(1, 2, 3, 6))
+        return header, rows
 
 
 def freeze(model: "keras.Model", selector: str = "!head") -> Plan:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.quiet_start import import_keras
 
 DEFAULT_BACKEND = "tensorflow"
 BACKENDS = (DEFAULT_BACKEND, "jax")
@@ -142,6 +143,7 @@ def pinned(policy: Any = "float32") -> Generator[None]:
         ZooError: The backend is not supported, or TensorFlow does not execute eagerly.
     """
     require_backend()
+    import_keras()
     # Keras' own reader would store a policy where none was set.
     from keras.src.backend.common import global_state
 
@@ -196,6 +198,7 @@ def set_policy(policy: Any) -> None:
 def callers_policy() -> Any:
     """Returns the dtype policy that the caller has set for Keras; float32 where it only follows `floatx`."""
     require_backend()
+    import_keras()
     import keras
     from keras.src.backend.common import global_state
 

@@ -38,6 +38,9 @@ class ModelStage:
         """Number of parameters, BatchNorm statistics included."""
         return sum(count_params(layer) for layer in self.layers)
 
+    def __repr__(self) -> str:
+        return f"ModelStage({self.name!r}: {len(self.layers)} layers, {self.params:,} parameters)"
+
 
 def count_params(layer: "keras.layers.Layer") -> int:
     """Counts a layer's parameters without the call that Keras refuses on layers that have none."""

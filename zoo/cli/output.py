@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ import click
 from zoo import trusted_programs
 from zoo.errors import DataError
 from zoo.paths import given_path
+from zoo.quiet_start import descriptor_2_silenced
 from zoo.tables import fold, screen_width, table, without_controls
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
@@ -83,7 +83,7 @@ def start_backend() -> None:
         KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _loading_line(), _interruptible(), _descriptor_2_silenced():
+    with _loading_line(), _interruptible(), descriptor_2_silenced():
         from zoo.training.backend import accelerator
 
         accelerator()
@@ -127,30 +127,6 @@ def _interruptible() -> Generator[None]:
         signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
     if pressed:
         raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _descriptor_2_silenced() -> Generator[None]:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # None, closed, or a pipe without a reader
-        sys.stderr.flush()
-    try:
-        stderr = os.dup(2)
-    except OSError:  # closed: there is nothing to silence
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            os.dup2(stderr, 2)
-            held.seek(0)
-            with contextlib.suppress(OSError):
-                os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 class OutFile(click.Path):

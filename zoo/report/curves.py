@@ -183,9 +183,14 @@ def save_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any], p
     Raises:
         OSError: It could not be written.
     """
+    save_figure(plot_history(rows, record), path)
+
+
+def plot_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> "Figure":
+    """Draws a run's curves, with a ring at the epoch whose model is kept; arguments as for `save_history`."""
     kept = [row["epoch"] for row in rows if row.get("step") == record.get("kept", {}).get("step")]
     with default_style():
-        save_figure(plot_accuracy_and_loss(rows, history_title(record), kept=kept[-1] if kept else None), path)
+        return plot_accuracy_and_loss(rows, history_title(record), kept=kept[-1] if kept else None)
 
 
 def history_title(record: Mapping[str, Any]) -> str:
