@@ -51,6 +51,17 @@ def test_a_cosine_ends_without_a_cliff(peaks):
     assert (places[-3] - places[-1]) / (places[0] - places[-1]) < 0.1
 
 
+@pytest.mark.parametrize("count", [2, 12, 30, 60])
+def test_every_phase_is_named_and_curves_keep_their_room(count):
+    figure = plot_rates([cosine(f"a_phase_with_a_very_long_name_{number}", 1e-3, 1) for number in range(count)], "pets")
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legend = axes.get_legend() or figure.legends[0]
+    assert len(legend.get_texts()) == count
+    assert axes.get_window_extent().width > 0.3 * figure.bbox.width
+    assert legend.get_window_extent().x1 <= figure.bbox.width
+
+
 def test_rates_by_stage_are_lines_and_a_table_with_what_is_frozen():
     stages = {"stem": None, "stage1": 1e-4, "head": 1e-3}
     above, below = plot_rates([cosine("top", 1e-3, 3, stages=stages)], "pets").axes

@@ -1,5 +1,6 @@
 """The learning rates of a recipe: how each phase's goes, and what each stage gets of it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 LINEAR_BELOW = (0.01, 0.3)
 # Ticks stand at least so far apart, as a share of the axis.
 TICKS_APART = 0.06
-# Legends and tables of more entries than these would leave no room for what they explain.
-PHASES_IN_LEGEND = 12
+# A legend of more entries would leave no room for the curves.
+PHASES_IN_LEGEND = 6
+PHASES_IN_COLUMN, LEGEND_WIDTH = 24, 1.8
+# In a table of more phases the rates would cover each other: colours are left.
+PHASES_IN_TABLE = 14
 STAGE_HEIGHT = 0.24
 
 
@@ -56,7 +60,8 @@ def plot_rates(phases: Sequence[PhaseRates], title: str) -> "Figure":
     names = list(dict.fromkeys(stage for phase in phases for stage in phase.stages))
     with default_style():
         table = STAGE_HEIGHT * (len(names) + 1) if names else 0.0
-        figure = new_figure(max(8.0, 1.4 * len(phases)) if names else 8.0, 4 + table, layout="constrained")
+        beside = LEGEND_WIDTH * _legend_columns(phases)
+        figure = new_figure(8.0 + beside, 4 + table, layout="constrained")
         figure.suptitle(drawable(title, 80))
         if names:
             above, below = figure.subplots(2, 1, height_ratios=(4, table))
@@ -74,7 +79,7 @@ def _draw_schedules(axes: "Axes", phases: Sequence[PhaseRates]) -> None:
     begin = 0.0
     for number, phase in enumerate(phases):
         color = f"C{number % 10}"
-        axes.plot(begin + phase.epochs, phase.rates, color=color, label=phase.name)
+        axes.plot(begin + phase.epochs, phase.rates, color=color, label=shortened(phase.name, 24))
         for rate in {rate for rate in phase.stages.values() if rate and rate < phase.peak * (1 - 1e-6)}:
             axes.plot(begin + phase.epochs, phase.rates * rate / phase.peak, color=color, linewidth=0.7, alpha=0.6)
         begin += float(phase.epochs[-1])
@@ -93,6 +98,13 @@ def _draw_schedules(axes: "Axes", phases: Sequence[PhaseRates]) -> None:
         axes.plot([], color="0.4", linewidth=0.7, label="lower stages")
     if len(phases) <= PHASES_IN_LEGEND:
         axes.legend()
+    else:
+        axes.figure.legend(loc="outside right upper", ncols=_legend_columns(phases), fontsize="x-small")
+
+
+def _legend_columns(phases: Sequence[PhaseRates]) -> int:
+    """Returns the columns of the legend beside the curves; 0 where it stands among them."""
+    return 0 if len(phases) <= PHASES_IN_LEGEND else math.ceil(len(phases) / PHASES_IN_COLUMN)
 
 
 def _trained(phase: PhaseRates) -> list[float]:
@@ -123,11 +135,14 @@ def _draw_table(axes: "Axes", phases: Sequence[PhaseRates], names: Sequence[str]
         [[(phase.stages.get(name) if phase.stages else phase.peak) or np.nan for phase in phases] for name in shown]
     )
     axes.imshow(np.log(rates), aspect="auto", cmap="Blues", alpha=0.5)
-    for (line, column), rate in np.ndenumerate(rates):
+    for (line, column), rate in np.ndenumerate(rates) if len(phases) <= PHASES_IN_TABLE else ():
         text = "frozen" if np.isnan(rate) else f"{rate:.2g}"
         axes.text(column, line, text, ha="center", va="center", fontsize=8, color="0.5" if np.isnan(rate) else "black")
     axes.set_yticks(range(len(shown)), [drawable(name, 24) for name in shown], fontsize=8)
-    axes.set_xticks(range(len(phases)), [shortened(phase.name, 14) for phase in phases], fontsize=8)
+    room = math.floor(90 / len(phases))
+    narrow = any(len(phase.name) > room for phase in phases)
+    called = [shortened(phase.name, 24 if narrow else 14) for phase in phases]
+    axes.set_xticks(range(len(phases)), called, fontsize=8 if len(phases) < 40 else 5, rotation=90 if narrow else 0)
     axes.tick_params(length=0)
     axes.set_title("highest rate of each stage in each phase", loc="left", fontsize=9)
     for spine in axes.spines.values():
