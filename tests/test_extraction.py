@@ -1,5 +1,6 @@
 """Features are what a stage gives, by hand."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -104,3 +105,34 @@ def test_the_command_writes_nothing_where_nothing_could_be_read(tmp_path: Path) 
     out = tmp_path / "out.npz"
     assert run(["features", "mnist_conv", str(tmp_path / "broken.png"), "--out", str(out)]) == 1
     assert not out.exists()
+
+
+def test_the_command_writes_a_table_or_refuses_the_suffix(
+    model: keras.Model, images: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "a, b.png", tmp_path / "out.csv"
+    Image.fromarray(images[0, :, :, 0]).save(path)
+    assert run(["features", "mnist_conv", str(path), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"features of 1 image, 1 x 128: {out}\n"
+    header, line = csv.reader(out.read_text().splitlines())
+    assert header == ["path", *(f"f{number}" for number in range(128))]
+    assert line[0] == str(path)
+    found = np.array(line[1:], np.float32)
+    assert run(["features", "mnist_conv", str(path), "--out", str(tmp_path / "out.npz")]) == 0
+    with np.load(tmp_path / "out.npz") as written:
+        np.testing.assert_array_equal(found, written["features"][0])
+    capsys.readouterr()
+    assert run(["features", "mnist_conv", str(path), "--out", str(tmp_path / "out.npy")]) == 2
+    assert "out.npy' ends in .npy; expected .npz or .csv" in capsys.readouterr().err
+    assert run(["features", "mnist_conv", str(path), "--out", str(out), "--pooling", "none"]) == 2
+    assert "--pooling none gives maps, and a .csv file holds vectors" in capsys.readouterr().err
+
+
+def test_features_of_random_layers_are_warned_of(
+    images: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(images[0, :, :, 0]).save(tmp_path / "a.png")
+    warning = "warning: model 'mnist_simple' has no pretrained weights: its features are those of random layers"
+    for name, expected in (("mnist_simple", True), ("mnist_conv_tiny", False)):
+        assert run(["features", name, str(tmp_path / "a.png"), "--out", str(tmp_path / "x.npz")]) == 0
+        assert (warning in capsys.readouterr().err) == expected

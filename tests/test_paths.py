@@ -22,6 +22,7 @@ def test_an_empty_path_is_not_the_current_folder(given):
         ("https://x.org/y.zip", "https://x.org/y.zip"),
         (Path("https://x.org/y.zip"), "https://x.org/y.zip"),
         ("s3://bucket/photos", "s3://bucket/photos"),
+        (f"https://x.org/{'y' * 300}", f"https://x.org/{'y' * 300}"),  # longer than the name of a file may be
     ],
 )
 def test_an_address_is_named_whole(given, shown):

@@ -166,7 +166,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path):
 
 
 def test_what_is_no_run_is_refused(tmp_path):
-    with pytest.raises(NotFoundError, match="is no run folder"):
+    with pytest.raises(NotFoundError, match="not a run folder"):
         zoo.load(tmp_path / "gone")
 
 

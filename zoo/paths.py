@@ -33,16 +33,23 @@ def given_path(given: Path | str, what: str = "the path") -> Path:
     if text.startswith("file://"):
         raise DataError(f"{text}: is an address; expected a path; leave out file://")
     address = _ADDRESS.match(text)
-    if address and not path.exists():
+    if address and not _is_there(path):
         whole = f"{address[1]}://{text[address.end() :]}"
         raise DataError(f"{whole}: is an address, which is not read; download it, unpack it, and give its path")
-    if _SOURCE.fullmatch(text) and not path.exists():
+    if _SOURCE.fullmatch(text) and not _is_there(path):
         raise DataError(
             f"{text}: is a source, not a path; type --set data.source={text}, for zoo data check --source {text}"
         )
-    if text.startswith("~") and not path.exists():
+    if text.startswith("~") and not _is_there(path):
         try:
             return path.expanduser()
         except RuntimeError:  # there is no such user
             return path
     return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # longer than a name may be, as signed addresses are
+        return False

@@ -6,17 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, NotFoundError
+from zoo import registry, weights
+from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean
 from zoo.fitting import ImageFit
-from zoo.models import CARD_FILE, Blueprint, load_model
+from zoo.models import CARD_FILE, Blueprint, build, load_model
 from zoo.paths import given_path
-from zoo.registry import Card
+from zoo.registry import Card, Download
 from zoo.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from zoo.data.given import GivenImage
     from zoo.data.images.decoding import Settings
 
 BATCH_SIZE = 32
@@ -72,6 +74,11 @@ class Classifier:
     def fit(self) -> ImageFit:
         """How photos are brought to the input size: as in training, or as the weights were measured."""
         return self._blueprint.fit
+
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether the model is as it was built: no weights were loaded, and it was not trained."""
+        return self._blueprint.weights == "none" and self._blueprint.own_fit is None
 
     @property
     def _blueprint(self) -> Blueprint:
@@ -139,27 +146,29 @@ class Classifier:
         rows = [rows for _, rows in self._probabilities(images)]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
 
-    def predict_each(self, paths: Iterable[Path | str]) -> Iterator[tuple[Path, Prediction | DataError]]:
-        """Classifies files in batches, in their order; a file that cannot be read yields its fault instead."""
-        for path, found in self.compute_each(paths, self.model):
-            yield path, found if isinstance(found, DataError) else self._prediction(str(path), found)
+    def predict_each(
+        self, images: "Iterable[Path | str | GivenImage]"
+    ) -> "Iterator[tuple[GivenImage, Prediction | DataError]]":
+        """Classifies images in batches, in their order; one that cannot be read yields its fault instead."""
+        for image, found in self.compute_each(images, self.model):
+            yield image, found if isinstance(found, DataError) else self._prediction(image.path, found)
 
     def compute_each(
-        self, paths: "Iterable[Path | str]", model: "keras.Model"
-    ) -> "Iterator[tuple[Path, np.ndarray | DataError]]":
-        """Runs the model, or a part of it, over files in batches, in their order.
+        self, images: "Iterable[Path | str | GivenImage]", model: "keras.Model"
+    ) -> "Iterator[tuple[GivenImage, np.ndarray | DataError]]":
+        """Runs the model, or a part of it, over images in batches, in their order.
 
         Yields:
-            Each path with what the model gives, float32[...], or with the fault where it cannot be read.
+            Each image with what the model gives, float32[...], or with the fault where it cannot be read.
         """
         import numpy as np
 
         from zoo.data.given import GivenImage, read_each
         from zoo.training.feeding import predict_in_batches
 
-        remaining = iter(paths)
-        while batch := [Path(path) for path in itertools.islice(remaining, BATCH_SIZE)]:
-            results = dict(enumerate(read_each([GivenImage(path, str(path)) for path in batch], self._settings)))
+        given = (one if isinstance(one, GivenImage) else GivenImage(Path(one), str(one)) for one in images)
+        while batch := list(itertools.islice(given, BATCH_SIZE)):
+            results = dict(enumerate(read_each(batch, self._settings)))
             pixels = {number: one for number, one in results.items() if not isinstance(one, DataError)}
             if pixels:
                 results |= zip(pixels, predict_in_batches(model, np.stack(list(pixels.values()))), strict=True)
@@ -195,25 +204,64 @@ class Classifier:
 
 
 def load(run: Path | str) -> Classifier:
-    """Loads the classifier of a finished run, or of the `model` folder of one.
+    """Loads the classifier of a finished run, of the `model` folder of one, or of a model with pretrained weights.
 
     The graph is rebuilt from the registry and only numbers are read: nothing in the folder is executed.
 
+    Args:
+        run: The folder, or a name of `zoo.list_models()`, whose own classes are told apart.
+
     Raises:
-        NotFoundError: There is no finished run.
-        WeightsError: Its weights are damaged.
+        NotFoundError: There is no finished run, and no model of this name that has classes of its own.
+        WeightsError: The weights are damaged, or cannot be found here.
 
     Example:
 
         classifier = zoo.load("runs/quickstart-20260101T120000Z")
     """
-    path = given_path(run, "the path of the run")
+    check_source(run)
+    folder = _model_folder(given_path(run, "the path of the run"))
+    return Classifier(build(str(run)) if folder is None else load_model(folder))
+
+
+def check_source(source: Path | str) -> None:
+    """Looks whether there is a classifier to load, before anything is.
+
+    Raises:
+        NotFoundError: There is no finished run, and no model of this name that has classes of its own.
+        WeightsError: The model's weights are not on this machine.
+    """
+    name, path = str(source), given_path(source, "the path of the run")
+    if _model_folder(path) is not None:
+        return
+    if name not in registry.list_models():
+        hint = "" if path.exists() else did_you_mean(name, registry.list_models())
+        raise NotFoundError(
+            f"{name}: not a run folder (no run.json in it) and not a model's name.{hint} See 'zoo list' for models."
+        )
+    card = registry.info(name)
+    weight_set = card.weight_set("default")
+    if weight_set is None:
+        raise NotFoundError(
+            f"model '{name}' has no pretrained weights, and so no classes of its own; train it first: "
+            f"zoo finetune {name} --data PHOTOS"
+        )
+    if not isinstance(weight_set.source, Download) and weights.locate(weight_set) is None:
+        raise WeightsError(
+            f"{name}: weights '{weight_set.name}' are not here; get them with '{weights.how_to_get(weight_set, name)}'"
+        )
+
+
+def _model_folder(path: Path) -> Path | None:
+    """Returns the folder of a run's model; None where there is no run."""
     if (path / CARD_FILE).is_file():
-        return Classifier(load_model(path))
-    folder = RunFolder.open(path)
+        return path
+    folder = RunFolder(path)
+    if not folder.record_path.is_file():
+        return None
     if not (folder.model / CARD_FILE).is_file():
         raise NotFoundError(
             f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
             f"go on with it: zoo finetune --run {path} --resume"
         )
-    return Classifier(load_model(folder.model, precision=folder.record().get("precision") or "float32"))
+    return folder.model

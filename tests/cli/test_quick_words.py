@@ -68,7 +68,10 @@ REFUSED = {
     "finetune quickstart --seeds 0,1 --set model.name=mnist_con": '--set model.name: model.name is "mnist_con"; '
     "unknown model. Did you mean 'mnist_conv'? See 'zoo list'.",
     "evaluate photos": "photos: is no run folder (no run.json in it); expected one that 'zoo finetune' left",
-    "predict nix photos": "nix: is no run folder (no run.json in it); expected one that 'zoo finetune' left",
+    "predict nix photos": "nix: not a run folder (no run.json in it) and not a model's name. See 'zoo list' for "
+    "models.",
+    "predict conv2d_small photos": "model 'conv2d_small' has no pretrained weights, and so no classes of its own; "
+    "train it first: zoo finetune conv2d_small --data PHOTOS",
     "features photos photos --out x.npz": "photos: not a run folder (no run.json in it) and not a model's name; see "
     "'zoo list' for models",
     "features mnist_con photos --out x.npz": "Unknown model 'mnist_con'. Did you mean 'mnist_conv'? See 'zoo list'.",

@@ -3,14 +3,14 @@
 import collections
 import io
 import itertools
+import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data.given import EXPECTED, given_images, named_path, read_batches
+from zoo.data.given import EXPECTED, given_images, read_batches
 from zoo.data.images.decoding import Settings
 from zoo.errors import DataError
 
@@ -256,7 +256,7 @@ def test_what_is_no_image_is_refused_by_its_name(images, kind):
         (["a.png"], "image 1 is a list; expected a path"),
         ((noise(9, 9), 1), "image 1 is a tuple; expected a path"),
         ([[1, 2], [3, 4]], "image 1 is a list; expected a path"),
-        (b"no image", "image 1: is no JPEG"),
+        (b"no image", "image 1: is a text, not an image"),
         (b"", "image 1: is empty (0 bytes)"),
         (io.StringIO("text"), "image 1: is open as text; open it with 'rb'"),
     ],
@@ -275,32 +275,32 @@ def test_a_file_that_is_read_already_says_to_go_back(photo):
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("", "the path is empty; expected a file or a folder ('.' for the current one)"),
-        (
-            "https://example.org/cat.jpg",
-            "https://example.org/cat.jpg: is an address, and images are read from files; do",
-        ),
+        ("", "the path is empty; expected a file or folder"),
+        ("https://example.org/cat.jpg", "https://example.org/cat.jpg: is an address, which is not read; download it"),
+        (f"https://example.org/{'x' * 300}?signed={'y' * 300}", "https://example.org/xxx"),
         ("s3://bucket/cat.jpg", "s3://bucket/cat.jpg: is an address"),
         ("data:image/png;base64,iVBORw0KGgo" + "A" * 5000, "data:image/png;base64,iVBORw0KGgo"),
-        ("file:///home/me/my%20cat.jpg", "file:///home/me/my%20cat.jpg: expected a path; type /home/me/my cat.jpg"),
-        ("~/cat.jpg", f"~/cat.jpg: '~' is not expanded here; type {Path('~/cat.jpg').expanduser()}"),
+        ("file:///home/me/cat.jpg", "file:///home/me/cat.jpg: is an address; expected a path; leave out file://"),
         ("gone.jpg", "gone.jpg: there is no such file; expected an image; check the path"),
-        ("a\0b.jpg", "there is no such file"),
+        ("a\0b.jpg", "the path is 'a\\x00b.jpg'; expected a path without a zero byte"),
         ("x" * 300, f"{'x' * 200}: cannot be read (File name too long); check the path"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_told_with_what_is_meant(path, text):
     message = refusal(path)
-    assert message.startswith(text) or (text == "there is no such file" and text in message)
-    assert len(message) < 400
+    assert message.startswith(text)
+    assert len(message) < 1000
     assert text in refusal([path])
 
 
-def test_a_drive_and_a_colon_are_no_address():
-    assert str(named_path("C:/photos/cat.jpg")) == "C:/photos/cat.jpg"
-    assert str(named_path("at 12:30.jpg")) == "at 12:30.jpg"
-    with pytest.raises(DataError, match="is an address"):
-        named_path(Path("https://example.org/cat.jpg"))  # pathlib makes one slash of two
+def test_the_home_folder_may_be_meant(photo, monkeypatch):
+    monkeypatch.setenv("HOME", str(photo.parent))
+    assert read("~/photo.png")[0] == [str(photo)]
+
+
+def test_an_entry_of_a_folder_is_a_path_also_where_it_is_bytes(photo):
+    with os.scandir(photo.parent) as entries, os.scandir(os.fsencode(photo.parent)) as encoded:
+        assert read(entries)[0] == read(encoded)[0] == [str(photo)]
 
 
 def test_a_model_of_one_channel_and_one_of_three_read_grey_alike():

@@ -21,7 +21,7 @@ VERBS = {
     "show": "zoo.cli.catalogue:show",
     "finetune": "zoo.cli.finetune:finetune_command",
     "evaluate": "zoo.cli.runs:evaluate_command",
-    "predict": "zoo.cli.runs:predict_command",
+    "predict": "zoo.cli.predict:predict_command",
     "features": "zoo.cli.features:features_command",
     "data": "zoo.cli.data:data",
     "weights": "zoo.cli.weights:weights",

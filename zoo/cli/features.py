@@ -1,82 +1,136 @@
 """`zoo features`: images in, a file of vectors out."""
 
+import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from zoo import registry
 from zoo.cli.completion import complete_model_or_run
-from zoo.cli.options import InPath, Reference
+from zoo.cli.options import Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
-from zoo.cli.runs import listed_files
+from zoo.cli.predict import PATHS_FROM_OPTION, all_names, counted, listed
 from zoo.errors import NotFoundError, did_you_mean
+from zoo.files import write_atomic
 from zoo.staging import HEAD
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NPZ, CSV = ".npz", ".csv"
+# One whose features are those of layers that have learnt nothing.
+RANDOM = "warning: model '{name}' has no pretrained weights: its features are those of random layers"
+
+
+class FeatureFile(OutFile):
+    """A file for features, whose name says of which kind; without a suffix it is .npz."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuses a suffix that would promise another kind of file."""
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and path.suffix.lower() not in (NPZ, CSV, ""):
+            self.fail(f"'{path}' ends in {path.suffix}; expected {NPZ} or {CSV}", param, ctx)
+        return path
 
 
 @click.command("features")
 @click.argument("source", type=Reference(), metavar="NAME|RUN", shell_complete=complete_model_or_run)
-@click.argument("paths", nargs=-1, required=True, type=InPath(), metavar="PATH...")
-@click.option("--out", type=OutFile(), required=True, help="The .npz file to write.")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@PATHS_FROM_OPTION
+@click.option("--out", type=FeatureFile(), required=True, help="The .npz or .csv file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def features_command(
-    source: str, paths: tuple[Path, ...], out: Path, at: str | None, pooling: str, as_json: bool
+    source: str,
+    paths: tuple[str, ...],
+    paths_from: IO[bytes] | None,
+    out: Path,
+    at: str | None,
+    pooling: str,
+    as_json: bool,
 ) -> None:
     """Compute features of images, or of all images below folders, with a model NAME or a finished RUN.
 
-    The file holds `features`, float32, and `paths`, in the same order. Exit code 1 when some images could not be read;
-    the others are in the file all the same.
+    An .npz file holds `features`, float32, and `paths`, in the same order; a .csv file a line an image. Exit code 1
+    when some images could not be read; the others are in the file all the same.
 
     \b
     Examples:
       zoo features efficientnet_lite0 photos/ --out photos.npz
-      zoo features runs/pets cat.jpg dog.jpg --at stage4 --pooling max --out pets.npz
+      zoo features runs/pets cat.jpg dog.jpg --at stage4 --pooling max --out pets.csv
     """
+    if out.suffix.lower() == CSV and pooling == "none":
+        raise click.UsageError("--pooling none gives maps, and a .csv file holds vectors; expected --out FILE.npz")
+    names = all_names(paths, paths_from)
     _refuse_unknown(source, at)
     start_backend()
     import numpy as np
 
     from zoo.errors import DataError
     from zoo.extraction import feature_model
-    from zoo.files import write_atomic
-    from zoo.prediction import Classifier, load
     from zoo.training.progress import Display
 
-    if (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file():
-        classifier = load(source)
-    else:
-        from zoo.models import build
-
-        classifier = Classifier(build(source))
+    classifier = _classifier(source)
     model = feature_model(classifier.model, at=at, pooling=pooling)  # pyright: ignore[reportArgumentType]: click checked
-    files = list(listed_files(paths))
+    images = list(listed(names))
     read: list[str] = []
     rows: list[np.ndarray] = []
-    with Display() as display, display.bar("features", len(files)) as move:
-        for done, (path, found) in enumerate(classifier.compute_each(files, model), 1):
+    with Display() as display, display.bar("features", len(images)) as move:
+        if classifier.has_random_weights:
+            display.line(RANDOM.format(name=source))
+        for done, (image, found) in enumerate(classifier.compute_each(images, model), 1):
             if isinstance(found, DataError):
                 echo(f"zoo: {found}", err=True)
             else:
-                read.append(str(path))
+                read.append(image.name)
                 rows.append(found)
             move(done, "")
     if not rows:
-        raise DataError(f"features: none of {len(files)} files could be read; nothing was written")
+        raise DataError(f"features: none of {counted(len(images), 'file')} could be read; nothing was written")
     vectors = np.stack(rows)
-    packed = io.BytesIO()
-    np.savez(packed, features=vectors, paths=np.array(read))
-    write_atomic(out, packed.getvalue())
+    write_atomic(out, _as_csv(vectors, read) if out.suffix.lower() == CSV else _as_npz(vectors, read))
     if as_json:
         document = {"schema": 1, "kind": "features", "out": str(out), "shape": vectors.shape, "stage": model.name}
         echo_json(document)
     else:
         shape = " x ".join(f"{side:,}" for side in vectors.shape)
-        echo(f"features of {len(read):,} images, {shape}: {out}")
-    if len(read) < len(files):
+        echo(f"features of {counted(len(read), 'image')}, {shape}: {out}")
+    if len(read) < len(images):
         raise click.exceptions.Exit(1)
+
+
+def _classifier(source: str) -> Any:
+    from zoo.models import build
+    from zoo.prediction import Classifier, load
+
+    return load(source) if _is_a_run(source) else Classifier(build(source))
+
+
+def _is_a_run(source: str) -> bool:
+    return (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file()
+
+
+def _as_npz(vectors: "np.ndarray", paths: Sequence[str]) -> bytes:
+    import numpy as np
+
+    packed = io.BytesIO()
+    np.savez(packed, features=vectors, paths=np.array(paths))
+    return packed.getvalue()
+
+
+def _as_csv(vectors: "np.ndarray", paths: Sequence[str]) -> bytes:
+    """Writes a line an image: its path, and numbers that read back as the same float32."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", *(f"f{number}" for number in range(vectors.shape[1]))])
+    for path, vector in zip(paths, vectors, strict=True):
+        writer.writerow([path, *(f"{value:.9g}" for value in vector.tolist())])
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _refuse_unknown(source: str, at: str | None) -> None:
@@ -85,7 +139,7 @@ def _refuse_unknown(source: str, at: str | None) -> None:
     Raises:
         NotFoundError: There is no such run or model, or the model has no such stage.
     """
-    if (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file():
+    if _is_a_run(source):
         return
     if Path(source).exists() and source not in registry.list_models():
         raise NotFoundError(

@@ -1,16 +1,12 @@
-"""`zoo evaluate` and `zoo predict`: what a finished run is worth, and what it sees."""
+"""`zoo evaluate`: what a finished run is worth."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from zoo.cli.completion import complete_run
 from zoo.cli.options import InPath
-from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend
-from zoo.errors import DataError
-
-SHOWN_CLASSES = 3
+from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
 
 
 @click.command("evaluate")
@@ -44,42 +40,6 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
     echo(accuracy_report(result.to_json()))
 
 
-@click.command("predict")
-@click.argument("run", type=InPath(), shell_complete=complete_run)
-@click.argument("paths", nargs=-1, required=True, type=InPath(), metavar="PATH...")
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
-def predict_command(run: Path, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Classify images, or all images below folders, with a finished run.
-
-    Exit code 1 when some of them could not be read; the others are classified all the same.
-
-    \b
-    Examples:
-      zoo predict runs/pets cat.jpg dog.jpg
-      zoo predict runs/pets holiday/ --json
-    """
-    refuse_what_is_not_a_run(run)
-    start_backend()
-    from zoo.prediction import load
-
-    failed = False
-    for path, prediction in load(run).predict_each(listed_files(paths)):
-        if isinstance(prediction, DataError):
-            failed = True
-            if as_json:
-                echo_json({"path": str(path), "error": str(prediction)})
-            else:
-                echo(f"zoo: {prediction}", err=True)
-        elif as_json:
-            echo_json(prediction.to_json())
-        else:
-            ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:SHOWN_CLASSES]
-            echo(f"{path}  " + "  ".join(f"{name} {percent(share)}" for name, share in ranked))
-    if failed:
-        raise click.exceptions.Exit(1)
-
-
 def refuse_what_is_not_a_run(path: Path) -> None:
     """Looks whether there is a run, before TensorFlow is loaded to read it.
 
@@ -91,11 +51,3 @@ def refuse_what_is_not_a_run(path: Path) -> None:
 
     if not (path / CARD_FILE).is_file():
         RunFolder.open(path)
-
-
-def listed_files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """Lists the images that paths name; an empty folder stands for itself, and is told as what cannot be read."""
-    from zoo.data import image_files
-
-    for path in paths:
-        yield from (image_files(path) or [path]) if path.is_dir() else [path]

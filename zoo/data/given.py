@@ -7,31 +7,29 @@ image with its channels first. Else it is grey images. An array in a list is alw
 """
 
 import itertools
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any, TypeGuard
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from PIL import Image
 
+from zoo.data.images.content import says_what_to_do
 from zoo.data.images.decoding import BadImageError, Settings, quiet_pillow, read_pixels
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.loading import fit_item, load_array
 from zoo.data.sources.folders import image_files
 from zoo.errors import DataError
+from zoo.paths import given_path
 
 CHANNELS = (1, 3, 4)
 EXPECTED = (
     "expected a path, a folder, uint8[n, height, width(, channels)], a Pillow image, bytes, an open file, "
     "or a list of these"
 )
-# Two letters or more: C:/ is a drive. A path that went through pathlib has one slash left.
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(data):[a-z]+/")
 _LONGEST_SHOWN = 200
 
 
@@ -40,7 +38,7 @@ class GivenImage:
     """One image, not read yet.
 
     Attributes:
-        source: A file's path, encoded bytes, a Pillow image, or uint8[height, width(, channels)].
+        source: A file's path, encoded bytes, a Pillow image, or uint8[height, width(, channels)]; or why there is none.
         name: For messages: the path, or `image 3`.
     """
 
@@ -58,6 +56,8 @@ class GivenImage:
         Raises:
             DataError: It cannot be read; the message names it.
         """
+        if isinstance(self.source, DataError):
+            raise self.source
         if isinstance(self.source, Path):
             check_file(self.source)
         try:
@@ -65,7 +65,8 @@ class GivenImage:
                 return read_pixels(self.source, settings)[0]
             return fit_item(self.source, settings)
         except BadImageError as fault:
-            raise DataError(f"{self.name}: {fault}. Repair or replace the file.") from fault
+            advice = "" if says_what_to_do(str(fault)) else ". Repair or replace the file."
+            raise DataError(f"{self.name}: {fault}{advice}") from fault
         except (DataError, MemoryError):
             raise
         except Exception as fault:  # Pillow reads an image from its file as late as here, and may raise anything
@@ -122,24 +123,6 @@ def read_each(images: Sequence[GivenImage], settings: Settings) -> list[np.ndarr
         return [one for _, found in map_ranges(len(images), read) for one in found]
 
 
-def named_path(text: "str | PathLike[str]") -> Path:
-    """Returns the path that a text names.
-
-    Raises:
-        DataError: It names no place on this machine: it is empty, or an address.
-    """
-    written = fspath(text)
-    if not written:
-        raise DataError("the path is empty; expected a file or a folder ('.' for the current one)")
-    shown = written if len(written) <= _LONGEST_SHOWN else f"{written[:_LONGEST_SHOWN]}..."
-    address = _ADDRESS.match(written)
-    if address is None:
-        return Path(written)
-    if (address[1] or address[2]).lower() == "file":
-        raise DataError(f"{shown}: expected a path; type {unquote(urlsplit(written).path)}")
-    raise DataError(f"{shown}: is an address, and images are read from files; download it, and give the file")
-
-
 def files_of(path: Path) -> Sequence[Path]:
     """Lists the images of a folder; anything else, and a folder without any, stands for itself."""
     try:
@@ -157,8 +140,6 @@ def check_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, ValueError):  # a zero byte in the name
-        if path.parts[:1] == ("~",):
-            raise DataError(f"{path}: '~' is not expanded here; type {path.expanduser()}") from None
         raise DataError(f"{path}: there is no such file; expected an image; check the path") from None
     except OSError as fault:  # the name is too long, a folder may not be entered
         raise DataError(f"{str(path)[:_LONGEST_SHOWN]}: cannot be read ({fault.strerror}); check the path") from None
@@ -209,7 +190,7 @@ def _each(images: Iterable[object]) -> Iterator[GivenImage]:
 def _single(item: object, name: str) -> Sequence[GivenImage] | None:
     """Returns what is one image, or a folder of them, whatever it stands in; None for an array or a row of others."""
     if isinstance(item, str | PathLike):
-        path = named_path(item)
+        path = given_path(fsdecode(item))
         return [GivenImage(file, str(file)) for file in files_of(path)]
     if isinstance(item, Image.Image):
         return [GivenImage(item, name)]
