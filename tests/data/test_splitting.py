@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.data import split_share
+from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 
 
@@ -135,3 +136,58 @@ def test_it_depends_on_seed_and_names_and_not_on_the_order():
     shuffled = random.permutation(200)
     again = split_share(labels[shuffled], 0.2, 4, groups=list(groups[shuffled]))[1]
     assert frozenset(groups[shuffled][again]) == chosen[4]
+
+
+def test_a_rare_class_does_not_make_half_of_the_data_validate():
+    # Birds are in two groups, each of nearly half of all images: they stay in train, and that is said.
+    counts = {"A": (345, 350, 5), "B": (320, 300, 5), "C": (28, 27, 0)}
+    labels = np.repeat([0, 1, 2] * 3, [count for of_group in counts.values() for count in of_group])
+    groups = [group for group, of_group in counts.items() for _ in range(sum(of_group))]
+    for seed in range(10):
+        assert sides(labels, groups, 0.1, seed).tolist() == [28, 27, 0]
+    held_out = split_share(labels, 0.1, 0, groups=groups)[1]
+    assert share_warnings(labels, held_out, 0.1, ("cat", "dog", "bird"), has_groups=True) == [
+        "validation has 4 % of the images, and 10 % were asked for: groups stay whole, and none fit better. Set "
+        "data.validation to another share, or data.group to smaller groups",
+        "validation has no images of the classes 'bird': what they have is in one group, or in groups that are too "
+        "large",
+    ]
+
+
+def test_where_all_groups_are_large_the_smallest_validates():
+    labels = np.tile([0, 1], 50)
+    groups = ["a"] * 40 + ["b"] * 36 + ["c"] * 24
+    for seed in range(10):
+        assert sides(labels, groups, 0.1, seed).tolist() == [12, 12]
+
+
+def test_a_class_of_one_image_is_said_to_validate_none():
+    labels = np.array([0] * 10 + [1])
+    held_out = split_share(labels, 0.1, 0)[1]
+    assert share_warnings(labels, held_out, 0.1, ("cat", "emu"), has_groups=False) == [
+        "validation has no images of the classes 'emu': they have one image"
+    ]
+    assert share_warnings(labels[:10], split_share(labels[:10], 0.1, 0)[1], 0.1, ("cat",), has_groups=False) == []
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_the_share_stays_near_what_was_asked(seed):
+    random = np.random.default_rng(seed)
+    classes = int(random.integers(2, 6))
+    # Classes from frequent to rare, and groups of all sizes.
+    likely = random.dirichlet(np.full(classes, 0.5))
+    number = int(random.integers(3, 40))
+    of_group = np.maximum(random.lognormal(2, 1.5, number).astype(int), 1)
+    groups = [f"group {index}" for index in np.repeat(np.arange(number), of_group)]
+    labels = np.unique(random.choice(classes, len(groups), p=likely), return_inverse=True)[1]
+    share = float(random.uniform(0.05, 0.4))
+    held = sides(labels, groups, share, seed)
+    targets = np.bincount(labels[split_share(labels, share, seed)[1]], minlength=len(held))
+    held_out = split_share(labels, share, seed, groups=groups)[1]
+    chosen = {groups[row] for row in held_out}
+    for label in np.flatnonzero(held > 2 * targets):
+        # Only where the class would have none otherwise: by a single group, of which no other class has too many.
+        by = {groups[row] for row in held_out if labels[row] == label}
+        assert len(by) == 1, (held, targets)
+        others = np.bincount([labels[row] for row in held_out if groups[row] in by], minlength=len(held))
+        assert chosen == by or all(others[other] <= 2 * targets[other] for other in range(len(held)) if other != label)

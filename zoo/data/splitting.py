@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo.data.batches import permutation
+from zoo.data.dataset import quoted
 from zoo.errors import DataError
 
 
@@ -50,12 +51,48 @@ def split_share(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
+def share_warnings(
+    labels: np.ndarray, held_out: np.ndarray, share: float, classes: Sequence[str], *, has_groups: bool
+) -> list[str]:
+    """Says where validation is not what was asked for: another share, or classes without an image.
+
+    Args:
+        labels: int[n], the class of each image.
+        held_out: int[m], the images that validate.
+        share: What was asked for.
+        classes: Their names.
+        has_groups: Whether groups stayed whole.
+    """
+    warnings: list[str] = []
+    found = len(held_out) / len(labels)
+    if has_groups and not share / _FAR <= found <= share * _FAR:
+        warnings.append(
+            f"validation has {100 * found:.0f} % of the images, and {100 * share:.0f} % were asked for: groups stay "
+            "whole, and none fit better. Set data.validation to another share, or data.group to smaller groups"
+        )
+    total, held = (np.bincount(some, minlength=len(classes)) for some in (labels, labels[held_out]))
+    if none := [classes[int(index)] for index in np.flatnonzero((total > 0) & (held == 0))]:
+        reason = (
+            "what they have is in one group, or in groups that are too large" if has_groups else "they have one image"
+        )
+        warnings.append(f"validation has no images of the classes {quoted(none)}: {reason}")
+    return warnings
+
+
+# A share that is so many times what was asked for, or as small a part of it, is said.
+_FAR = 1.5
+# A group is not taken that would bring one of its classes to more than so many times what is wanted.
+_MOST = 2
+
+
 def choose_groups(labels: np.ndarray, groups: Sequence[str], targets: Mapping[int, int], seed: int) -> np.ndarray:
     """Chooses whole groups until each class has about as many images as wanted.
 
     Groups come in an order that depends on the seed and their names only. Each is taken when that brings its
-    classes closer to their targets, in shares of a target, and leaves each class an image. A class that has none
-    after that gets the group that fits best, where one can be spared.
+    classes closer to their targets, in shares of a target, leaves each class an image, and brings none beyond twice its
+    target. A class that has none after that gets the group that fits best, where one can be spared that does not bring
+    another class beyond that: a rare class does not make half of the data validate. Where nothing fits, the smallest
+    group is taken.
 
     Args:
         labels: int[n], the class of each image.
@@ -84,6 +121,10 @@ def choose_groups(labels: np.ndarray, groups: Sequence[str], targets: Mapping[in
             further += (abs(missing - size) - abs(missing)) / max(targets[label], 1)
         return further
 
+    def fits(group: str, *, but: int | None = None) -> bool:
+        """Whether no class goes far beyond its target, but perhaps one."""
+        return all(held[label] + size <= _MOST * targets[label] for label, size in sizes[group].items() if label != but)
+
     def take(group: str) -> None:
         chosen.add(group)
         for label, size in sizes[group].items():
@@ -91,11 +132,14 @@ def choose_groups(labels: np.ndarray, groups: Sequence[str], targets: Mapping[in
 
     order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\0{group}".encode(errors="surrogatepass")).digest())
     for group in order:
-        if change(group) <= 0:
+        if change(group) <= 0 and fits(group):
             take(group)
     for label in totals:
         if not held[label] and targets[label]:
             spare = [group for group in order if label in sizes[group] and change(group) < float("inf")]
-            if spare:
-                take(min(spare, key=change))
+            if fitting := [group for group in spare if fits(group, but=label)]:
+                take(min(fitting, key=change))
+    spare = [group for group in order if change(group) < float("inf")]
+    if not chosen and spare:
+        take(min(spare, key=lambda group: sum(sizes[group].values())))
     return np.fromiter((group in chosen for group in groups), bool, len(labels))

@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.data import Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
+from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection, Recipe
 from zoo.training.hyperrule import with_hyperrule
@@ -191,12 +192,13 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
             f"data.validation = {wanted} of {len(dataset.train)} images{of_groups} leaves none to validate on; "
             f"expected more {'images' if groups is None else 'groups'}, or validation = 0 to train without"
         )
+    said = share_warnings(dataset.train.labels, validation, wanted, dataset.classes, has_groups=groups is not None)
     return Source(
         dataset=dataset,
         train=dataset.train.subset(train),
         validation=dataset.train.subset(validation),
         shares=(train, validation),
-        warnings=dataset.warnings,
+        warnings=(*dataset.warnings, *said),
     )
 
 
