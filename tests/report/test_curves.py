@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.tiny import start
-from zoo.report.curves import history_title, plot_accuracy_and_loss, plot_range_test, save_history
+from zoo.report.curves import history_title, plot_accuracy_and_loss, plot_history, plot_range_test, save_history
 
 
 def row(epoch, phase, epoch_in_phase, **values):
@@ -218,6 +218,11 @@ def test_the_ring_of_a_run_is_at_the_step_that_it_kept(tmp_path, monkeypatch):
     steps = [{**one, "step": 10 * one["epoch"]} for one in ROWS]
     save_history(steps, RECORD, tmp_path / "history.png")
     assert rings(drawn[0].axes[0]) == [([[2, 0.625]], "kept: epoch 2, 62.5 %")]
+
+
+def test_a_run_that_kept_nothing_yet_has_no_ring():
+    record = {key: value for key, value in RECORD.items() if key != "kept"}
+    assert [rings(axes) for axes in plot_history(ROWS, record).axes] == [[], []]
 
 
 def test_settings_of_the_program_around_do_not_stop_a_run_nor_change(tmp_path):

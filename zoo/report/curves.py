@@ -188,7 +188,8 @@ def save_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any], p
 
 def plot_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> "Figure":
     """Draws a run's curves, with a ring at the epoch whose model is kept; arguments as for `save_history`."""
-    kept = [row["epoch"] for row in rows if row.get("step") == record.get("kept", {}).get("step")]
+    step = record.get("kept", {}).get("step")
+    kept = [row["epoch"] for row in rows if step is not None and row.get("step") == step]
     with default_style():
         return plot_accuracy_and_loss(rows, history_title(record), kept=kept[-1] if kept else None)
 
