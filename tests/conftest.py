@@ -26,6 +26,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests cache goes where they go, and nothing that they find there is older than they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        # pytest-xdist sets a width for its workers; no line of ours is folded for it.
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

@@ -2,12 +2,15 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import metrics
 
 import zoo
-from tests.tiny import phase, recipe, write_npz, write_photos
+from tests.tiny import phase, pixels, recipe, write_npz, write_photos
 from zoo.errors import DataError, NotFoundError
 from zoo.evaluation import evaluate, score, wilson_interval
+from zoo.files import sha256
+from zoo.runs.images import read_images
 from zoo.training.progress import Display
 
 
@@ -30,6 +33,9 @@ def test_figures_are_scikit_learns(classes):
             "accuracy": metrics.accuracy_score(labels, called),
             "balanced_accuracy": metrics.balanced_accuracy_score(labels, called),
             "loss": metrics.log_loss(labels, probabilities),
+            "macro_precision": metrics.precision_score(labels, called, average="macro"),
+            "macro_recall": metrics.recall_score(labels, called, average="macro"),
+            "macro_f1": metrics.f1_score(labels, called, average="macro"),
         },
         rel=1e-6,
     )
@@ -40,6 +46,11 @@ def test_figures_are_scikit_learns(classes):
     assert [one.accuracy for one in result.per_class.values()] == pytest.approx(
         metrics.recall_score(labels, called, average=None)
     )
+    assert [one.recall for one in result.per_class.values()] == [one.accuracy for one in result.per_class.values()]
+    assert [one.f1 for one in result.per_class.values()] == pytest.approx(
+        metrics.f1_score(labels, called, average=None)
+    )
+    assert np.array_equal(result.confusion, metrics.confusion_matrix(labels, called))
     assert [one.correct for one in result.per_class.values()] == np.diag(
         metrics.confusion_matrix(labels, called)
     ).tolist()
@@ -53,6 +64,36 @@ def test_a_class_without_images_or_calls_has_no_figure():
     assert (result.per_class["c"].accuracy, result.per_class["c"].precision) == (0, None)
     assert result.per_class["a"].precision == pytest.approx(2 / 3)
     assert result.metrics["balanced_accuracy"] == 0.5  # of a and c
+
+
+@pytest.mark.parametrize(("labels", "called"), [([0, 0, 2], [0, 0, 0]), ([0, 0], [0, 3]), ([1], [1])])
+def test_macro_means_are_scikit_learns_where_classes_have_no_images_or_calls(labels, called):
+    result = score(np.eye(4)[called], np.array(labels), ("a", "b", "c", "d"))
+    for name, figure in (
+        ("precision", metrics.precision_score),
+        ("recall", metrics.recall_score),
+        ("f1", metrics.f1_score),
+    ):
+        assert result.metrics[f"macro_{name}"] == pytest.approx(
+            figure(labels, called, average="macro", zero_division=0)
+        )
+
+
+def test_the_images_that_are_wrong_are_listed_most_confident_first():
+    probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
+    result = score(probabilities, np.array([1, 1, 1, 0]), ("cat", "dog"), ["a.png", "b.png", "c.png", "d.png"])
+    assert [(one.path, one.truth, one.called, one.probability) for one in result.wrong] == [
+        ("b.png", "dog", "cat", 0.9),
+        ("d.png", "cat", "dog", 0.8),
+        ("a.png", "dog", "cat", 0.6),
+    ]
+    assert "wrong" not in result.to_json()
+    assert result.to_json(wrong=True)["wrong"][0] == {
+        "path": "b.png",
+        "truth": "dog",
+        "called": "cat",
+        "probability": 0.9,
+    }
 
 
 def test_a_probability_of_0_has_a_finite_loss():
@@ -103,8 +144,6 @@ def test_a_test_split_is_measured_where_there_is_one(three):
 
 def test_other_images_may_have_fewer_classes_in_another_order(three, tmp_path):
     # Of the archive label 0 is the cow and 1 the ant: their pictures are those of the labels 2 and 0 in training.
-    from tests.tiny import pixels
-
     images, labels = pixels(30, classes=3, seed=5)
     cows, ants = images[labels == 2][:7], images[labels == 0][:3]
     np.savez(
@@ -168,8 +207,6 @@ def test_a_split_alone_is_measured(three, tmp_path, name):
 
 
 def test_a_test_split_of_an_archive_or_a_list_alone_is_measured(three, tmp_path):
-    from tests.tiny import pixels
-
     images, labels = pixels(6, classes=3, seed=5)
     np.savez(tmp_path / "x.npz", x_test=images, y_test=np.array(["ant", "bee", "cow"])[labels])
     assert measure(three.path, tmp_path / "x.npz").metrics["accuracy"] == 1
@@ -198,3 +235,165 @@ def test_a_class_of_another_spelling_is_named_with_the_near_one(three, tmp_path)
         "the data has classes that the classifier does not know: 'Ant' (the classifier has 'ant'); expected some of "
         "'ant', 'bee', 'cow'"
     )
+
+
+# The images that a run kept
+
+
+@pytest.fixture
+def grown(tmp_path):
+    """A run on a folder that the test may change."""
+    photos = write_photos(tmp_path / "photos", count=12)
+    noisy = np.random.default_rng(0)
+    for file in photos.rglob("*.png"):  # hard enough that no two splits have the same loss
+        Image.fromarray(noisy.integers(0, 256, (28, 28), dtype=np.uint8)).save(file)
+    return photos, zoo.finetune(recipe(phase("all", "all", epochs=1)), photos, run=tmp_path / "run")
+
+
+def test_the_images_that_validated_are_measured_however_the_folder_has_changed(grown, tmp_path):
+    photos, run = grown
+    before = zoo.evaluate(run.path)
+    assert (before.split, before.images, before.run, before.data) == ("validation", 6, str(run.path), str(photos))
+    assert before.metrics == pytest.approx(run.metrics, rel=1e-5)
+    for name in ("cat", "dog"):
+        for number, file in enumerate(sorted((photos / name).iterdir())):
+            file.rename(file.with_name(f"z{99 - number}.png"))  # other names, in another order
+    write_photos(photos, count=9, seed=5)  # and more images, which sort before
+    after = zoo.evaluate(run.path)
+    assert after.metrics == pytest.approx(before.metrics, rel=1e-6)
+    assert (after.images, after.missing, after.warnings) == (6, 0, ())
+    trained = zoo.evaluate(run.path, split="train")
+    assert (trained.split, trained.images, trained.trained_on) == ("train", 18, 18)
+
+
+def test_images_that_are_gone_are_counted_and_none_at_all_is_refused(grown, capsys):
+    photos, run = grown
+    validated = [key for keys in read_images(run.path).splits["validation"].values() for key in keys]
+    files = {sha256(file)[:24]: file for file in photos.rglob("*.png")}
+    files[validated[0]].unlink()
+    result = zoo.evaluate(run.path)
+    assert (result.images, result.missing) == (5, 1)
+    said = "1 of the 6 validation images of the run are no longer in the data: measured on the others"
+    assert result.warnings == (said,)
+    assert f"warning: {said}\n" in capsys.readouterr().err
+    for key in validated[1:]:
+        files[key].unlink()
+    with pytest.raises(DataError) as raised:
+        zoo.evaluate(run.path)
+    assert str(raised.value) == (
+        f"{run.path}: none of the 6 validation images of the run is in the data any more; put them back, "
+        "or measure others with --data PATH"
+    )
+
+
+def test_images_that_were_put_into_another_class_are_said_and_a_renamed_class_is_the_same(grown):
+    photos, run = grown
+    before = zoo.evaluate(run.path)
+    key = read_images(run.path).splits["validation"]["cat"][0]
+    moved = next(file for file in photos.rglob("*.png") if sha256(file)[:24] == key)
+    moved.rename(photos / "dog" / "was a cat.png")
+    result = zoo.evaluate(run.path)
+    assert result.warnings == ("1 of the validation images have another class now than when the run was made",)
+    assert [one.images for one in result.per_class.values()] == [2, 4]
+    (photos / "dog" / "was a cat.png").rename(moved)
+    (photos / "dog").rename(photos / "hound")
+    renamed = zoo.evaluate(run.path)
+    assert renamed.metrics == pytest.approx(before.metrics, rel=1e-6)
+    assert renamed.warnings == ("3 of the validation images have another class now than when the run was made",)
+
+
+def test_a_copy_at_another_place_gives_the_images_that_validated(grown, tmp_path):
+    photos, run = grown
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(NotFoundError) as raised:
+        zoo.evaluate(run.path)
+    assert str(raised.value) == (
+        f"{run.path}: its images are no longer at {photos}; say where they are now: "
+        "--data PATH --split validation measures those that validated"
+    )
+    result = zoo.evaluate(run.path, tmp_path / "moved", "validation")
+    assert (result.split, result.images) == ("validation", 6)
+    assert result.metrics == pytest.approx(run.metrics, rel=1e-5)
+
+
+def test_other_data_that_holds_images_of_training_is_warned_of(grown, tmp_path):
+    photos, run = grown
+    other = write_photos(tmp_path / "other", count=3, seed=7)
+    assert zoo.evaluate(run.path, other).warnings == ()
+    assert (zoo.evaluate(run.path, other).split, zoo.evaluate(run.path, other).trained_on) == ("all", 0)
+    shutil.copytree(photos, other, dirs_exist_ok=True)
+    result = zoo.evaluate(run.path, other)
+    assert (result.images, result.trained_on) == (24, 18)  # three of each class have the names of copied ones
+    assert result.warnings == (
+        "the run was trained on 18 of these 24 images: its figures flatter; those that validated it: "
+        "--split validation",
+    )
+
+
+def test_a_run_of_an_earlier_zoo_measures_unchanged_data_and_refuses_changed(grown):
+    photos, run = grown
+    known = zoo.evaluate(run.path)
+    (run.path / "images.json").unlink()
+    assert zoo.evaluate(run.path).metrics == pytest.approx(known.metrics, rel=1e-6)
+    write_photos(photos, count=1, seed=3)
+    with pytest.raises(DataError, match=r"fingerprint .*this run, of an earlier zoo, does not say which images it had"):
+        zoo.evaluate(run.path)
+
+
+def test_images_of_a_test_split_that_grew_are_those_that_the_run_had(tmp_path):
+    write_photos(tmp_path / "data" / "train", count=8)
+    write_photos(tmp_path / "data" / "test", count=3, seed=4)
+    run = zoo.finetune(recipe(phase("head", "head", epochs=1)), tmp_path / "data", run=tmp_path / "run")
+    before = zoo.evaluate(run.path)
+    assert (before.split, before.images) == ("test", 6)
+    images, _ = pixels(2, seed=9)
+    Image.fromarray(images[0]).save(tmp_path / "data" / "test" / "cat" / "0new.png")
+    assert zoo.evaluate(run.path).metrics == pytest.approx(before.metrics, rel=1e-6)
+    assert zoo.evaluate(run.path, split="validation").images == 4
+
+
+def test_a_test_split_that_chose_the_epoch_is_said(tmp_path):
+    write_photos(tmp_path / "data" / "train", count=8)
+    write_photos(tmp_path / "data" / "test", count=3, seed=4)
+    plan = recipe(phase("head", "head", epochs=1), data={"validation": "test"})
+    run = zoo.finetune(plan, tmp_path / "data", run=tmp_path / "run")
+    assert zoo.evaluate(run.path).warnings == ("6 of the test images validated too: the kept epoch is chosen on them",)
+
+
+def test_arrays_are_known_by_their_pixels(tmp_path):
+    images, labels = pixels(32)
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels)
+    run = zoo.finetune(recipe(phase("head", "head", epochs=1)), tmp_path / "data.npz", run=tmp_path / "run")
+    order = np.random.default_rng(1).permutation(32)
+    more, more_labels = pixels(10, seed=8)
+    np.savez(
+        tmp_path / "data.npz",
+        x_train=np.concatenate([more, images[order]]),
+        y_train=np.concatenate([more_labels, labels[order]]),
+    )
+    result = zoo.evaluate(run.path)
+    assert (result.images, result.warnings) == (8, ())
+    assert result.metrics == pytest.approx(run.metrics, rel=1e-5)
+
+
+def test_images_given_in_code_are_known_by_their_pixels(tmp_path):
+    images, labels = pixels(32)
+    pairs = list(zip(images, labels.tolist(), strict=True))
+    run = zoo.finetune(recipe(phase("head", "head", epochs=1)), pairs, run=tmp_path / "run")
+    result = zoo.evaluate(run.path, pairs[::-1], "validation")
+    assert (result.split, result.images, result.data) == ("validation", 8, None)
+    assert result.metrics == pytest.approx(run.metrics, rel=1e-5)
+    assert zoo.evaluate(run.path, pairs).trained_on == 24
+    with pytest.raises(DataError, match=r"give them again: zoo.evaluate\(run, data\)"):
+        zoo.evaluate(run.path)
+
+
+def test_an_image_that_is_there_twice_counts_as_it_did(tmp_path):
+    photos = write_photos(tmp_path / "photos", count=12)
+    for file in sorted((photos / "cat").iterdir())[:8]:
+        shutil.copy(file, file.with_name(f"twin {file.name}"))
+    run = zoo.finetune(recipe(phase("head", "head", epochs=1)), photos, run=tmp_path / "run")
+    result = zoo.evaluate(run.path)
+    assert result.images == run.record["data"]["validation"]
+    assert result.metrics == pytest.approx(run.metrics, rel=1e-5)
+    assert result.warnings[0].endswith("of the validation images are in train too, so that its figures flatter")

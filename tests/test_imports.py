@@ -19,6 +19,7 @@ PUBLIC = [
     "Run",
     "ZooError",
     "build",
+    "evaluate",
     "features",
     "finetune",
     "freeze",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.errors import ZooError
+    from zoo.evaluation import evaluate
     from zoo.extraction import features
     from zoo.finetuning import Run, finetune
     from zoo.freezing import freeze, unfreeze
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "ZooError",
     "build",
+    "evaluate",
     "features",
     "finetune",
     "freeze",
@@ -48,6 +50,7 @@ _HOMES = {
     "Run": "zoo.finetuning",
     "ZooError": "zoo.errors",
     "build": "zoo.models",
+    "evaluate": "zoo.evaluation",
     "features": "zoo.extraction",
     "finetune": "zoo.finetuning",
     "freeze": "zoo.freezing",

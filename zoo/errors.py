@@ -52,6 +52,12 @@ class ContractError(ZooError):
     exit_code = 3
 
 
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM): an interruption, as Ctrl-C is, and not a fault."""
+
+    exit_code = 143
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near."""
     near = difflib.get_close_matches(name, list(known), n=1)

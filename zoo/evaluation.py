@@ -1,188 +1,246 @@
-"""How good a classifier is: accuracy with its interval, and class by class."""
+"""`zoo.evaluate`: a finished run's classifier, measured on the images that the run kept from training, or on others."""
 
-import math
+import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data import Dataset, Split
+from zoo.data import Dataset, InCode, Split
 from zoo.data.dataset import quoted, unknown_classes
-from zoo.errors import DataError
+from zoo.data.membership import image_keys
+from zoo.errors import DataError, NotFoundError
 from zoo.paths import given_path
-from zoo.prediction import load
+from zoo.prediction import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
-from zoo.training.inputs import open_source, pack_split
+from zoo.runs.images import RunImages, read_images
+from zoo.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
+from zoo.training.inputs import Source, open_source, pack_split
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Two-sided 95 % of the normal distribution.
-Z_95 = 1.959963984540054
+__all__ = ["ClassResult", "Evaluation", "Mistake", "evaluate", "score", "wilson_interval"]
+
 # Sources that are one file: a folder given in its place is one of class folders.
 LISTS = ("csv", "jsonl", "npz")
 LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassResult:
-    """One class's share in a result.
-
-    Attributes:
-        images: Images of this class.
-        correct: Those that were recognised.
-        accuracy: Their share (recall), in [0, 1]; None without images.
-        precision: Share of the images called this class that are of it; None where none was called so.
-    """
-
-    images: int
-    correct: int
-    accuracy: float | None
-    precision: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """A classifier measured on labelled images.
-
-    Attributes:
-        images: How many.
-        metrics: `accuracy`, `balanced_accuracy` (mean over the classes present) and `loss` (mean negative
-            log-likelihood, in nats).
-        intervals: 95 % interval of `accuracy` (Wilson 1927, the score interval).
-        per_class: By class name.
-    """
-
-    images: int
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    per_class: dict[str, ClassResult]
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as plain data."""
-        return asdict(self)
-
-
-def score(probabilities: "np.ndarray", labels: "np.ndarray", classes: Sequence[str]) -> Evaluation:
-    """Compares probabilities with labels.
-
-    Args:
-        probabilities: float[images, classes].
-        labels: int64[images].
-        classes: Class names in the order of the probabilities.
-    """
-    import numpy as np
-
-    called = probabilities.argmax(axis=1)
-    hits = np.bincount(labels[called == labels], minlength=len(classes))
-    totals = np.bincount(labels, minlength=len(classes))
-    calls = np.bincount(called, minlength=len(classes))
-    per_class = {
-        name: ClassResult(
-            images=int(totals[index]),
-            correct=int(hits[index]),
-            accuracy=float(hits[index] / totals[index]) if totals[index] else None,
-            precision=float(hits[index] / calls[index]) if calls[index] else None,
-        )
-        for index, name in enumerate(classes)
-    }
-    accuracies = [result.accuracy for result in per_class.values() if result.accuracy is not None]
-    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return Evaluation(
-        images=len(labels),
-        metrics={
-            "accuracy": float(hits.sum() / len(labels)),
-            "balanced_accuracy": float(np.mean(accuracies)),
-            "loss": float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()),
-        },
-        intervals={"accuracy": wilson_interval(int(hits.sum()), len(labels))},
-        per_class=per_class,
-    )
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Returns the 95 % score interval of a share (Wilson 1927, JASA 22:209)."""
-    share, z2 = successes / trials, Z_95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z_95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+# Images of one place that are not divided.
+ALL = "all"
 
 
 def evaluate(
-    run: Path | str, data: Path | str | None = None, *, split: str | None = None, display: Display
+    run: Path | str,
+    data: Path | str | InCode | None = None,
+    split: str | None = None,
+    *,
+    display: Display | None = None,
 ) -> Evaluation:
     """Measures a finished run's classifier.
 
+    Without `data` it is measured on exactly the images that the run kept for validation, or had for test, however the
+    folder has grown or been renamed since: the run knows them by their contents.
+
     Args:
         run: The run's folder.
-        data: Other images than the run's own, of all its classes or some; any that cannot be read are left out.
+        data: Other images than the run's own, or the run's own at another place. A path, or what `zoo.finetune` takes.
         split: `train`, `validation` or `test`; by default test where there is one, else validation, else, for
-            other images than the run's own, all.
-        display: Shows progress.
+            other images than the run's own, all. With `data` that has no such split, the images in it that the run had
+            in its own.
+        display: Shows progress; by default on stderr.
 
     Raises:
-        NotFoundError: There is no finished run.
-        DataError: The images cannot be used, or have classes that the classifier does not know.
+        NotFoundError: There is no finished run, or its images are no longer where they were.
+        DataError: The images cannot be used, have classes that the classifier does not know, or which of them
+            validated is not known any more.
+
+    Example:
+
+        evaluation = zoo.evaluate("runs/pets")
+        print(evaluation.split, evaluation.metrics["accuracy"], evaluation.wrong[:3])
     """
     folder = RunFolder.open(given_path(run, "the path of the run"))
     classifier = load(folder.path)
     recipe = load_recipe(folder.recipe_path)
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(Display()) if display is None else display
+        images, place = _images(folder, data)
+        source = _open(recipe, images, is_own=data is None)
+        chosen = _choose(folder, source, split, is_own=data is None)
+        for warning in chosen.warnings:
+            shown.line(f"warning: {warning}")
+        probabilities, labels, names = _measure(classifier, recipe, chosen, source.dataset.classes, shown)
+    found = score(probabilities, labels, classifier.classes, names)
+    return replace(
+        found,
+        split=chosen.name,
+        run=str(folder.path),
+        data=place,
+        missing=chosen.missing,
+        trained_on=chosen.trained_on,
+        warnings=chosen.warnings,
+    )
+
+
+def _images(folder: RunFolder, data: Path | str | InCode | None) -> tuple[Path | InCode | None, str | None]:
+    """Returns the images to open, and their place for the report."""
+    if data is not None:
+        path = given_path(data, "the path of the images") if isinstance(data, str | Path) else data
+        return path, str(path) if isinstance(path, Path) else None
     inputs = folder.record()["inputs"]
-    if data is None and "in_code" in inputs:
+    if "in_code" in inputs:
         raise DataError(
             f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
-            "give others with --data PATH"
+            "give them again: zoo.evaluate(run, data), or others with --data PATH"
         )
-    own = inputs["data"]
-    path = given_path(data, "the path of the images") if data is not None else Path(own) if own else None
-    chosen = _choose(recipe, path, split, is_own=data is None)
-    for warning in chosen.warnings:
-        display.line(f"warning: {warning}")
-    labels = _relabel(chosen.split, chosen.dataset.classes, classifier.classes)
-    packed = pack_split(
-        Split(images=chosen.split.images, labels=labels),
-        recipe.data if data is None else recipe.data.model_copy(update={"on_bad": "leave_out"}),
-        input_shape=classifier.input_shape,
-        bar=display.bar,
-        description=f"reading {chosen.name} images",
-    )
-    for skipped in packed.skipped:
-        display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    from zoo.training.feeding import predict_in_batches
+    if inputs["data"] is None:
+        return None, None
+    path = Path(inputs["data"])
+    if not path.exists():
+        raise NotFoundError(
+            f"{folder.path}: its images are no longer at {path}; say where they are now: "
+            "--data PATH --split validation measures those that validated"
+        )
+    return path, str(path)
 
-    return score(predict_in_batches(classifier.model, packed.images), packed.labels, classifier.classes)
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Images of one split of the data, and the class of each; None takes the data's own."""
+
+    origin: str
+    split: Split
+    truths: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Chosen:
-    dataset: Dataset
+    """What is measured."""
+
     name: str
-    split: Split
-    warnings: tuple[str, ...]
+    parts: tuple[_Part, ...]
+    missing: int = 0
+    trained_on: int = 0
+    warnings: tuple[str, ...] = ()
 
 
-def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool) -> _Chosen:
+def _open(recipe: Recipe, images: Path | InCode | None, *, is_own: bool) -> Source:
     data = recipe.data
     if not is_own:
         # They are not divided again: a share of them would be chosen by chance. The sample takes no path.
         is_sample = data.source == "builtin:fashion_sample"
-        is_other = data.source in LISTS and path is not None and path.is_dir()
+        is_other = data.source in LISTS and isinstance(images, Path) and images.is_dir()
         source_name = "folder" if is_sample or is_other else data.source
-        is_list = path is not None and path.suffix.lower() in LIST_SUFFIXES
+        is_list = isinstance(images, Path) and images.suffix.lower() in LIST_SUFFIXES
         columns = data.columns if is_list or source_name not in ("folder", "npz") else {}
         data = data.model_copy(update={"validation": 0.0, "group": "", "source": source_name, "columns": columns})
-    source = open_source(data, path, seed=recipe.train.seed, measuring=not is_own)
+    return open_source(data, images, seed=recipe.train.seed, measuring=not is_own)
+
+
+def _choose(folder: RunFolder, source: Source, name: str | None, *, is_own: bool) -> _Chosen:
+    kept = read_images(folder.path)
+    if kept is None:
+        return _choose_anew(folder, source, name, is_own=is_own)
+    keys = {origin: image_keys(split) for origin, split in source.dataset.splits().items()}
+    if is_own:
+        name = name or next((kind for kind in ("test", "validation") if kept.count(kind)), None)
+        return _kept(folder, source.dataset, keys, kept, _checked(name, kept.splits))
     # Where other images are measured, there need be none of train.
-    splits = {name: one for name, one in (source.dataset.splits() | {"train": source.train}).items() if len(one)}
-    if source.validation is not None:
-        splits["validation"] = source.validation
-    if name is None:
-        # A model's own training images say nothing about it; only who asks for them gets them.
-        kinds = ("test", "validation") if is_own else ("test", "validation", "train")
-        name = next((kind for kind in kinds if kind in splits), None)
+    splits = {kind: one for kind, one in source.dataset.splits().items() if len(one)}
+    if (
+        name is not None
+        and name not in splits
+        and any(kept.known.get(name, {}).keys() & set(listed) for listed in keys.values())
+    ):
+        return _kept(folder, source.dataset, keys, kept, name)
+    name, part = _of_others(splits, name)
+    trained_on = sum(key in kept.known["train"] for key in keys[part.origin])
+    warnings = (
+        [
+            f"the run was trained on {trained_on:,} of these {len(part.split):,} images: its figures flatter"
+            + ("; those that validated it: --split validation" if kept.count("validation") else "")
+        ]
+        if trained_on and name != "train"
+        else []
+    )
+    return _Chosen(name=name, parts=(part,), trained_on=trained_on, warnings=(*source.warnings, *warnings))
+
+
+def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept: RunImages, name: str) -> _Chosen:
+    """Finds the images that a split of the run had, wherever they are in the data now."""
+    import numpy as np
+
+    places: dict[str, list[tuple[str, int]]] = {}
+    for origin, listed in keys.items():
+        for row, key in enumerate(listed):
+            places.setdefault(key, []).append((origin, row))
+    splits = dataset.splits()
+
+    def class_at(place: tuple[str, int]) -> str:
+        return dataset.classes[int(splits[place[0]].labels[place[1]])]
+
+    rows: dict[str, list[tuple[int, str]]] = {origin: [] for origin in splits}
+    missing = relabelled = 0
+    for truth, wanted in kept.splits[name].items():
+        for key in wanted:
+            found = places.get(key)
+            if not found:
+                missing += 1
+                continue
+            place = next((one for one in found if class_at(one) == truth), found[0])
+            now = class_at(place)
+            relabelled += now != truth
+            # A class that was renamed is still the class that the run knows.
+            rows[place[0]].append((place[1], now if now in kept.splits[name] else truth))
+    total = kept.count(name)
+    if missing == total:
+        raise DataError(
+            f"{folder.path}: none of the {total:,} {name} images of the run is in the data any more; put them back, "
+            "or measure others with --data PATH"
+        )
+    parts = tuple(
+        _Part(
+            origin=origin,
+            split=splits[origin].subset(np.array([row for row, _ in chosen], np.int64)),
+            truths=tuple(truth for _, truth in chosen),
+        )
+        for origin, chosen in rows.items()
+        if chosen
+    )
+    return _Chosen(
+        name=name,
+        parts=parts,
+        missing=missing,
+        trained_on=total - missing if name == "train" else _shared(kept, name, "train"),
+        warnings=tuple(_warnings_of(kept, name, missing=missing, relabelled=relabelled)),
+    )
+
+
+def _warnings_of(kept: RunImages, name: str, *, missing: int, relabelled: int) -> list[str]:
+    total = kept.count(name)
+    warnings: list[str] = []
+    if missing:
+        warnings.append(
+            f"{missing:,} of the {total:,} {name} images of the run are no longer in the data: measured on the others"
+        )
+    if relabelled:
+        warnings.append(f"{relabelled:,} of the {name} images have another class now than when the run was made")
+    if name != "train" and (shared := _shared(kept, name, "train")):
+        warnings.append(f"{shared:,} of the {name} images are in train too, so that its figures flatter")
+    if name == "test" and (shared := _shared(kept, name, "validation")):
+        warnings.append(f"{shared:,} of the test images validated too: the kept epoch is chosen on them")
+    return warnings
+
+
+def _shared(kept: RunImages, name: str, other: str) -> int:
+    known = kept.known.get(other, {})
+    return sum(count for key, count in kept.known[name].items() if key in known)
+
+
+def _checked(name: str | None, splits: Any) -> str:
     if name is None:
         raise DataError(
             "the run kept no images to measure on; give others with --data PATH, or measure on those that it was "
@@ -190,19 +248,83 @@ def _choose(recipe: Recipe, path: Path | None, name: str | None, *, is_own: bool
         )
     if name not in splits:
         raise DataError(f"the data has no split '{name}'; it has {', '.join(splits)}; choose one with --split")
-    warnings = () if is_own else source.warnings
-    return _Chosen(dataset=source.dataset, name=name, split=splits[name], warnings=warnings)
+    return name
 
 
-def _relabel(split: Split, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
-    """Turns labels into indices of the classifier's own classes."""
+def _of_others(splits: dict[str, Split], name: str | None) -> tuple[str, _Part]:
+    """Chooses a split of other images than the run's own."""
+    if name is None:
+        origin = next(kind for kind in ("test", "validation", "train") if kind in splits)
+        # Images that are not divided are no less strange to the run for being called train.
+        name = ALL if list(splits) == ["train"] else origin
+    else:
+        origin = _checked(name, splits)
+    return name, _Part(origin=origin, split=splits[origin])
+
+
+def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own: bool) -> _Chosen:
+    """Chooses the images of a run that an earlier zoo left, which does not say which images it had in each split."""
+    if not is_own:
+        name, part = _of_others({kind: one for kind, one in source.dataset.splits().items() if len(one)}, name)
+        return _Chosen(name=name, parts=(part,), warnings=source.warnings)
+    splits = {**source.dataset.splits(), "train": source.train}
+    if source.validation is not None:
+        splits["validation"] = source.validation
+    name = _checked(name or next((kind for kind in ("test", "validation") if kind in splits), None), splits)
+    then, now = folder.record()["data"]["fingerprint"], source.dataset.fingerprint()
+    chosen = _Chosen(name=name, parts=(_Part(origin=name, split=splits[name]),))
+    if then == now:
+        return chosen
+    changed = f"the data is no longer what the run was trained on (fingerprint {then[:12]}..., now {now[:12]}...)"
+    if source.shares is not None and name != "test":
+        raise DataError(
+            f"{folder.path}: {changed}, and this run, of an earlier zoo, does not say which images it had in {name}; "
+            "put the data back, or measure images that it has never seen with --data PATH"
+        )
+    return replace(chosen, warnings=(changed,))
+
+
+def _measure(
+    classifier: Classifier, recipe: Recipe, chosen: _Chosen, names: Sequence[str], display: Display
+) -> "tuple[np.ndarray, np.ndarray, list[str]]":
+    """Computes probabilities, float32[n, classes], beside labels, int64[n], and what each image is called."""
     import numpy as np
 
-    present = [names[int(label)] for label in np.unique(split.labels)]
-    if unknown := unknown_classes(present, classes, of="the classifier"):
+    from zoo.training.feeding import predict_in_batches
+
+    # How many bad files are too many is a rule of training.
+    data = recipe.data.model_copy(update={"on_bad": "leave_out"})
+    probabilities: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    called: list[str] = []
+    for part in chosen.parts:
+        packed = pack_split(
+            Split(images=part.split.images, labels=_labels(part, names, classifier.classes)),
+            data,
+            input_shape=classifier.input_shape,
+            bar=display.bar,
+            description=f"reading {chosen.name} images",
+        )
+        for skipped in packed.skipped:
+            display.line(f"skipped: {skipped.path}: {skipped.reason}")
+        probabilities.append(predict_in_batches(classifier.model, packed.images))
+        labels.append(packed.labels)
+        images = part.split.images
+        is_files = isinstance(images, Sequence)
+        called += [str(images[row]) if is_files else f"{chosen.name}[{row}]" for row in packed.rows.tolist()]
+    return np.concatenate(probabilities), np.concatenate(labels), called
+
+
+def _labels(part: _Part, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
+    """Returns indices of the classifier's own classes, int64[n]."""
+    import numpy as np
+
+    truths = part.truths or [names[label] for label in part.split.labels.tolist()]
+    used = set(truths)
+    if unknown := unknown_classes([name for name in names if name in used], classes, of="the classifier"):
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         raise DataError(
             f"the data has classes that the classifier does not know: {listed}; expected some of {quoted(classes)}"
         )
-    places = [classes.index(name) if name in classes else -1 for name in names]
-    return np.array(places, dtype=np.int64)[split.labels]
+    known = {name: index for index, name in enumerate(classes)}
+    return np.array([known[name] for name in truths], dtype=np.int64)

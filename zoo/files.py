@@ -37,6 +37,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 def sync(path: Path) -> None:
     """Makes what a file holds, or the renames in a folder, last through a power cut."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folder, and writes renames through by itself
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,25 +1,27 @@
 """`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
 
+import contextlib
+import shlex
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry, saved_models
 from zoo.data import InCode
-from zoo.errors import ContractError, DataError, NotFoundError, RunError, ZooError, did_you_mean
-from zoo.models import MODULE_FOLDER
+from zoo.errors import ContractError, RunError, ZooError
+from zoo.files import sha256
+from zoo.lengthening import begin_lengthened, lengthened
 from zoo.paths import given_path
 from zoo.prediction import Classifier, load
 from zoo.quiet_start import import_keras
-from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
-from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
+from zoo.resolving import Job, Overrides, make_job, resumed_job
+from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.claim import claim
-from zoo.runs.folder import RunFolder, default_path
+from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
@@ -29,26 +31,7 @@ if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
     from zoo.training.engine import Trained
 
-# What a bare model name runs.
-DEFAULT_RECIPE = "finetune/default"
-HANDLE_KEY = "model.handle"
-# Sources that need no path.
-FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
-
-Overrides = Sequence[str] | Mapping[str, object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What `finetune` is about to do.
-
-    Attributes:
-        recipe: The resolved recipe.
-        data: The images: a path, or what was given in code; None for a source that ships or downloads.
-    """
-
-    recipe: Recipe
-    data: Path | InCode | None
+__all__ = ["Job", "Run", "Spread", "finetune", "finetune_seeds", "make_job", "spread"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +96,9 @@ def finetune(
     run: Path | str | None = None,
     resume: bool = False,
     callbacks: Sequence[Any] = (),
+    *,
+    weights: Path | str | None = None,
+    more_epochs: int = 0,
 ) -> Run:
     """Trains a classifier as a recipe says and leaves a run folder.
 
@@ -126,6 +112,10 @@ def finetune(
         run: The folder to make; by default `runs/<recipe>-<UTC time>`.
         resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.
         callbacks: Keras callbacks that `fit` is given besides ours.
+        weights: What the model begins with in place of the recipe's weights: a finished run, or a file of weights of
+            the same architecture. Its classifier is new where its class names are others.
+        more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
+            `zoo.lengthening`.
 
     Returns:
         The finished run.
@@ -138,30 +128,10 @@ def finetune(
         run = zoo.finetune("quickstart", overrides=["phases.head.epochs=1"])
         print(run.metrics["accuracy"], run.path)
     """
-    asked = resolve_request(recipe_or_model, data, overrides, run=run, resume=resume)
-    if isinstance(asked, Run):
-        return asked
-    job = asked.job
-    import_keras()
-    from zoo.training.engine import recording, train  # imports Keras, which a refusal does not need
-    from zoo.training.inputs import open_source
-
-    # Before there is a folder, which may lie among the images.
-    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
-    new = [path for path in (asked.path, *asked.path.parents) if not path.exists()]
-    folder = asked.earlier or RunFolder.create(asked.path)
-    try:
-        with claim(folder.path), Display() as display:
-            trained = train(
-                job.recipe, data=job.data, source=source, folder=folder, callbacks=callbacks, display=display
-            )
-            with recording(folder, trained.record):
-                evaluation = _finish(folder, job.recipe, trained)
-        _check_expectation(job.recipe, evaluation)
-    finally:
-        for path in (folder.path, *new):
-            _remove_if_empty(path)
-    return Run(folder.path)
+    asked = resolve_request(
+        recipe_or_model, data, overrides, run=run, resume=resume, weights=weights, more_epochs=more_epochs
+    )
+    return asked if isinstance(asked, Run) else carry_out(asked, callbacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +139,16 @@ class Request:
     """What `finetune` is asked to do, after everything that can be refused without Keras was.
 
     Attributes:
-        job: Recipe and data.
-        path: The run's folder.
-        earlier: The run that goes on there, or None where a new one begins.
+        job: Recipe, data and first weights.
+        path: The folder to make; None for `runs/<recipe>-<UTC time>`.
+        earlier: The run that goes on, or None where a new one begins.
+        is_longer: Whether it goes on in a new folder, with more epochs.
     """
 
     job: Job
-    path: Path
-    earlier: RunFolder | None
+    path: Path | None = None
+    earlier: RunFolder | None = None
+    is_longer: bool = False
 
 
 def resolve_request(
@@ -186,32 +158,169 @@ def resolve_request(
     *,
     run: Path | str | None = None,
     resume: bool = False,
+    weights: Path | str | None = None,
+    more_epochs: int = 0,
 ) -> Request | Run:
     """Resolves what `finetune` is asked to do, with its arguments; imports no Keras and makes no folder.
 
     Returns:
-        The request, or the run where it is finished already.
+        The request, or the run where it is finished already, which is said.
 
     Raises:
         ZooError: As `finetune` does for an unknown name or path, a wrong recipe or override, or a taken folder.
     """
     path = None if run is None else given_path(run, "the path of the run")
+    if more_epochs:
+        given = {"--set": overrides, "--resume": resume, "--weights": weights}
+        return _longer(recipe_or_model, more_epochs, data, path, unfit=[name for name, value in given.items() if value])
     if resume and path is None:
-        raise RunError("--resume goes on with a run; say which with --run DIR")
+        path, recipe_or_model = _run_named(recipe_or_model), None
     earlier = _earlier(path) if resume and path else None
-    if path and earlier is not None:
-        if recipe_or_model is None and not overrides and earlier.record()["status"] == "done":
-            return Run(earlier.path)
-        job = _resumed_job(earlier, recipe_or_model, data, overrides)
-        if earlier.record()["status"] == "done":
-            return Run(earlier.path)
-        return Request(job=job, path=path, earlier=earlier)
+    if earlier is not None:
+        is_done = earlier.record()["status"] == "done"
+        if not is_done or recipe_or_model is not None or data is not None or overrides or weights is not None:
+            job = resumed_job(earlier, recipe_or_model, data, overrides, weights=weights)
+            if not is_done:
+                return Request(job=job, earlier=earlier)
+            _check_trained_on(earlier, job)
+        with Display() as display:
+            display.line(f"{earlier.path} is finished already")
+        return Run(earlier.path)
     if recipe_or_model is None:
         raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
     if path is not None:
         RunFolder.refuse_taken(path)
-    job = make_job(recipe_or_model, data, overrides)
-    return Request(job=job, path=path or default_path(job.recipe.name), earlier=None)
+    return Request(job=make_job(recipe_or_model, data, overrides, weights=weights), path=path)
+
+
+def _longer(
+    run: str | Path | Recipe | None,
+    more_epochs: int,
+    data: Path | str | InCode | None,
+    path: Path | None,
+    *,
+    unfit: Sequence[str],
+) -> Request:
+    """Resolves the request to train a finished run on, in a folder of its own."""
+    earlier = _earlier(Path(run)) if isinstance(run, str | Path) else None
+    if earlier is None:
+        raise RunError(f"'{run}' is not a run that can be trained on; expected the folder of a finished run")
+    if unfit:
+        raise RunError(f"{earlier.path}: trains on as it was trained until now; leave out {', '.join(unfit)}")
+    if path is not None:
+        RunFolder.refuse_taken(path)
+    job = resumed_job(earlier, None, data, None)
+    return Request(
+        job=replace(job, recipe=lengthened(earlier, job.recipe, more_epochs)),
+        path=path,
+        earlier=earlier,
+        is_longer=True,
+    )
+
+
+def carry_out(asked: Request, callbacks: Sequence[Any] = ()) -> Run:
+    """Trains, measures and closes a run."""
+    import_keras()
+    from zoo.training.engine import Beginning, recording, train  # imports Keras, which a refusal does not need
+    from zoo.training.inputs import open_source
+
+    job = asked.job
+    # Before there is a folder: it may lie among the images.
+    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
+    there = first_there(asked.path or default_path(job.recipe.name))
+    folder = _folder(asked)
+    try:
+        with claim(folder.path), Display() as display, _going_on_said(folder, display):
+            if asked.is_longer and asked.earlier is not None:
+                begin_lengthened(folder, asked.earlier, job.recipe, say=display.line)
+            begin = Beginning(data=job.data, weights=job.weights, repeats=job.repeats)
+            trained = train(job.recipe, source, begin=begin, folder=folder, callbacks=callbacks, display=display)
+            with recording(folder, trained.record):
+                evaluation = _finish(folder, job.recipe, trained)
+            _compare_result(folder, job, display)
+        _check_expectation(job.recipe, evaluation)
+    finally:
+        remove_empty(folder.path.absolute(), up_to=there)
+    return Run(folder.path)
+
+
+def _folder(asked: Request) -> RunFolder:
+    if asked.earlier is not None and not asked.is_longer:
+        return asked.earlier
+    if asked.path is not None:
+        return RunFolder.create(asked.path)
+    return RunFolder(reserve_default_path(asked.job.recipe.name))
+
+
+@contextlib.contextmanager
+def _going_on_said(folder: RunFolder, display: Display) -> Generator[None]:
+    """Says how to go on with a run that is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.is_begun:
+            display.line(f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
+        raise
+
+
+def _run_named(reference: str | Path | Recipe | None) -> Path:
+    """Returns the run that is to go on, where it is named in the recipe's place."""
+    if isinstance(reference, str | Path) and _earlier(Path(reference)) is not None:
+        return Path(reference)
+    raise RunError("--resume goes on with a run; say which with --run DIR")
+
+
+def _check_trained_on(folder: RunFolder, job: Job) -> None:
+    """Refuses other images than those that a finished run was trained on."""
+    from zoo.training.inputs import open_source
+
+    record = folder.record()
+    now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()
+    then = record["data"]["fingerprint"]
+    if now != then:
+        given = job.data if isinstance(job.data, Path) else "these images"
+        raise RunError(
+            f"{folder.path}: is finished; it was not trained on {given} (fingerprint {then[:12]}..., here "
+            f"{now[:12]}...); leave out --data to see its result, or choose another --run"
+        )
+
+
+def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
+    """Says whether a repeated run came to the same numbers, bit for bit, and writes it down."""
+    record, repeated = folder.record(), job.repeats
+    if repeated is None or not record.get("repeats") or not (repeated.model / MODEL_FILE).is_file():
+        return
+    before = repeated.record()
+    differing = [
+        name
+        for name, same in (
+            ("data", record["repeats"]["same_data"]),
+            ("recipe", load_recipe(repeated.recipe_path) == job.recipe),
+            ("first weights", before.get("weights", {}).get("sha256") == record.get("weights", {}).get("sha256")),
+        )
+        if not same
+    ]
+    same_result = sha256(folder.model / MODEL_FILE) == sha256(repeated.model / MODEL_FILE)
+    if same_result:
+        display.line(f"same result as {repeated.path}, bit for bit")
+    elif differing:
+        display.line(f"not the result of {repeated.path}: another {' and '.join(differing)}")
+    else:
+        display.line(
+            f"not the same result as {repeated.path}, from the same recipe and data: "
+            f"{', '.join(_changed_environment(before, record)) or 'no cause is recorded'}"
+        )
+    folder.write_record({**record, "repeats": {**record["repeats"], "same_result": same_result}})
+    folder.write_manifest()
+
+
+def _changed_environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} {before[part].get(name)}, now {value}"
+        for part in ("environment", "versions")
+        for name, value in now[part].items()
+        if before[part].get(name) != value
+    ]
 
 
 @dataclass(frozen=True)
@@ -242,6 +351,7 @@ def finetune_seeds(
     data: Path | str | InCode | None = None,
     overrides: Overrides | None = None,
     run: Path | str | None = None,
+    weights: Path | str | None = None,
 ) -> dict[int, Run]:
     """Trains one run for each seed, in folders `seed-N` below `run`; what is there already goes on or stays.
 
@@ -251,6 +361,7 @@ def finetune_seeds(
         data: As for `finetune`.
         overrides: As for `finetune`.
         run: The folder around them; by default `runs/<recipe>-<UTC time>`.
+        weights: As for `finetune`.
 
     Returns:
         The finished runs by seed.
@@ -260,8 +371,9 @@ def finetune_seeds(
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise RunError(f"seeds are {', '.join(map(str, seeds)) or 'none'}; expected one or more different numbers")
+    job = make_job(recipe_or_model, data, overrides, weights=weights)
     if run is None:
-        run = default_path(make_job(recipe_or_model, data, overrides).recipe.name)
+        run = reserve_default_path(job.recipe.name)
     runs: dict[int, Run] = {}
     for seed in seeds:
         seeded: Overrides = (
@@ -270,7 +382,7 @@ def finetune_seeds(
             else [*(overrides or ()), f"train.seed={seed}"]
         )
         folder = given_path(run, "the path of the run") / f"seed-{seed}"
-        runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True)
+        runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True, weights=weights)
     return runs
 
 
@@ -281,127 +393,8 @@ def spread(runs: Iterable[Run]) -> dict[str, Spread]:
     return {name: Spread(tuple(metrics[name] for metrics in measured)) for name in names}
 
 
-def make_job(
-    reference: str | Path | Recipe, data: Path | str | InCode | None = None, overrides: Overrides | None = None
-) -> Job:
-    """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes.
-
-    Raises:
-        NotFoundError: The reference is no file, run, recipe or model.
-        RecipeError: The recipe or an override does not hold.
-        DataError: There is no data to run on.
-    """
-    overrides = _with_module(overrides or ())
-    if not str(reference).strip():
-        raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
-    if isinstance(reference, Recipe):
-        recipe, own_data = load_recipe(reference, overrides, against_card=True), Path()
-    elif (Path(reference) / "run.json").is_file():
-        return _repeated_job(RunFolder.open(Path(reference)), data, overrides)
-    elif _is_recipe(reference):
-        recipe = load_recipe(reference, overrides, against_card=True)
-        own_data = find_recipe(reference).parent
-    elif str(reference) in registry.list_models():
-        recipe = load_recipe(DEFAULT_RECIPE, _for_model(str(reference), overrides), against_card=True)
-        own_data = Path()
-    else:
-        known = [*shipped_recipes(), *registry.list_models()]
-        raise NotFoundError(
-            f"'{reference}' is not a recipe file, run folder, recipe or model."
-            f"{_beside(reference) or did_you_mean(str(reference), known)} See 'zoo recipe ls' and 'zoo list'."
-        )
-    if data is None and recipe.data.path:
-        data = own_data / recipe.data.path
-    recipe = _with_own_module(recipe, own_data)
-    return Job(recipe=recipe, data=_images(recipe, data))
-
-
-def _beside(reference: str | Path) -> str:
-    """Hints at the recipe file whose ending was left out."""
-    file = Path(f"{reference}.toml")
-    return f" There is a file '{file}': type its ending too." if file.is_file() else ""
-
-
-def _with_module(overrides: Overrides) -> Overrides:
-    """Takes in the SavedModel that an override names, anywhere on this machine; the recipe says its hash."""
-    asked = [override.value for override in read_overrides(overrides)[0] if override.key == HANDLE_KEY]
-    if not asked or not asked[-1]:
-        return overrides
-    handle = saved_models.take_in(str(asked[-1])).handle
-    if isinstance(overrides, Mapping):
-        return {**overrides, HANDLE_KEY: handle}
-    return [*overrides, f"{HANDLE_KEY}={handle}"]
-
-
-def _with_own_module(recipe: Recipe, folder: Path) -> Recipe:
-    """Takes in the SavedModel that a recipe names: by hash, by an address with its hash, or beside the recipe."""
-    handle = recipe.model.handle
-    if not handle or handle.startswith(saved_models.BY_HASH):
-        return recipe
-    found = saved_models.take_in(handle if "://" in handle else str((folder / handle).absolute()))
-    return load_recipe(recipe, {HANDLE_KEY: found.handle})
-
-
-def _is_recipe(reference: str | Path) -> bool:
-    text = str(reference)
-    return Path(reference).suffix == ".toml" or Path(reference).is_file() or text in shipped_recipes()
-
-
-def _for_model(name: str, overrides: Overrides) -> Overrides:
-    if isinstance(overrides, Mapping):
-        return {"model.name": name, "name": name.replace("_", "-"), **overrides}
-    return [f"model.name={name}", f"name={name.replace('_', '-')}", *overrides]
-
-
-def _repeated_job(folder: RunFolder, data: Path | str | InCode | None, overrides: Overrides) -> Job:
-    recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
-    carried = folder.model / MODULE_FOLDER
-    if recipe.model.handle and carried.is_dir():
-        saved_models.take_in(str(carried))
-    inputs = folder.record()["inputs"]
-    if data is None and "in_code" in inputs:
-        raise DataError(
-            f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
-            "give them again: zoo.finetune(..., data=...)"
-        )
-    return Job(recipe=recipe, data=_images(recipe, inputs["data"] if data is None else data))
-
-
-def _images(recipe: Recipe, data: Path | str | InCode | None) -> Path | InCode | None:
-    if data is None:
-        if not recipe.data.source.startswith(FROM_ELSEWHERE):
-            raise DataError(
-                f"recipe '{recipe.name}' names no images; say where they are: --data PATH "
-                "(a folder with a subfolder per class)"
-            )
-        return None
-    if not isinstance(data, str | Path):
-        return data
-    path = given_path(data, "the path of the images")
-    if not path.exists():
-        raise NotFoundError(f"{path}: there is no such file or folder; expected images; check --data")
-    return path
-
-
 def _earlier(path: Path) -> RunFolder | None:
     return RunFolder(path) if RunFolder(path).is_begun else None
-
-
-def _resumed_job(
-    folder: RunFolder,
-    reference: str | Path | Recipe | None,
-    data: Path | str | InCode | None,
-    overrides: Overrides | None,
-) -> Job:
-    job = _repeated_job(folder, data, ())
-    if reference is not None or overrides:
-        asked = make_job(reference if reference is not None else folder.path, job.data, overrides)
-        if asked.recipe != job.recipe:
-            raise RunError(
-                f"{folder.path}: was begun with another recipe than the one given; "
-                "leave out the recipe and --set to go on with it, or choose another --run"
-            )
-    return job
 
 
 def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluation | None":
@@ -416,6 +409,7 @@ def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluatio
     record = {
         **trained.record,
         "status": "done",
+        "split": "validation" if evaluation else None,
         "metrics": measured.get("metrics", {}),
         "intervals": measured.get("intervals", {}),
         "per_class": measured.get("per_class", {}),
@@ -437,9 +431,3 @@ def _check_expectation(recipe: Recipe, evaluation: "Evaluation | None") -> None:
             f"recipe '{recipe.name}' expects {expect.metric} {expect.value} (tolerance {expect.tolerance}); "
             f"found {found}"
         )
-
-
-def _remove_if_empty(path: Path) -> None:
-    """Removes a folder in which nothing was begun, so that the same command can be typed again."""
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()

@@ -46,7 +46,8 @@ def test_json_leaves_only_json_on_stdout(typed, desk):
     code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", "--json")
     document = json.loads(out)
     assert code == 0
-    assert list(document) == ["schema", "kind", "run", "metrics", "phases"]
+    assert list(document) == ["schema", "kind", "run", "metrics", "phases", "split"]
+    assert document["split"] == "validation"
     assert (document["schema"], document["kind"], document["run"]) == (1, "finetune", "a")
     assert document["metrics"] == RunFolder.open(desk / "a").record()["metrics"]
     assert [one["name"] for one in document["phases"]] == ["head"]
@@ -62,7 +63,8 @@ def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed
     expected = zoo.Recipe.load("tiny.toml", ["train.seed=7"])
     assert tomllib.loads(shown) == expected.to_dict()
     # stem: 5 x 5 x 32 + 32; head: 28 x 28 x 32 x 2 + 2.
-    assert [line.split() for line in table.splitlines()] == [
+    frozen, data = table.split("\n\n")
+    assert [line.split() for line in frozen.splitlines()] == [
         ["stage", "layers", "params", "trainable", "state", "batchnorm", "rate"],
         ["stem", "2", "832", "0", "frozen", "-", "-"],
         ["head", "3", "50,178", "50,178", "trainable", "-", "0.001"],
@@ -71,6 +73,22 @@ def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed
     document = json.loads(out)
     assert (document["schema"], document["kind"]) == (1, "plan")
     assert document["phases"][0]["plan"][1]["trainable_params"] == 50_178
+    # A quarter of 8 of each class validates.
+    assert data.splitlines()[0] == "data: 16 images of 2 classes"
+    assert [line.split() for line in data.splitlines()[1:]] == [
+        ["class", "train", "validation"],
+        ["cat", "6", "2"],
+        ["dog", "6", "2"],
+        ["in", "all", "12", "4"],
+    ]
+    assert document["data"] == {
+        "images": 16,
+        "classes": ["cat", "dog"],
+        "splits": {
+            "train": {"images": 12, "per_class": {"cat": 6, "dog": 6}},
+            "validation": {"images": 4, "per_class": {"cat": 2, "dog": 2}},
+        },
+    }
     assert sorted(desk.rglob("*")) == before
 
 
@@ -294,7 +312,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(typed, desk
     assert len(RunFolder.open(desk / "a").metrics()) == 2
 
 
-def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
+@pytest.mark.parametrize(
+    ("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "the system's SIGTERM"]
+)
+def test_an_interruption_has_its_exit_code_and_says_how_the_run_goes_on(typed, desk, sent, expected):
     process = start(
         MAIN, "finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=25", "--json"
     )
@@ -304,13 +325,16 @@ def test_ctrl_c_is_exit_code_130_and_the_run_goes_on(typed, desk):
         if metrics.is_file() and len(metrics.read_text().splitlines()) > 1:
             break
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == expected, err
     assert out == ""
-    assert err.splitlines()[-1] == "zoo: interrupted"
+    lines = [line for line in err.splitlines() if line]
+    assert lines[-2:] == ["go on with it: zoo finetune --run a --resume", "zoo: interrupted"]
     # Nothing of the backend's, nor a traceback: our own lines only.
-    assert {line.split()[0] for line in err.splitlines() if line} == {"tiny:", "head:", "head", "zoo:"}, err
+    assert {line.split()[0] for line in err.splitlines() if line} == {
+        *("tiny:", "note:", "head:", "head", "go", "zoo:")
+    }, err
     record = RunFolder.open(desk / "a").record()
     assert (record["status"], record["reason"]) == ("interrupted", "interrupted by the user")
     done = len(RunFolder.open(desk / "a").metrics())

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from tests.tiny import write_photos
@@ -20,12 +21,18 @@ def test_evaluate_as_json(typed, finished, tmp_path):
     code, out, _ = typed("evaluate", finished.run.path, "--data", photos, "--json")
     document = json.loads(out)
     assert code == 0
-    assert list(document) == ["schema", "kind", "images", "metrics", "intervals", "per_class"]
+    assert list(document) == [
+        *("schema", "kind", "images", "metrics", "intervals", "per_class", "classes", "confusion"),
+        *("split", "run", "data", "missing", "trained_on", "warnings"),
+    ]
+    assert (document["split"], document["run"], document["data"]) == ("all", str(finished.run.path), str(photos))
+    assert (document["missing"], document["trained_on"], document["warnings"]) == (0, 0, [])
+    assert np.sum(document["confusion"]) == 6
     assert (document["schema"], document["kind"], document["images"]) == (1, "evaluate", 6)
-    assert set(document["metrics"]) == {"accuracy", "balanced_accuracy", "loss"}
+    assert set(document["metrics"]) == set(finished.run.metrics)
     low, high = document["intervals"]["accuracy"]
     assert low <= document["metrics"]["accuracy"] <= high
-    assert set(document["per_class"]["cat"]) == {"images", "correct", "accuracy", "precision"}
+    assert set(document["per_class"]["cat"]) == {*("images", "correct", "accuracy", "precision", "recall", "f1")}
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,10 @@ def test_the_manifest_tells_the_progress(tmp_path):
         "step": 3,
         "best_value": None,
         "best_step": None,
+        "best_loss": None,
         "phase_best_value": None,
         "phase_best_step": None,
+        "phase_best_loss": None,
         "stale_epochs": 0,
     }
 

@@ -3,6 +3,7 @@ import itertools
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -13,8 +14,11 @@ from tests.tiny import phase, pixels, recipe, write_npz, write_photos
 from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
+from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
+from zoo.training.callbacks import EpochRecorder
 from zoo.training.engine import shortfall
+from zoo.training.feeding import StopWatch
 from zoo.training.optimizers import OF_ONE_PHASE
 
 KEYS = [
@@ -163,12 +167,62 @@ def test_the_kept_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, 
     run = zoo.finetune(two, data, run=tmp_path / "run", callbacks=[Bias(*leanings)])
     assert [row["val_accuracy"] for row in run.history][0::3] == [0.5, 0.5]
     values = [row[monitor] for row in run.history]
-    assert values.index({"val_accuracy": max, "val_loss": min}[monitor](values)) + 1 == best
-    assert run.record["kept"] == {"step": 3 * best, monitor: values[best - 1]}
+    losses = [row["val_loss"] for row in run.history]
+    assert values[best - 1] == {"val_accuracy": max, "val_loss": min}[monitor](values)
+    assert losses[best - 1] == min(losses)
+    assert run.record["kept"] == {"step": 3 * best, monitor: values[best - 1], "val_loss": min(losses)}
     assert {path.name for path in (run.path / "checkpoints").iterdir()} == {f"step-{3 * best:08d}", "step-00000012"}
     kept = run.path / "checkpoints" / f"step-{3 * best:08d}" / "model.safetensors"
     assert same(arrays(run.path / "model" / "model.safetensors"), arrays(kept))
     assert run.metrics["accuracy"] == run.history[best - 1]["val_accuracy"] == 1
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
+def test_of_equal_accuracies_the_lower_loss_is_better_for_the_run_and_for_its_phase(monitor, tmp_path):
+    recorder = EpochRecorder(
+        RunFolder(tmp_path),
+        None,
+        phase_name="head",
+        start=Progress(phase=0, epoch_in_phase=0, epoch=0, step=0),
+        steps_per_epoch=1,
+        rate_at=lambda step: 0.0,
+        monitor=monitor,
+        keep=1,
+        patience=5,
+        data_wait=StopWatch(),
+        on_epoch=lambda row: None,
+    )
+    best = []
+    for step, (accuracy, loss) in enumerate(
+        [(0.5, 3.0), (0.9, 2.0), (0.9, 1.0), (0.9, 1.0), (0.9, 1.5), (0.8, 0.5)], 1
+    ):
+        recorder.progress = replace(recorder.progress, step=step)
+        value = {"val_accuracy": accuracy, "val_loss": loss}[monitor]
+        recorder.progress = recorder._judged(value, loss)
+        best.append((recorder.progress.best_step, recorder.progress.phase_best_step, recorder.progress.stale_epochs))
+    assert (
+        best
+        == {
+            "val_accuracy": [(1, 1, 0), (2, 2, 0), (3, 3, 0), (3, 3, 1), (3, 3, 2), (3, 3, 3)],
+            "val_loss": [(1, 1, 0), (2, 2, 0), (3, 3, 0), (3, 3, 1), (3, 3, 2), (6, 6, 0)],
+        }[monitor]
+    )
+
+
+def test_a_checkpoint_of_an_earlier_zoo_says_no_loss_and_its_epoch_stays_the_best_of_equals(tmp_path):
+    saved = checkpoint.save(
+        tmp_path,
+        {"a": np.zeros(1)},
+        {"b": np.zeros(1)},
+        Progress(phase=0, epoch_in_phase=1, epoch=1, step=4, best_value=0.9, best_step=4),
+        keep=1,
+    )
+    manifest = saved.path / "manifest.json"
+    document = json.loads(manifest.read_text())
+    for later in ("best_loss", "phase_best_loss"):
+        del document["progress"][later]
+    manifest.write_text(json.dumps(document))
+    assert checkpoint.latest(tmp_path).progress == saved.progress
 
 
 @pytest.mark.parametrize(
@@ -184,7 +238,7 @@ def test_fine_tuning_that_ends_below_what_it_began_from_says_so(data, tmp_path, 
         phase("probe", "head", epochs=2, learning_rate=1e-3), phase("top", "head", epochs=2, learning_rate=1e-9)
     )
     run = zoo.finetune(two, data, run=tmp_path / "run", callbacks=[Bias(*leanings)])
-    text = "epoch 1 of phase 'probe' is kept, with val_accuracy 1.0000; 'top' came to 0.5000: below what it began from"
+    text = "epoch 2 of phase 'probe' is kept, with val_accuracy 1.0000; 'top' came to 0.5000: below what it began from"
     assert run.record["kept"].get("shortfall") == (text if said else None)
     assert (f"warning: {text}" in capsys.readouterr().err) == said
 
@@ -386,7 +440,7 @@ def test_changed_data_is_refused_and_damage_is_named(stopped, data, tmp_path):
         "put it back, or begin a new run"
     )
     data.unlink()
-    with pytest.raises(ZooError, match=f"^{data}: there is no such file or folder"):
+    with pytest.raises(ZooError, match=f"^{stopped}: its images are no longer at {data}; say where they are now"):
         zoo.finetune(None, run=stopped, resume=True)
     data.write_bytes(content)
     other = recipe(phase("head", "head", epochs=3))

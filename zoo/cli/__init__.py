@@ -13,7 +13,7 @@ from zoo import __version__
 from zoo.cli.groups import VerbContext, VerbGroup
 from zoo.cli.output import echo, echo_json, noticing_output
 from zoo.cli.streams import abandon_stdout, finish_streams, prepare_streams
-from zoo.errors import ZooError
+from zoo.errors import Terminated, ZooError
 
 # Verb -> where its click command is.
 VERBS = {
@@ -81,7 +81,7 @@ def _report(fault: Exception, *, as_json: bool) -> int:
     """Prints what went wrong, in one line on stderr and with `--json` as a document too; returns the exit code."""
     if isinstance(fault, click.Abort):
         echo("zoo: interrupted", err=True)
-        return INTERRUPTED
+        return Terminated.exit_code if isinstance(fault.__cause__, Terminated) else INTERRUPTED
     if isinstance(fault, click.ClickException):
         message, code = fault.format_message(), fault.exit_code
         if isinstance(fault, click.UsageError) and fault.ctx is not None:

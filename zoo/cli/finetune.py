@@ -1,6 +1,10 @@
 """`zoo finetune`: train a classifier."""
 
+import contextlib
+import re
 import shlex
+import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +13,19 @@ import click
 from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
+from zoo.errors import Terminated
 from zoo.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.finetuning import Job, Run
+    from zoo.data import Split
+    from zoo.finetuning import Run
+    from zoo.resolving import Job
+    from zoo.training.inputs import Source
+
+# More classes than this are counted in the plan, not listed.
+SHOWN_CLASSES = 20
 
 
 def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -22,6 +33,17 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
         return tuple(int(number) for number in (text or "").split(",") if number.strip())
     except ValueError as fault:
         raise click.BadParameter(f"'{text}' is not a list of numbers; expected for example 0,1,2") from fault
+
+
+def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: str | None) -> int:
+    if text is None:
+        return 0
+    if not re.fullmatch(r"\+[1-9][0-9]*", text):
+        raise click.BadParameter(
+            f"'{text}' is not a number of epochs to add; expected for example +5 "
+            "(how many a phase has from the first on: --set phases.NAME.epochs=5)"
+        )
+    return int(text)
 
 
 @click.command("finetune")
@@ -43,7 +65,15 @@ def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | N
     type=InPath(),
     help="Folder to make.  [default: runs/<recipe>-<UTC time>]",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run, or of RUN.")
+@click.option("--weights", metavar="RUN|FILE", help="Begin with a run's model, or with a file of weights.")
+@click.option(
+    "--epochs",
+    "more_epochs",
+    callback=_read_more_epochs,
+    metavar="+N",
+    help="Train the last phase of a finished RUN by N epochs more, in a new folder.",
+)
 @click.option(
     "--seeds",
     callback=_read_seeds,
@@ -59,6 +89,8 @@ def finetune_command(
     overrides: tuple[str, ...],
     run_path: Path | None,
     resume: bool,
+    weights: str | None,
+    more_epochs: int,
     seeds: tuple[int, ...],
     dry_run: bool,
     as_json: bool,
@@ -75,28 +107,37 @@ def finetune_command(
       zoo finetune theirs.toml --data ours/ --set train.batch_size=64
       zoo finetune tfhub --set model.handle=modules/mobilenet --data photos/ --trust-code
       zoo finetune theirs.toml --data ours/ --seeds 0,1,2
+      zoo finetune theirs.toml --data ours/ --weights runs/pets
       zoo finetune --run runs/pets --resume
+      zoo finetune runs/pets --epochs +5
     """
     if seeds and recipe is None:
         raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
     if recipe is None and not (resume and run_path):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
-    from zoo.finetuning import finetune, finetune_seeds, make_job, resolve_request
+    if more_epochs and (recipe is None or seeds or dry_run):
+        raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
+    from zoo.finetuning import Run, carry_out, finetune_seeds, resolve_request
+    from zoo.resolving import make_job
 
-    # What can be refused without TensorFlow is refused before it loads.
+    # What can be refused without TensorFlow is refused before it loads; a finished run needs none of it.
     if dry_run or seeds:
-        make_job(recipe or str(run_path), data, overrides)
-    else:
-        resolve_request(recipe, data, overrides, run=run_path, resume=resume)
-    start_backend()
-    if dry_run:
-        _show_plan(make_job(recipe or str(run_path), data, overrides), as_json=as_json)
-        return
-    if seeds and recipe is not None:
-        runs = finetune_seeds(recipe, seeds, data=data, overrides=overrides, run=run_path)
+        job = make_job(recipe or str(run_path), data, overrides, weights=weights)
+        start_backend()
+        if dry_run:
+            _show_plan(job, as_json=as_json)
+            return
+        with _terminated_as_interrupted():
+            runs = finetune_seeds(recipe or "", seeds, data=data, overrides=overrides, run=run_path, weights=weights)
         _show_spread(runs, as_json=as_json)
         return
-    run = finetune(recipe, data, overrides=overrides, run=run_path, resume=resume)
+    run = resolve_request(
+        recipe, data, overrides, run=run_path, resume=resume, weights=weights, more_epochs=more_epochs
+    )
+    if not isinstance(run, Run):
+        start_backend()
+        with _terminated_as_interrupted():
+            run = carry_out(run)
     if as_json:
         document = {
             "schema": 1,
@@ -104,10 +145,29 @@ def finetune_command(
             "run": str(run.path),
             "metrics": run.metrics,
             "phases": run.record["phases"],
+            "split": run.record.get("split"),
         }
         echo_json(document)
     else:
         _show_result(run)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """Ends a run that the system or a scheduler stops (SIGTERM) as Ctrl-C does: its status is written, and said."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # signals are the main thread's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_result(run: "Run") -> None:
@@ -147,9 +207,11 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
     from zoo.training.engine import build_untrained
+    from zoo.training.inputs import open_source
     from zoo.training.phases import apply_freezing
 
-    model, recipe = build_untrained(job.recipe, job.data)
+    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
+    model, recipe = build_untrained(job.recipe, source, job.weights)
     tables: list[dict[str, Any]] = []
     text: list[str] = []
     for phase in recipe.phases:
@@ -157,8 +219,40 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     if as_json:
-        document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables}
+        document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)}
         echo_json(document)
     else:
         echo(recipe.to_toml(), whole=True)
         echo("\n\n".join(text))
+        echo("\n" + _data_table(source))
+
+
+def _splits_of(source: "Source") -> dict[str, "Split"]:
+    splits = {"train": source.train, "validation": source.validation, "test": source.dataset.test}
+    return {name: split for name, split in splits.items() if split is not None}
+
+
+def _plan_of(source: "Source") -> dict[str, Any]:
+    """Returns what a run would learn from: classes, and images of each split and class."""
+    import numpy as np
+
+    classes = source.dataset.classes
+    splits: dict[str, Any] = {}
+    for name, split in _splits_of(source).items():
+        counts = np.bincount(split.labels, minlength=len(classes)).tolist()
+        splits[name] = {"images": len(split), "per_class": dict(zip(classes, counts, strict=True))}
+    return {"images": sum(one["images"] for one in splits.values()), "classes": list(classes), "splits": splits}
+
+
+def _data_table(source: "Source") -> str:
+    plan = _plan_of(source)
+    names = list(plan["splits"])
+    rows = [
+        (name, *(f"{plan['splits'][split]['per_class'][name]:,}" for split in names))
+        for name in plan["classes"][:SHOWN_CLASSES]
+    ]
+    if len(plan["classes"]) > SHOWN_CLASSES:
+        rows.append((f"{len(plan['classes']) - SHOWN_CLASSES} more", *("" for _ in names)))
+    rows.append(("in all", *(f"{plan['splits'][split]['images']:,}" for split in names)))
+    counted = f"data: {plan['images']:,} images of {len(plan['classes'])} classes"
+    return f"{counted}\n{table(('class', *names), rows, right=range(1, len(names) + 1))}"

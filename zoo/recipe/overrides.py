@@ -1,5 +1,6 @@
 """Overrides of single values: `--set KEY=VALUE` and a recipe's own `[set]` table."""
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ def read_overrides(
         The overrides in order, and a fault for each text that is none.
     """
     if isinstance(overrides, Mapping):
-        flat = ((".".join(path), value) for path, value in _flattened(overrides))
+        flat = ((".".join(path), _plain(value)) for path, value in _flattened(overrides))
         return [Override(key, value, Origin(f"--set {key}")) for key, value in flat], []
     read: list[Override] = []
     faults: list[Fault] = []
@@ -84,6 +85,17 @@ def toml_value(text: str) -> Any:
     except (ValueError, RecursionError):  # ValueError: TOML errors and integers of too many digits
         return text
     return document["value"] if len(document) == 1 else text
+
+
+def _plain(value: Any) -> Any:
+    """Returns Python's own value for one of NumPy's numbers, texts and truth values, also in lists."""
+    if isinstance(value, list | tuple):
+        listed: list[Any] | tuple[Any, ...] = value
+        return [_plain(one) for one in listed]
+    # Asked by what it offers: NumPy itself is not imported for it.
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _flattened(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

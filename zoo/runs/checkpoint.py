@@ -38,8 +38,10 @@ class Progress:
         step: Finished optimizer steps of the run.
         best_value: Best value of the monitored metric so far; None while nothing is monitored.
         best_step: Step of the checkpoint that holds the best model; None likewise.
+        best_loss: The validation loss there, which decides between equals; None in checkpoints of an earlier zoo.
         phase_best_value: As `best_value`, of this phase; None where it does not end early.
         phase_best_step: As `best_step`, of this phase.
+        phase_best_loss: As `best_loss`, of this phase.
         stale_epochs: Epochs since then.
     """
 
@@ -49,13 +51,23 @@ class Progress:
     step: int
     best_value: float | None = None
     best_step: int | None = None
+    best_loss: float | None = None
     phase_best_value: float | None = None
     phase_best_step: int | None = None
+    phase_best_loss: float | None = None
     stale_epochs: int = 0
 
     def next_phase(self, index: int) -> "Progress":
         """Returns the same at the beginning of another phase."""
-        return replace(self, phase=index, epoch_in_phase=0, phase_best_value=None, phase_best_step=None, stale_epochs=0)
+        return replace(
+            self,
+            phase=index,
+            epoch_in_phase=0,
+            phase_best_value=None,
+            phase_best_step=None,
+            phase_best_loss=None,
+            stale_epochs=0,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The lock on a run folder, so that two processes never write the same run."""
 
-import fcntl
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import RunError
 from zoo.files import is_still_there
+from zoo.locks import lock
 
 
 @contextmanager
@@ -16,16 +16,13 @@ def claim(path: Path) -> Generator[None]:
     Raises:
         RunError: Another process holds it.
     """
-    lock = path / ".claim"
+    file_path = path / ".claim"
     taken = RunError(f"{path}: another process works on this run; wait for it, or choose another --run")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as fault:
-            raise taken from fault
-        if not is_still_there(lock, file):
+    with file_path.open("w") as file:
+        if not lock(file, wait=False) or not is_still_there(file_path, file):
             raise taken
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            with suppress(PermissionError):  # Windows removes no open file; an empty one may stay
+                file_path.unlink(missing_ok=True)

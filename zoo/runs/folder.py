@@ -1,6 +1,10 @@
 """The run folder: what its files are called, and how they are written so that none looks whole when it is not."""
 
+import contextlib
+import errno
+import itertools
 import json
+import os
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -18,6 +22,43 @@ SCHEMA = 1
 def default_path(recipe_name: str) -> Path:
     """Returns `runs/<recipe>-<UTC time>`."""
     return Path("runs") / f"{recipe_name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def reserve_default_path(recipe_name: str) -> Path:
+    """Makes the folder of `default_path`, one that no other process has: where it is taken, with `-2`, `-3`, ...
+
+    Raises:
+        RunError: It cannot be made.
+    """
+    first = default_path(recipe_name)
+    try:
+        first.parent.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as fault:
+        raise _cannot_be_written(first, fault.strerror) from fault
+    raise AssertionError("numbers do not end")
+
+
+def remove_empty(path: Path, *, up_to: Path) -> None:
+    """Removes folders in which nothing was begun, so that the same command can be typed again.
+
+    Args:
+        path: The lowest of them.
+        up_to: The first folder above them that was there before; it stays.
+    """
+    with contextlib.suppress(OSError):  # the first that is not empty ends it
+        while path != up_to:
+            path.rmdir()
+            path = path.parent
+
+
+def first_there(path: Path) -> Path:
+    """Returns the nearest folder or file above a path that exists."""
+    return next(above for above in path.absolute().parents if above.exists())
 
 
 @dataclass(frozen=True)
@@ -43,17 +84,15 @@ class RunFolder:
             with tempfile.TemporaryFile(dir=path):
                 pass
         except OSError as fault:
-            raise RunError(
-                f"{path}: cannot be written ({fault.strerror}); choose another folder with --run DIR"
-            ) from fault
+            raise _cannot_be_written(path, fault.strerror) from fault
         return cls(path)
 
     @classmethod
     def refuse_taken(cls, path: Path) -> None:
-        """Looks, and changes nothing, whether a new run can be made in a folder.
+        """Checks that a new run folder can be made here, as far as can be known without making it.
 
         Raises:
-            RunError: The path is a file, holds a run, or is not empty.
+            RunError: The path is taken, or cannot be written.
         """
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; expected a new folder for the run; choose another --run")
@@ -62,9 +101,14 @@ class RunFolder:
                 f"{path}: is there already; expected a new folder; choose another --run, "
                 f"or go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
             )
-        first = ("run.json", ".")  # what is written before recipe.toml, and hidden files
+        first = ("run.json", "images.json", ".")  # what is written before recipe.toml, and hidden files
         if path.is_dir() and any(not entry.name.startswith(first) for entry in path.iterdir()):
             raise RunError(f"{path}: is not empty; expected a new folder; choose another --run")
+        nearest = path if path.is_dir() else first_there(path)
+        if not nearest.is_dir():
+            raise _cannot_be_written(path, os.strerror(errno.ENOTDIR))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise _cannot_be_written(path, os.strerror(errno.EACCES))
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -149,3 +193,7 @@ class RunFolder:
         )
         hashes = {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
         write_atomic(manifest, json.dumps({"schema": SCHEMA, "kind": "manifest", "sha256": hashes}, indent=2) + "\n")
+
+
+def _cannot_be_written(path: Path, reason: str | None) -> RunError:
+    return RunError(f"{path}: cannot be written ({reason}); choose another folder with --run DIR")

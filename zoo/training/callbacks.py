@@ -214,7 +214,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self._folder.write_metrics([*self._folder.metrics(), row])
         self.progress = replace(before, epoch_in_phase=epoch + 1, epoch=before.epoch + 1, step=step)
         if self._monitor is not None:
-            self.progress = self._judged(metrics[self._monitor])
+            self.progress = self._judged(metrics[self._monitor], metrics["val_loss"])
         trainee: Any = self.model
         averages = moving_averages(trainee.optimizer)
         checkpoint.save(
@@ -237,18 +237,23 @@ class EpochRecorder(keras.callbacks.Callback):
         applied = applied_steps(trainee.optimizer) - self._applied_before
         return {"loss_scale": scale, "skipped_steps": self._steps_per_epoch - applied}
 
-    def _judged(self, value: float) -> Progress:
-        """Notes whether the epoch is the best of the run, and of its phase."""
+    def _judged(self, value: float, loss: float) -> Progress:
+        """Notes whether the epoch is the best of the run, and of its phase; of equals the one of lower loss is."""
         progress = self.progress
-        if self._patience and self._is_better(value, progress.phase_best_value):
-            progress = replace(progress, phase_best_value=value, phase_best_step=progress.step, stale_epochs=0)
+        step = progress.step
+        if self._patience and self._is_better(value, loss, progress.phase_best_value, progress.phase_best_loss):
+            progress = replace(
+                progress, phase_best_value=value, phase_best_step=step, phase_best_loss=loss, stale_epochs=0
+            )
         elif self._patience:
             progress = replace(progress, stale_epochs=progress.stale_epochs + 1)
-        if self._is_better(value, progress.best_value):
-            progress = replace(progress, best_value=value, best_step=progress.step)
+        if self._is_better(value, loss, progress.best_value, progress.best_loss):
+            progress = replace(progress, best_value=value, best_step=step, best_loss=loss)
         return progress
 
-    def _is_better(self, value: float, best: float | None) -> bool:
+    def _is_better(self, value: float, loss: float, best: float | None, loss_of_best: float | None) -> bool:
         if best is None:
             return math.isfinite(value)
+        if value == best:
+            return loss_of_best is not None and loss < loss_of_best
         return value < best if self._monitor == "val_loss" else value > best

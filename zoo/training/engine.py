@@ -1,10 +1,11 @@
 """The story of a run: read the data, build the model, train phase after phase, keep the best, write it down."""
 
 import contextlib
+import functools
 import os
 import platform
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,9 @@ from zoo.runs.folder import RunFolder
 from zoo.training import backend, precision
 from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
 from zoo.training.hyperrule import with_hyperrule
-from zoo.training.inputs import Inputs, Source, input_shape, leak_warning, open_source, pack_source
+from zoo.training.initial_weights import InitialWeights
+from zoo.training.inputs import Inputs, Source, input_shape, leak_warning, pack_source
+from zoo.training.kept_images import check_same_images, images_of
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.prefix_feed import predict
@@ -33,7 +36,26 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+# Fewer validation images than this cannot tell one epoch from another: the standard error of a share is above 3 %.
+FEW_TO_VALIDATE = 100
+# What a run that goes on keeps of run.json.
+KEPT_KEYS = ("continues", "repeats", "weights")
 RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What a run begins from, beside its recipe.
+
+    Attributes:
+        data: The images as they were given; None for a source that ships or downloads.
+        weights: What the model begins with in place of the recipe's weights, or None.
+        repeats: The run whose recipe it is, or None.
+    """
+
+    data: Path | InCode | None = None
+    weights: InitialWeights | None = None
+    repeats: RunFolder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,22 +81,22 @@ class Trained:
 @pinned()
 def train(
     recipe: Recipe,
+    source: Source,
     *,
-    data: Path | InCode | None,
+    begin: Beginning,
     folder: RunFolder,
     callbacks: Sequence[Any] = (),
     display: Display,
-    source: Source | None = None,
 ) -> Trained:
     """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
 
     Args:
         recipe: The resolved recipe.
-        data: The images; None for a source that ships or downloads.
+        source: Its data, opened.
+        begin: What it begins from.
         folder: The run's folder, claimed by this process.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
-        source: The images, where they have been opened already.
 
     Raises:
         ZooError: Any of its children; the run's status is then `failed`, and `interrupted` after Ctrl-C.
@@ -85,9 +107,10 @@ def train(
     device = backend.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
-    source = open_source(recipe.data, data, seed=recipe.train.seed) if source is None else source
+    resume_from = checkpoint.latest(folder.checkpoints)
     as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
-    model = build_for(recipe, source.dataset.classes, policy=policy)
+    recipe, build_new = _from_weights(recipe, source, begin.weights, resume_from, folder, policy)
+    model = build_new()
     # A wrong selector or a frozen-only phase should be known before an image is decoded.
     largest = largest_phase(model, recipe)
     apply_freezing(model, largest)
@@ -99,15 +122,19 @@ def train(
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    record = _record(recipe, data, source, inputs, policy, device)
-    resume_from = checkpoint.latest(folder.checkpoints)
+    record = _record(recipe, begin, source, inputs, policy, device)
+    images = images_of(source.dataset, inputs, validation=recipe.data.validation)
+    if begin.repeats is not None:
+        record["repeats"] = _compare_data(begin.repeats, record, display)
     if resume_from is not None:
         before = folder.record()
         _check_same_data(folder, before, record)
+        check_same_images(folder, images)
+        record |= {key: before[key] for key in KEPT_KEYS if key in before}
         record["phases"] = before["phases"][: resume_from.progress.phase]
         recipe = with_pieces(recipe, Pieces(**before["batch"]))
     elif recipe.train.batch_size == "auto":
-        trial = build_for(recipe, source.dataset.classes, policy=policy)
+        trial = build_new()
         apply_freezing(trial, largest)
         recipe = with_batch_size(recipe, trial, largest, inputs.train.images, device)
         display.line(f"batches of {recipe.train.batch_size}, {recipe.train.accumulate} to a step")
@@ -116,8 +143,14 @@ def train(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
         f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
     )
+    if begin.weights is not None and resume_from is None:
+        display.line(begin.weights.summary(source.dataset.classes))
+    validating = record["data"]["validation"]
+    if 0 < validating < FEW_TO_VALIDATE:
+        display.line(f"note: {validating} images validate: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
     backend.keep_freed_memory()
     with recording(folder, record):
+        images.write(folder.path)
         write_atomic(folder.recipe_path, as_asked.to_toml())
         _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
         kept = checkpoint.best(folder.checkpoints)
@@ -126,11 +159,41 @@ def train(
         _restore_weights(model, kept)
         save_model(model, folder.model, fit=recipe.data.fit)
         record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
+        if kept.progress.best_loss is not None:
+            record["kept"]["val_loss"] = kept.progress.best_loss
         fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
         if fell_short:
             record["kept"] = {**record["kept"], "shortfall": fell_short}
             display.line(f"warning: {fell_short}")
     return Trained(model=model, inputs=inputs, record=record)
+
+
+def _from_weights(
+    recipe: Recipe,
+    source: Source,
+    weights: InitialWeights | None,
+    resume_from: Checkpoint | None,
+    folder: RunFolder,
+    policy: str,
+) -> "tuple[Recipe, Callable[[], keras.Model]]":
+    """Returns the recipe for what training begins with, and what builds the model."""
+    classes = source.dataset.classes
+    if weights is None:
+        return recipe, functools.partial(build_for, recipe, classes, policy=policy)
+    recipe = for_given_weights(recipe)
+    if resume_from is not None:  # all numbers come from the checkpoint
+        return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights="none")
+    weights.verify(folder.path)
+    return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights=weights.path)
+
+
+def for_given_weights(recipe: Recipe) -> Recipe:
+    """Returns the recipe for a model that begins with given weights: they are pretrained, so `auto` is `frozen`."""
+    phases = [
+        phase.model_copy(update={"batchnorm": "frozen"}) if phase.batchnorm == "auto" else phase
+        for phase in recipe.phases
+    ]
+    return recipe.model_copy(update={"phases": tuple(phases)})
 
 
 def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
@@ -142,14 +205,14 @@ def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
     return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
 
 
-def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.Model":
-    """Builds a recipe's model for the data's class names."""
+def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
+    """Builds a recipe's model for the data's class names, with its own weights where none are given."""
     dropout = recipe.model.dropout
     return build(
         recipe.model.name,
         classes=classes,
         input_shape=input_shape(recipe),
-        weights=recipe.model.weights,
+        weights=recipe.model.weights if weights is None else weights,
         precision=policy,
         dropout=None if dropout == "auto" else dropout,
         **recipe.model.builder_options,
@@ -157,16 +220,20 @@ def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str) -> "keras.
 
 
 @pinned()
-def build_untrained(recipe: Recipe, data: Path | InCode | None) -> "tuple[keras.Model, Recipe]":
+def build_untrained(
+    recipe: Recipe, source: Source, weights: InitialWeights | None = None
+) -> "tuple[keras.Model, Recipe]":
     """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
 
     Returns:
         The model, and the recipe with what its data decides.
     """
-    source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
-    return build_for(recipe, source.dataset.classes, policy=policy), recipe
+    if weights is not None:
+        recipe = for_given_weights(recipe)
+    path = None if weights is None else weights.path
+    return build_for(recipe, source.dataset.classes, policy=policy, weights=path), recipe
 
 
 def _train_phases(
@@ -226,14 +293,18 @@ def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
         A sentence, or None where the last phase is as good as any or nothing was monitored.
     """
     sign = -1 if monitor == "val_loss" else 1
+
+    def merit(row: Mapping[str, Any]) -> tuple[float, float]:
+        return sign * row[monitor], -row.get("val_loss", 0.0)
+
     best: dict[str, Mapping[str, Any]] = {}
     for row in history:
         before = best.get(row["phase"])
-        if row.get(monitor) is not None and (before is None or sign * row[monitor] > sign * before[monitor]):
+        if row.get(monitor) is not None and (before is None or merit(row) > merit(before)):
             best[row["phase"]] = row
     if not best:
         return None
-    kept = max(best.values(), key=lambda row: sign * row[monitor])
+    kept = max(best.values(), key=merit)
     later = list(best)[list(best).index(kept["phase"]) + 1 :]
     worse = [name for name in later if best[name][monitor] != kept[monitor]]
     if not worse or worse != later:
@@ -247,7 +318,7 @@ def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
 
 def _record(
     recipe: Recipe,
-    data: Path | InCode | None,
+    begin: Beginning,
     source: Source,
     inputs: Inputs,
     policy: str,
@@ -259,7 +330,7 @@ def _record(
         "status": "running",
         "recipe": recipe.name,
         "model": recipe.model.name,
-        "inputs": _inputs(data),
+        "inputs": _inputs(begin.data),
         "environment": {
             "python": platform.python_version(),
             "platform": platform.platform(),
@@ -274,10 +345,12 @@ def _record(
             "fingerprint": source.dataset.fingerprint(),
             "train": len(inputs.train.labels),
             "validation": len(inputs.validation.labels) if inputs.validation else 0,
+            "test": len(source.dataset.test) if source.dataset.test else 0,
             "skipped": [{"path": str(bad.path), "reason": bad.reason} for bad in inputs.skipped],
         },
         "classes": list(source.dataset.classes),
         "phases": [],
+        **({"weights": asdict(begin.weights)} if begin.weights else {}),
     }
 
 
@@ -301,6 +374,17 @@ def _check_same_data(folder: RunFolder, before: dict[str, Any], record: dict[str
             f"{folder.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
             f"{now[:12]}...); put it back, or begin a new run"
         )
+
+
+def _compare_data(repeated: RunFolder, record: dict[str, Any], display: Display) -> dict[str, Any]:
+    """Says where the run that is repeated had other data, and returns what run.json keeps of it."""
+    then, now = repeated.record()["data"]["fingerprint"], record["data"]["fingerprint"]
+    if then != now:
+        display.line(
+            f"warning: the data is not what {repeated.path} was trained on (fingerprint {then[:12]}..., now "
+            f"{now[:12]}...)"
+        )
+    return {"run": str(repeated.path.resolve()), "same_data": then == now}
 
 
 @contextlib.contextmanager

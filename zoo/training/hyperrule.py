@@ -15,7 +15,6 @@ from zoo.data import Split
 from zoo.data.dataset import Items
 from zoo.data.images.decoding import RASTER_FORMATS
 from zoo.recipe.schema import Recipe
-from zoo.training.batch_size import wanted
 
 # As many images say how large all are.
 SAMPLE = 100
@@ -75,6 +74,8 @@ def with_hyperrule(recipe: Recipe, train: Split) -> Recipe:
     """
     if recipe.train.hyperrule == "none":
         return recipe
+    from zoo.training.batch_size import wanted  # brings Keras, which opening data does without
+
     area = typical_area(train.images)
     by_size = next(row for row in BY_SIZE if len(train) < row.fewer_than)
     by_area = next(row for row in BY_AREA if area < row.below)

@@ -9,7 +9,6 @@ that are there. Each part is compared with its checksum when a pack is opened, s
 is found and made anew, and nothing waits for the disk. The least recently used packs go when the cache is full.
 """
 
-import fcntl
 import json
 import math
 import os
@@ -32,6 +31,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.pixels import Decoded, identity_of
 from zoo.errors import DataError
 from zoo.files import is_still_there, write_atomic
+from zoo.locks import lock
 
 KIND = "packs"
 FORMAT = 1
@@ -163,17 +163,18 @@ def store_pack(
 
 
 @contextmanager
-def _alone(lock: Path) -> Generator[None]:
+def _alone(lock_path: Path) -> Generator[None]:
     """Keeps other processes from writing the same pack meanwhile; the lock goes with the process, however it ends."""
     while True:
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not is_still_there(lock, file):
+        with lock_path.open("w") as file:
+            lock(file)
+            if not is_still_there(lock_path, file):
                 continue
             try:
                 yield
             finally:
-                lock.unlink(missing_ok=True)
+                with suppress(PermissionError):  # Windows removes no open file; an empty one may stay
+                    lock_path.unlink(missing_ok=True)
             return
 
 

@@ -50,6 +50,7 @@ class ImagesInCode:
     def __init__(self, source: LabelledImages, *, name: str) -> None:
         self._source = source
         self._name = name
+        self._contents: list[str] = []
         self._identity = ""
         self._asking = threading.Lock()
 
@@ -58,10 +59,17 @@ class ImagesInCode:
         """A hash of all pixels: nothing else tells what an object gives. Reads each image once, the first time."""
         if not self._identity:
             digest = hashlib.sha256()
+            contents: list[str] = []
             for index in range(len(self)):
-                digest.update(_content(self, index))
-            self._identity = digest.hexdigest()
+                content = _content(self, index)
+                digest.update(content)
+                contents.append(hashlib.sha256(content).hexdigest())
+            self._identity, self._contents = digest.hexdigest(), contents
         return self._identity
+
+    def contents(self) -> list[str]:
+        """Returns a hash of each image's pixels; reads each image once, the first time."""
+        return self._contents if self.identity else []
 
     def __len__(self) -> int:
         return len(self._source)

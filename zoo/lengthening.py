@@ -1,0 +1,97 @@
+"""More epochs for a finished run: a new run folder that goes on where the run ended.
+
+Under a constant rate without warm-up the new run is bit by bit what it would have been, had it been asked for at once.
+Under any other schedule the rates depend on how many epochs there are: the epochs that are done had those of the
+shorter one, and the new ones have those of the longer one from there on, down to its end.
+"""
+
+import shlex
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from zoo.errors import RunError
+from zoo.files import write_atomic
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.schema import Phase, Recipe
+from zoo.runs import checkpoint
+from zoo.runs.folder import RunFolder
+from zoo.runs.images import FILE
+
+# What run.json says of the result, which is another after more epochs.
+OF_THE_RESULT = ("kept", "metrics", "intervals", "per_class", "split", "repeats", "reason")
+
+
+def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
+    """Returns the recipe of a finished run with more epochs in its last phase.
+
+    Args:
+        run: The finished run.
+        recipe: Its recipe.
+        more_epochs: How many more.
+
+    Raises:
+        RunError: The run is not finished, or cannot go on.
+    """
+    if more_epochs < 1:
+        raise RunError(f"{more_epochs} more epochs; expected 1 or more")
+    if (status := run.record()["status"]) != "done":
+        raise RunError(
+            f"{run.path}: is not finished (status {status}); go on with it first: "
+            f"zoo finetune --run {shlex.quote(str(run.path))} --resume"
+        )
+    newest = checkpoint.latest(run.checkpoints)
+    if newest is None:
+        raise RunError(f"{run.checkpoints}: holds no checkpoint to go on from; begin with the run's weights: --weights")
+    if recipe.train.hyperrule != "none":
+        raise RunError(
+            f"{run.path}: how many epochs it trains follows from its data (train.hyperrule = "
+            f'"{recipe.train.hyperrule}"); begin a new run with its weights: --weights {run.path}'
+        )
+    last = recipe.phases[-1]
+    if recipe.train.early_stopping and newest.progress.stale_epochs >= recipe.train.early_stopping:
+        raise RunError(
+            f"{run.path}: phase '{last.name}' ended early, at epoch {newest.progress.epoch_in_phase} of {last.epochs}, "
+            f"and would at once again; begin a new run with its weights: --weights {run.path}"
+        )
+    longer = last.model_copy(update={"epochs": last.epochs + more_epochs})
+    return recipe.model_copy(update={"phases": (*recipe.phases[:-1], longer)})
+
+
+def _difference(before: Phase, longer: Phase) -> str:
+    """Says where more epochs do not come to the same as if they had been asked for at once."""
+    if longer.schedule == "constant" and not longer.warmup:
+        return ""
+    return (
+        f"; its epochs had the rates of {longer.schedule} over {before.epochs} epochs, and the new ones have those "
+        f"over {longer.epochs}: not the same as {longer.epochs} at once"
+    )
+
+
+def begin_lengthened(folder: RunFolder, run: RunFolder, recipe: Recipe, *, say: Callable[[str], None]) -> None:
+    """Fills a new run folder with what the finished run came to, so that it goes on from there; that run stays.
+
+    Args:
+        folder: The new one, empty.
+        run: The finished run.
+        recipe: From `lengthened`.
+        say: Told what goes on, in a line.
+    """
+    before = load_recipe(run.recipe_path).phases[-1]
+    say(f"goes on with {run.path}{_difference(before, recipe.phases[-1])}")
+    record: dict[str, Any] = {key: value for key, value in run.record().items() if key not in OF_THE_RESULT}
+    epochs = len(run.metrics())
+    try:
+        shutil.copytree(run.checkpoints, folder.checkpoints)
+        folder.write_metrics(run.metrics())
+        if (run.path / FILE).is_file():
+            shutil.copy(run.path / FILE, folder.path / FILE)
+        continues = {"run": str(run.path.resolve()), "epochs": epochs}
+        folder.write_record({**record, "status": "interrupted", "continues": continues})
+        # The last: until it is there, no run has begun here.
+        write_atomic(folder.recipe_path, recipe.to_toml())
+    except BaseException:
+        for part in (folder.checkpoints, folder.metrics_path, folder.path / FILE, folder.record_path):
+            shutil.rmtree(part, ignore_errors=True)
+            part.unlink(missing_ok=True)
+        raise

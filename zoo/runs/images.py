@@ -1,0 +1,80 @@
+"""images.json: which images a run trained, validated and tested on, by what they are and not by where they lay.
+
+    {"schema": 1, "kind": "images", "splits": {"validation": {"cat": ["3f0c...", ...], "dog": [...]}, ...}}
+
+An image is known by the beginning of its content's SHA-256 (96 bits): of a file's bytes, or of the pixels of an array.
+Where a library gives the images it is the data's identity and the number in it. No place on a machine is named; of
+100,000 images it holds 2.7 MB.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from zoo.errors import RunError
+from zoo.files import write_atomic
+
+FILE = "images.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunImages:
+    """Which images each split of a run had.
+
+    Attributes:
+        splits: Keys of images by split and class name; an image that was there twice is listed twice.
+    """
+
+    splits: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+    def count(self, split: str) -> int:
+        """Returns how many images a split had."""
+        return sum(len(keys) for keys in self.splits.get(split, {}).values())
+
+    @cached_property
+    def known(self) -> "dict[str, Counter[str]]":
+        """How often each key is in each split."""
+        return {
+            split: Counter(key for keys in classes.values() for key in keys) for split, classes in self.splits.items()
+        }
+
+    def write(self, folder: Path) -> None:
+        """Writes images.json whole into a run's folder."""
+        splits = ",\n".join(_block(split, classes) for split, classes in self.splits.items())
+        write_atomic(folder / FILE, f'{{"schema": {SCHEMA}, "kind": "images", "splits": {{\n{splits}\n}}}}\n')
+
+
+def _block(split: str, classes: Mapping[str, tuple[str, ...]]) -> str:
+    """Writes a split with a line for each class."""
+    lines = ",\n".join(_line(name, keys) for name, keys in classes.items())
+    return f"{json.dumps(split)}: {{\n{lines}\n}}"
+
+
+def _line(name: str, keys: tuple[str, ...]) -> str:
+    return f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(keys, separators=(',', ':'))}"
+
+
+def read_images(folder: Path) -> RunImages | None:
+    """Reads a run's images.json; None where an earlier zoo wrote none.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise RunError(f"{path}: schema is {document['schema']!r}; expected {SCHEMA}; use a newer zoo")
+        splits = {
+            split: {str(name): tuple(map(str, keys)) for name, keys in classes.items()}
+            for split, classes in document["splits"].items()
+        }
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+        raise RunError(f"{path}: cannot be read ({fault!r}); expected what zoo wrote") from fault
+    return RunImages(splits)

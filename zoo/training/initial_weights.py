@@ -1,0 +1,87 @@
+"""A run's model, or a file of weights, that training begins with in place of the recipe's weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.data.dataset import quoted
+from zoo.errors import WeightsError
+from zoo.files import sha256
+from zoo.models import CARD_FILE, MODEL_FOLDER
+from zoo.runs.checkpoint import MODEL_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialWeights:
+    """A run's model or a file of weights that training begins with, as run.json keeps it.
+
+    Attributes:
+        path: The folder or file, absolute.
+        sha256: The hash of the file of numbers.
+    """
+
+    path: str
+    sha256: str
+
+    @classmethod
+    def at(cls, path: Path) -> "InitialWeights":
+        """Finds the weights of a finished run, of its `model` folder, or of a file.
+
+        Raises:
+            WeightsError: There are none.
+        """
+        path = path.absolute()
+        # Beside its card a file's class names are known.
+        if path.name == MODEL_FILE and (path.parent / CARD_FILE).is_file():
+            path = path.parent
+        file = _numbers_in(path)
+        if not path.exists():
+            raise WeightsError(
+                f"{path}: there is no such run or file of weights; check --weights "
+                f"(a set goes by its name: --set model.weights={path.name})"
+            )
+        if not file.is_file():
+            raise WeightsError(f"{path}: holds no finished model; expected a finished run, or a file of weights")
+        return cls(path=str(path), sha256=sha256(file))
+
+    @classmethod
+    def recorded(cls, entry: Mapping[str, str], run: Path) -> "InitialWeights":
+        """Finds the weights that a run began with again.
+
+        Raises:
+            WeightsError: They are gone, or others are there.
+        """
+        known = cls(**entry)
+        file = _numbers_in(Path(known.path))
+        if not file.is_file() or sha256(file) != known.sha256:
+            what = "are no longer there" if not file.is_file() else "are no longer the same"
+            raise WeightsError(
+                f"{run}: began with the weights {known.path} (SHA-256 {known.sha256[:12]}...), which {what}; "
+                "put them back, or say which to begin with: --weights RUN|FILE"
+            )
+        return known
+
+    def verify(self, run: Path) -> None:
+        """Checks that they are what they were when the run began; raises WeightsError."""
+        InitialWeights.recorded({"path": self.path, "sha256": self.sha256}, run)
+
+    def summary(self, classes: Sequence[str]) -> str:
+        """Says what begins with them and what is new, for the data's class names."""
+        card = Path(self.path) / CARD_FILE if (Path(self.path) / CARD_FILE).is_file() else None
+        card = card or Path(self.path) / MODEL_FOLDER / CARD_FILE
+        if not card.is_file():
+            return (
+                f"begins with {self.path}; the file names no classes: its classifier is kept where it has "
+                f"{len(classes)} outputs, else new"
+            )
+        own: list[str] = json.loads(card.read_text(encoding="utf-8"))["classes"]
+        if own == list(classes):
+            return f"begins with {self.path}, its classifier too"
+        return f"begins with {self.path}; its classes are {quoted(own)}: the classifier is new"
+
+
+def _numbers_in(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    return path / MODEL_FILE if (path / CARD_FILE).is_file() else path / MODEL_FOLDER / MODEL_FILE

@@ -1,0 +1,51 @@
+"""Which images a run trains, validates and tests on, listed so that they are found again: see `zoo.runs.images`."""
+
+import numpy as np
+
+from zoo.data import Dataset
+from zoo.data.membership import image_keys
+from zoo.errors import RunError
+from zoo.runs.folder import RunFolder
+from zoo.runs.images import RunImages, read_images
+from zoo.training.inputs import Inputs
+
+
+def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> RunImages:
+    """Lists which images a run trains, validates and tests on.
+
+    Args:
+        dataset: Its data.
+        inputs: What was read of it.
+        validation: The recipe's `data.validation`.
+    """
+    keys = {name: image_keys(split) for name, split in dataset.splits().items()}
+
+    def by_class(origin: str, rows: "np.ndarray", labels: "np.ndarray") -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {name: [] for name in dataset.classes}
+        for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
+            if keys[origin][row]:
+                found[dataset.classes[label]].append(keys[origin][row])
+        return {name: tuple(listed) for name, listed in found.items()}
+
+    splits = {"train": by_class("train", inputs.train.rows, inputs.train.labels)}
+    if inputs.validation is not None:
+        own = validation if isinstance(validation, str) else "validation"
+        origin = own if own in keys else "train"
+        splits["validation"] = by_class(origin, inputs.validation.rows, inputs.validation.labels)
+    if dataset.test is not None:
+        splits["test"] = by_class("test", np.arange(len(dataset.test)), dataset.test.labels)
+    return RunImages(splits)
+
+
+def check_same_images(folder: RunFolder, images: RunImages) -> None:
+    """Checks that a run goes on with the images that it began with in each split.
+
+    Raises:
+        RunError: They are others.
+    """
+    before = read_images(folder.path)
+    if before is not None and before.known != images.known:
+        raise RunError(
+            f"{folder.path}: began with other images in train and validation than the recipe gives now; go on with "
+            "the zoo that began it, or begin a new run"
+        )
