@@ -139,9 +139,9 @@ def score(
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         wrong=tuple(
             Mistake(
-                path=names[row],
-                truth=classes[labels[row]],
-                called=classes[called[row]],
+                path=names[int(row)],
+                truth=classes[int(labels[row])],
+                called=classes[int(called[row])],
                 probability=float(probabilities[row, called[row]]),
             )
             for row in wrong.tolist()
