@@ -319,7 +319,8 @@ def _labels(part: _Part, names: Sequence[str], classes: Sequence[str]) -> "np.nd
     """Returns indices of the classifier's own classes, int64[n]."""
     import numpy as np
 
-    truths = list(part.truths or (names[int(label)] for label in part.split.labels))
+    labels: list[int] = part.split.labels.tolist()
+    truths = part.truths or tuple(names[label] for label in labels)
     used = set(truths)
     if unknown := unknown_classes([name for name in names if name in used], classes, of="the classifier"):
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
