@@ -34,3 +34,19 @@ def test_data_check_reads_the_home_folder_and_names_addresses(typed, tmp_path, m
     code, _, err = typed("data", "check", "https://x.org/y.zip")
     assert code == 2
     assert "https://x.org/y.zip: is an address, which is not read" in " ".join(err.split())
+
+
+def test_data_check_is_told_what_columns_are_called(typed, tmp_path):
+    write_photos(tmp_path, count=2)
+    path = tmp_path / "list.csv"
+    path.write_text("id,what\ncat/000.png,cat\ndog/001.png,dog\n")
+    code, out, _ = typed("data", "check", path, "--column", "path=id", "--column", "label=what")
+    assert (code, out.splitlines()[-1].startswith("2 images, 0 faults")) == (0, True)
+    code, _, err = typed("data", "check", path)
+    assert code == 3
+    assert "--column path=COLUMN" in " ".join(err.split())
+    code, _, err = typed("data", "check", path, "--column", "paht=id")
+    assert code == 2
+    assert "'paht=id'; expected path, label, split, weight, group and a name, as in path=file_name" in " ".join(
+        err.split()
+    )

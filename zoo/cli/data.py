@@ -29,13 +29,35 @@ def data() -> None:
     """Check images, decode them ahead, and look at what a model sees of them."""
 
 
+def _read_columns(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    from zoo.recipe.schema import COLUMN_ROLES
+
+    columns: dict[str, str] = {}
+    for text in given:
+        role, equals, name = (part.strip() for part in text.partition("="))
+        if role not in COLUMN_ROLES or not (equals and name):
+            raise click.BadParameter(f"'{text}'; expected {', '.join(COLUMN_ROLES)} and a name, as in path=file_name")
+        columns[role] = name
+    return columns
+
+
 @data.command("check")
 @click.argument("path", type=InPath(), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
 @click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    callback=_read_columns,
+    metavar="ROLE=NAME",
+    help="What a column of a list is called, as data.columns of a recipe, such as path=file_name; repeatable.",
+)
 @click.option("--fix-list", type=OutFile(), help="Write a file that names what to leave out, one a line.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
-def check_command(path: Path | None, source: str, group: str, fix_list: Path | None, as_json: bool) -> None:
+def check_command(
+    path: Path | None, source: str, group: str, columns: dict[str, str], fix_list: Path | None, as_json: bool
+) -> None:
     """Decode every image of PATH once and say what is wrong or odd, with its file.
 
     Faults are unreadable files, the same picture in two splits (a leak) and the same file in two classes; they make
@@ -46,6 +68,7 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
     Examples:
       zoo data check photos/
       zoo data check labels.csv --json
+      zoo data check metadata.csv --column path=file_name --column label=breed
       zoo data check --source builtin:fashion_sample
       zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
     """
@@ -60,7 +83,7 @@ def check_command(path: Path | None, source: str, group: str, fix_list: Path | N
             "builtin:mnist"
         )
     try:
-        dataset = open_dataset(source, path, group=group)
+        dataset = open_dataset(source, path, group=group, columns=columns)
     except DataError as fault:
         if as_json:
             document = {

@@ -199,6 +199,14 @@ def test_paths_that_lead_nowhere(tmp_path):
         f"{tmp_path}/photos.zip: is a file; expected a folder with one subfolder per class, or a file that ends in "
         ".npz, .csv, .tsv, .jsonl. Unpack"
     )
+    for name, advice in (
+        ("t.xlsx", "Save the table as .csv"),
+        ("t.json", "Write a .csv with the columns path,label"),
+        ("t.npy", "Save the arrays x_train, y_train with numpy.savez"),
+        ("t.PNG", "It is one image: point --data at the folder of all."),
+    ):
+        touch(tmp_path, name)
+        assert f".jsonl. {advice}" in fault("folder", tmp_path / name)
     assert fault("npz", tmp_path).startswith(f"{tmp_path}: is a folder; expected an .npz file.")
     assert fault("idx", tmp_path / "photos.zip").startswith(
         f"{tmp_path}/photos.zip: is a file; expected the folder that holds train-images-idx3-ubyte."

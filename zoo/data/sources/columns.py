@@ -55,6 +55,11 @@ def plain(name: str) -> str:
     return name.strip("\ufeff \t\r\n\"'").casefold()
 
 
+def how_to_name(role: str, column: str) -> str:
+    """Returns what to type to say which column holds something, in both places where that is asked."""
+    return f"--set data.columns.{role}={column} (for 'zoo data check': --column {role}={column})"
+
+
 def find_column(wanted: str, names: Iterable[str]) -> str | None:
     """Returns the name that is wanted, else the only one that differs in case and spaces."""
     listed = list(names)
@@ -101,7 +106,7 @@ def find_columns(place: str, names: Sequence[str], asked: Mapping[str, str], *, 
             several = exact or others
             raise DataError(
                 f"{place}: {quoted(several)} may each hold the {role}; expected one such column. "
-                f"Say which: --set data.columns.{role}={several[0]}"
+                f"Say which: {how_to_name(role, several[0])}"
             )
         if exact:
             roles[exact[0]] = role
@@ -136,5 +141,5 @@ def refuse_unnamed_split(place: str, columns: Columns, names: Sequence[str], row
         if len(found) > 1:
             raise DataError(
                 f"{place}: the column '{name}' names splits, and none is called 'split'; expected to know which images "
-                f"train. Type --set data.columns.split={name}, or remove the column."
+                f"train. Type {how_to_name(SPLIT, name)}, or remove the column."
             )

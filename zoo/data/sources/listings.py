@@ -21,7 +21,15 @@ import numpy as np
 
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, hidden_sign, quoted, unknown_classes
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
-from zoo.data.sources.columns import REQUIRED, ROLES, Columns, find_column, find_columns, refuse_unnamed_split
+from zoo.data.sources.columns import (
+    REQUIRED,
+    ROLES,
+    Columns,
+    find_column,
+    find_columns,
+    how_to_name,
+    refuse_unnamed_split,
+)
 from zoo.errors import DataError, did_you_mean
 
 _GROUP = "group"
@@ -165,7 +173,7 @@ def _no_column(place: str, name: str, columns: Sequence[str], folder: Path) -> D
     return DataError(
         f"{place}: has no column '{name}'; it has {quoted(columns) or 'nothing'}."
         f"{did_you_mean(name, columns)} The first row names the columns: path,label and, where wanted, "
-        f"split,weight,group. If another column holds it, type --set data.columns.{name}=COLUMN"
+        f"split,weight,group. If another column holds it, type {how_to_name(name, 'COLUMN')}"
     )
 
 

@@ -123,7 +123,7 @@ def _open_folder(path: Path, how: _How) -> Dataset:
         if by_suffix is None:
             raise DataError(
                 f"{path}: is a file; expected a folder with one subfolder per class, or a file that ends in "
-                f"{', '.join(_FILES)}. Unpack it if it is an archive, and point --data at the folder."
+                f"{', '.join(_FILES)}. {_ADVICE.get(path.suffix.lower(), _UNPACK)}"
             )
         return by_suffix(path, how)
     if holds_idx(path):
@@ -131,6 +131,18 @@ def _open_folder(path: Path, how: _How) -> Dataset:
     _refuse_columns(how, f"{path}, a folder")
     dataset = read_class_folders(path, measuring=how.measuring)
     return group_by_name(dataset, how.group) if how.group else dataset
+
+
+_UNPACK = "Unpack it if it is an archive, and point --data at the folder."
+# What to do about a file of another kind.
+_ADVICE = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the table as .csv, with the columns path,label."),
+    **dict.fromkeys((".json", ".parquet", ".txt"), "Write a .csv with the columns path,label, a row for each image."),
+    **dict.fromkeys((".npy", ".mat", ".h5", ".pkl"), "Save the arrays x_train, y_train with numpy.savez as .npz."),
+    **dict.fromkeys(
+        (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"), "It is one image: point --data at the folder of all."
+    ),
+}
 
 
 def _open_npz(path: Path, how: _How) -> Dataset:
