@@ -81,9 +81,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
     counts: collections.Counter[str] = collections.Counter()
     real = decoding.decode
 
-    def counting(path: Path, *, side: int) -> Any:
+    def counting(path: Path, **options: Any) -> Any:
         counts[path.name] += 1
-        return real(path, side=side)
+        return real(path, **options)
 
     for module in ("zoo.data.images.decoding", "zoo.data.check.inspection"):
         monkeypatch.setattr(f"{module}.decode", counting)

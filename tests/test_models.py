@@ -562,7 +562,13 @@ def test_the_card_holds_all_that_rebuilds_the_model(tiny, tmp_path):
         "dropout": 0.1,
         "options": {},
         "precision": "float32",
-        "preprocessing": {"pixels": "none", "resize": "crop", "crop_share": 1.0, "interpolation": "bilinear"},
+        "preprocessing": {
+            "pixels": "none",
+            "resize": "crop",
+            "crop_share": 1.0,
+            "interpolation": "bilinear",
+            "white": 0,
+        },
         "licence": {"code": "Apache-2.0", "initial_weights": "CC0-1.0"},
         "sha256": sha256(tmp_path / "model" / "model.safetensors"),
     }

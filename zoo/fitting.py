@@ -12,6 +12,8 @@ Interpolation = Literal["bilinear", "bicubic"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 # Below it a crop would be a few pixels of most photos: a percentage that was meant otherwise.
 SMALLEST_CROP_SHARE = 0.1
+# The largest integer that Pillow keeps of a pixel.
+MAX_WHITE = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +26,17 @@ class ImageFit:
         crop_share: How much of each side a crop takes of the largest that fits, or `stretch` of the whole, at the
             centre: 0.875 is what resizing the shorter side to 256 and cutting out 224 takes (timm: `crop_pct`).
         interpolation: `bilinear` or `bicubic`; both are antialiased.
+        white: The value of pixels of more than 8 bits that becomes 255, as 4095 of 12 bits; 0 is the largest that the
+            file's bits can have.
 
     Raises:
-        DataError: An unknown word, a share out of range, or one for `pad`, which cuts nothing off.
+        DataError: An unknown word, a share or white out of range, or a share for `pad`, which cuts nothing off.
     """
 
     resize: Resize = "crop"
     crop_share: float = 1.0
     interpolation: Interpolation = "bilinear"
+    white: int = 0
 
     def __post_init__(self) -> None:
         if self.resize not in RESIZES:
@@ -40,6 +45,8 @@ class ImageFit:
             raise DataError(f"data.interpolation is '{self.interpolation}'; expected {' or '.join(INTERPOLATIONS)}.")
         if not SMALLEST_CROP_SHARE <= self.crop_share <= 1:  # what is not a number compares false
             raise DataError(f"data.crop_share is {self.crop_share}; expected {SMALLEST_CROP_SHARE} to 1.")
+        if not 0 <= self.white <= MAX_WHITE:
+            raise DataError(f"data.white is {self.white}; expected 0 to {MAX_WHITE}, such as 4095.")
         if self.resize == "pad" and self.crop_share != 1:
             raise DataError(
                 f"data.crop_share is {self.crop_share} with data.resize 'pad', which cuts nothing off; expected 1."
@@ -55,5 +62,6 @@ class ImageFit:
 
     def __str__(self) -> str:
         share = "the whole" if self.crop_share == 1 else f"{self.crop_share:.4g} of the"
+        white = f", {self.white} becomes white" if self.white else ""
         kept = {"crop": f"{share} shorter side, centred", "stretch": f"{share} width and height, stretched"}
-        return f"{kept.get(self.resize, 'all of it, on black')}, {self.interpolation}"
+        return f"{kept.get(self.resize, 'all of it, on black')}, {self.interpolation}{white}"

@@ -358,11 +358,12 @@ def _read_folder(folder: Path) -> _Saved:
 
 
 def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
-    """Reads what a card says; one that is older than the share and the interpolation means the whole, bilinear."""
+    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear."""
     return ImageFit(
         resize=preprocessing["resize"],
         crop_share=preprocessing.get("crop_share", 1.0),
         interpolation=preprocessing.get("interpolation", "bilinear"),
+        white=preprocessing.get("white", 0),
     )
 
 

@@ -216,3 +216,93 @@ def test_packing_ahead_without_room_is_refused(photos, typed, fresh_cache, monke
     assert (code, out) == (1, "")
     assert f"{fresh_cache}/packs: the pack of 32 images of 28x28x1: 0.0 MB cannot be kept there: it has no room" in err
     assert decoded.total() == 0
+
+
+# What is said of deep greys, and of many unreadable files
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """Twelve bits in files of sixteen."""
+    for number in range(16):
+        label = "ab"[number % 2]
+        values = np.random.default_rng(number).integers(0, 4096, (28, 28)) // (number % 2 + 1)
+        values[0, 0] = 4095
+        (tmp_path / "deep" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values.astype(np.uint16)).save(tmp_path / "deep" / label / f"{number}.png")
+    return tmp_path / "deep"
+
+
+DARK = "deep greys are at most 4095 of 65535: 16 greys are left; set data.white = 4095"
+
+
+def test_greys_that_use_little_of_their_range_are_told_by_the_check_and_by_training(deep, tmp_path, typed, fresh_cache):
+    code, out, _ = typed("data", "check", deep)
+    assert code == 0
+    assert f"note: dark (1): pixels of more than 8 bits of which little is left in 8; see data.white\n  {DARK}" in out
+    settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none", "--set", "phases.head.epochs=1")
+    run = ("finetune", "finetune/default", "--data", deep, *settings)
+    for number in range(2):  # the second finds the pack
+        code, _, err = typed(*run, "--run", tmp_path / f"run{number}")
+        assert code == 0, err
+        assert "converted: 16 images of more than 8 bits, scaled to 8 (65535 becomes white)\n" in err
+        assert f"warning: {DARK}\n" in err
+    code, _, err = typed(*run, "--set", "data.white=4095", "--run", tmp_path / "white")
+    assert code == 0, err
+    assert "converted: 16 images of more than 8 bits, scaled to 8 (4095 becomes white)\n" in err
+    assert DARK not in err
+    card = json.loads((tmp_path / "white" / "model" / "card.json").read_text())
+    assert card["preprocessing"]["white"] == 4095
+    # What predicts reads as training did.
+    import zoo
+
+    read = zoo.load(tmp_path / "white").read(deep / "a" / "0.png")
+    expected = np.rint(np.asarray(Image.open(deep / "a" / "0.png")).astype(float) * 255 / 4095)
+    np.testing.assert_array_equal(read[..., 0], expected)
+    assert zoo.load(tmp_path / "run0").read(deep / "a" / "0.png").max() == 16
+
+
+def test_the_check_says_when_training_will_stop(photos, tmp_path, typed, fresh_cache):
+    for number in range(2):
+        (photos / "dog" / f"page{number}.jpg").write_text("<html>not found</html>")
+    _, out, _ = typed("data", "check", photos)
+    stops = "training will stop: 2 of 34 images of train cannot be read, more than 1 %"
+    assert f"\n  {stops}; --fix-list names what to leave out\n" in out
+    assert json.loads(typed("data", "check", photos, "--json")[1])["stops"] == [stops]
+    settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none")
+    code, _, err = typed("finetune", "finetune/default", "--data", photos, *settings, "--run", tmp_path / "run")
+    assert code == 1
+    assert "2 of 34 files cannot be read, more than 1 %" in err
+    assert "'zoo data check --fix-list out.txt' lists all" in err
+    (photos / "dog" / "page1.jpg").unlink()
+    assert "will stop" not in typed("data", "check", photos)[1]
+    assert typed("data", "check", photos, "--json")[0] == 3  # one is a fault still; training leaves it out
+
+
+def test_long_lists_are_cut_with_what_they_hold(photos, typed, fresh_cache):
+    for number in range(60):
+        (photos / "dog" / f"x{number:02}.q{'abc'[number % 3]}").write_bytes(b"\x01\x02\x03")
+    (photos / "dog" / "y.ogg").write_bytes(b"OggS")
+    _, out, _ = typed("data", "check", photos)
+    unreadable = out[out.index("fault: unreadable (60)") :].split("\n\n")[0].splitlines()
+    assert len(unreadable) == 1 + 20 + 1 + 1
+    assert unreadable[21] == "  and 40 more (14 .qc, 13 .qa, 13 .qb); --json has them all"
+    assert "passed over files that are not images: 1 .ogg" in out
+    assert len(json.loads(typed("data", "check", photos, "--json")[1])["findings"]) > 60
+
+
+def test_a_list_that_would_empty_a_class_is_warned_of(photos, tmp_path, typed, fresh_cache):
+    split = tmp_path / "split"
+    for label in ("cat", "dog"):
+        (split / "train" / label).mkdir(parents=True)
+        (split / "val" / label).mkdir(parents=True)
+        for path in (photos / label).iterdir():
+            (split / "train" / label / path.name).write_bytes(path.read_bytes())
+            if label == "dog":
+                (split / "val" / label / path.name).write_bytes(path.read_bytes())
+        if label == "cat":
+            first = next((photos / label).iterdir())
+            Image.open(first).rotate(90).save(split / "val" / label / "x.png")
+    _, out, _ = typed("data", "check", split, "--fix-list", tmp_path / "out.txt")
+    assert "16 images to leave out" in out
+    assert "warning: without them train has no images of the classes 'dog'" in out

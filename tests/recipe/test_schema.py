@@ -26,6 +26,7 @@ image_size = 0
 resize = "crop"
 crop_share = 1.0
 interpolation = "bilinear"
+white = 0
 validation = 0.1
 columns = {}
 group = ""

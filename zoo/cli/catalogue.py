@@ -281,7 +281,11 @@ def _summary(card: Card) -> dict[str, Any]:
 
 
 def _protocol_document(protocol: registry.Protocol | None) -> dict[str, Any] | None:
-    return {"size": protocol.size, **asdict(protocol.fit), "source": protocol.source} if protocol else None
+    if protocol is None:
+        return None
+    # All weights were measured on pixels of 8 bits.
+    fit = {name: value for name, value in asdict(protocol.fit).items() if name != "white"}
+    return {"size": protocol.size, **fit, "source": protocol.source}
 
 
 def _details(card: Card) -> dict[str, Any]:

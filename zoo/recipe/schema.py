@@ -19,7 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from zoo.errors import NotFoundError, did_you_mean
-from zoo.fitting import SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
+from zoo.fitting import MAX_WHITE, SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,8 @@ class DataSection(Section):
     """Share of the largest centred crop, or with `stretch` of the whole, that is taken of each side."""
     interpolation: Interpolation = "bilinear"
     """`bilinear` or `bicubic`; both are antialiased."""
+    white: Annotated[int, Field(ge=0, le=MAX_WHITE)] = 0
+    """The value of pixels of more than 8 bits that becomes 255, such as 4095 where 12 bits lie in 16; 0 is 65535."""
     validation: ShareBelowOne | SplitName = 0.1
     """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
     columns: Columns = {}
@@ -194,7 +196,9 @@ class DataSection(Section):
     @property
     def fit(self) -> ImageFit:
         """How images are brought to the model's input size."""
-        return ImageFit(resize=self.resize, crop_share=self.crop_share, interpolation=self.interpolation)
+        return ImageFit(
+            resize=self.resize, crop_share=self.crop_share, interpolation=self.interpolation, white=self.white
+        )
 
 
 class AugmentSection(Section):

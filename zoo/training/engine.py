@@ -122,6 +122,8 @@ def train(
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:
         display.line(f"skipped: {skipped.path}: {skipped.reason}")
+    for line in inputs.converted.lines(recipe.data.white):
+        display.line(line)
     record = _record(recipe, begin, source, inputs, policy, device)
     images = images_of(source.dataset, inputs, validation=recipe.data.validation)
     if begin.repeats is not None:

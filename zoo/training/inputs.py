@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.data import Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
+from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection, Recipe
@@ -54,6 +55,11 @@ class Inputs:
         """Files that could not be read."""
         return self.train.skipped + (self.validation.skipped if self.validation else ())
 
+    @property
+    def converted(self) -> Conversions:
+        """What was changed in images before they were brought to size."""
+        return self.train.converted + (self.validation.converted if self.validation else Conversions())
+
 
 def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, measuring: bool = False) -> Source:
     """Opens a recipe's data and splits it.
@@ -92,8 +98,8 @@ def pack_source(
     if source.shares is not None:
         whole = packed(source.dataset.train, "train")
         train, validation = (whole.subset(rows) for rows in source.shares)
-        # Which of the two a skipped file would have been in is all the same.
-        return Inputs(train=train, validation=replace(validation, skipped=()))
+        # Which of the two a skipped file would have been in is all the same, and so it is of what was changed.
+        return Inputs(train=train, validation=replace(validation, skipped=(), converted=Conversions()))
     return Inputs(
         train=packed(source.train, "train"),
         validation=packed(source.validation, "validation") if source.validation else None,
@@ -224,6 +230,7 @@ def pack_split(
             resize=data.resize,
             crop_share=data.crop_share,
             interpolation=data.interpolation,
+            white=data.white,
             on_bad=data.on_bad,
             keep=keep,
             keep_only=keep_only,

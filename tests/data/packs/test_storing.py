@@ -207,7 +207,7 @@ def test_two_processes_pack_once(tmp_path):
         "import sys, numpy as np; from pathlib import Path\n"
         "from zoo.data import Split, pack; from zoo.data.images import decoding\n"
         "paths = sorted(Path(sys.argv[1]).iterdir()); real = decoding.decode; count = [0]\n"
-        "def counting(path, *, side):\n    count[0] += 1\n    return real(path, side=side)\n"
+        "def counting(path, **options):\n    count[0] += 1\n    return real(path, **options)\n"
         "decoding.decode = counting\n"
         "pack(Split(images=paths, labels=np.zeros(len(paths), int)), height=6, width=6, channels=3, keep=True)\n"
         "print(count[0])"

@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "extension": Kind(fault=False, meaning="another format than its name says; read as what it is"),
     "cmyk": Kind(fault=False, meaning="colours for print; converted to RGB"),
     "deep": Kind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
+    "dark": Kind(fault=False, meaning="pixels of more than 8 bits of which little is left in 8; see data.white"),
     "palette": Kind(fault=False, meaning="colours from a palette; converted"),
     "transparent": Kind(fault=False, meaning="pixels that may be seen through; put on white"),
     "animated": Kind(fault=False, meaning="more than one frame; the first is read"),

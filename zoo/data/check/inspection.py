@@ -25,6 +25,7 @@ from zoo.data.images.index import Known
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, SUFFIXES_OF, TEXT_SUFFIXES
 from zoo.data.images.threads import map_ranges
+from zoo.data.packs.conversions import PRINT_MODES, count, dark_warning
 from zoo.data.packs.packing import BAD_PERCENT, most_bad
 from zoo.data.sources.lying_beside import is_ignored, is_output
 
@@ -58,6 +59,7 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
         *_layout(dataset, images),
         *(finding for image in images for finding in _oddities(image, known[image.content].facts)),
         *_outliers(readable),
+        *_dark([facts for _, facts in readable]),
     ]
     twins = find_twins(images, known)
     findings += twins
@@ -184,7 +186,7 @@ def _oddities(image: Listed, facts: Facts) -> Iterator[Finding]:
             yield found("name", "is not UTF-8")
     if facts.reason:
         return
-    if facts.mode in ("CMYK", "YCCK", "LAB", "HSV"):
+    if facts.mode in PRINT_MODES:
         yield found("cmyk", facts.mode)
     if facts.is_deep:
         yield found("deep", facts.mode)
@@ -214,6 +216,13 @@ def _outliers(sized: Sequence[tuple[Listed, Facts]]) -> Iterator[Finding]:
         if is_tiny or long > _LONG_SHAPE * short or not median / _AREA_FACTOR <= area <= median * _AREA_FACTOR:
             detail = f"{facts.width} x {facts.height}; the median image has {median:,.0f} pixels"
             yield Finding(kind="size", images=(image.name,), detail=detail)
+
+
+def _dark(facts: Sequence[Facts]) -> Iterator[Finding]:
+    """Yields what deep greys lose that use little of their range, as 12 bits in files of 16 do."""
+    warning = dark_warning([count(facts).peak])
+    if warning:
+        yield Finding(kind="dark", images=(), detail=warning)
 
 
 def _stops(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[str]:

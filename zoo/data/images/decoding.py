@@ -19,7 +19,7 @@ from zoo.data.images.content import (
     open_regular,
     says_what_to_do,
 )
-from zoo.data.images.flattening import FULL_WHITE, flatten, orientation, peak_of, upright, white_of
+from zoo.data.images.flattening import FULL_WHITE, flatten, orientation, peak_of, raw_mode, upright, white_of
 from zoo.data.images.pillow import RASTER_FORMATS, heic_version, open_heic, quiet_pillow
 from zoo.errors import DataError
 from zoo.fitting import ImageFit, Interpolation, Resize
@@ -96,7 +96,8 @@ class Facts:
         animated: Whether it has more than one frame.
         transparent: Whether it has pixels that may be seen through.
         passing: Whether the reason lies with the system, such as too many open files, and not with the bytes.
-        peak: The largest value of deep integer greys, where 65535 is white; 0 of any other image.
+        peak: The largest value of an image of more than 8 bits, its colours' to the next 256; 0 of any other.
+        full: The largest value that its bits can have.
     """
 
     reason: str = ""
@@ -109,6 +110,7 @@ class Facts:
     transparent: bool = False
     passing: bool = False
     peak: int = 0
+    full: int = FULL_WHITE
 
     @property
     def is_deep(self) -> bool:
@@ -120,12 +122,20 @@ class BadImageError(Exception):
     """A file that no pixels can be had of; the message is the reason alone.
 
     Attributes:
-        facts: What is known of it nevertheless, the reason included.
+        facts: What is known of it nevertheless, the reason included where it lies with the file and not with the
+            settings.
     """
 
-    def __init__(self, facts: Facts) -> None:
-        super().__init__(facts.reason)
+    def __init__(self, facts: Facts, reason: str = "") -> None:
+        super().__init__(facts.reason or reason)
         self.facts = facts
+
+
+def beyond_white(facts: Facts, white: int) -> str:
+    """Says why an image that can be read has no pixels all the same: it is brighter than the recipe's white."""
+    # Of colours the peak is known to the next 256 only.
+    peak = facts.peak if facts.mode.startswith("I") else facts.peak - 255
+    return f"has pixels of {facts.peak}, more than data.white = {white}" if 0 < white < peak else ""
 
 
 def as_image(item: Any) -> Image.Image:
@@ -145,6 +155,7 @@ def read_image(
     resize: Resize = "crop",
     crop_share: float = 1.0,
     interpolation: Interpolation = "bilinear",
+    white: int = 0,
 ) -> np.ndarray:
     """Decodes one file: its first frame, turned upright, at the given size.
 
@@ -157,6 +168,7 @@ def read_image(
         resize: See `fit_image`.
         crop_share: See `fit_image`.
         interpolation: See `fit_image`.
+        white: See `fit_image`.
 
     Returns:
         uint8[height, width, channels] in [0, 255], not to be written to.
@@ -164,7 +176,7 @@ def read_image(
     Raises:
         DataError: A file that cannot be read as an image, or settings out of range.
     """
-    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation)
+    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
     settings = Settings(height=height, width=width, channels=channels, fit=fit)
     with quiet_pillow():
         try:
@@ -180,19 +192,20 @@ def read_pixels(path: Path | bytes, settings: Settings) -> tuple[np.ndarray, Fac
     Raises:
         BadImageError: No pixels can be had of it.
     """
-    image, facts = decode(path, side=settings.side)
+    image, facts = decode(path, side=settings.side, white=settings.fit.white)
     try:
         return _fitted(image, settings), facts
     except Exception as fault:  # no fault of one image may end a run over many, whatever its class
         raise _bad(facts, fault) from fault
 
 
-def decode(path: Path | bytes, *, side: int) -> tuple[Image.Image, Facts]:
+def decode(path: Path | bytes, *, side: int, white: int = 0) -> tuple[Image.Image, Facts]:
     """Decodes one file to an upright, opaque image of 8 bits a channel.
 
     Args:
         path: The file, or what it holds.
         side: How many pixels are needed at least, on each side; a JPEG may be decoded to less than all it has.
+        white: See `fit_image`.
 
     Returns:
         A grey or colour image, and what the file is.
@@ -210,31 +223,43 @@ def decode(path: Path | bytes, *, side: int) -> tuple[Image.Image, Facts]:
                     raise NoPixelsError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
                 if image.format in ("JPEG", "MPO"):  # a HEIC photo would give the thumbnail that it carries
                     image.draft(None, (_DRAFT_RESERVE * side, _DRAFT_RESERVE * side))
-                return _flattened(image, facts)
+                return _flattened(image, facts, white=white, again=lambda: _opened(start, file))
     except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
         # Of a TIFF whose compression it does not know Pillow raises KeyError.
+        if isinstance(fault, BadImageError):
+            raise
         if isinstance(fault, UnidentifiedImageError) or (isinstance(fault, KeyError) and not facts.format):
             raise BadImageError(replace(facts, reason=_named(start, path))) from fault
         raise _bad(facts, fault) from fault
 
 
-def flattened(image: Image.Image) -> tuple[Image.Image, Facts]:
+def flattened(image: Image.Image, *, white: int = 0) -> tuple[Image.Image, Facts]:
     """Turns an image that is open upright, and makes it opaque and of 8 bits a channel, as `decode` does a file.
 
     Raises:
-        ValueError: Deep greys out of range; Pillow may raise anything.
+        BadImageError: It is brighter than `white`.
+        ValueError: Deep pixels out of range; Pillow may raise anything.
     """
-    return _flattened(image, _facts(image))
+    return _flattened(image, _facts(image), white=white, again=None)
 
 
-def _flattened(image: Image.Image, facts: Facts) -> tuple[Image.Image, Facts]:
+def _flattened(
+    image: Image.Image, facts: Facts, *, white: int, again: Callable[[], Image.Image] | None
+) -> tuple[Image.Image, Facts]:
     # Pillow turns a TIFF while it loads, and then forgets the tag; a PNG's may come after its pixels.
-    turned = orientation(image) if image.format == "TIFF" else 1
-    own_white = white_of(image)
+    stored = orientation(image) if image.format == "TIFF" else 1
+    raw = raw_mode(image)
     image.load()
-    turned = turned if turned != 1 else orientation(image)
-    facts = replace(facts, orientation=turned, peak=peak_of(image) * FULL_WHITE // own_white)
-    return flatten(upright(image), white=own_white % FULL_WHITE), facts
+    turn = orientation(image)
+    facts = replace(
+        facts,
+        orientation=stored if stored != 1 else turn,
+        peak=peak_of(image, is_deep=facts.is_deep),
+        full=white_of(raw),
+    )
+    if reason := beyond_white(facts, white):
+        raise BadImageError(facts, reason)
+    return upright(flatten(image, raw=raw, white=white, again=again), turn), facts
 
 
 def _opened(start: bytes, file: BinaryIO) -> Image.Image:
@@ -287,13 +312,9 @@ def _facts(image: Image.Image) -> Facts:
 
 def _mode(image: Image.Image) -> str:
     # Pillow gives colours of 16 bits a channel as 8, and tells only where it keeps how the file has them.
-    raw = [
-        tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args for tile in getattr(image, "tile", [])
-    ]
-    deep = [mode for mode in raw if isinstance(mode, str) and ";16" in mode]
-    if deep and deep[0].startswith("BGR"):  # 5, 6 and 5 bits of one number
-        return image.mode
-    return deep[0] if deep else image.mode
+    raw = raw_mode(image)
+    # BGR;16 has 5, 6 and 5 bits of one number.
+    return raw if ";16" in raw and not raw.startswith("BGR") else image.mode
 
 
 def fit_image(
@@ -305,6 +326,7 @@ def fit_image(
     resize: Resize = "crop",
     crop_share: float = 1.0,
     interpolation: Interpolation = "bilinear",
+    white: int = 0,
 ) -> np.ndarray:
     """Turns an image upright as its EXIF says, converts it to 8-bit grey or RGB, and brings it to a size.
 
@@ -320,15 +342,17 @@ def fit_image(
             to fit and centres it on black; `stretch` ignores the shape.
         crop_share: How much of each side of that part, or with `stretch` of the whole, is taken, at the centre.
         interpolation: `bilinear` or `bicubic`; both are antialiased.
+        white: The value of more than 8 bits that becomes 255; 0 is 65535.
 
     Returns:
         uint8[height, width, channels] in [0, 255], not to be written to.
 
     Raises:
         DataError: Settings out of range.
+        BadImageError: It is brighter than `white`.
         ValueError: Integers outside [0, 65535], or floats outside [0, 255].
     """
-    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation)
+    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
     return fit_to(image, Settings(height=height, width=width, channels=channels, fit=fit))
 
 
@@ -336,9 +360,16 @@ def fit_to(image: Image.Image, settings: Settings) -> np.ndarray:
     """Brings an image to the size that settings ask for; see `fit_image`.
 
     Raises:
+        BadImageError: It is brighter than the settings' white.
         ValueError: Integers outside [0, 65535], or floats outside [0, 255].
     """
-    return _fitted(flattened(image)[0], settings)
+    return fit_known(image, settings)[0]
+
+
+def fit_known(image: Image.Image, settings: Settings) -> tuple[np.ndarray, Facts]:
+    """Brings an image to the size, as `fit_to` does, and says what it was."""
+    flat, facts = flattened(image, white=settings.fit.white)
+    return _fitted(flat, settings), facts
 
 
 def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:

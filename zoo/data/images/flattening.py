@@ -1,11 +1,12 @@
 """From an image of any Pillow mode to an upright, opaque one of 8 bits a channel, by fixed rules."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-# The largest value of a deep grey that becomes white, unless the data says otherwise.
+# The deep grey that becomes white, where neither the file nor the recipe says another.
 FULL_WHITE = 65535
 _TWELVE_BITS = 4095
 _EXIF_ORIENTATION = 0x0112
@@ -18,13 +19,18 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# How colours of 16 bits lie in a file, and what Pillow has to be told so that it takes the lower byte of each.
+_LOWER = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA", "RGBX")
+    for order, other in (("B", "L"), ("L", "B"), ("N", "B" if np.little_endian else "L"))
+}
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Turns an image as its EXIF says."""
+def upright(image: Image.Image, turn: int) -> Image.Image:
+    """Turns an image, as EXIF numbers it."""
     # Not ImageOps.exif_transpose, which also writes the EXIF anew and fails on a damaged one.
-    turn = _TURNS.get(orientation(image))
-    return image if turn is None else image.transpose(turn)
+    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
 
 
 def orientation(image: Image.Image) -> int:
@@ -36,65 +42,112 @@ def orientation(image: Image.Image) -> int:
     return found if found in _TURNS else 1
 
 
-def is_deep(image: Image.Image) -> bool:
-    """Whether an image is grey with more than 8 bits."""
-    return image.mode == "F" or image.mode.startswith("I")
+def raw_mode(image: Image.Image) -> str:
+    """Returns how the pixels lie in the file; to be asked before they are loaded, as Pillow then forgets it."""
+    for tile in getattr(image, "tile", []):
+        args = tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args
+        if isinstance(args, str):
+            return args
+    return image.mode
 
 
-def flatten(image: Image.Image, *, white: int = 0) -> Image.Image:
+def white_of(raw: str) -> int:
+    """Returns the largest deep grey that pixels which lie so can have."""
+    return _TWELVE_BITS if raw == "I;12" else FULL_WHITE
+
+
+def peak_of(image: Image.Image, *, is_deep: bool) -> int:
+    """Returns the largest value of an image of more than 8 bits; 0 of any other, and of floats.
+
+    Args:
+        image: Loaded.
+        is_deep: Whether the file has more than 8 bits a channel: of colours Pillow keeps the upper 8.
+    """
+    if image.mode.startswith("I"):
+        return max(int(np.asarray(image).max()), 0)
+    if not is_deep or image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
+        return 0
+    highest = np.asarray(image)[..., : 1 if image.mode == "LA" else 3].max()
+    return int(highest) * 256 + 255 if highest else 0
+
+
+def flatten(
+    image: Image.Image, *, raw: str = "", white: int = 0, again: Callable[[], Image.Image] | None = None
+) -> Image.Image:
     """Returns a grey or RGB image.
 
     Args:
         image: Of any mode, loaded.
-        white: The deep grey that becomes 255; 0 is 65535.
+        raw: How its pixels lie in the file.
+        white: The value of more than 8 bits that becomes 255; 0 is the largest that the file's bits can have.
+        again: Opens the file once more, for the lower bytes of its colours.
 
     Raises:
-        ValueError: Deep greys out of range.
+        ValueError: Deep pixels out of range.
     """
-    if is_deep(image):
-        return _flatten_deep(image, white)
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _flatten_deep(image, white_of(raw), white)
+    clear = image.info.get("transparency")
+    if raw in _LOWER and (white or isinstance(clear, tuple)):
+        return _flatten_deep_colours(image, _lower_bytes(raw, again), white)
+    if white and ";16" in raw and not raw.startswith("BGR"):
+        raise ValueError(f"pixels of the kind {raw}, whose lower bytes are not read, and data.white is {white}")
     if image.mode == "La":  # Pillow makes no RGBA of it
         image = image.convert("LA")
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+        return _on_white(image.convert("RGBA"))
     if image.mode in ("L", "RGB"):
         return image
     # Some modes, such as LAB, become grey by way of RGB only.
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def white_of(image: Image.Image) -> int:
-    """Returns the largest value that an image's deep greys can have by what the file says of itself.
-
-    To be asked before the pixels are loaded: Pillow then forgets how they lay in the file.
-    """
-    raw = [tile.args for tile in getattr(image, "tile", [])]
-    return _TWELVE_BITS if any(args and args[0] == "I;12" for args in raw if isinstance(args, tuple)) else FULL_WHITE
+def _on_white(layer: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
-def peak_of(image: Image.Image) -> int:
-    """Returns the largest value of an image of deep integer greys; 0 of any other."""
-    return max(int(np.asarray(image).max()), 0) if image.mode.startswith("I") else 0
-
-
-def _flatten_deep(image: Image.Image, white: int) -> Image.Image:
+def _flatten_deep(image: Image.Image, full: int, white: int) -> Image.Image:
     deep: np.ndarray[Any, Any] = np.asarray(image)
-    grey = _eight_bits(deep, white)
+    grey = _eight_bits_of_floats(deep) if deep.dtype.kind == "f" else _eight_bits(deep, white or full)
     clear = image.info.get("transparency")
-    if isinstance(clear, int) and not isinstance(clear, bool):  # of a PNG: the one grey that is seen through
+    if isinstance(clear, int):  # of a PNG: the one grey that is seen through
         grey[deep == clear] = 255
     return Image.fromarray(grey)
 
 
-def _eight_bits(grey: np.ndarray, white: int) -> np.ndarray:
-    if grey.dtype.kind == "f":
-        low, high = float(grey.min()), float(grey.max())
-        if not 0 <= low <= high <= 255:  # not a number compares false
-            raise ValueError(f"float pixels in [{low:g}, {high:g}]; expected [0, 1] or [0, 255]")
-        return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
-    low, high, largest = int(grey.min()), int(grey.max()), white or FULL_WHITE
-    if low < 0 or high > largest:
-        of_recipe = f", as data.white = {white} says" if white else ""
-        raise ValueError(f"integer pixels in [{low}, {high}]; expected [0, {largest}]{of_recipe}")
-    return np.rint(grey / (largest / 255)).astype(np.uint8)
+def _flatten_deep_colours(image: Image.Image, lower: np.ndarray, white: int) -> Image.Image:
+    upper = np.asarray(image)
+    deep = (upper.astype(np.uint16) << 8 | lower)[..., :3]
+    colours = _eight_bits(deep, white) if white else upper[..., :3].copy()
+    clear = image.info.get("transparency")
+    if isinstance(clear, tuple):  # of a PNG: the one colour that is seen through
+        colours[(deep == np.array(clear, np.uint16)).all(axis=-1)] = 255
+    if image.mode == "RGBA":
+        return _on_white(Image.fromarray(np.dstack([colours, upper[..., 3]])))
+    return Image.fromarray(colours)
+
+
+def _lower_bytes(raw: str, again: Callable[[], Image.Image] | None) -> np.ndarray:
+    """Reads the lower byte of each value, of which Pillow keeps the upper alone."""
+    if again is None:
+        raise ValueError("colours of 16 bits, whose lower bytes are read from files only; data.white needs them")
+    image: Any = again()
+    image.tile = [
+        tile._replace(args=(_LOWER[raw], *tile.args[1:]) if isinstance(tile.args, tuple) else _LOWER[raw])
+        for tile in image.tile
+    ]
+    return np.asarray(image)
+
+
+def _eight_bits_of_floats(grey: np.ndarray) -> np.ndarray:
+    low, high = float(grey.min()), float(grey.max())
+    if not 0 <= low <= high <= 255:  # not a number compares false
+        raise ValueError(f"float pixels in [{low:g}, {high:g}]; expected [0, 1] or [0, 255]")
+    return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
+
+
+def _eight_bits(values: np.ndarray, white: int) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > white:
+        raise ValueError(f"integer pixels in [{low}, {high}]; expected [0, {white}]")
+    return np.rint(values / (white / 255)).astype(np.uint8)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from zoo.cache import cache_folder
 from zoo.data.dataset import Items
-from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_to, read_pixels
+from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_known, read_pixels
 from zoo.data.images.threads import map_ranges
+from zoo.data.packs.conversions import Conversions, count
 from zoo.errors import DataError
 from zoo.fitting import ImageFit
 from zoo.memory import aligned, has_memory
@@ -30,7 +31,7 @@ def load_files(
     report: Callable[[int, int], None],
     *,
     stop_at_first: bool = False,
-) -> tuple[np.ndarray, dict[int, str]]:
+) -> tuple[np.ndarray, dict[int, str], Conversions]:
     """Decodes files.
 
     Args:
@@ -40,11 +41,12 @@ def load_files(
         stop_at_first: Whether the first that cannot be read ends it.
 
     Returns:
-        uint8[n, height, width, channels] in [0, 255], and why some rows hold arbitrary pixels instead.
+        uint8[n, height, width, channels] in [0, 255], why some rows hold arbitrary pixels instead, and what was changed
+        in the others.
     """
 
-    def load(row: int) -> np.ndarray:
-        return read_pixels(paths[row], settings)[0]
+    def load(row: int) -> tuple[np.ndarray, Facts]:
+        return read_pixels(paths[row], settings)
 
     return _load_each(len(paths), load, settings, report, stop_at_first=stop_at_first)
 
@@ -84,19 +86,21 @@ def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, in
             images[rows] = grey
             report(min(start + _ROWS_AT_ONCE, total), total)
         return images
-    return _load_each(total, lambda row: fit_item(layered[row], settings), settings, report)[0]
+    return _load_each(total, lambda row: _fit(layered[row], settings), settings, report)[0]
 
 
 def load_items(
     items: Items, settings: Settings, report: Callable[[int, int], None], *, stop_at_first: bool
-) -> tuple[np.ndarray, dict[int, str]]:
+) -> tuple[np.ndarray, dict[int, str], Conversions]:
     """Asks for items and brings them to the size; see `load_files`."""
 
-    def load(row: int) -> np.ndarray:
+    def load(row: int) -> tuple[np.ndarray, Facts]:
         try:
-            return fit_item(items[row], settings)
-        except (MemoryError, DataError):
+            return _fit(items[row], settings)
+        except BadImageError:
             raise
+        except DataError as fault:
+            raise BadImageError(Facts(reason=str(fault))) from fault
         except Exception as fault:  # what a library or the caller's code gives may be anything
             reason = " ".join(str(fault).split()) or type(fault).__name__
             raise BadImageError(Facts(reason=f"cannot be decoded ({reason})")) from fault
@@ -106,39 +110,47 @@ def load_items(
 
 def fit_item(item: Any, settings: Settings) -> np.ndarray:
     """Brings a Pillow image, or uint8[height, width(, channels)], to the size; see `load_array`."""
+    return _fit(item, settings)[0]
+
+
+def _fit(item: Any, settings: Settings) -> tuple[np.ndarray, Facts]:
     image = as_image(item)
     if not isinstance(item, Image.Image) and image.size == (settings.width, settings.height):
         settings = replace(settings, fit=ImageFit())  # pixels of the size that is wanted: they have been cut out before
-    return fit_to(image, settings)
+    return fit_known(image, settings)
 
 
 def _load_each(
     total: int,
-    load: Callable[[int], np.ndarray],
+    load: Callable[[int], tuple[np.ndarray, Facts]],
     settings: Settings,
     report: Callable[[int, int], None],
     *,
     stop_at_first: bool = False,
-) -> tuple[np.ndarray, dict[int, str]]:
+) -> tuple[np.ndarray, dict[int, str], Conversions]:
     """Loads images into one array, on threads; those that cannot be have arbitrary pixels, and a reason."""
     images = allocate_images((total, *settings.shape))
 
-    def fill(rows: Iterator[int]) -> dict[int, str]:
+    def fill(rows: Iterator[int]) -> tuple[dict[int, str], Conversions]:
         bad: dict[int, str] = {}
+        good: list[Facts] = []
         for row in rows:
             try:
-                images[row] = load(row)
+                images[row], facts = load(row)
+                good.append(facts)
             except BadImageError as fault:
                 bad[row] = str(fault)
-        return bad
+        return bad, count(good)
 
     bad: dict[int, str] = {}
-    for rows, found in map_ranges(total, fill):
+    converted = Conversions()
+    for rows, (found, changed) in map_ranges(total, fill):
         bad |= found
+        converted += changed
         if bad and stop_at_first:
             break
         report(rows.stop, total)
-    return images, bad
+    return images, bad, converted
 
 
 def allocate_images(shape: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -11,9 +11,10 @@ import numpy as np
 from zoo.cache import has_room
 from zoo.data.dataset import Split
 from zoo.data.images import index
-from zoo.data.images.decoding import BadImageError, Facts, Settings, quiet_pillow, read_pixels
+from zoo.data.images.decoding import BadImageError, Facts, Settings, beyond_white, quiet_pillow, read_pixels
 from zoo.data.images.index import Known
 from zoo.data.images.threads import map_ranges
+from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
@@ -46,6 +47,7 @@ class Pack:
         weights: float32[n], how much each image counts in the training loss, or None.
         rows: int64[n], which of the split's images these are.
         contents: The hash of each file that was packed, or None where there are no files.
+        converted: What was changed in images before they were brought to size; copies of one file count once.
     """
 
     images: Pixels
@@ -54,6 +56,7 @@ class Pack:
     weights: np.ndarray | None = None
     rows: np.ndarray
     contents: tuple[str, ...] | None = None
+    converted: Conversions = field(default_factory=Conversions)
 
     def subset(self, rows: np.ndarray) -> "Pack":
         """Returns those of the split's images that are among `rows`, int64[m], in the order of the split."""
@@ -65,6 +68,7 @@ class Pack:
             weights=None if self.weights is None else self.weights[kept],
             rows=self.rows[kept],
             contents=None if self.contents is None else tuple(self.contents[row] for row in kept),
+            converted=self.converted,
         )
 
 
@@ -77,6 +81,7 @@ def pack(
     resize: Resize = "crop",
     crop_share: float = 1.0,
     interpolation: Interpolation = "bilinear",
+    white: int = 0,
     on_bad: OnBad = "skip",
     keep: bool = False,
     keep_only: bool = False,
@@ -99,6 +104,7 @@ def pack(
         resize: See `fit_image`; an array that has the height and width already is taken as it is.
         crop_share: See `fit_image`.
         interpolation: See `fit_image`.
+        white: See `fit_image`.
         on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
             rounded up, so that one bad file among twenty does not stop a run; `leave_out` leaves out any number but
             all, where a finished classifier is measured.
@@ -114,7 +120,7 @@ def pack(
         DataError: Too many bad files, a class that loses all its images, settings out of range, or files that cannot be
             kept and have to be.
     """
-    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation)
+    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
     settings = Settings(height=height, width=width, channels=channels, fit=fit)
     if on_bad not in ("skip", "stop", "leave_out"):
         raise DataError(f"data.on_bad is '{on_bad}'; expected 'skip' or 'stop'.")
@@ -128,7 +134,7 @@ def pack(
     with quiet_pillow():
         if not isinstance(split.images, Sequence):
             names = [Path(f"image {row}") for row in range(len(split))]
-            images, bad = load_items(split.images, settings, report, stop_at_first=stop_at_first)
+            images, bad, converted = load_items(split.images, settings, report, stop_at_first=stop_at_first)
         elif keep:
             names = split.images
             contents = index.contents(names)
@@ -136,12 +142,12 @@ def pack(
             first: dict[str, int] = {}
             place = np.array([first.setdefault(content, len(first)) for content in contents], np.int64)
             unique = [names[row] for row in np.unique(place, return_index=True)[1]]
-            images, bad = _keep(
+            images, bad, converted = _keep(
                 unique, list(first), settings, report, tell, stop_at_first=stop_at_first, only=keep_only
             )
         else:
             names = split.images
-            images, bad = load_files(names, settings, report, stop_at_first=stop_at_first)
+            images, bad, converted = load_files(names, settings, report, stop_at_first=stop_at_first)
     failed = [row for row in range(len(split)) if int(place[row]) in bad]
     skipped = tuple(Skipped(path=names[row], reason=bad[int(place[row])]) for row in failed)
     if skipped and stop_at_first:
@@ -156,6 +162,7 @@ def pack(
         weights=None if split.weights is None else split.weights[kept],
         rows=kept,
         contents=None if contents is None else tuple(contents[row] for row in kept),
+        converted=converted,
     )
 
 
@@ -168,16 +175,16 @@ def _keep(
     *,
     stop_at_first: bool,
     only: bool,
-) -> tuple[Pixels, dict[int, str]]:
+) -> tuple[Pixels, dict[int, str], Conversions]:
     """Packs files for later calls too, where there is room.
 
     Returns:
-        The images, and why some are none.
+        The images, why some are none, and what was changed in the others.
     """
     stored = find_pack(contents, settings)
     if stored is not None:
         report(len(paths), len(paths))
-        return stored.images, stored.bad
+        return stored.images, stored.bad, stored.converted
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
     reason = "it has no room"
@@ -188,7 +195,7 @@ def _keep(
         except OSError as fault:
             reason = f"{fault.strerror or fault}"
         else:
-            return stored.images, stored.bad
+            return stored.images, stored.bad, stored.converted
     place = folder_of(contents, settings).parent
     if only:
         raise DataError(
@@ -197,19 +204,19 @@ def _keep(
         )
     if has_memory(size):
         tell(f"packs {what} in memory, as {place} cannot be used: {reason}")
-        images, bad = load_files(paths, settings, report, stop_at_first=stop_at_first)
-        return Decoded(contents, settings, images), bad
+        images, bad, converted = load_files(paths, settings, report, stop_at_first=stop_at_first)
+        return Decoded(contents, settings, images), bad, converted
     tell(f"decodes images in each epoch: {what} fit neither in {place} nor in memory")
-    bad = _read_all(paths, contents, settings, report)
+    bad, converted = _read_all(paths, contents, settings, report)
     states = [index.state_of(path) for path in paths]
     index.check_unchanged(paths, contents)
-    return Streamed(contents, settings, paths, states), bad
+    return Streamed(contents, settings, paths, states), bad, converted
 
 
 def _read_all(
     paths: Sequence[Path], contents: Sequence[str], settings: Settings, report: Callable[[int, int], None]
-) -> dict[int, str]:
-    """Decodes files that were never read, to know which can be; returns why some cannot."""
+) -> tuple[dict[int, str], Conversions]:
+    """Decodes files that were never read, to know which can be; returns why some cannot, and what is changed."""
     known = index.recall(contents)
     unknown = [row for row, content in enumerate(contents) if content not in known]
 
@@ -221,8 +228,13 @@ def _read_all(
             learn(found)
             known |= found
             report(numbers.stop, len(unknown))
-    reasons = {row: known[content].facts.reason for row, content in enumerate(contents)}
-    return {row: reason for row, reason in reasons.items() if reason}
+    white = settings.fit.white
+    reasons = {
+        row: known[content].facts.reason or beyond_white(known[content].facts, white)
+        for row, content in enumerate(contents)
+    }
+    bad = {row: reason for row, reason in reasons.items() if reason}
+    return bad, count(known[content].facts for row, content in enumerate(contents) if row not in bad)
 
 
 def _facts_of(path: Path, settings: Settings) -> Facts:

@@ -28,6 +28,7 @@ from zoo.data.images import index
 from zoo.data.images.decoding import BadImageError, Settings, read_pixels
 from zoo.data.images.index import Known
 from zoo.data.images.threads import map_ranges
+from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.pixels import Decoded, identity_of
 from zoo.errors import DataError
 from zoo.files import is_still_there, write_atomic
@@ -50,10 +51,12 @@ class StoredPack:
     Attributes:
         images: uint8[n, height, width, channels] in [0, 255], mapped; a row that holds no image is zeros.
         bad: Why a row holds no image.
+        converted: What was changed in the others.
     """
 
     images: Decoded
     bad: dict[int, str]
+    converted: Conversions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +68,16 @@ class Part:
         stop: The row after the last.
         checksum: CRC-32 of their pixels.
         bad: Why a row holds no image, by its number in decimal digits, as JSON has keys.
+        converted: How many images were changed, by kind; see `Conversions`.
+        peak: See `Conversions`.
     """
 
     start: int
     stop: int
     checksum: int
     bad: Mapping[str, str]
+    converted: Mapping[str, int]
+    peak: int
 
 
 def bytes_of(count: int, settings: Settings) -> int:
@@ -115,7 +122,8 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
 def _opened(folder: Path, parts: Sequence[Part], contents: Sequence[str], settings: Settings) -> StoredPack:
     mapped: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
     bad = {int(row): str(reason) for part in parts for row, reason in part.bad.items()}
-    return StoredPack(Decoded(contents, settings, np.asarray(mapped)), bad)
+    converted = sum((Conversions(part.converted, part.peak) for part in parts), Conversions())
+    return StoredPack(Decoded(contents, settings, np.asarray(mapped)), bad, converted)
 
 
 def store_pack(
@@ -272,7 +280,16 @@ def _write_part(
         content = np.ascontiguousarray(pixels).reshape(-1).data
         checksum = zlib.crc32(content, checksum)
         _write_at(file, content, _HEADER_BYTES + bytes_of(row, settings))
-    return Part(start=rows.start, stop=rows.stop, checksum=checksum, bad=bad), known
+    converted = count(known[contents[row]].facts for row in rows if str(row) not in bad)
+    part = Part(
+        start=rows.start,
+        stop=rows.stop,
+        checksum=checksum,
+        bad=bad,
+        converted=converted.counts,
+        peak=converted.peak,
+    )
+    return part, known
 
 
 def _write_at(file: int, content: memoryview, position: int) -> None:
