@@ -1,7 +1,10 @@
 """What the README says works."""
 
 import re
+import runpy
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,15 @@ import pytest
 from PIL import Image
 
 from tests.modules import module
-from zoo.cli import VERBS
+from zoo.cli import VERBS, main
 from zoo.data import open_dataset
 from zoo.recipe.loading import load_recipe
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+HERE = Path(__file__).parent.parent
+README = (HERE / "README.md").read_text(encoding="utf-8")
+# What stands for the README's model, which takes minutes; it has fewer stages.
+TINY = {"efficientnet_lite0": "mnist_conv_tiny", "--at stage4": "--at stage1"}
+QUICK = "--set phases.head.epochs=1 --set phases.top.epochs=1"
 
 
 def blocks(language: str) -> list[str]:
@@ -38,14 +45,71 @@ def test_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    validation = open_dataset("builtin:fashion_sample", None).validation
-    assert validation is not None
-    boot = np.asarray(validation.images)[np.flatnonzero(validation.labels == 9)[0]]
-    Image.fromarray(boot).save("boot.png")
+    (tmp_path / "docs").symlink_to(HERE / "docs")
     example, _ = blocks("python")
     exec(compile(example, "README.md", "exec"), {})
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(("Ankle boot ", "Sneaker ", "Sandal "))
+
+
+def test_the_image_to_predict_is_one_that_ships() -> None:
+    validation = open_dataset("builtin:fashion_sample", None).validation
+    assert validation is not None
+    boot = np.asarray(validation.images)[np.flatnonzero(validation.labels == 9)[0]].squeeze()
+    with Image.open(HERE / "docs" / "boot.png") as image:
+        assert np.array_equal(np.asarray(image), boot)
+
+
+def typed_lines() -> list[str]:
+    """Returns what the README has typed in its one shell, without comments, up to the part on SavedModels."""
+    lines = "\n".join(blocks("console")).splitlines()
+    typed = [re.sub(r"\s+#.*", "", line) for line in lines if not line.startswith("$")]
+    return typed[: next(at for at, line in enumerate(typed) if "keras.applications" in line)]
+
+
+def test_every_file_that_is_named_is_there_or_made_before() -> None:
+    made = {"photos", "other-photos", "pets.toml", "runs/quickstart", "requirements.txt"}
+    for line in typed_lines():
+        made |= set(re.findall(r"--(?:run|out|plot|csv) (\S+)", line))
+        for word in re.findall(r"(?<= )[\w./-]+", line):
+            is_path = re.search(r"[a-z]/|\.(?:png|jpg|jpeg|toml|npz|csv|py)$", word)
+            if is_path and word.rstrip("/") not in made and not word.startswith(".venv"):
+                known = word.removeprefix("finetune/") in ("linear-probe", "lp-ft") or (HERE / word).exists()
+                assert known, f"{word} of: {line}"
+
+
+def test_the_tour_runs_as_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one folder, one command after the other, with a tiny model and an epoch a phase."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(HERE / "docs")
+    (recipe,) = blocks("toml")
+    pets = recipe.replace("stage6+", "stage1+").replace("[set]", '[set]\n"model.name" = "mnist_conv_tiny"')
+    (tmp_path / "pets.toml").write_text(pets)
+    ran = 0
+    for line in typed_lines():
+        words = line
+        for long, tiny in TINY.items():
+            words = words.replace(long, tiny)
+        if words.startswith("python docs/make_photos.py"):
+            monkeypatch.setattr(sys, "argv", ["docs/make_photos.py"])
+            runpy.run_path("docs/make_photos.py", run_name="__main__")
+        if not words.startswith("zoo "):
+            continue
+        if words.startswith("zoo finetune quickstart"):
+            words += " --set phases.head.epochs=1 --set phases.all.epochs=1"
+        elif words.startswith(("zoo finetune mnist", "zoo finetune pets")):
+            words += f" {QUICK}"
+        with pytest.raises(SystemExit) as left:
+            main(shlex.split(words)[1:])
+        printed = capsys.readouterr()
+        assert not left.value.code, f"{line}: {printed.err}"
+        assert "Traceback" not in printed.err
+        ran += 1
+    assert ran > 12
+    assert (tmp_path / "photos.npz").is_file()
+    assert (tmp_path / "rates.png").is_file()
 
 
 def test_module_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
