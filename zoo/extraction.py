@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
 from zoo.fitting import ImageFit, Resize
+from zoo.graphs import graph_of, is_nested
 from zoo.keras_globals import pinned
 from zoo.models import Blueprint
 from zoo.staging import HEAD, ModelStage, stages
@@ -85,10 +86,18 @@ def feature_model(model: "keras.Model", *, at: str | None = None, pooling: Pooli
 
     Raises:
         NotFoundError: The model has no such stage.
+        ZooError: The stage lies inside a model that is a layer of this one.
     """
     import keras
 
     stage = _stage(model, at)
+    graph = graph_of(model)
+    if not any(operation is stage.last for operation in graph.operations):
+        inside = next(layer.name for layer in graph.operations if is_nested(layer) and layer.weights)
+        raise ZooError(
+            f"features: stage '{stage.name}' of model '{model.name}' lies inside its layer '{inside}'; "
+            f"take them of that: zoo.features(model.get_layer('{inside}'), images)"
+        )
     output: Any = stage.last.output
     axes = tuple(range(1, len(output.shape) - 1))
     if pooling in ("avg", "max") and axes:

@@ -6,19 +6,22 @@ here `Contract` notices.
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zoo.errors import ContractError
-from zoo.staging import count_params, select, stages
+from zoo.errors import ContractError, ZooError
+from zoo.graphs import flat_operations, graph_of, is_layer, is_nested
+from zoo.staging import Selector, count_params, selected_layers, stages
 from zoo.tables import table
 
 if TYPE_CHECKING:
     import keras
 
 BatchNormMode = Literal["frozen", "affine", "train"]
+BATCHNORM_MODES: tuple[BatchNormMode, ...] = get_args(BatchNormMode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,38 +98,51 @@ class Plan:
         return header, rows
 
 
-def freeze(model: "keras.Model", selector: str = "!head") -> Plan:
+def freeze(model: "keras.Model", selector: Selector = "!head") -> Plan:
     """Freezes the layers that a selector names, their BatchNorm statistics included; the others stay as they are.
 
-    Compile the model afterwards: what an already compiled model trains does not change.
+    Compile the model afterwards: what an already compiled model trains does not change. It is warned of when nothing
+    was frozen, or nothing is left to train and `all` was not asked for.
 
     Args:
-        model: A functional model.
-        selector: As for `zoo.staging.select`; by default all but the head.
+        model: A functional model, or a Sequential that knows its input; models in it are looked into.
+        selector: As for `zoo.staging.select`, or a list of terms; by default all but the head.
 
     Returns:
         The table of stages as the model stands now.
 
     Raises:
         NotFoundError: The selector matches nothing.
+        ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
 
     Example:
 
         print(zoo.freeze(model, "stem,stage1"))
     """
-    named = select(model, selector)
-    for layer in _layers(model):
-        if layer.name in named:
-            layer.trainable = False
-    return plan(model)
+    named = selected_layers(model, selector)
+    for layer in named:
+        layer.trainable = False
+    table = plan(model)
+    if not any(layer.weights for layer in named):
+        warnings.warn(
+            f"freeze: selector {selector!r} names no layer with weights in model '{model.name}'; nothing is frozen",
+            stacklevel=2,
+        )
+    elif not table.trainable_params and selector != "all":
+        has_head = bool(table.rows[-1].params)
+        why = (
+            "; make a part trainable: zoo.unfreeze(model, 'head')" if has_head else ", which has no head; put one on it"
+        )
+        warnings.warn(f"freeze: nothing is left to train in model '{model.name}'{why}", stacklevel=2)
+    return table
 
 
-def unfreeze(model: "keras.Model", selector: str = "all", *, batchnorm: BatchNormMode = "frozen") -> Plan:
+def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: BatchNormMode = "frozen") -> Plan:
     """Makes the layers that a selector names trainable; the others stay as they are.
 
     Args:
-        model: A functional model.
-        selector: As for `zoo.staging.select`.
+        model: A functional model, or a Sequential that knows its input; models in it are looked into.
+        selector: As for `zoo.staging.select`, or a list of terms.
         batchnorm: What BatchNorm layers among them do: `frozen` keeps statistics and affine weights still, which
             fine-tuning on little data wants; `affine` trains gamma and beta only; `train` trains all of it.
 
@@ -135,26 +151,39 @@ def unfreeze(model: "keras.Model", selector: str = "all", *, batchnorm: BatchNor
 
     Raises:
         NotFoundError: The selector matches nothing.
+        ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
     """
-    named = select(model, selector)
-    if not model.trainable:
-        # The model's own switch overrides those of its layers: all were frozen, whatever theirs say.
-        model.trainable = True
-        freeze(model, "all")
-    for layer in _layers(model):
-        if layer.name in named:
-            if is_batchnorm(layer):
-                _set_batchnorm(layer, batchnorm)
-            else:
-                layer.trainable = True
-                if holds_batchnorm(layer):
-                    layer.batchnorm = batchnorm
+    if batchnorm not in BATCHNORM_MODES:
+        raise ZooError(f"unfreeze: batchnorm is {batchnorm!r}; expected {', '.join(BATCHNORM_MODES)}")
+    named = selected_layers(model, selector)
+    _switch_on(model)
+    for layer in named:
+        if is_batchnorm(layer):
+            _set_batchnorm(layer, batchnorm)
+        else:
+            layer.trainable = True
+            if holds_batchnorm(layer):
+                layer.batchnorm = batchnorm
     return plan(model)
 
 
-def train_only(model: "keras.Model", selector: str, *, batchnorm: BatchNormMode) -> Plan:
+def _switch_on(model: Any) -> None:
+    """Switches on models whose own switch overrides those of their layers: all were frozen, whatever theirs say."""
+    graph = graph_of(model)
+    if not model.trainable:
+        model.trainable = True
+        for layer in flat_operations(graph):
+            if is_layer(layer):
+                layer.trainable = False
+    for operation in graph.operations:
+        if is_nested(operation):
+            _switch_on(operation)
+
+
+def train_only(model: "keras.Model", selector: Selector, *, batchnorm: BatchNormMode) -> Plan:
     """Makes exactly the layers that a selector names trainable, and freezes all others."""
-    freeze(model, "all")
+    for layer in _layers(model):
+        layer.trainable = False
     return unfreeze(model, selector, batchnorm=batchnorm)
 
 

@@ -6,12 +6,12 @@ and a suffix that share its layers, and whose composition is the whole model exa
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean
+from zoo.graphs import flat_operations, graph_of, is_layer, is_nested, known_ends, legal_cuts
 
 if TYPE_CHECKING:
     import keras
@@ -50,178 +50,185 @@ def count_params(layer: "keras.layers.Layer") -> int:
 def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
     """Returns a model's stages in order, the head last.
 
-    A model from `zoo.build` has the stages of its card. For any other functional model they are derived from
-    its legal cuts: a stage ends where the maps are about to shrink, and the head begins after the last map.
+    A model from `zoo.build` has the stages of its card, and so have copies of it, other heads on its layers, and what
+    `keras.applications` builds: the card is found by the names of the layers. A model that holds another one as a
+    layer, as Keras' own way of transfer learning does, has the stages of that one, and all that follows is its head.
+    For any other model they are derived from its legal cuts: a stage ends where the maps are about to shrink, and the
+    head begins after the last map, or with the last layer that has weights. A backbone of the zoo without a head has a
+    head without layers.
 
     Raises:
-        ZooError: The model is not functional, or a stage of its card is no legal cut.
+        ZooError: The model is not functional, or its stages cannot be told.
 
     Example:
 
         for stage in zoo.stages(zoo.build("mnist_conv")):
             print(stage.name, stage.params)
     """
-    operations = _operations(model)
+    graph = graph_of(model)
     blueprint = getattr(model, "blueprint", None)
     if blueprint is None:
-        ends = _derived_ends(model)
+        ends = _ends(graph, is_whole=True)
     else:
-        ends = {stage.last_layer: stage.name for stage in blueprint.card.stages if stage.last_layer}
-        illegal = [name for name in ends if name not in set(legal_cuts(model))]
+        named = {stage.last_layer: stage.name for stage in blueprint.card.stages if stage.last_layer}
+        illegal = [name for name in named if name not in set(legal_cuts(model))]
         if illegal:
             raise ZooError(f"model '{model.name}': {', '.join(illegal)} is no layer that every path crosses")
+        ends = _by_identity(graph, named)
     found: list[ModelStage] = []
     collected: list[Any] = []
-    for operation in operations:
-        if _is_layer(operation):
-            collected.append(operation)
-        if operation.name in ends:
-            found.append(ModelStage(ends[operation.name], tuple(collected), operation))
+    last: Any = None
+    for last in flat_operations(graph):
+        if is_layer(last):
+            collected.append(last)
+        if id(last) in ends:
+            found.append(ModelStage(ends[id(last)], tuple(collected), last))
             collected = []
-    found.append(ModelStage(HEAD, tuple(collected), operations[-1]))
+    found.append(ModelStage(HEAD, tuple(collected), last))
     return tuple(found)
 
 
-def _operations(model: "keras.Model") -> list[Any]:
-    operations: list[Any] | None = getattr(model, "operations", None)
-    if operations is None:
-        raise ZooError(f"model '{model.name}' has no graph; expected a functional keras.Model")
-    return operations
+def _by_identity(graph: Any, named: dict[str, str]) -> dict[int, str]:
+    return {id(operation): named[operation.name] for operation in graph.operations if operation.name in named}
 
 
-def _is_layer(operation: Any) -> bool:
-    # An operation such as `a + b` has neither weights nor a switch to train it.
-    return hasattr(operation, "trainable") and type(operation).__name__ != "InputLayer"
+def _ends(graph: Any, *, is_whole: bool) -> dict[int, str]:
+    """Finds the last operation of each stage, by identity: of a known card, of a nested model, or derived.
 
-
-def legal_cuts(model: "keras.Model") -> list[str]:
-    """Lists, in order, the layers whose output every path from the input to the output crosses."""
-    nodes = _nodes(model)
-    calls = Counter(id(node.operation) for node in nodes)
-    outputs = {id(tensor) for tensor in model.outputs}
-    # An output of the model stays open to the end, so that nothing after an early output is a cut.
-    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors) + Counter(outputs)
-    cuts: list[str] = []
-    open_uses: dict[int, int] = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            open_uses[id(tensor)] -= 1
-            if not open_uses[id(tensor)]:
-                del open_uses[id(tensor)]
-        produced = {id(tensor) for tensor in node.output_tensors}
-        open_uses |= {tensor: uses[tensor] for tensor in produced if uses[tensor]}
-        if node.is_input or len(produced) != 1 or calls[id(node.operation)] > 1:
-            continue
-        if set(open_uses) == produced and not produced & outputs:
-            cuts.append(node.operation.name)
-    return cuts
-
-
-def _nodes(model: "keras.Model") -> list[Any]:
-    """Lists the calls of layers in this model's own graph, all inputs first, then in order.
-
-    A layer's `_inbound_nodes` also hold its calls in models that were split off from this one.
+    Args:
+        graph: A functional model.
+        is_whole: Its head is its own; else what follows it in another model is the head.
     """
-    by_depth: dict[int, list[Any]] = model._nodes_by_depth
-    in_order = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-    return sorted(in_order, key=lambda node: not node.is_input)
+    known = known_ends(graph)
+    if known:
+        return _by_identity(graph, known)
+    nested = [layer for layer in graph.operations if is_nested(layer) and layer.weights]
+    ours = [layer for layer in nested if _holds_known(graph_of(layer))]
+    is_chain = {layer.name for layer in nested} <= {*legal_cuts(graph), graph.operations[-1].name}
+    if len(ours) > 1 or (not ours and len(nested) > 1 and not is_chain):
+        several = [layer.name for layer in ours or nested]
+        raise ZooError(
+            f"model '{graph.name}' holds several networks ({', '.join(several)}), so that its stages cannot be told; "
+            f"name the layers of one: zoo.stages(model.get_layer('{several[0]}'))"
+        )
+    backbone = ours or nested
+    found = _ends_inside(graph, backbone[0], is_whole=is_whole) if len(backbone) == 1 else {}
+    # Several one after the other are blocks of this network, as in ConvNeXt.
+    return found or _derived_ends(graph, is_whole=is_whole)
 
 
-def _derived_ends(model: "keras.Model") -> dict[str, str]:
-    """Ends of stages for a model without a table: the last cut at each size of the maps."""
-    last_at_size: dict[tuple[int | None, ...], str] = {}
-    cuts = set(legal_cuts(model))
-    for operation in _operations(model):
-        if operation.name not in cuts:
-            continue
-        shape = operation.output.shape
+def _holds_known(graph: Any) -> bool:
+    nested = [layer for layer in graph.operations if is_nested(layer) and layer.weights]
+    return bool(known_ends(graph)) or any(_holds_known(graph_of(layer)) for layer in nested)
+
+
+def _ends_inside(graph: Any, nested: Any, *, is_whole: bool) -> dict[int, str]:
+    inside = graph_of(nested)
+    after = graph.operations[graph.operations.index(nested) + 1 :]
+    has_head = any(getattr(operation, "weights", ()) for operation in after)
+    return _ends(inside, is_whole=is_whole and not has_head)
+
+
+def _derived_ends(graph: Any, *, is_whole: bool) -> dict[int, str]:
+    """Ends of stages for a model without a table: the last cut at each size of the maps.
+
+    A stage without parameters goes with the next one.
+    """
+    operations: list[Any] = list(graph.operations)
+    weighted = [number for number, operation in enumerate(operations) if getattr(operation, "weights", ())]
+    cuts = {*legal_cuts(graph), *([] if is_whole else [operations[-1].name])}
+    # Where nothing follows, the head holds at least the last layer with weights.
+    end_of_backbone = (weighted[-1] if weighted else 0) if is_whole else len(operations)
+    last_at_size: dict[tuple[int | None, ...], int] = {}
+    for number, operation in enumerate(operations[:end_of_backbone]):
+        shape = operation.output.shape if operation.name in cuts else ()
         if len(shape) > 2:
-            last_at_size[tuple(shape[1:-1])] = operation.name
-    names = ["stem", *(f"stage{number}" for number in range(1, len(last_at_size)))]
-    return dict(zip(last_at_size.values(), names, strict=False))
+            last_at_size[tuple(shape[1:-1])] = number
+    ends: list[int] = []
+    before = -1
+    for number in sorted(last_at_size.values()):
+        if any(before < one <= number for one in weighted):
+            ends.append(number)
+            before = number
+    names = ["stem", *(f"stage{number}" for number in range(1, len(ends)))]
+    return {id(_last_inside(operations[number])): name for number, name in zip(ends, names, strict=False)}
 
 
-_COUNT = r"-?[1-9]\d*"
-_SHARE = r"\d+(\.\d+)?%"
+def _last_inside(operation: Any) -> Any:
+    return list(flat_operations(graph_of(operation)))[-1] if is_nested(operation) else operation
+
+
 SELECTOR_FORMS = "head, all, none, stage4, stage3+, last:2, layers:-20, params:30%, re:REGEX"
 
 
-def select(model: "keras.Model", selector: str) -> frozenset[str]:
+Selector = str | Iterable[str]
+
+
+def select(model: "keras.Model", selector: Selector) -> frozenset[str]:
     """Returns the names of the layers that a selector names.
 
     Args:
         model: A functional model.
-        selector: Terms joined by commas, each adding layers, or removing them when it begins with `!`:
-            `all`, `none`, a stage (`stem`, `stage2`, `head`), `stage3+` (that stage and every later one),
+        selector: Terms joined by commas, or a list of them, each adding layers, or removing them when it begins with
+            `!`: `all`, `none`, a stage (`stem`, `stage2`, `head`), `stage3+` (that stage and every later one),
             `last:2` (the last two stages, the head counted; all of them where there are fewer), `layers:-20` (the last
-            twenty layers that have
-            weights; `layers:5` the first five), `params:30%` (the fewest last layers that hold at least 30 % of the
-            parameters), `re:REGEX` (layers whose name contains a match). A selector that begins with a removal
-            starts from `all`.
+            twenty layers that have weights; `layers:5` the first five), `params:30%` (the fewest last layers that hold
+            at least 30 % of the parameters), `re:REGEX` (layers whose name contains a match). A selector that begins
+            with a removal starts from `all`.
 
     Raises:
         NotFoundError: A term matches nothing; the message lists what exists.
+        ZooError: The selector is not a text or a list of texts.
+    """
+    return frozenset(layer.name for layer in selected_layers(model, selector))
+
+
+def selected_layers(model: "keras.Model", selector: Selector) -> list[Any]:
+    """Returns the layers that a selector names, in order; those of nested models may have a name twice.
+
+    Raises:
+        NotFoundError: A term matches nothing.
+        ZooError: The selector is not a text or a list of texts.
     """
     parts = stages(model)
-    terms = [term.strip() for term in selector.split(",") if term.strip()]
+    terms = _terms(selector)
     if not terms:
         raise NotFoundError(
-            f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
+            f"selector '{_joined(selector)}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
         )
-    everything = {layer.name for part in parts for layer in part.layers}
-    selected: set[str] = set(everything) if terms[0].startswith("!") else set()
+    everything = [layer for part in parts for layer in part.layers]
+    chosen = {id(layer) for layer in everything} if terms[0].startswith("!") else set[int]()
     for term in terms:
         if term.startswith("!"):
-            selected -= _match(parts, term[1:].strip())
+            chosen -= {id(layer) for layer in _match(parts, term[1:].strip())}
         else:
-            selected |= _match(parts, term)
-    return frozenset(selected)
+            chosen |= {id(layer) for layer in _match(parts, term)}
+    return [layer for layer in everything if id(layer) in chosen]
 
 
-def selector_fault(selector: str, names: Sequence[str]) -> str | None:
-    """Says what is wrong with a selector for a model of these stages, as far as that shows before it is built.
-
-    Args:
-        selector: As `select` takes it.
-        names: The model's stages in order, as its card has them.
-
-    Returns:
-        A sentence, or None where nothing is wrong; whether a regular expression matches a layer shows later.
-    """
-    terms = [term.strip().removeprefix("!").strip() for term in selector.split(",") if term.strip()]
-    if not terms:
-        return f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
-    for term in terms:
-        kind, colon, value = term.partition(":")
-        if kind == "re" and colon:
-            try:
-                re.compile(value)
-            except re.error as fault:
-                return f"selector '{term}': not a regular expression ({fault})"
-        elif not _is_term(term, names):
-            near = did_you_mean(term, names)
-            listed = ", ".join(names)
-            return f"selector '{term}' matches nothing.{near} The stages are {listed}; a selector is {SELECTOR_FORMS}"
-    return None
+def _joined(selector: object) -> str:
+    listed = [selector] if isinstance(selector, str) else selector
+    if not isinstance(listed, list | tuple | set | frozenset) or not all(isinstance(term, str) for term in listed):
+        raise ZooError(
+            f"selector is {selector!r}; expected a text such as 'stem,stage1', or a list of its terms; "
+            f"a term is {SELECTOR_FORMS}"
+        )
+    # Removals come last where there is no order.
+    ordered = listed if isinstance(listed, list | tuple) else sorted(listed, key=lambda term: (term[:1] == "!", term))
+    return ",".join(ordered)
 
 
-def _is_term(term: str, names: Sequence[str]) -> bool:
-    kind, _, value = term.partition(":")
-    if kind == "params" and re.fullmatch(_SHARE, value):
-        return float(value[:-1]) > 0
-    numbered = (kind == "last" and re.fullmatch("[1-9][0-9]*", value)) or (
-        kind == "layers" and re.fullmatch(_COUNT, value)
-    )
-    return bool(numbered) or term in ("all", "none", *names) or (term.endswith("+") and term[:-1] in names)
+def _terms(selector: Selector) -> list[str]:
+    return [term.strip() for term in _joined(selector).split(",") if term.strip()]
 
 
-def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
+def _match(parts: Sequence[ModelStage], term: str) -> list[Any]:
     names = [part.name for part in parts]
     kind, colon, value = term.partition(":")
     if term == "all":
         matched = list(parts)
     elif term == "none":
-        return set()
+        return []
     elif term in names:
         matched = [parts[names.index(term)]]
     elif term.endswith("+") and term[:-1] in names:
@@ -235,23 +242,23 @@ def _match(parts: Sequence[ModelStage], term: str) -> set[str]:
         return layers
     else:
         raise _no_match(parts, term)
-    return {layer.name for part in matched for layer in part.layers}
+    return [layer for part in matched for layer in part.layers]
 
 
-def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> set[str]:
+def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> list[Any]:
     ordered = [layer for part in parts for layer in part.layers]
     weighted = [layer for layer in ordered if layer.weights]
-    if kind == "layers" and re.fullmatch(_COUNT, value):
+    if kind == "layers" and re.fullmatch(r"-?[1-9]\d*", value):
         count = int(value)
-        return {layer.name for layer in (weighted[count:] if count < 0 else weighted[:count])}
-    if kind == "params" and re.fullmatch(_SHARE, value):
+        return weighted[count:] if count < 0 else weighted[:count]
+    if kind == "params" and re.fullmatch(r"\d+(\.\d+)?%", value):
         wanted = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
-        chosen: set[str] = set()
+        chosen: list[Any] = []
         held = 0
         for layer in reversed(weighted):
             if held >= wanted:
                 break
-            chosen.add(layer.name)
+            chosen.append(layer)
             held += count_params(layer)
         return chosen
     if kind == "re":
@@ -259,8 +266,8 @@ def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> set[str
             pattern = re.compile(value)
         except re.error as fault:
             raise NotFoundError(f"selector 're:{value}' is no regular expression: {fault}") from fault
-        return {layer.name for layer in ordered if pattern.search(layer.name)}
-    return set()
+        return [layer for layer in ordered if pattern.search(layer.name)]
+    return []
 
 
 def _no_match(parts: Sequence[ModelStage], term: str) -> NotFoundError:
