@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -233,3 +235,19 @@ def test_evaluation_and_preview_read_photos_as_the_run_did(cropped):
         shown = preview(Recipe.load(run.path / "recipe.toml"), paths[0].parents[1], count=16, epochs=1, bar=display.bar)
     held = {classifier.read(path).tobytes() for path in paths}
     assert {image.tobytes() for image in shown.before} <= held
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
+def test_a_copy_of_a_classifier_is_one(classifier, finished, copied):
+    other = copied(classifier)
+    paths = sorted(finished.data.rglob("*.png"))[:3]
+    assert other.model is not classifier.model
+    assert (other.classes, other.card, other.input_shape) == (
+        classifier.classes,
+        classifier.card,
+        classifier.input_shape,
+    )
+    assert other.fit == classifier.fit
+    assert other.predict(paths) == classifier.predict(paths)

@@ -319,8 +319,21 @@ def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
     saved = _read_folder(folder)
     if HANDLE in saved.blueprint.options:
         _take_in_module(folder, str(saved.blueprint.options[HANDLE]))
-    model = build_graph(saved.blueprint, precision=saved.precision or precision)
-    load_into(model, saved.arrays, origin=str(folder / MODEL_FILE))
+    return rebuild(
+        saved.blueprint, saved.arrays, precision=saved.precision or precision, origin=str(folder / MODEL_FILE)
+    )
+
+
+def rebuild(
+    blueprint: Blueprint, arrays: "Mapping[str, np.ndarray]", *, precision: str, origin: str = "the copy's numbers"
+) -> "keras.Model":
+    """Builds a blueprint's graph and assigns its numbers.
+
+    Raises:
+        WeightsError: They do not fit.
+    """
+    model = build_graph(blueprint, precision=precision)
+    load_into(model, arrays, origin=origin)
     return model
 
 

@@ -1,7 +1,7 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry, weights
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean
 from zoo.fitting import ImageFit
-from zoo.models import CARD_FILE, Blueprint, build, load_model
+from zoo.models import CARD_FILE, Blueprint, build, load_model, rebuild
 from zoo.paths import given_path
 from zoo.registry import Card, Download
+from zoo.runs.checkpoint import arrays_of
 from zoo.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Classifier:
     """
 
     model: "keras.Model"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keras' own way of copying a model knows nothing of classes and of how photos are read.
+        return _rebuilt, (self._blueprint, self.model.dtype_policy.name, arrays_of(self.model.weights))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -201,6 +206,11 @@ class Classifier:
             probability=float(row[best]),
             probabilities=dict(zip(self.classes, map(float, row), strict=True)),
         )
+
+
+def _rebuilt(blueprint: Blueprint, precision: str, arrays: "Mapping[str, np.ndarray]") -> Classifier:
+    """Builds a classifier again that was pickled or copied, in this process or another."""
+    return Classifier(rebuild(blueprint, arrays, precision=precision))
 
 
 def load(run: Path | str) -> Classifier:

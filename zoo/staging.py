@@ -159,6 +159,8 @@ def _last_inside(operation: Any) -> Any:
 
 
 SELECTOR_FORMS = "head, all, none, stage4, stage3+, last:2, layers:-20, params:30%, re:REGEX"
+_COUNT = r"-?[1-9]\d*"
+_SHARE = r"\d+(\.\d+)?%"
 
 
 Selector = str | Iterable[str]
@@ -206,6 +208,43 @@ def selected_layers(model: "keras.Model", selector: Selector) -> list[Any]:
     return [layer for layer in everything if id(layer) in chosen]
 
 
+def selector_fault(selector: str, names: Sequence[str]) -> str | None:
+    """Says what is wrong with a selector for a model of these stages, as far as that shows before it is built.
+
+    Args:
+        selector: As `select` takes it.
+        names: The model's stages in order, as its card has them.
+
+    Returns:
+        A sentence, or None where nothing is wrong; whether a regular expression matches a layer shows later.
+    """
+    terms = [term.strip().removeprefix("!").strip() for term in selector.split(",") if term.strip()]
+    if not terms:
+        return f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
+    for term in terms:
+        kind, colon, value = term.partition(":")
+        if kind == "re" and colon:
+            try:
+                re.compile(value)
+            except re.error as fault:
+                return f"selector '{term}': not a regular expression ({fault})"
+        elif not _is_term(term, names):
+            near = did_you_mean(term, names)
+            listed = ", ".join(names)
+            return f"selector '{term}' matches nothing.{near} The stages are {listed}; a selector is {SELECTOR_FORMS}"
+    return None
+
+
+def _is_term(term: str, names: Sequence[str]) -> bool:
+    kind, _, value = term.partition(":")
+    if kind == "params" and re.fullmatch(_SHARE, value):
+        return float(value[:-1]) > 0
+    numbered = (kind == "last" and re.fullmatch("[1-9][0-9]*", value)) or (
+        kind == "layers" and re.fullmatch(_COUNT, value)
+    )
+    return bool(numbered) or term in ("all", "none", *names) or (term.endswith("+") and term[:-1] in names)
+
+
 def _joined(selector: object) -> str:
     listed = [selector] if isinstance(selector, str) else selector
     if not isinstance(listed, list | tuple | set | frozenset) or not all(isinstance(term, str) for term in listed):
@@ -248,10 +287,10 @@ def _match(parts: Sequence[ModelStage], term: str) -> list[Any]:
 def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> list[Any]:
     ordered = [layer for part in parts for layer in part.layers]
     weighted = [layer for layer in ordered if layer.weights]
-    if kind == "layers" and re.fullmatch(r"-?[1-9]\d*", value):
+    if kind == "layers" and re.fullmatch(_COUNT, value):
         count = int(value)
         return weighted[count:] if count < 0 else weighted[:count]
-    if kind == "params" and re.fullmatch(r"\d+(\.\d+)?%", value):
+    if kind == "params" and re.fullmatch(_SHARE, value):
         wanted = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
         chosen: list[Any] = []
         held = 0
