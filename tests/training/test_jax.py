@@ -39,6 +39,23 @@ print(json.dumps({
 }))
 """
 
+THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+
+classifier = zoo.load("mnist_conv_tiny")
+images = np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype("uint8")
+expected = classifier.predict_proba(images)
+vectors = zoo.features(classifier.model, images)
+with ThreadPoolExecutor(8) as pool:
+    found = [pool.submit(classifier.predict_proba, images) for _ in range(48)]
+    others = [pool.submit(zoo.features, classifier.model, images) for _ in range(8)]
+print(json.dumps({
+    "same": all(np.array_equal(one.result(), expected) for one in found),
+    "features": max(float(abs(one.result() - vectors).max()) for one in others),
+}))
+"""
+
 RESUMED = """
 from zoo.errors import ContractError
 from zoo.runs import checkpoint
@@ -103,6 +120,10 @@ def test_a_net_is_trained_and_used(tmp_path):
     assert (found["backend"], found["tensorflow"]) == (["jax", "jax"], False)
     assert found["right"] == [True] * 16
     assert found["sums"] == pytest.approx([1] * 16, abs=1e-6)
+
+
+def test_threads_predict_at_once(tmp_path):
+    assert run_on_jax(THREADS, tmp_path) == {"same": True, "features": 0.0}
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +72,21 @@ def is_out_of_memory(fault: Exception) -> bool:
         or "ResourceExhausted" in type(fault).__name__
         or ("RESOURCE_EXHAUSTED" in str(fault))
     )
+
+
+# Of the process: models share layers, as a classifier and its features do.
+_PREDICTING = threading.Lock()
+
+
+def one_prediction_at_a_time() -> AbstractContextManager[object]:
+    """Keeps other threads waiting while Keras predicts with JAX: it gives the model's variables away meanwhile.
+
+    `predict_on_batch` donates them to the computation and puts what comes back into their place, so that another thread
+    would find "Buffer has been deleted or donated" (keras/src/backend/jax/trainer.py, make_predict_function).
+    """
+    import keras
+
+    return _PREDICTING if keras.backend.backend() == "jax" else nullcontext()
 
 
 def sync(model: object) -> None:

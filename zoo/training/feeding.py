@@ -147,7 +147,8 @@ def predict_in_batches(
     for start in range(0, len(images), size):
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-        results.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
+        with backend.one_prediction_at_a_time():
+            results.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
         if move is not None:
             move(start + len(batch))
     return np.concatenate(results)
