@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import Split, pack
+from zoo.data import Split, fit_image, pack
 from zoo.errors import DataError
 
 # Packs of files
@@ -221,6 +221,38 @@ def test_a_share_of_an_array_is_that_of_its_file_and_one_of_the_size_is_taken_as
         # Pixels of the model's own size have been cut out by whoever made them.
         np.testing.assert_array_equal(pack(given, height=12, width=10, **fit).images, split.images)
     assert not np.array_equal(pack(files, height=12, width=10, **fit).images, split.images)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.full((9, 9), 200, np.int32),  # Pillow takes it for a deep grey, of which 200 is black
+        np.full((9, 9), 200, np.int64),
+        np.full((9, 9, 3), 0.5),
+        np.full((3, 9, 7), 200, np.uint8),
+        np.full((9, 9, 2), 200, np.uint8),
+        np.full(9, 200, np.uint8),
+        np.full((1, 9, 9, 3), 200, np.uint8),
+        [[1, 2], [3, 4]],
+        None,
+        "a.png",
+    ],
+    ids=lambda given: f"{np.asarray(given).dtype}{list(np.shape(given))}",
+)
+def test_an_item_that_is_no_image_is_refused_by_its_shape(given):
+    with pytest.raises(DataError) as raised:
+        pack(Split(images=Given([given] * 4), labels=np.arange(4) % 2), height=4, width=4, channels=3)
+    array = np.asarray(given)
+    assert f"{array.dtype}{list(array.shape)} is not an image; expected uint8[height, width] or" in str(raised.value)
+    with pytest.raises(ValueError, match="is not an image; expected uint8"):
+        fit_image(given, height=4, width=4, channels=3)
+
+
+@pytest.mark.parametrize("given", [np.full((9, 9), 200, np.uint8), np.full((9, 9, 1), 200, np.uint8)])
+def test_an_array_is_fitted_as_a_pillow_image(given):
+    assert np.unique(fit_image(given, height=4, width=4, channels=3)).tolist() == [200]
+    split = Split(images=Given([given, np.full((9, 9), 200 * 257, np.uint16)]), labels=np.array([0, 1]))
+    assert np.unique(pack(split, height=4, width=4, channels=1).images).tolist() == [200]
 
 
 def test_arrays_of_another_type_are_refused():

@@ -139,10 +139,23 @@ def beyond_white(facts: Facts, white: int) -> str:
 
 
 def as_image(item: Any) -> Image.Image:
-    """Returns a Pillow image of one, or of uint8[height, width] or uint8[height, width, channels] in [0, 255]."""
+    """Returns a Pillow image of one, or of uint8[height, width] or uint8[height, width, channels] in [0, 255].
+
+    Grey arrays may be deep as files are: bool, uint16 or floats.
+
+    Raises:
+        ValueError: Something else. Pillow would take whole numbers of 32 bits for deep greys: 255 would be black.
+    """
     if isinstance(item, Image.Image):
         return item
     pixels = np.asarray(item)
+    is_grey = pixels.ndim == 2 and (pixels.dtype == np.uint16 or pixels.dtype.kind in "bf")
+    is_plain = pixels.dtype == np.uint8 and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4)))
+    if not (is_grey or is_plain):
+        raise ValueError(
+            f"{pixels.dtype}{list(pixels.shape)} is not an image; expected uint8[height, width] or "
+            "uint8[height, width, channels] with 1, 3 or 4 channels"
+        )
     return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
@@ -318,7 +331,7 @@ def _mode(image: Image.Image) -> str:
 
 
 def fit_image(
-    image: Image.Image,
+    image: Image.Image | np.ndarray,
     *,
     height: int,
     width: int,
@@ -334,7 +347,7 @@ def fit_image(
     integers are v / 257 (65535 is white), floats are 255 v when all lie in [0, 1], else v.
 
     Args:
-        image: Of any Pillow mode.
+        image: Of any Pillow mode; or uint8[height, width(, channels)] in [0, 255].
         height: Of the result, in pixels.
         width: Of the result, in pixels.
         channels: 1 for grey (ITU-R 601 luminance), 3 for RGB.
@@ -350,10 +363,10 @@ def fit_image(
     Raises:
         DataError: Settings out of range.
         BadImageError: It is brighter than `white`.
-        ValueError: Integers outside [0, 65535], or floats outside [0, 255].
+        ValueError: Integers outside [0, 65535], floats outside [0, 255], or what is not an image.
     """
     fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
-    return fit_to(image, Settings(height=height, width=width, channels=channels, fit=fit))
+    return fit_to(as_image(image), Settings(height=height, width=width, channels=channels, fit=fit))
 
 
 def fit_to(image: Image.Image, settings: Settings) -> np.ndarray:
