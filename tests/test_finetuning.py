@@ -163,3 +163,39 @@ def test_a_model_of_keras_applications_trains_and_predicts(name, tmp_path):
     (prediction,) = run.classifier.predict(next((photos / "cat").iterdir()))
     assert set(prediction.probabilities) == {"cat", "dog"}
     assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "phases"),
+    [
+        ("conv2d_small", ["all"]),
+        ("efficientnet_lite3", ["all"]),
+        ("mnist_simple", ["all"]),
+        ("mnist_conv", ["head", "top"]),
+    ],
+)
+def test_a_bare_model_is_trained_whole_where_it_has_no_weights(name, phases, tmp_path):
+    (tmp_path / "photos").mkdir()
+    recipe = make_job(name, tmp_path / "photos").recipe
+    assert [phase.name for phase in recipe.phases] == phases
+    assert recipe.phases[0].train == phases[0]
+    assert recipe.model.name == name
+
+
+def test_a_bare_model_that_begins_with_given_weights_runs_the_default(tmp_path):
+    (tmp_path / "photos").mkdir()
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"")
+    job = make_job("conv2d_small", tmp_path / "photos", weights=weights)
+    assert [phase.name for phase in job.recipe.phases] == ["head", "top"]
+
+
+@pytest.mark.parametrize("typed", ["efficientnet_lite", "efficientnet_lite9"])
+def test_of_equally_near_models_one_with_weights_is_offered(typed):
+    with pytest.raises(NotFoundError) as raised:
+        make_job(typed)
+    assert "Did you mean 'efficientnet_lite0'?" in str(raised.value)
+    with pytest.raises(NotFoundError, match=r"Did you mean 'efficientnet_lite0'\?"):
+        zoo.info(typed)
+    with pytest.raises(NotFoundError, match=r"Did you mean 'efficientnet_lite3'\?"):
+        zoo.info("efficientnet_lit3")

@@ -13,7 +13,7 @@ A message is one line: where, found, expected, what to type next.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class ZooError(Exception):
@@ -58,7 +58,22 @@ class Terminated(KeyboardInterrupt):
     exit_code = 143
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+# Two names that differ in likeness by less are alike.
+ALIKE = 0.02
+
+
+def did_you_mean(name: str, known: Iterable[str], *, preferred: Collection[str] = ()) -> str:
+    """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near.
+
+    Args:
+        name: What was typed.
+        known: What there is.
+        preferred: Of names that are equally near, one of these is offered.
+    """
+    near = difflib.get_close_matches(name, list(known), n=20)
+    if not near:
+        return ""
+    likeness = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in near}
+    alike = sorted(one for one in near if likeness[near[0]] - likeness[one] < ALIKE and one in preferred)
+    best = near[0] if near[0] in preferred or not alike else alike[0]
+    return f" Did you mean '{best}'?"

@@ -373,7 +373,10 @@ def lookup(name: object) -> Entry:
         )
     _load()
     if name not in _entries:
-        raise NotFoundError(f"Unknown model '{name}'.{did_you_mean(name, _entries)} See 'zoo list'.")
+        with_weights = [one for one, entry in list(_entries.items()) if entry.card.weights]
+        raise NotFoundError(
+            f"Unknown model '{name}'.{did_you_mean(name, _entries, preferred=with_weights)} See 'zoo list'."
+        )
     return _entries[name]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What a bare model name runs.
 DEFAULT_RECIPE = "finetune/default"
+RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
 # Sources that need no path.
 FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
@@ -72,18 +73,29 @@ def make_job(
         recipe = load_recipe(reference, overrides, against_card=True)
         own_data = find_recipe(reference).parent
     elif str(reference) in registry.list_models():
-        recipe = load_recipe(DEFAULT_RECIPE, _for_model(str(reference), overrides), against_card=True)
+        base = _recipe_for(registry.info(str(reference)), begin_with)
+        recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
         own_data = Path()
     else:
         known = [*shipped_recipes(), *registry.list_models()]
+        near = did_you_mean(str(reference), known, preferred=_with_weights())
         raise NotFoundError(
             f"'{reference}' is not a recipe file, run folder, recipe or model."
-            f"{_beside(reference) or did_you_mean(str(reference), known)} See 'zoo recipe ls' and 'zoo list'."
+            f"{_beside(reference) or near} See 'zoo recipe ls' and 'zoo list'."
         )
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
     return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with)
+
+
+def _recipe_for(card: registry.Card, begin_with: InitialWeights | None) -> str:
+    """Chooses what a bare model name runs: without weights there are no features that a head could learn on."""
+    return DEFAULT_RECIPE if card.weights or card.own_weights or begin_with else RECIPE_WITHOUT_WEIGHTS
+
+
+def _with_weights() -> list[str]:
+    return [name for name in registry.list_models() if registry.info(name).weights]
 
 
 def _beside(reference: str | Path) -> str:

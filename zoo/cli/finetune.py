@@ -98,7 +98,8 @@ def finetune_command(
     """Train a classifier as a recipe says, and leave a run folder.
 
     RECIPE is a recipe's file or name, the folder of an earlier RUN (which repeats it), or a MODEL's name (which is
-    fine-tuned by the recipe finetune/default). The last line on stdout is the run's path.
+    fine-tuned by the recipe finetune/default, or, where it has no weights, trained by finetune/from-scratch). The last
+    line on stdout is the run's path.
 
     \b
     Examples:
@@ -209,6 +210,7 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
     from zoo.training.engine import build_untrained
     from zoo.training.inputs import open_source
     from zoo.training.phases import apply_freezing
+    from zoo.training.random_layers import random_layers_warning
 
     source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
     model, recipe = build_untrained(job.recipe, source, job.weights)
@@ -218,6 +220,9 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
         frozen = apply_freezing(model, phase)
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
+    random = random_layers_warning(model, recipe, begins_with_weights=job.weights is not None)
+    if random:
+        echo(f"warning: {random}", err=True)
     if as_json:
         document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)}
         echo_json(document)

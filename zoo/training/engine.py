@@ -30,6 +30,7 @@ from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.prefix_feed import predict
 from zoo.training.progress import Display
+from zoo.training.random_layers import random_layers_warning
 from zoo.weights import settle
 
 if TYPE_CHECKING:
@@ -113,11 +114,19 @@ def train(
     model = build_new()
     # A wrong selector or a frozen-only phase should be known before an image is decoded.
     largest = largest_phase(model, recipe)
+    random = random_layers_warning(model, recipe, begins_with_weights=begin.weights is not None)
     apply_freezing(model, largest)
     crowded = memory_warning(model, recipe, device)
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     flipped = flip_warning(recipe.augment, source.dataset.classes)
-    for warning in (*source.warnings, precision.warning(policy, device), flipped, crowded, leak_warning(inputs)):
+    for warning in (
+        *source.warnings,
+        random,
+        precision.warning(policy, device),
+        flipped,
+        crowded,
+        leak_warning(inputs),
+    ):
         if warning:
             display.line(f"warning: {warning}")
     for skipped in inputs.skipped:
