@@ -271,6 +271,34 @@ CASES = {
         files(*(f"fold{fold}/{name}/1.jpg" for fold in (1, 2, 3) for name in ("cat", "dog"))),
         refused=": has the split folders 'fold1', 'fold2', 'fold3' and no 'train'; expected a train folder",
     ),
+    "a split that is misspelled": Case(
+        files(*TRAIN, "tset/cat/3.jpg"),
+        refused=": 'tset' holds the same class folders as 'train', and its name does not say which split it is;",
+    ),
+    "splits in another language": Case(
+        files(*(f"{split}/{name}/1.jpg" for split in ("entrenamiento", "prueba") for name in ("gato", "perro"))),
+        refused=": has the split folders 'entrenamiento', 'prueba' and no 'train'; expected a train folder",
+    ),
+    "images and masks": Case(
+        files("images/1.jpg", "masks/1.png"),
+        refused=": 'images', 'masks' look like images and what is marked in them, as for detection or segmentation;",
+    ),
+    "images and labels in each split": Case(
+        files("train/images/1.jpg", "train/labels/1.txt", "val/images/2.jpg", "val/labels/2.txt"),
+        refused="/train: 'images', 'labels' look like images and what is marked in them,",
+    ),
+    "a run itself": Case(
+        files("run.json", "recipe.toml", "history.png"),
+        refused=": is a run, or another folder that zoo has written; expected images. Point --data",
+    ),
+    "a run that was killed before its recipe was written": Case(
+        lambda root: (
+            (touch(root, "cat/1.jpg", "dog/2.jpg", "r/x.png") / "r" / "run.json").write_text('{"kind": "run"}') and root
+        ),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+        said=(": passed over what zoo or Python's tools have written, such as runs: 'r'",),
+    ),
     "parts of the data": Case(
         files(*(f"set{part}/{name}/1.jpg" for part in (1, 2) for name in ("cat", "dog"))),
         refused=": 'set1', 'set2' hold no images but all the same folders ('cat', 'dog'), and their names look like",
@@ -462,3 +490,28 @@ def test_no_fault_is_silent(tmp_path, name):
 def test_there_are_enough_of_them():
     assert len(CASES) >= 12
     assert sum(case.refused is not None for case in CASES.values()) >= 12
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [
+        (("cat/1.jpg",), {"train": 1}),
+        (("cat/1.jpg", "dog/.keep"), {"train": 1}),
+        (("test/cat/1.jpg", "test/dog/2.jpg"), {"train": 0, "test": 2}),
+        (("test_set/cat/1.jpg",), {"train": 0, "test": 1}),
+        (("dev/cat/1.jpg", "dev/dog/2.jpg"), {"train": 0, "test": 2}),
+        (("val/cat/1.jpg", "test/dog/2.jpg"), {"train": 0, "validation": 1, "test": 1}),
+        (("train/cat/1.jpg", "test/emu/2.jpg"), {"train": 1, "test": 1}),
+    ],
+)
+def test_what_is_measured_need_not_be_fit_to_train(tmp_path, names, counts):
+    dataset = open_dataset("folder", touch(tmp_path, *names), measuring=True)
+    assert {name: len(split) for name, split in dataset.splits().items()} == counts
+    found = [dataset.classes[label] for split in dataset.splits().values() for label in split.labels]
+    assert found == [name.split("/")[-2] for name in names if name.endswith(".jpg")]
+
+
+@pytest.mark.parametrize("names", [("1.jpg",), ("test/1.jpg", "test/2.jpg"), ("cat/.keep", "dog/.keep")])
+def test_what_is_measured_has_labels_and_images(tmp_path, names):
+    with pytest.raises(DataError, match=r"lie directly in the folder|no images in the class folders"):
+        open_dataset("folder", touch(tmp_path, *names), measuring=True)

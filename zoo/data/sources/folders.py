@@ -17,7 +17,7 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
 from zoo.data.sources.layouts import deepest_single, find_layout, no_classes
-from zoo.data.sources.lying_beside import is_ignored, is_output
+from zoo.data.sources.lying_beside import is_ignored, is_output, is_written
 from zoo.errors import DataError
 
 # The files of each class folder by its name.
@@ -81,6 +81,11 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     passed_over = PassedOver()
     subfolders, files = _entries(root, passed_over)
     passed_over.foreign.clear()  # what lies beside the classes was not meant to be learnt from
+    if not subfolders and is_written(root):
+        raise DataError(
+            f"{root}: is a run, or another folder that zoo has written; expected images. Point --data at the folder "
+            "that holds the class folders."
+        )
     if not subfolders:
         raise no_classes(root, files)
     passed_over.links.extend(folder for folder in subfolders if _leads_back(folder))

@@ -92,12 +92,13 @@ def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: b
     chosen = _split_folders(found, measuring=measuring)
     if chosen:
         return _by_splits(found, chosen)
+    _refuse_pictures_of_labels(root, folders)
     _refuse_loose_splits(found, measuring=measuring)
     _refuse_splits_inside_classes(found)
     _refuse_names_of_both(found)
     warnings = _same_inside(found)
     if not warnings:
-        warnings = [*_wrapped_classes(found), *_classes_named_like_splits(found)]
+        warnings = [*_wrapped_classes(found, measuring=measuring), *_classes_named_like_splits(found)]
     return Layout(splits={"train": folders}, warnings=tuple(warnings))
 
 
@@ -140,6 +141,9 @@ def _split_folders(found: _Folders, *, measuring: bool) -> dict[SplitName, Path]
     rest: tuple[str, ...] = () if plain or not trains else found.reading(trains[0]).rest
     splits = [folder for folder in found.folders if found.reading(folder).split and found.reading(folder).rest == rest]
     by_name: dict[SplitName, Path] = {}
+    parts = [folder for folder in found.folders if found.inside(folder)]
+    if measuring and len(parts) == 1 and found.reading(parts[0]).is_part and found.reading(parts[0]).split is None:
+        return {"test": parts[0]} if len(found.folders) == 1 else {}
     if measuring and not trains and all(found.reading(folder).is_split for folder in found.folders):
         splits = [folder for folder in splits if found.inside(folder)]
     elif not trains or (rest and len(splits) == 1):
@@ -178,6 +182,7 @@ def _by_splits(found: _Folders, chosen: Mapping[SplitName, Path]) -> Layout:
         if folder != chosen[name]:
             warnings.append(f"{root}: the class folders of {name} are those in {folder.relative_to(root)}")
         if found.inside(folder):
+            _refuse_pictures_of_labels(folder, found.inside(folder))
             splits[name] = found.inside(folder)
         elif name == "test":
             warnings.append(f"{folder}: {len(found.images(folder))} files have no class folders; no test split is used")
@@ -209,12 +214,41 @@ def _refuse_unclear_beside(
         )
 
 
+# Folders of images, and of what lies beside them where objects are to be found in images, or outlined.
+_OF_IMAGES = {"images", "image", "imgs", "img", "jpegimages", "photos", "pictures"}
+_OF_LABELS = {
+    "labels",
+    "label",
+    "annotations",
+    "annots",
+    "masks",
+    "mask",
+    "segmentation",
+    "segmentationclass",
+    "bboxes",
+}
+
+
+def _refuse_pictures_of_labels(root: Path, folders: Sequence[Path]) -> None:
+    """Refuses data for detection or segmentation, whose masks would be a class."""
+    names = {folder.name.casefold(): folder.name for folder in folders}
+    images, labels = _OF_IMAGES & names.keys(), _OF_LABELS & names.keys()
+    if images and labels and len(images) + len(labels) == len(names):
+        raise DataError(
+            f"{root}: {quoted(sorted(names.values()))} look like images and what is marked in them, as for detection "
+            "or segmentation; expected one subfolder per class, for one label per image. Sort the images into class "
+            "folders, or list them in a .csv with the columns path,label."
+        )
+
+
 def _refuse_loose_splits(found: _Folders, *, measuring: bool) -> None:
     """Refuses split folders that hold images without classes, and split folders without train."""
     root, folders = found.root, found.folders
     parts = [folder for folder in folders if found.reading(folder).is_part]
     trains = [folder for folder in parts if found.reading(folder).split == "train"]
     others = [folder for folder in parts if found.reading(folder).split not in (None, "train")]
+    if measuring and len(parts) == len(folders) and not any(found.inside(folder) for folder in parts):
+        raise no_classes(parts[0], found.images(parts[0]))
     if trains and (others or len(parts) == len(folders)) and not found.inside(trains[0]):
         raise no_classes(trains[0], found.images(trains[0]))
     if measuring or len(parts) < len(folders):
@@ -223,7 +257,8 @@ def _refuse_loose_splits(found: _Folders, *, measuring: bool) -> None:
     if is_exact or any(found.inside(folder) for folder in parts):
         raise DataError(
             f"{root}: has the split folders {quoted(folder.name for folder in folders)} and no 'train'; "
-            "expected a train folder with one subfolder per class. Add it, or point --data at the class folders."
+            "expected a train folder with one subfolder per class. Add it, or rename one to it, or point --data at the "
+            "class folders."
         )
 
 
@@ -242,7 +277,8 @@ def _refuse_splits_inside_classes(found: _Folders) -> None:
                 f"or, if '{folder.name}' is the whole data, type --data {folder}"
             )
         others = tops - {folder.name.casefold()}
-        if found.reading(folder).is_part and len(others & found.names_inside(folder)) >= min(_SAME, len(others)):
+        same = len(others & found.names_inside(folder))
+        if same and found.reading(folder).is_part and same >= min(_SAME, len(others)):
             raise DataError(
                 f"{root}: '{folder.name}' holds folders of the same names as the class folders beside it; expected "
                 "splits or classes. Move the class folders that train into a folder 'train'."
@@ -259,7 +295,9 @@ def _refuse_names_of_both(found: _Folders) -> None:
     both = [by_split for by_split in classes.values() if len(by_split) > 1]
     if both:
         (split, first), *_ = both[0].items()
-        label = " ".join(found.reading(first).rest)
+        word = found.reading(first).rest[0]
+        at = first.name.casefold().find(word)
+        label = first.name[at : at + len(word)]
         raise DataError(
             f"{found.root}: the names of {quoted(folder.name for folder in both[0].values())} hold a split and a "
             f"class; expected a folder for each split with one for each class in it. Rename '{first.name}' to "
@@ -290,10 +328,10 @@ def _same_inside(found: _Folders) -> list[str]:
     ]
 
 
-def _wrapped_classes(found: _Folders) -> list[str]:
+def _wrapped_classes(found: _Folders, *, measuring: bool) -> list[str]:
     """Says which classes hold no images but several folders, whose images are put together."""
     wrapped = [folder for folder in found.folders if found.is_of_folders(folder) and len(found.inside(folder)) >= _SAME]
-    if not wrapped or len(found.folders) < _SAME:
+    if not wrapped or (len(found.folders) < _SAME and not measuring):
         return []
     inside = quoted(inner.name for inner in found.inside(wrapped[0]))
     return [

@@ -45,9 +45,7 @@ def is_output(folder: Path, *, depth: int = _DEPTH) -> bool:
     A folder `runs` is one too where a run is in it, whatever lies beside, and where it is empty or holds only empty
     folders: a start that was refused left it.
     """
-    if any(all(os.access(folder / name, os.F_OK) for name in marks) for marks in _MARKS):
-        return True
-    if folder == cache_folder():
+    if is_written(folder):
         return True
     subfolders: list[Path] = []
     is_runs, is_empty = folder.name == RUNS_FOLDER, True
@@ -68,6 +66,21 @@ def is_output(folder: Path, *, depth: int = _DEPTH) -> bool:
     if is_runs:
         return any(outputs) or (is_empty and all(_is_empty(subfolder) for subfolder in subfolders))
     return bool(outputs) and all(outputs)
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a folder itself is a run, a model, a cache or an environment of Python."""
+    marked = any(all(os.access(folder / name, os.F_OK) for name in marks) for marks in _MARKS)
+    return marked or folder == cache_folder() or _is_begun_run(folder / "run.json")
+
+
+def _is_begun_run(record: Path) -> bool:
+    """Whether there is the record of a run, which a killed process may have left alone."""
+    try:
+        with record.open("rb") as file:
+            return b'"kind": "run"' in file.read(1000)
+    except OSError:
+        return False
 
 
 def _is_empty(folder: Path) -> bool:

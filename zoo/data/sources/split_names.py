@@ -22,6 +22,19 @@ _WORDS = SPLIT_NAMES | _MORE
 _UNCLEAR = {
     *("dev", "devel", "development", "eval", "evaluation", "evaluate", "holdout", "heldout", "held", "unseen", "seen"),
     *("fold", "folds", "cv", "kfold", "trainval", "traintest", "valtest", "gallery", "query", "probe"),
+    *(
+        "entrenamiento",
+        "prueba",
+        "validación",
+        "validacion",
+        "treino",
+        "treinamento",
+        "teste",
+        "validação",
+        "validacao",
+    ),
+    *("entraînement", "entrainement", "apprentissage", "validierung", "trainingsdaten", "testdaten", "addestramento"),
+    *("обучение", "тест", "проверка", "训练", "训练集", "测试", "测试集", "验证", "验证集", "学習", "テスト", "検証"),
     *("labeled", "labelled", "unlabeled", "unlabelled", "pred", "predict", "prediction", "submission"),
 }
 # Words that add nothing.
@@ -72,7 +85,7 @@ def read_name(name: str) -> Reading:
     for word in _words(name):
         if word in _WORDS:
             splits.add(_WORDS[word])
-        elif word in _UNCLEAR:
+        elif word in _UNCLEAR or _is_misspelled(word):
             is_unclear = True
         elif word in _FILLERS:
             is_filler = True
@@ -87,6 +100,11 @@ def split_of(name: str) -> SplitName | None:
     """Returns the split that a name says, and nothing else; None where there is none."""
     reading = read_name(name)
     return reading.split if reading.is_split else None
+
+
+def _is_misspelled(word: str) -> bool:
+    """Whether two letters of a split's name were typed in the wrong order: `trian`, `tset`."""
+    return any(len(word) > 3 and sorted(word) == sorted(known) for known in ("train", "test", "valid", "validation"))
 
 
 def _words(name: str) -> Iterable[str]:
