@@ -260,6 +260,7 @@ def opened(path: Path, **keys: object):
         "\ufeff\ufeffpath,label\na.png,cat\nb.png,dog\n",
         "sep=,\r\npath,label\r\na.png,cat\r\nb.png,dog\r\n",
         "sep=|\npath|label\na.png|cat\nb.png|dog\n",
+        "path|label\na.png|cat\nb.png|dog\n",
         "path,label\r\n.\\a.png,cat\r\nsub\\..\\b.png,dog\r\n",
     ],
 )
@@ -344,6 +345,16 @@ def test_columns_of_json_lines(tmp_path):
             "a.png,cat\nb.png,dog\n",
             ":1: has no column 'path'; it has 'a.png', 'cat'. These look like the values of a row:",
         ),
+        (
+            "path,label,is_valid\na.png,cat,False\nb.png,dog,True\n",
+            ": the column 'is_valid' says which images train, and none is called 'split'; expected a column split with",
+        ),
+        (
+            "path,label\n/nowhere/1.png,cat\n",
+            ":2: '/nowhere/1.png' and the other images are not there (1 rows); expected paths relative to {folder}, or "
+            "absolute ones. It is an absolute path: write the paths as they are on this machine, or relative to the",
+        ),
+        ("path,label\na.png,c\0at\n", ": is no UTF-8 text (it has zero bytes). Save the file again as UTF-8."),
         ("x/1,cat\nb.png,dog\n", ":1: has no column 'path'; it has 'x/1', 'cat'. The first row names the columns"),
         ("path,label\n", ": lists no images, it holds only the names of columns; expected a row for each image."),
         (
@@ -374,6 +385,12 @@ def test_columns_of_json_lines(tmp_path):
 def test_what_a_list_lacks_is_named(tmp_path, text, message):
     images(tmp_path / "deep", "9.png")
     assert fault(write(tmp_path, text)).startswith(message.format(folder=tmp_path))
+
+
+def test_a_label_that_may_be_missing_is_said(tmp_path):
+    path = write(tmp_path, "path,label\na.png,cat\nb.png,nan\nc.png,dog\n")
+    assert opened(path).warnings == (f"{path}: 'nan' is a class; if it stands for a missing label, remove these rows",)
+    assert opened(write(tmp_path, "path,label\na.png,-1\nb.png,1\n")).warnings == ()
 
 
 def test_what_is_measured_need_not_train(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.data.dataset import SPLIT_NAMES, quoted
+from zoo.data.sources.split_names import read_name
 from zoo.errors import DataError, did_you_mean
 
 PATH, LABEL, SPLIT, WEIGHT, GROUP = ROLES = ("path", "label", "split", "weight", "group")
@@ -127,6 +128,13 @@ def refuse_unnamed_split(place: str, columns: Columns, names: Sequence[str], row
     """
     if SPLIT in columns.roles.values():
         return
+    for name in names:
+        reading = read_name(name)
+        if name not in columns.roles and reading.splits and set(reading.rest) <= {"is", "in"}:
+            raise DataError(
+                f"{place}: the column '{name}' says which images train, and none is called 'split'; expected a column "
+                "split with train, validation or test. Write it, or remove the column."
+            )
     values: dict[str, set[str]] = {name: set() for name in names if name not in columns.roles}
     for row in rows:
         for name, found in list(values.items()):

@@ -30,14 +30,13 @@ from zoo.data.sources.columns import (
     how_to_name,
     refuse_unnamed_split,
 )
+from zoo.data.sources.listed_paths import all_missing, located
 from zoo.errors import DataError, did_you_mean
 
 _GROUP = "group"
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
 # Excel's own first line, which says what divides values.
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
@@ -128,6 +127,8 @@ def _text_of(path: Path) -> str:
         raise DataError(
             f"{path}:{line}: is no UTF-8 text (byte 0x{content[fault.start]:02x}). Save the file again as UTF-8."
         ) from fault
+    if "\0" in text:
+        raise DataError(f"{path}: is no UTF-8 text (it has zero bytes). Save the file again as UTF-8.")
     if not text.strip():
         raise DataError(f"{path}: is empty; expected a row for each image. Check that the file was written.")
     return text
@@ -248,7 +249,7 @@ def _dataset(path: Path, table: _Table, group: str, *, measuring: bool) -> Datas
     for name, found in of_split.items():
         _check_known(path, name, found, classes)
     if not any(row.path.is_file() for row in rows):
-        raise _all_missing(path, rows)
+        raise all_missing(path, rows[0].line, rows[0].written, len(rows))
     is_weighted = "weight" in table.held.roles.values()
     if is_weighted and not measuring and not any(row.weight for row in of_split["train"]):
         raise DataError(f"{path}: all images of train weigh 0; expected a weight above 0. Leave the column weight out.")
@@ -272,7 +273,7 @@ def _dataset(path: Path, table: _Table, group: str, *, measuring: bool) -> Datas
         train=train,
         validation=split("validation"),
         test=split("test"),
-        warnings=tuple(_said(path, table, grouped)),
+        warnings=tuple(_said(path, table, grouped, classes)),
         root=path.parent,
     )
 
@@ -290,7 +291,14 @@ def _grouped(path: Path, table: _Table, group: str) -> str:
     return table.held.name_of(found)
 
 
-def _said(path: Path, table: _Table, grouped: str) -> Iterator[str]:
+# What programs write for a label that is missing.
+_MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "-1"}
+
+
+def _said(path: Path, table: _Table, grouped: str, classes: Sequence[str]) -> Iterator[str]:
+    missing = [label for label in classes if label.casefold() in _MISSING]
+    if missing and set(classes) != {"-1", "1"}:
+        yield f"{path}: {quoted(missing)} is a class; if it stands for a missing label, remove these rows"
     if table.held.guessed:
         read = ", ".join(f"'{name}' as {role}" for role, name in table.held.guessed.items())
         yield f"{path}: reads the columns {read}; data.columns names others"
@@ -314,7 +322,7 @@ def _row(path: Path, line: int, cells: Mapping[str, Any], grouped: str) -> _Row:
         )
     return _Row(
         line=line,
-        path=_located(place, path.parent, written),
+        path=located(place, path.parent, written),
         written=written,
         label=label,
         split=SPLIT_NAMES[split.casefold()] if split else "train",
@@ -322,46 +330,6 @@ def _row(path: Path, line: int, cells: Mapping[str, Any], grouped: str) -> _Row:
         # No value can be this: each path is in one row only, and no text in a file has a zero byte.
         group=(_optional(place, cells, grouped) if grouped else "") or f"\0{written}",
     )
-
-
-def _located(place: str, folder: Path, written: str) -> Path:
-    """Returns the file that a path names: with `~` for the home folder, and `\\` as Windows writes `/`."""
-    if _ADDRESS.match(written):
-        advice = "Write the path without file://." if written.startswith("file://") else "Download the images first."
-        raise DataError(f"{place}: path is the address '{written}'; expected the path of a file. {advice}")
-    path = folder / (Path(written).expanduser() if written.startswith("~/") else written)
-    if "\\" in written and not path.exists():
-        turned = folder / written.replace("\\", "/")
-        if turned.exists():
-            return turned
-    return path
-
-
-def _all_missing(path: Path, rows: Sequence[_Row]) -> DataError:
-    """Says why no image of a list is there, as far as the first row shows it."""
-    first = rows[0]
-    advice = _cause(path.parent, first.written)
-    return DataError(
-        f"{path}:{first.line}: '{first.written}' and the other images are not there ({len(rows)} rows); "
-        f"expected paths relative to {path.parent}, or absolute ones. {advice}"
-    )
-
-
-def _cause(folder: Path, written: str) -> str:
-    if _DRIVE.match(written):
-        return "It is a path of Windows: write the paths as they are on this machine."
-    turned = written.replace("\\", "/")
-    for suffix in sorted(IMAGE_SUFFIXES):
-        if (folder / (turned + suffix)).is_file():
-            return f"There is '{turned}{suffix}': write the paths with their suffix."
-    subfolders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    for subfolder in subfolders:
-        for suffix in ("", *sorted(IMAGE_SUFFIXES)):
-            if (subfolder / (turned + suffix)).is_file():
-                return f"There is '{subfolder.name}/{turned}{suffix}': write the paths so."
-    if "\\" in written:
-        return "Write / for each \\, and move the file beside its images."
-    return "Move the file beside its images."
 
 
 def _required(place: str, cells: Mapping[str, Any], name: str) -> str:
