@@ -67,7 +67,7 @@ class GivenImage:
         except BadImageError as fault:
             advice = "" if says_what_to_do(str(fault)) else ". Repair or replace the file."
             raise DataError(f"{self.name}: {fault}{advice}") from fault
-        except (DataError, MemoryError):
+        except DataError:
             raise
         except Exception as fault:  # Pillow reads an image from its file as late as here, and may raise anything
             reason = " ".join(str(fault).split()) or type(fault).__name__

@@ -55,6 +55,10 @@ NAMED = [
     (b"\0\x05\x16\x07\0\x02", "is what macOS keeps beside a file"),
     ("ein kurzer Brief über Katzen".encode(), "is a text, not an image"),
     (("ä" * 400).encode(), "is a text, not an image"),
+    (b"BM" + bytes(60), "cannot be decoded (Unsupported BMP header type (0))"),
+    (b"\xff\xd8\xff\xe0", "is a damaged JPEG, or one without pixels"),
+    (b"P6 0 0 255\n", "is a damaged PPM, or one without pixels"),
+    (ftyp(b"avif"), "is a damaged AVIF"),
     (b"\x00\x01\x02\x03\x04", "is not a JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF, JPEG 2000, HEIC or PPM image"),
 ]
 
@@ -87,8 +91,7 @@ def test_deep_jpeg_2000_is_scaled_by_its_own_depth(tmp_path):
     assert read_image(tmp_path / "x.jp2", height=1, width=1, channels=1).tolist() == [[[128]]]
 
 
-@pytest.mark.parametrize("quality", [95])
-def test_heic_photos_are_read_upright(tmp_path, quality):
+def test_heic_photos_are_read_upright(tmp_path):
     heif = pytest.importorskip("pillow_heif")
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[:32] = (200, 30, 30)
@@ -96,7 +99,7 @@ def test_heic_photos_are_read_upright(tmp_path, quality):
     exif[0x0112] = 6
     photo = heif.from_pillow(Image.fromarray(pixels))
     photo[0].info["exif"] = exif.tobytes()
-    photo.save(tmp_path / "x.heic", quality=quality)
+    photo.save(tmp_path / "x.heic", quality=95)
     read = read_image(tmp_path / "x.heic", height=96, width=64, channels=3)
     # Turned by 90 degrees to the right, what was above is at the right.
     assert read[:, 40:].mean((0, 1))[0] > 180

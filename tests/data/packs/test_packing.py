@@ -259,3 +259,114 @@ def test_arrays_of_another_type_are_refused():
     split = Split(images=np.zeros((2, 3, 3), np.float32), labels=np.array([0, 1]))
     with pytest.raises(DataError, match=r"The images are float32\[2, 3, 3\]; expected uint8\[n, height, width\] or"):
         pack(split, height=3, width=3, channels=1)
+
+
+# Items in code
+
+
+class Failing:
+    """Two hundred grey images; what `faults` names raises instead."""
+
+    identity = "failing"
+
+    def __init__(self, faults):
+        self.faults = faults
+
+    def __len__(self):
+        return 200
+
+    def __getitem__(self, index):
+        if index in self.faults:
+            raise self.faults[index]
+        return np.full((2, 2), index, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(
+            MemoryError(),
+            RecursionError("too deep"),
+            KeyError("image"),
+            OverflowError("large"),
+            SystemError("null"),
+        ),
+        *(StopIteration(), AssertionError(), DataError("the image is float32[3]"), EOFError(), ZeroDivisionError("0")),
+        *(FileNotFoundError(2, "No such file or directory"), Image.DecompressionBombError("bomb")),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_no_error_of_one_item_ends_a_pack_or_a_check(fault):
+    from zoo.data.check.inspection import inspect
+    from zoo.data.dataset import Dataset
+
+    split = Split(images=Failing({7: fault}), labels=np.arange(200, dtype=np.int64) % 2)
+    packed = pack(split, height=2, width=2, channels=1)
+    assert packed.images[:].max() == 199
+    assert [str(one.path) for one in packed.skipped] == ["image 7"]
+    dataset = Dataset(classes=("a", "b"), train=split, validation=None, test=None)
+    report = inspect(dataset, report=lambda *_: None)
+    assert [one.images for one in report.findings if one.kind == "unreadable"] == [("train[7]",)]
+
+
+def test_too_many_bad_items_are_called_images():
+    split = Split(images=Failing(dict.fromkeys(range(5), KeyError("x"))), labels=np.arange(200, dtype=np.int64) % 2)
+    with pytest.raises(DataError) as raised:
+        pack(split, height=2, width=2, channels=1)
+    reason = "cannot be decoded ('x')"
+    assert str(raised.value) == (
+        f"5 of 200 images cannot be read, more than 1 %: image 0 {reason}; image 1 {reason}; image 2 {reason}. "
+        "Correct what gives them."
+    )
+
+
+def test_a_file_that_takes_too_much_memory_is_left_out(tmp_path, fresh_cache, monkeypatch):
+    split = files(tmp_path, 150)
+    from zoo.data.images import decoding
+
+    real = decoding.flatten
+
+    def short_of_memory(image, **options):
+        if image.size == (1, 1) and np.asarray(image)[0, 0, 0] == 9:
+            raise MemoryError
+        return real(image, **options)
+
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "flatten", short_of_memory)
+        packed = pack(split, height=1, width=1, channels=3, keep=True, say=said.append)
+    assert [(one.path.name, one.reason) for one in packed.skipped] == [
+        ("9.png", "cannot be decoded (it takes more memory than there is)")
+    ]
+    assert "it takes more memory than there is" in said[-1]
+    # Where there is enough it is read: nothing was remembered.
+    assert pack(split, height=1, width=1, channels=3, keep=True).skipped == ()
+
+
+def test_files_that_go_or_become_folders_while_they_are_packed_are_named(tmp_path, fresh_cache, monkeypatch):
+    split = files(tmp_path, 200)
+    from zoo.data.images import index
+
+    real = index.contents
+
+    def then_gone(paths):
+        found = real(paths)
+        for path in paths:
+            if path.name == "7.png":
+                path.unlink(missing_ok=True)
+            if path.name == "8.png" and path.is_file():
+                path.unlink()
+                path.mkdir()
+        return found
+
+    monkeypatch.setattr(index, "contents", then_gone)
+    packed = pack(split, height=1, width=1, channels=3, keep=True)
+    assert [(one.path.name, one.reason) for one in packed.skipped] == [
+        ("7.png", "cannot be decoded (No such file or directory)"),
+        ("8.png", "is a folder, not an image"),
+    ]
+    # What was found at the place is not remembered of the bytes that lay there.
+    monkeypatch.setattr(index, "contents", real)
+    (tmp_path / "8.png").rmdir()
+    again = pack(files(tmp_path, 200), height=1, width=1, channels=3, keep=True)
+    assert (again.skipped, again.images[:][8].ravel().tolist()) == ((), [8, 0, 0])

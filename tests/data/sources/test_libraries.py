@@ -7,6 +7,7 @@ from PIL import Image
 import zoo
 from tests.tiny import phase, pixels, recipe
 from zoo.data import open_dataset
+from zoo.data.images.decoding import BadImageError
 from zoo.errors import DataError
 from zoo.evaluation import evaluate
 from zoo.training.progress import Display
@@ -130,7 +131,7 @@ def test_hf_runs_no_program_that_an_image_is(hf, tmp_path):
         features=hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=["a", "b"])}),
     )
     images = open_dataset("hf:pets", save(hf, tmp_path / "saved", train=data)).train.images
-    with pytest.raises(OSError, match="cannot identify image file"):
+    with pytest.raises(BadImageError, match="is a PostScript program, not an image"):
         images[0]
 
 

@@ -85,7 +85,7 @@ class Report:
         decoded: How many images were decoded for it; the others were known.
         exclude: The names of those that had better be left out: unreadable, in two classes, in train as well as in
             another split, or twice; as the file system has them.
-        stops: Why training or evaluation on these images would stop, a sentence each; empty where neither would.
+        stops: Why training on these images would stop, a sentence each; empty where it would not.
         empties: Classes of train that would have no image left without what is in `exclude`.
     """
 

@@ -226,19 +226,18 @@ def _dark(facts: Sequence[Facts]) -> Iterator[Finding]:
 
 
 def _stops(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[str]:
-    """Says of which splits so many files cannot be read that packing them would be refused."""
-    for split in dict.fromkeys(image.split for image in images):
-        what = "evaluation" if split == "test" else "training"
+    """Says of which splits so many files cannot be read that training would not begin."""
+    for split in ("train", "validation"):
         rows = [image for image in images if image.split == split]
         bad = sum(bool(known[image.content].facts.reason) for image in rows)
         if bad > most_bad(len(rows)):
             share = f"{bad:,} of {len(rows):,} images of {split}"
-            yield f"{what} will stop: {share} cannot be read, more than {BAD_PERCENT} %"
+            yield f"training will stop: {share} cannot be read, more than {BAD_PERCENT} %"
             continue
         good = {image.label for image in rows if not known[image.content].facts.reason}
         for label in dict.fromkeys(image.label for image in rows):
             if label not in good:
-                yield f"{what} will stop: of class '{label}' no image of {split} can be read"
+                yield f"training will stop: of class '{label}' no image of {split} can be read"
 
 
 def _empties(images: Sequence[Listed], exclude: set[str]) -> Iterator[str]:

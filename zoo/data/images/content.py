@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import TiffImagePlugin
+from PIL import TiffImagePlugin, features
 
 # As many bytes as the signatures below need.
 _START_BYTES = 512
@@ -92,6 +92,19 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 _SOUND_BRANDS = {b"M4A ", b"M4B "}
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Formats that are read: a file that begins so and is refused by Pillow all the same is damaged.
+_READ: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, _PNG_SIGNATURE, "PNG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (8, b"WEBP", "WebP"),
+    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"P5", "PPM"),
+    (0, b"P6", "PPM"),
+)
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UNKNOWN = "is not a JPEG, PNG, BMP, GIF, WebP, TIFF, AVIF, JPEG 2000, HEIC or PPM image"
 # Tags of TIFF 6.0, TIFF/EP and DNG.
@@ -102,13 +115,20 @@ _IS_REDUCED = 1
 _SAMPLE_KINDS = {1: "integers", 2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex floats"}
 _PHOTOMETRICS = {4: "a mask", 9: "ICC LAB", 10: "ITU LAB", 32844: "LogL", 32845: "LogLuv"}
 _RAW_PIXELS = 32803
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Longer chunks are checked a part at a time.
 _READ_AT_ONCE = 1 << 20
 
 
 class NoPixelsError(Exception):
-    """What our own checks find; the message is the reason."""
+    """What our own checks find; the message is the reason.
+
+    Attributes:
+        passing: Whether it lies with what is at the place now, and not with bytes.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 def open_regular(source: Path | bytes) -> BinaryIO:
@@ -135,7 +155,8 @@ def open_number(path: Path) -> int:
     if stat.S_ISREG(mode):
         return number
     os.close(number)
-    raise NoPixelsError("is a folder, not an image" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file")
+    found = "is a folder, not an image" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+    raise NoPixelsError(found, passing=True)
 
 
 def check_content(file: BinaryIO) -> bytes:
@@ -168,6 +189,9 @@ def is_heic(start: bytes) -> bool:
 
 def name_content(start: bytes, file: BinaryIO) -> str:
     """Says what a file is that Pillow does not know."""
+    for place, signature, name in _READ:
+        if start.startswith(signature, place):
+            return f"is a damaged {name}, or one without pixels"
     for place, signature, reason in _SIGNATURES:
         if start.startswith(signature, place):
             return reason
@@ -175,7 +199,7 @@ def name_content(start: bytes, file: BinaryIO) -> str:
         return _RAW if start[8:10] == b"CR" else _tiff_kind(file)
     brands = _brands(start)
     if brands & _AVIF_BRANDS:
-        return f"is an AVIF image that cannot be read here{_CONVERT}"
+        return "is a damaged AVIF" if features.check("avif") else f"is an AVIF that cannot be read here{_CONVERT}"
     if b"crx " in brands:
         return _RAW
     if brands:
@@ -234,6 +258,9 @@ def _tiff_kind(file: BinaryIO) -> str:
         kind = _SAMPLE_KINDS.get(int(tags.get(_FORMAT, (1,))[0]), "values of an unknown kind")
         words = [f"{count} channel{'s'[: count != 1]} of {bits[0]}-bit {kind}"]
         compression, photometric = tags.get(_COMPRESSION, 1), tags.get(_PHOTOMETRIC, 1)
+        is_usual = kind == _SAMPLE_KINDS[1] and bits[0] in (1, 2, 4, 8, 12, 16) and count in (1, 3, 4)
+        if is_usual and compression in TiffImagePlugin.COMPRESSION_INFO and photometric not in _PHOTOMETRICS:
+            return _DAMAGED_TIFF
         if compression not in TiffImagePlugin.COMPRESSION_INFO:
             words.append(f"compression {compression}")
         if photometric in _PHOTOMETRICS:

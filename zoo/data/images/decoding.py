@@ -1,5 +1,6 @@
 """From an image file to pixels of a size, by fixed rules; or the reason why not."""
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -275,6 +276,26 @@ def _flattened(
     return upright(flatten(image, raw=raw, white=white, again=again), turn), facts
 
 
+def open_image(source: Path | bytes) -> Image.Image:
+    """Opens an image of any format that `decode` reads; its pixels are read when they are asked for.
+
+    Args:
+        source: A file, which is read into memory, or what it holds.
+
+    Raises:
+        BadImageError: It is no image.
+    """
+    content = b""
+    try:
+        with open_regular(source) as file:
+            content = file.read()
+        return _opened(check_content(io.BytesIO(content)), io.BytesIO(content))
+    except UnidentifiedImageError as fault:
+        raise BadImageError(Facts(reason=_named(content, content))) from fault
+    except Exception as fault:  # damaged files bring out any class
+        raise _bad(Facts(), fault) from fault
+
+
 def _opened(start: bytes, file: BinaryIO) -> Image.Image:
     if is_heic(start):
         photo = open_heic(file)
@@ -298,7 +319,7 @@ def _named(start: bytes, path: Path | bytes) -> str:
 
 def _bad(facts: Facts, fault: Exception) -> BadImageError:
     if isinstance(fault, NoPixelsError):
-        return BadImageError(replace(facts, reason=str(fault)))
+        return BadImageError(replace(facts, reason=str(fault), passing=fault.passing))
     # Pillow raises OSError too, without a number of the system's. What takes too much memory today may be read later.
     passing = isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno is not None)
     return BadImageError(replace(facts, reason=_reason(fault), passing=passing))

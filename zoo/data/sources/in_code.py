@@ -1,7 +1,6 @@
 """Images that are given in code: any object with a length that gives (image, label) for a number."""
 
 import hashlib
-import io
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.dataset import Dataset, Split, check_dataset, quoted
-from zoo.data.images.decoding import RASTER_FORMATS
+from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
 from zoo.data.sources.grouping import no_groups
 from zoo.errors import DataError, did_you_mean
@@ -79,7 +78,7 @@ class ImagesInCode:
         with self._asking:
             image, _ = _pair(self._source, int(index), self._name)
         if isinstance(image, str | Path):
-            return Image.open(io.BytesIO(Path(image).read_bytes()), formats=RASTER_FORMATS)
+            return open_image(Path(image))
         if isinstance(image, Image.Image):
             return image
         pixels = np.asarray(image)
@@ -96,7 +95,7 @@ def _content(images: ImagesInCode, index: int) -> bytes:
     try:
         image = images[index]
         pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as fault:  # packing reports it
+    except Exception as fault:  # the caller's code may raise anything; packing reports it
         return f"\n{type(fault).__name__}\n".encode()
     colors = (image.mode, image.getpalette()) if isinstance(image, Image.Image) else None
     return f"\n{colors} {pixels.dtype} {pixels.shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()

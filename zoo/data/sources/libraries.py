@@ -7,7 +7,6 @@ tensorflow-datasets only what the installed package has is built.
 
 import hashlib
 import importlib
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, quoted
-from zoo.data.images.decoding import RASTER_FORMATS
+from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
 from zoo.errors import DataError, did_you_mean
 
@@ -46,8 +45,7 @@ class StoredImages:
     def __getitem__(self, index: int) -> Image.Image:
         """Returns the image of a row; Pillow reads its pixels when they are asked for."""
         stored = self.read(index)
-        content = stored if isinstance(stored, bytes) else Path(stored).read_bytes()
-        return Image.open(io.BytesIO(content), formats=RASTER_FORMATS)
+        return open_image(stored if isinstance(stored, bytes) else Path(stored))
 
 
 @dataclass(frozen=True, kw_only=True)
