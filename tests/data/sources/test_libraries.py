@@ -119,6 +119,62 @@ def test_hf_faults(hf, tmp_path):
     assert fault("hf:a/../../b").startswith("hf:a/../../b: expected the name of a data set")
 
 
+def test_hf_splits_of_longer_names_are_read_and_said(hf, tmp_path):
+    path = save(hf, tmp_path / "saved", training_set=table(hf, 4), test_set=table(hf, 4), dev=table(hf, 4))
+    dataset = open_dataset("hf:pets", path)
+    assert (len(dataset.train), len(dataset.test), dataset.validation) == (4, 4, None)
+    assert dataset.warnings == (
+        f"{path}: reads the split 'training_set' as train",
+        f"{path}: reads the split 'test_set' as test",
+        f"{path}: ignored the splits 'dev'",
+    )
+
+
+def test_hf_columns_are_named_by_the_recipe(hf, tmp_path):
+    second = (hf.ClassLabel(names=["x", "y"]), [0, 1, 1, 0])
+    path = save(hf, tmp_path / "two", train=table(hf, 4, coarse=second, picture=(hf.Image(), [None] * 4)))
+    dataset = open_dataset("hf:pets", path, columns={"path": "image", "label": "coarse"})
+    assert (dataset.classes, dataset.train.labels.tolist()) == (("x", "y"), [0, 1, 1, 0])
+    assert fault("hf:pets", path, columns={"path": "image", "label": "corse"}) == (
+        f"{path}: has no column 'corse', which data.columns.label names; it has 'image', 'label', 'coarse', 'picture'. "
+        "Did you mean 'coarse'?"
+    )
+    assert "names 'label', which does not hold images; expected one of 'image', 'picture'." in fault(
+        "hf:pets", path, columns={"path": "label"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([[1, 0], [0, 1]] * 2, ("0", "1")),
+        ([0.0, 1.0] * 2, ("0", "1")),
+        ([2, 1] * 2, ("1", "2")),
+        ([[0], [1]] * 2, ("0", "1")),
+    ],
+)
+def test_hf_labels_in_every_shape(hf, tmp_path, values, classes):
+    data = table(hf, 4, label=(None, None)).add_column("label", values)
+    assert open_dataset("hf:pets", save(hf, tmp_path / "saved", train=data)).classes == tuple(classes)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([None, 0, 1, 1], "the label column of train has no label in 1 rows, such as 0 (None); expected one for each"),
+        (
+            [-1, 0, 1, 1],
+            "the label column of train has no label in 1 rows, such as 0 (-1); expected one for each",
+        ),
+        (["a\nb", "c", "c", "c"], "the class 'a\\nb' has a control character in its name"),
+        ([[0], [1, 0], [0], [1]], "the labels are lists of different lengths, as of images of several classes;"),
+    ],
+)
+def test_hf_labels_that_are_refused(hf, tmp_path, values, message):
+    data = table(hf, 4, label=(None, None)).add_column("label", values)
+    assert message in fault("hf:pets", save(hf, tmp_path / "saved", train=data))
+
+
 def test_hf_names_a_data_set_and_no_folder_that_is_here(hf, tmp_path, monkeypatch):
     (tmp_path / "beans").mkdir()
     monkeypatch.chdir(tmp_path)

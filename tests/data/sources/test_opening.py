@@ -352,6 +352,24 @@ def test_npz_faults(tmp_path, arrays, text):
     assert fault("npz", path).startswith(f"{path}: {text}")
 
 
+@pytest.mark.parametrize(
+    "keys", [("X_train", "y_train", "X_val", "y_val"), ("train_images", "train_labels", "val_images", "val_labels")]
+)
+def test_npz_keys_as_others_write_them(tmp_path, keys):
+    np.savez(tmp_path / "x.npz", **dict(zip(keys, (X, [[0], [1]], X, [[1], [0]]), strict=True)))
+    dataset = open_dataset("folder", tmp_path / "x.npz")
+    assert dataset.train.labels.tolist() == [0, 1]
+    assert dataset.validation.labels.tolist() == [1, 0]
+
+
+def test_npz_arrays_that_would_be_passed_over_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=X, y_train=Y, x_dev=X, y_dev=Y)
+    assert fault("npz", tmp_path / "x.npz") == (
+        f"{tmp_path / 'x.npz'}: holds 'x_dev' and 'y_dev', which are not read; expected x_train, x_validation and "
+        "x_test. Save it again under these names, or without them."
+    )
+
+
 def test_npz_that_is_none_or_damaged(tmp_path):
     path = tmp_path / "x.npz"
     np.save(path.with_suffix(".npy"), X)

@@ -4,7 +4,7 @@ import gzip
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -26,6 +26,8 @@ _DAMAGED = (OSError, EOFError, zlib.error)
 
 def read_npz(path: Path, *, measuring: bool = False) -> tuple[Arrays, tuple[str, ...] | None]:
     """Reads x_train, y_train and, where there, x_val or x_validation, x_test, their y and classes.
+
+    Keys are read in any case; train_images and train_labels, val_images and so on are read too.
 
     Args:
         path: A file that holds NumPy arrays; pickled objects in it are refused.
@@ -148,12 +150,12 @@ def labels_as_indices(
 
 def _npz_splits(path: Path, archive: Mapping[str, np.ndarray], *, measuring: bool) -> Arrays:
     arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    keys = {key.casefold(): key for key in archive}
+    found = {split: _npz_keys(keys, suffixes) for split, suffixes in _NPZ_SUFFIXES.items()}
     # What is measured may be a test split alone.
-    others = measuring and any(f"x_{suffix}" in archive for suffix in ("val", "validation", "test"))
-    for split, suffixes in _NPZ_SUFFIXES.items():
-        suffix = next((s for s in suffixes if f"x_{s}" in archive or f"y_{s}" in archive), suffixes[0])
-        keys = (f"x_{suffix}", f"y_{suffix}")
-        missing = [key for key in keys if key not in archive]
+    others = measuring and any(key in keys for split in ("validation", "test") for key in found[split])
+    for split, pair in found.items():
+        missing = [key for key in pair if key not in keys]
         if missing and ((split == "train" and not others) or len(missing) == 1):
             raise DataError(
                 f"{path}: has no {quoted(missing)}; it holds {quoted(archive) or 'nothing'}; expected "
@@ -161,8 +163,26 @@ def _npz_splits(path: Path, archive: Mapping[str, np.ndarray], *, measuring: boo
                 "Save it again under these names."
             )
         if not missing:
-            arrays[split] = (archive[keys[0]], archive[keys[1]])
+            arrays[split] = (archive[keys[pair[0]]], archive[keys[pair[1]]])
+    known = {key for pair in found.values() for key in pair}
+    for key in keys:
+        other = f"y_{key[2:]}"
+        if key.startswith("x_") and other in keys and key not in known:
+            raise DataError(
+                f"{path}: holds '{keys[key]}' and '{keys[other]}', which are not read; expected x_train, x_validation "
+                "and x_test. Save it again under these names, or without them."
+            )
     return arrays
+
+
+def _npz_keys(keys: Collection[str], suffixes: Sequence[str]) -> tuple[str, str]:
+    """Returns what the images and labels of a split are called: x_val and y_val, or val_images and val_labels."""
+    pairs = [
+        pair
+        for suffix in suffixes
+        for pair in ((f"x_{suffix}", f"y_{suffix}"), (f"{suffix}_images", f"{suffix}_labels"))
+    ]
+    return next((pair for pair in pairs if pair[0] in keys or pair[1] in keys), pairs[0])
 
 
 def _npz_classes(path: Path, archive: Mapping[str, np.ndarray]) -> tuple[str, ...] | None:

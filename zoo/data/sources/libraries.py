@@ -19,6 +19,7 @@ from PIL import Image
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, quoted
 from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
+from zoo.data.sources.split_names import split_of
 from zoo.errors import DataError, did_you_mean
 
 # What a column of labels may be called where nothing says that it is one.
@@ -132,7 +133,7 @@ def _hf_rows(datasets: Any, place: str, table: Any, image: str, label: str, grou
     values = table.with_format(None)
     return _Rows(
         images=StoredImages(identity=_identity(place, known_by, len(table)), read=read, count=len(table)),
-        labels=np.asarray(values[label][:]),
+        labels=_as_array(place, values[label][:]),
         groups=list(values[group][:]) if group else None,
     )
 
@@ -194,7 +195,7 @@ def _tfds_rows(place: str, source: Any, image: str, label: str, group: str) -> _
         images=StoredImages(
             identity=_identity(place, labels, len(source)), read=lambda index: source[index][image], count=len(source)
         ),
-        labels=np.asarray(labels),
+        labels=_as_array(place, labels),
         groups=[_text(row[group]) for row in rows] if group else None,
     )
 
@@ -226,8 +227,13 @@ def _asked(place: str, ask: Callable[[], Any]) -> Any:
 def _by_our_names(place: str, tables: Mapping[str, Any], *, measuring: bool) -> tuple[dict[str, Any], list[str]]:
     splits: dict[str, Any] = {}
     ignored: list[str] = []
+    said: list[str] = []
+    exact = {SPLIT_NAMES.get(name.casefold()) for name in tables}
     for name, table in tables.items():
         split = SPLIT_NAMES.get(name.casefold())
+        if split is None and split_of(name) not in exact:
+            split = split_of(name)
+            said.append(f"{place}: reads the split '{name}' as {split}")
         if split is None:
             ignored.append(name)
         elif split in splits:
@@ -237,7 +243,7 @@ def _by_our_names(place: str, tables: Mapping[str, Any], *, measuring: bool) -> 
     if "train" not in splits and not (measuring and splits):
         raise DataError(f"{place}: has no split 'train'; it has {quoted(tables) or 'none'}. Rename one of them.")
     ordered = {name: splits[name] for name in ("train", "validation", "test") if name in splits}
-    return ordered, [f"{place}: ignored the splits {quoted(ignored)}"] if ignored else []
+    return ordered, [*said, *([f"{place}: ignored the splits {quoted(ignored)}"] if ignored else [])]
 
 
 def _only(place: str, what: str, candidates: Sequence[str], role: str) -> str:
@@ -320,6 +326,16 @@ def _dataset(
         test=splits.get("test"),
         warnings=(*warnings, *([f"{place}: {quoted(unlabelled)} has no labels and is not used"] if unlabelled else [])),
     )
+
+
+def _as_array(place: str, labels: Sequence[object]) -> np.ndarray:
+    try:
+        return np.asarray(labels)
+    except ValueError as fault:  # lists of different lengths
+        raise DataError(
+            f"{place}: the labels are lists of different lengths, as of images of several classes; expected one class "
+            "for each image. Choose another column with --set data.columns.label=COLUMN"
+        ) from fault
 
 
 def _identity(place: str, known_by: object, count: int) -> str:
