@@ -202,12 +202,8 @@ def cropped(tmp_path_factory):
 def test_a_run_keeps_how_it_read_photos_and_predicts_so(cropped):
     run, paths = cropped
     card = json.loads((run.path / "model" / "card.json").read_text())
-    assert card["preprocessing"] == {
-        "pixels": "pixels / 255",
-        "resize": "crop",
-        "crop_share": 0.5,
-        "interpolation": "bicubic",
-    }
+    kept = {"pixels": "pixels / 255", "resize": "crop", "crop_share": 0.5, "interpolation": "bicubic"}
+    assert card["preprocessing"].items() >= kept.items()
     classifier = zoo.load(run.path)
     # Half of 40 pixels at the centre of 60 x 40, by Pillow alone.
     box = (20, 10, 40, 30)

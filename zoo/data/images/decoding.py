@@ -415,17 +415,36 @@ def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
 
 
 def _crop(image: Image.Image, settings: Settings) -> Image.Image:
-    width, height, share = settings.width, settings.height, settings.fit.crop_share
+    width, height = settings.width, settings.height
+    if settings.fit.crop_share < 1:
+        return _scaled(image, width, height, settings, box=_cut_out(image, settings))
     # The side that is kept whole is not computed from a ratio: rounding would make the box larger than the image.
     if image.width * height <= image.height * width:
         box_width, box_height = float(image.width), image.width * height / width
     else:
         box_width, box_height = image.height * width / height, float(image.height)
-    box_width, box_height = box_width * share, box_height * share
     left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
     if (box_width, box_height) == (width, height):
         left, top = left // 1, top // 1  # half a pixel would blur an image that needs no scaling
     return _scaled(image, width, height, settings, box=(left, top, left + box_width, top + box_height))
+
+
+def _cut_out(image: Image.Image, settings: Settings) -> tuple[float, float, float, float]:
+    """Returns what resizing the shorter side and cutting out the centre would leave, without scaling the rest.
+
+    As torchvision's Resize and CenterCrop round, which weights are measured with: the longer side down to whole pixels,
+    the cut to the nearest.
+    """
+    share = settings.fit.crop_share
+    wide, high = round(settings.width / share), round(settings.height / share)
+    if image.width * high <= image.height * wide:
+        resized = wide, max(image.height * wide // image.width, settings.height)
+    else:
+        resized = max(image.width * high // image.height, settings.width), high
+    across, down = image.width / resized[0], image.height / resized[1]
+    left, top = round((resized[0] - settings.width) / 2), round((resized[1] - settings.height) / 2)
+    right, bottom = (left + settings.width) * across, (top + settings.height) * down
+    return left * across, top * down, min(right, image.width), min(bottom, image.height)
 
 
 def _pad(image: Image.Image, settings: Settings) -> Image.Image:
