@@ -1,12 +1,16 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
+import keras
 import pytest
+from safetensors.numpy import load_file
 
 import zoo
 from tests.tiny import phase, recipe, write_npz, write_photos
-from zoo.errors import ContractError, DataError, NotFoundError
+from zoo.errors import ContractError, DataError, NotFoundError, RunError, WeightsError, ZooError
+from zoo.files import sha256
 from zoo.finetuning import make_job
 
 
@@ -199,3 +203,210 @@ def test_of_equally_near_models_one_with_weights_is_offered(typed):
         zoo.info(typed)
     with pytest.raises(NotFoundError, match=r"Did you mean 'efficientnet_lite3'\?"):
         zoo.info("efficientnet_lit3")
+
+
+# What a run was trained on, and what it is given
+
+
+def test_a_finished_run_is_not_resumed_on_other_data(tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", count=8)
+    other = write_photos(tmp_path / "other", count=8, seed=5)
+    plan = recipe(phase("head", "head", epochs=1))
+    run = zoo.finetune(plan, photos, run=tmp_path / "run")
+    with pytest.raises(RunError) as raised:
+        zoo.finetune(plan, other, run=run.path, resume=True)
+    then = run.record["data"]["fingerprint"][:12]
+    assert str(raised.value).startswith(
+        f"{run.path}: is finished; it was not trained on {other} (fingerprint {then}..., here "
+    )
+    with pytest.raises(RunError, match="was not trained on"):
+        zoo.finetune(None, other, run=run.path, resume=True)
+    with pytest.raises(RunError, match="was begun with another recipe"):
+        zoo.finetune(None, overrides={"train.seed": 4}, run=run.path, resume=True)
+    capsys.readouterr()
+    copied = shutil.copytree(photos, tmp_path / "copy")
+    for again in (
+        zoo.finetune(plan, photos, run=run.path, resume=True),
+        zoo.finetune(None, copied, run=run.path, resume=True),  # the same images elsewhere are the same data
+        zoo.finetune(run.path, resume=True),
+    ):
+        assert again.metrics == run.metrics
+    assert capsys.readouterr().err == f"{run.path} is finished already\n" * 3
+
+
+def test_seeds_are_not_read_from_runs_on_other_data(tmp_path):
+    photos = write_photos(tmp_path / "photos", count=8)
+    other = write_photos(tmp_path / "other", count=8, seed=5)
+    plan = recipe(phase("head", "head", epochs=1))
+    zoo.finetuning.finetune_seeds(plan, [0], data=photos, run=tmp_path / "runs")
+    with pytest.raises(RunError, match=r"seed-0: is finished; it was not trained on .*other"):
+        zoo.finetuning.finetune_seeds(plan, [0, 1], data=other, run=tmp_path / "runs")
+    assert not (tmp_path / "runs" / "seed-1").exists()
+
+
+def test_a_repeated_run_says_whether_data_and_result_are_the_same(tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", count=8)
+    run = zoo.finetune(recipe(phase("head", "head", epochs=1)), photos, run=tmp_path / "run")
+    capsys.readouterr()
+    same = zoo.finetune(run.path, run=tmp_path / "same")
+    assert capsys.readouterr().err.splitlines()[-1] == f"same result as {run.path}, bit for bit"
+    assert same.record["repeats"] == {"run": str(run.path), "same_data": True, "same_result": True}
+    manifest = json.loads((same.path / "manifest.json").read_text())["sha256"]
+    assert manifest["run.json"] == sha256(same.path / "run.json")
+    assert "images.json" in manifest
+    seeded = zoo.finetune(run.path, overrides={"train.seed": 1}, run=tmp_path / "seeded")
+    assert capsys.readouterr().err.splitlines()[-1] == f"not the result of {run.path}: another recipe"
+    assert seeded.record["repeats"]["same_data"]
+    write_photos(photos, count=10, seed=4)
+    grown = zoo.finetune(run.path, run=tmp_path / "grown")
+    then, now = (one.record["data"]["fingerprint"][:12] for one in (run, grown))
+    err = capsys.readouterr().err
+    assert f"warning: the data is not what {run.path} was trained on (fingerprint {then}..., now {now}...)\n" in err
+    assert err.splitlines()[-1] == f"not the result of {run.path}: another data"
+    assert grown.record["repeats"] == {"run": str(run.path), "same_data": False, "same_result": False}
+
+
+# Going on
+
+
+def weights_of(path):
+    return (path / "model" / "model.safetensors").read_bytes()
+
+
+CONSTANT = {"schedule": "constant", "learning_rate": 0.003, "weight_decay": 1e-2}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"model": "mnist_conv"},  # BatchNorm and dropout
+        {"train": {"ema": 0.9, "clip_norm": 1.0}, "augment": {"flip": "horizontal"}},
+        {"data": {"validation": 0.0}},
+    ],
+    ids=["dropout", "moving average and augmentation", "no validation"],
+)
+def test_more_epochs_at_a_constant_rate_are_those_that_were_asked_for_at_once(tmp_path, sections, capsys):
+    data = write_npz(tmp_path / "data.npz")
+    phases = (phase("head", "head", epochs=1), phase("all", "all", epochs=1, **CONSTANT))
+    short = zoo.finetune(recipe(*phases, **sections), data, run=tmp_path / "short")
+    before = {file: file.read_bytes() for file in short.path.rglob("*") if file.is_file()}
+    capsys.readouterr()
+    longer = zoo.finetune(short.path, run=tmp_path / "longer", more_epochs=2)
+    assert capsys.readouterr().err.splitlines()[0] == f"goes on with {short.path}"
+    whole = zoo.finetune(recipe(*phases, **sections), data, {"phases.all.epochs": 3}, run=tmp_path / "whole")
+    assert untimed(longer.history) == untimed(whole.history)
+    assert weights_of(longer.path) == weights_of(whole.path)
+    assert longer.metrics == whole.metrics
+    assert longer.record.get("kept") == whole.record.get("kept")
+    assert (longer.path / "recipe.toml").read_text() == (whole.path / "recipe.toml").read_text()
+    assert longer.record["continues"] == {"run": str(short.path), "epochs": 2}
+    assert {file: file.read_bytes() for file in short.path.rglob("*") if file.is_file()} == before
+
+
+def test_more_epochs_under_another_schedule_say_that_they_are_not_those_at_once(tmp_path, capsys):
+    data = write_npz(tmp_path / "data.npz")
+    short = zoo.finetune(recipe(phase("head", "head", epochs=2)), data, run=tmp_path / "short")
+    capsys.readouterr()
+    longer = zoo.finetune(short.path, run=tmp_path / "longer", more_epochs=2)
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"goes on with {short.path}; its epochs had the rates of cosine over 2 epochs, and the new ones have those "
+        "over 4: not the same as 4 at once"
+    )
+    # Of 12 steps of cosine, after the seventh to the ninth and the tenth to the last.
+    expected = [0.5e-3 * (1 + math.cos(math.pi * step / 12)) for step in (8, 11)]
+    assert [row["learning_rate"] for row in longer.history][2:] == pytest.approx(expected, rel=1e-5)
+
+
+def test_more_epochs_are_refused_where_they_cannot_be(finished, tmp_path):
+    for arguments, message in (
+        ({"overrides": ["train.seed=1"]}, "trains on as it was trained until now; leave out --set"),
+        ({"weights": finished.run.path}, "trains on as it was trained until now; leave out --weights"),
+        ({"data": write_photos(tmp_path / "other", count=4)}, "the data is no longer what this run began with"),
+    ):
+        with pytest.raises(RunError, match=message):
+            zoo.finetune(finished.run.path, run=tmp_path / "run", more_epochs=1, **arguments)
+        assert not (tmp_path / "run").exists()
+    with pytest.raises(RunError, match="'mnist_conv' is not a run that can be trained on"):
+        zoo.finetune("mnist_conv", finished.data, more_epochs=1)
+    plan = recipe(
+        phase("head", "head", epochs=9, learning_rate=3.0, optimizer="sgd", schedule="constant"),
+        train={"early_stopping": 1},
+        checkpoint={"monitor": "val_loss"},
+    )
+    stopped = zoo.finetune(plan, finished.data, run=tmp_path / "stopped")
+    assert len(stopped.history) < 9
+    with pytest.raises(RunError, match=r"phase 'head' ended early, at epoch \d of 9, and would at once again"):
+        zoo.finetune(stopped.path, more_epochs=1)
+
+
+def test_training_begins_with_the_weights_of_a_run_or_of_a_file(finished, tmp_path, capsys):
+    still = recipe(phase("head", "head", epochs=1, learning_rate=1e-12), model="mnist_conv")
+    for weights in (finished.run.path, finished.run.path / "model" / "model.safetensors"):
+        capsys.readouterr()
+        run = zoo.finetune(still, finished.data, run=tmp_path / f"from {weights.name}", weights=weights)
+        assert f"begins with {finished.run.path}" in capsys.readouterr().err
+        # The rate is next to nothing and the statistics are kept still: the model is what it began with.
+        assert run.metrics == pytest.approx(finished.run.metrics, rel=1e-4)
+        assert run.record["phases"][0]["batchnorm"] == "frozen"
+        known = sha256(finished.run.path / "model" / "model.safetensors")
+        assert run.record["weights"]["sha256"] == known
+        assert str(finished.run.path) not in (run.path / "recipe.toml").read_text()
+
+
+def test_other_classes_make_a_new_head_which_is_said(finished, tmp_path, capsys):
+    data = write_photos(tmp_path / "photos", count=4, classes=("ant", "bee", "cow"))
+    still = recipe(phase("head", "head", epochs=1), model="mnist_conv")
+    run = zoo.finetune(still, data, run=tmp_path / "run", weights=finished.run.path)
+    said = f"begins with {finished.run.path}; its classes are 'cat', 'dog': the classifier is new\n"
+    assert said in capsys.readouterr().err
+    first, after = (load_file(one.path / "model" / "model.safetensors") for one in (finished.run, run))
+    assert first["stem_1_conv/kernel"].tobytes() == after["stem_1_conv/kernel"].tobytes()
+    assert after["classifier/kernel"].shape[-1] == 3
+
+
+def test_a_run_with_given_weights_goes_on_and_repeats_or_says_why_not(finished, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    first = shutil.copytree(finished.run.path, tmp_path / "first")
+    plan = recipe(phase("all", "all", epochs=2), model="mnist_conv")
+    straight = zoo.finetune(plan, finished.data, run=tmp_path / "straight", weights=first)
+    repeated = zoo.finetune(straight.path, run=tmp_path / "repeated")
+    assert repeated.record["repeats"]["same_result"]
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(plan, finished.data, run=tmp_path / "run", weights=first, callbacks=[Stop()])
+    with pytest.raises(RunError, match="did not begin with the weights"):
+        zoo.finetune(None, run=tmp_path / "run", resume=True, weights=straight.path)
+    shutil.rmtree(first)
+    # From a checkpoint on the first weights are not needed.
+    resumed = zoo.finetune(None, run=tmp_path / "run", resume=True)
+    assert weights_of(resumed.path) == weights_of(straight.path)
+    assert resumed.record["weights"] == straight.record["weights"]
+    with pytest.raises(WeightsError, match=r"began with the weights .*first .*, which are no longer there; put them"):
+        zoo.finetune(straight.path, run=tmp_path / "again")
+
+
+def test_weights_that_are_not_there_or_contradict_are_refused(finished, tmp_path):
+    plan = recipe(phase("head", "head"), model="mnist_conv")
+    (tmp_path / "empty").mkdir()
+    for weights, overrides, message in (
+        (tmp_path / "gone", (), "gone: there is no such run or file of weights; check --weights"),
+        (tmp_path / "empty", (), "empty: holds no finished model; expected a finished run, or a file of weights"),
+        (finished.run.path, {"model.weights": "none"}, "--weights and --set model.weights both say what to begin with"),
+    ):
+        with pytest.raises(ZooError, match=message):
+            zoo.finetune(plan, finished.data, overrides, run=tmp_path / "run", weights=weights)
+    other = recipe(phase("head", "head"), model="mnist_simple")
+    with pytest.raises(WeightsError, match="holds weights of model 'mnist_conv'; expected 'mnist_simple'"):
+        zoo.finetune(other, finished.data, run=tmp_path / "run", weights=finished.run.path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zoo.runs.folder.default_path", lambda name: Path("runs") / f"{name}-now")
+    data = write_npz(tmp_path / "data.npz", count=8)
+    plan = recipe(phase("head", "head", epochs=1))
+    paths = [zoo.finetune(plan, data).path.as_posix() for _ in range(3)]
+    assert paths == ["runs/tiny-now", "runs/tiny-now-2", "runs/tiny-now-3"]

@@ -223,10 +223,13 @@ def carry_out(asked: Request, callbacks: Sequence[Any] = ()) -> Run:
     import_keras()
     from zoo.training.engine import Beginning, recording, train  # imports Keras, which a refusal does not need
     from zoo.training.inputs import open_source
+    from zoo.training.kept_images import check_same_data
 
     job = asked.job
     # Before there is a folder: it may lie among the images.
     source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
+    if asked.is_longer and asked.earlier is not None:
+        check_same_data(asked.earlier, source.dataset.fingerprint())
     there = first_there(asked.path or default_path(job.recipe.name))
     folder = _folder(asked)
     try:

@@ -36,7 +36,7 @@ def test_the_last_line_on_stdout_is_the_runs_path(typed, desk):
     assert lines[-3] == "curves   runs/a/history.png"
     assert (desk / "runs" / "a" / "history.png").is_file()
     metrics = RunFolder.open(desk / "runs" / "a").record()["metrics"]
-    assert f"accuracy {100 * metrics['accuracy']:.1f} % of 4 images (95 % interval" in out
+    assert f"accuracy {100 * metrics['accuracy']:.1f} % of 4 validation images (95 % interval" in out
     assert "tiny: mnist_simple on 12 images of 2 classes, float32 on cpu, runs/a\n" in err
     assert "head 1/1  loss " in err
     assert "\x1b" not in out + err

@@ -1,19 +1,88 @@
 import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import zoo
 from tests.tiny import write_photos
+from zoo.scores import score
 
 
 def test_evaluate(typed, finished):
     code, out, err = typed("evaluate", finished.run.path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].split() == ["class", "images", "accuracy", "precision"]
+    assert lines[0].split() == ["class", "images", "recall", "precision", "F1"]
     assert [line.split()[:2] for line in lines[1:3]] == [["cat", "5"], ["dog", "5"]]
-    accuracy = finished.run.metrics["accuracy"]
-    assert lines[-1].startswith(f"accuracy {100 * accuracy:.1f} % of 10 images (95 % interval ")
+    metrics = finished.run.metrics
+    assert [f"{100 * metrics[f'macro_{name}']:.1f}" for name in ("recall", "precision", "f1")] == lines[3].split()[3::2]
+    assert lines[5].startswith(f"accuracy {100 * metrics['accuracy']:.1f} % of 10 validation images (95 % interval ")
+    # The confusion matrix: rows are the classes, and sum to their images.
+    assert lines[7].split() == ["class", "\\", "called", "cat", "dog"]
+    assert [sum(int(count) for count in line.split()[1:] if count != ".") for line in lines[8:]] == [5, 5]
+
+
+@pytest.fixture
+def confused(finished, tmp_path):
+    """Images of which some are in the other class's folder: the run knows cats from dogs."""
+    photos = write_photos(tmp_path / "photos", count=6, seed=8)
+    images = sorted((photos / "dog").iterdir())
+    shutil.copy(images[0], photos / "cat" / "stray.png")
+    shutil.copy(images[1], photos / "cat" / "Stray.PNG")
+    result = zoo.evaluate(finished.run.path, photos)
+    assert result.wrong
+    return photos, result
+
+
+def test_the_wrong_images_are_listed_most_confident_first_and_in_json(typed, finished, confused):
+    photos, result = confused
+    code, out, _ = typed("evaluate", finished.run.path, "--data", photos, "--wrong")
+    assert code == 0
+    listed = [line for line in out.splitlines() if line.startswith(str(photos))]
+    assert listed == [
+        f"{one.path}  {one.truth}, called {one.called} {100 * one.probability:.1f} %" for one in result.wrong
+    ]
+    shown = [one.probability for one in result.wrong]
+    assert shown == sorted(shown, reverse=True)
+    code, out, _ = typed("evaluate", finished.run.path, "--data", photos, "--wrong", "--json")
+    assert json.loads(out)["wrong"] == [asdict(one) for one in result.wrong]
+
+
+def test_the_wrong_images_are_copied_into_a_new_folder_only(typed, finished, confused, tmp_path):
+    photos, result = confused
+    words = ("evaluate", finished.run.path, "--data", photos, "--wrong-to")
+    code, out, _ = typed(*words, tmp_path / "wrong")
+    assert (code, out.splitlines()[-1]) == (0, f"{len(result.wrong)} wrong images  {tmp_path / 'wrong'}")
+    copies = [file for file in (tmp_path / "wrong").rglob("*") if file.is_file()]
+    assert sorted(file.read_bytes() for file in copies) == sorted(Path(one.path).read_bytes() for one in result.wrong)
+    assert {file.parent.name for file in copies} <= {"cat, called dog", "dog, called cat"}
+    for place, message in (
+        (tmp_path / "wrong", f"{tmp_path / 'wrong'}: is there already; expected a new folder; choose another"),
+        (photos / "wrong", f"{photos / 'wrong'}: lies among the images, where it would be read as a class"),
+    ):
+        code, out, err = typed(*words, place)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"zoo: {message}")
+
+
+def test_the_confusion_matrix_is_drawn(typed, finished, tmp_path):
+    code, out, _ = typed("evaluate", finished.run.path, "--plot", tmp_path / "confusion.png")
+    assert (code, out.splitlines()[-1]) == (0, f"confusion matrix  {tmp_path / 'confusion.png'}")
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert image.format == "PNG"
+
+
+def test_many_classes_have_no_matrix_on_the_screen():
+    from zoo.cli.runs import _confusion_table
+
+    for count, shown in ((10, True), (16, False)):
+        names = [f"{number}" for number in range(count)]
+        assert bool(_confusion_table(score(np.eye(count), np.arange(count), names))) == shown
+    assert not _confusion_table(score(np.eye(3), np.arange(3), ["a" * 40, "b" * 40, "c" * 40]))
 
 
 def test_evaluate_as_json(typed, finished, tmp_path):

@@ -94,8 +94,18 @@ def features_command(
         raise DataError(f"features: none of {counted(len(images), 'file')} could be read; nothing was written")
     vectors = np.stack(rows)
     write_atomic(out, _as_csv(vectors, read) if out.suffix.lower() == CSV else _as_npz(vectors, read))
+    trained_on = _count_trained_on(source, read)
+    if trained_on:
+        echo(f"note: {source} was trained on {trained_on:,} of these {counted(len(read), 'image')}", err=True)
     if as_json:
-        document = {"schema": 1, "kind": "features", "out": str(out), "shape": vectors.shape, "stage": model.name}
+        document = {
+            "schema": 1,
+            "kind": "features",
+            "out": str(out),
+            "shape": vectors.shape,
+            "stage": model.name,
+            "trained_on": trained_on,
+        }
         echo_json(document)
     else:
         shape = " x ".join(f"{side:,}" for side in vectors.shape)
@@ -109,6 +119,14 @@ def _classifier(source: str) -> Any:
     from zoo.prediction import Classifier, load
 
     return load(source) if _is_a_run(source) else Classifier(build(source))
+
+
+def _count_trained_on(source: str, names: Sequence[str]) -> int:
+    """Counts the images that a run was trained on, which its features flatter; 0 for a model's name."""
+    from zoo.training.kept_images import count_trained_on
+
+    files = [Path(name) for name in names if Path(name).is_file()]
+    return count_trained_on(Path(source), files) if (Path(source) / "run.json").is_file() else 0
 
 
 def _is_a_run(source: str) -> bool:

@@ -62,12 +62,15 @@ def lr_find(
     start_backend()
     from zoo.report.curves import plot_range_test
     from zoo.report.figures import save_figure
+    from zoo.training.kept_images import say_where_data_differs
     from zoo.training.progress import Display
     from zoo.training.range_test import find_rate
     from zoo.training.schedules import RisingRate
 
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:
+        if job.repeats is not None:
+            say_where_data_differs(job.repeats, job.recipe, job.data, display)
         found = find_rate(job.recipe, job.data, phase_name=phase, rate=rate, display=display)
     figure = plot_range_test(
         found.rates,

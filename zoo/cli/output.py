@@ -169,15 +169,21 @@ def percent(share: float | None) -> str:
 
 def accuracy_report(result: Mapping[str, Any]) -> str:
     """Writes what an evaluation found, as `Evaluation.to_json` gives it: class by class, then in all."""
+    metrics = result["metrics"]
     rows = [
-        (name, f"{entry['images']}", percent(entry["accuracy"]), percent(entry["precision"]))
+        (name, f"{entry['images']}", percent(entry["accuracy"]), percent(entry["precision"]), percent(entry.get("f1")))
         for name, entry in result["per_class"].items()
     ]
     images = sum(entry["images"] for entry in result["per_class"].values())
+    if "macro_f1" in metrics:  # which an earlier zoo did not measure
+        recall, precision, f1 = (percent(metrics[f"macro_{name}"]) for name in ("recall", "precision", "f1"))
+        rows.append(("macro mean", f"{images}", recall, precision, f1))
     low, high = result["intervals"]["accuracy"]
-    header = ("class", "images", "accuracy", "precision")
+    header = ("class", "images", "recall", "precision", "F1")
+    split = result.get("split")
+    kind = f"{split} images" if split in ("train", "validation", "test") else "images"
     return (
-        f"{table(header, rows, right=(1, 2, 3), width=stdout_width(), spare=(3, 1))}\n\n"
-        f"accuracy {percent(result['metrics']['accuracy'])} of {images:,} images "
+        f"{table(header, rows, right=(1, 2, 3, 4), width=stdout_width(), spare=(4, 3, 1))}\n\n"
+        f"accuracy {percent(metrics['accuracy'])} of {images:,} {kind} "
         f"(95 % interval {percent(low)} to {percent(high)})"
     )

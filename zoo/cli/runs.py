@@ -1,29 +1,67 @@
 """`zoo evaluate`: what a finished run is worth."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.completion import complete_run
 from zoo.cli.options import InPath
-from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
+from zoo.cli.output import (
+    TRUST_OPTION,
+    OutFile,
+    accuracy_report,
+    echo,
+    echo_json,
+    percent,
+    start_backend,
+    stdout_width,
+)
+from zoo.tables import table
+
+if TYPE_CHECKING:
+    from zoo.evaluation import Evaluation
+
+# A matrix of more classes is not read as text.
+SHOWN_CLASSES = 15
+# Where nothing says how wide a line may be.
+DEFAULT_WIDTH = 80
 
 
 @click.command("evaluate")
 @click.argument("run", type=InPath(), shell_complete=complete_run)
 @click.option("--data", type=InPath(), help="Other images than the run's own.")
 @click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
+@click.option("--wrong", is_flag=True, help="List the images that it got wrong, the most confident first.")
+@click.option("--wrong-to", type=InPath(), metavar="DIR", help="Copy them into folders by class, in a new folder.")
+@click.option("--plot", type=OutFile(), metavar="FILE", help="Draw the confusion matrix, as PNG.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: bool) -> None:
-    """Measure a run's classifier on labelled images.
+def evaluate_command(
+    run: Path,
+    data: Path | None,
+    split: str | None,
+    wrong: bool,
+    wrong_to: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a run's classifier on labelled images: those that it kept from training, or others.
+
+    Without --data exactly the images are measured that the run validated or tested on, however the folder has changed.
 
     \b
     Examples:
       zoo evaluate runs/pets
+      zoo evaluate runs/pets --wrong --plot confusion.png
+      zoo evaluate runs/pets --wrong-to wrong/
       zoo evaluate runs/pets --data more-pets/ --json
     """
     refuse_what_is_not_a_run(run)
+    if wrong_to is not None:
+        from zoo.mistakes import refuse_taken
+
+        refuse_taken(wrong_to, run, data)
     if data is not None:
         from zoo.data.sources.opening import check_exists
 
@@ -34,10 +72,46 @@ def evaluate_command(run: Path, data: Path | None, split: str | None, as_json: b
 
     with Display() as display:
         result = evaluate(run, data, split=split, display=display)
+    if plot is not None:
+        from zoo.report.confusion import plot_confusion
+        from zoo.report.figures import save_figure
+
+        save_figure(plot_confusion(result.confusion, result.classes, _title(result)), plot)
+    if wrong_to is not None:
+        from zoo.mistakes import copy_mistakes
+
+        copy_mistakes(result.wrong, wrong_to)
     if as_json:
-        echo_json({"schema": 1, "kind": "evaluate", **result.to_json()})
+        echo_json({"schema": 1, "kind": "evaluate", **result.to_json(wrong=wrong or wrong_to is not None)})
         return
     echo(accuracy_report(result.to_json()))
+    if matrix := _confusion_table(result):
+        echo(f"\n{matrix}")
+    if wrong:
+        echo()
+        for one in result.wrong:
+            echo(f"{one.path}  {one.truth}, called {one.called} {percent(one.probability)}", whole=True)
+    if plot is not None:
+        echo(f"confusion matrix  {plot}", whole=True)
+    if wrong_to is not None:
+        echo(f"{len(result.wrong):,} wrong images  {wrong_to}", whole=True)
+
+
+def _title(result: "Evaluation") -> str:
+    kind = "images" if result.split == "all" else f"{result.split} images"
+    return f"{result.run}: {percent(result.metrics['accuracy'])} of {result.images:,} {kind}"
+
+
+def _confusion_table(result: "Evaluation") -> str:
+    """Returns the confusion matrix as a table, or nothing where it is wider than the screen."""
+    if len(result.classes) > SHOWN_CLASSES:
+        return ""
+    rows = [
+        (name, *(str(count) if count else "." for count in row))
+        for name, row in zip(result.classes, result.confusion, strict=True)
+    ]
+    text = table(("class \\ called", *result.classes), rows, right=range(1, len(result.classes) + 1))
+    return "" if max(map(len, text.splitlines())) > (stdout_width() or DEFAULT_WIDTH) else text
 
 
 def refuse_what_is_not_a_run(path: Path) -> None:

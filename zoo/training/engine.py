@@ -25,7 +25,7 @@ from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, wit
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.initial_weights import InitialWeights
 from zoo.training.inputs import Inputs, Source, input_shape, leak_warning, pack_source
-from zoo.training.kept_images import check_same_images, images_of
+from zoo.training.kept_images import check_same_data, check_same_images, difference, images_of
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, run_phase
 from zoo.training.prefix_feed import predict
@@ -139,7 +139,7 @@ def train(
         record["repeats"] = _compare_data(begin.repeats, record, display)
     if resume_from is not None:
         before = folder.record()
-        _check_same_data(folder, before, record)
+        check_same_data(folder, record["data"]["fingerprint"])
         check_same_images(folder, images)
         record |= {key: before[key] for key in KEPT_KEYS if key in before}
         record["phases"] = before["phases"][: resume_from.progress.phase]
@@ -378,23 +378,11 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _check_same_data(folder: RunFolder, before: dict[str, Any], record: dict[str, Any]) -> None:
-    then, now = before["data"]["fingerprint"], record["data"]["fingerprint"]
-    if then != now:
-        raise RunError(
-            f"{folder.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
-            f"{now[:12]}...); put it back, or begin a new run"
-        )
-
-
 def _compare_data(repeated: RunFolder, record: dict[str, Any], display: Display) -> dict[str, Any]:
     """Says where the run that is repeated had other data, and returns what run.json keeps of it."""
     then, now = repeated.record()["data"]["fingerprint"], record["data"]["fingerprint"]
     if then != now:
-        display.line(
-            f"warning: the data is not what {repeated.path} was trained on (fingerprint {then[:12]}..., now "
-            f"{now[:12]}...)"
-        )
+        display.line(f"warning: {difference(repeated, then, now)}")
     return {"run": str(repeated.path.resolve()), "same_data": then == now}
 
 

@@ -1,13 +1,18 @@
 """Which images a run trains, validates and tests on, listed so that they are found again: see `zoo.runs.images`."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
-from zoo.data import Dataset
+from zoo.data import Dataset, InCode, Split
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
+from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
-from zoo.training.inputs import Inputs
+from zoo.training.inputs import Inputs, open_source
+from zoo.training.progress import Display
 
 
 def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> RunImages:
@@ -37,6 +42,20 @@ def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> R
     return RunImages(splits)
 
 
+def check_same_data(run: RunFolder, now: str) -> None:
+    """Checks that a run goes on with the data that it began with, by fingerprint.
+
+    Raises:
+        RunError: It is other data.
+    """
+    then = run.record()["data"]["fingerprint"]
+    if then != now:
+        raise RunError(
+            f"{run.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
+            f"{now[:12]}...); put it back, or begin a new run"
+        )
+
+
 def check_same_images(folder: RunFolder, images: RunImages) -> None:
     """Checks that a run goes on with the images that it began with in each split.
 
@@ -49,3 +68,25 @@ def check_same_images(folder: RunFolder, images: RunImages) -> None:
             f"{folder.path}: began with other images in train and validation than the recipe gives now; go on with "
             "the zoo that began it, or begin a new run"
         )
+
+
+def say_where_data_differs(run: RunFolder, recipe: Recipe, data: Path | InCode | None, display: Display) -> None:
+    """Warns where images are not those that a run was trained on."""
+    then = run.record()["data"]["fingerprint"]
+    now = open_source(recipe.data, data, seed=recipe.train.seed).dataset.fingerprint()
+    if then != now:
+        display.line(f"warning: {difference(run, then, now)}")
+
+
+def difference(run: RunFolder, then: str, now: str) -> str:
+    """Says that data is other than a run's, by the beginnings of both fingerprints."""
+    return f"the data is not what {run.path} was trained on (fingerprint {then[:12]}..., now {now[:12]}...)"
+
+
+def count_trained_on(run: Path, files: Sequence[Path]) -> int:
+    """Counts the files that a run was trained on, by their contents; 0 where it does not say."""
+    kept = read_images(run)
+    if kept is None or not files:
+        return 0
+    keys = image_keys(Split(images=files, labels=np.zeros(len(files), np.int64)))
+    return sum(key in kept.known["train"] for key in keys)
