@@ -74,10 +74,10 @@ def features(
 
 
 def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:
-    if resize is not None:
-        return ImageFit(resize=resize)
     blueprint: Blueprint | None = getattr(model, "blueprint", None)
-    return blueprint.fit if blueprint else ImageFit()
+    own = blueprint.fit if blueprint else ImageFit()
+    # How much is taken goes with the way of resizing; which value is white with the data.
+    return own if resize is None else ImageFit(resize=resize, white=own.white)
 
 
 @pinned()

@@ -63,6 +63,24 @@ def test_flat_images_in_two_splits_remove_nothing(tmp_path):
     assert "one colour, #ffffff, in train and validation, as a and b" in [one.detail for one in report.findings]
 
 
+def test_empty_pages_are_flat_with_all_their_noise(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        page = 250 + rng.integers(-3, 4, (90 + number % 3, 80)).astype(np.uint8)
+        split = "train" if number % 4 else "val"
+        write(tmp_path / split / "ab"[number // 2 % 2] / f"{number}.png", encoded(Image.fromarray(page), "PNG"))
+        black = Image.new("L", (70 + number, 64), number % 3)
+        write(tmp_path / split / "ab"[number // 2 % 2] / f"black{number}.png", encoded(black, "PNG"))
+    report = checked(tmp_path)
+    assert kinds(report) == ["flat", "flat"]
+    details = sorted(finding.detail for finding in report.findings if finding.kind == "flat")
+    assert details == [
+        "one colour, #fafafa, in train and validation, as a and b",
+        "one colour, near #010101, in train and validation, as a and b",
+    ]
+    assert report.exclude == ()
+
+
 def test_a_fine_pattern_is_not_flat():
     board = np.indices((256, 256)).sum(0) % 2 * 255
     assert colour_of(looks_of(Image.fromarray(board.astype(np.uint8)))) == ""

@@ -1,5 +1,7 @@
 """Every Pillow mode, in every format that can hold it, at sizes around every limit: read, or named, never a crash."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -113,18 +115,12 @@ def test_what_a_program_has_told_pillow_changes_nothing(tmp_path, monkeypatch):
 
 def test_libtiff_writes_nothing_past_python(tmp_path, capfd):
     path = tmp_path / "x.tif"
-    Image.new("RGB", (99, 99)).save(path, compression="tiff_lzw")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (99, 99, 3), np.uint8)).save(path, compression="tiff_lzw")
     content = bytearray(path.read_bytes())
-    content[8:2000] = bytes(reversed(content[8:2000]))
-    for cut in (
-        bytes(content),
-        path.read_bytes()[:-30],
-        path.read_bytes().replace(b"\x01\x01\x04\x00", b"\x01\x01\x04\xff"),
-    ):
-        path.write_bytes(cut)
-        with quiet_pillow():
-            try:
-                decode(path, side=8)
-            except BadImageError:
-                continue
-    assert capfd.readouterr().err == ""
+    content[40:4000] = rng.integers(0, 256, 3960, np.uint8).tobytes()
+    path.write_bytes(content)
+    for quiet in (False, True, False):  # and what others hear is as before
+        with quiet_pillow() if quiet else contextlib.nullcontext(), pytest.raises(BadImageError):
+            decode(path, side=8)
+        assert bool(capfd.readouterr().err) != quiet

@@ -16,9 +16,12 @@ MAX_COLOUR_DISTANCE = 3.0
 THUMBNAIL_SIDE = 8
 # The hash looks at the image at this many pixels a side; less says too little.
 SMALLEST_SIDE = 32
-# An image whose channels vary by no more than this shows nothing: its hash would be that of any other such.
-_FLAT_RANGE = 2
+# An image whose channels vary by no more than this, of 255, shows nothing that is seen, such as an empty page that was
+# scanned: its hash would be that of its noise.
+_FLAT_RANGE = 8
 _FLAT = "flat "
+# Colours of one shade lie this close, of 255.
+_SHADE_STEP = 16
 
 _HASH_BYTES = 8
 _ROWS_AT_ONCE = 64
@@ -57,6 +60,11 @@ def _is_flat(ranges: Sequence[tuple[int, int]]) -> bool:
 def colour_of(looks: str) -> str:
     """Returns the colour of an image that has but one, as `#rrggbb`; empty of any other."""
     return looks.removeprefix(_FLAT) if looks.startswith(_FLAT) else ""
+
+
+def shade_of(colour: str) -> tuple[int, ...]:
+    """Returns what `#rrggbb` has in common with the colours that hardly differ from it."""
+    return tuple(round(int(colour[place : place + 2], 16) / _SHADE_STEP) for place in (1, 3, 5))
 
 
 def clusters(looks: Sequence[str]) -> list[list[int]]:

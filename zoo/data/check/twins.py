@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from zoo.data.check.findings import Finding, Listed
-from zoo.data.check.looks import clusters, colour_of, touching
+from zoo.data.check.looks import clusters, colour_of, shade_of, touching
 from zoo.data.images.index import Known
 
 
@@ -16,15 +16,15 @@ def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Fin
     findings = [
         finding for same in by_content.values() if len(same) > 1 for finding in _related(same, "the same content")
     ]
-    flat: dict[str, list[Listed]] = defaultdict(list)
+    flat: dict[tuple[int, ...], list[Listed]] = defaultdict(list)
     seen: list[str] = []
     for content, same in by_content.items():
         colour = colour_of(known[content].looks)
         if colour:
-            flat[colour] += same
+            flat[shade_of(colour)] += same
         elif known[content].looks:
             seen.append(content)
-    findings += [_of_one_colour(colour, same) for colour, same in flat.items()]
+    findings += [_of_one_colour(same, known) for same in flat.values()]
     for cluster in clusters([known[content].looks for content in seen]):
         same = [image for number in cluster for image in _one_of_each(by_content[seen[number]])]
         findings += [
@@ -60,9 +60,10 @@ def _one_of_each(same: Sequence[Listed]) -> list[Listed]:
     return list({(image.split, image.label): image for image in reversed(same)}.values())[::-1]
 
 
-def _of_one_colour(colour: str, same: Sequence[Listed]) -> Finding:
+def _of_one_colour(same: Sequence[Listed], known: Mapping[str, Known]) -> Finding:
+    colours = list(dict.fromkeys(colour_of(known[image.content].looks) for image in same))
     splits, labels = {image.split for image in same}, {image.label for image in same}
-    words = [f"one colour, {colour}"]
+    words = [f"one colour, {'near ' if len(colours) > 1 else ''}{colours[0]}"]
     if len(splits) > 1:
         words.append(f"in {' and '.join(sorted(splits))}")
     if len(labels) > 1:
