@@ -3,11 +3,10 @@
 import math
 import operator
 import os
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean
+from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
 from zoo.registry import Card
 
 MOST_CLASSES = 1_000_000
@@ -58,7 +57,7 @@ def class_names(classes: object) -> tuple[str, ...]:
     names = _in_order(classes)
     wrong = [name for name in names if not isinstance(name, str) or not name.strip()]
     if wrong:
-        raise _unlike(classes, f"names as texts; {wrong[0]!r} is not one")
+        raise _unlike(classes, f"names as texts; {shown(wrong[0])} is not one")
     if len(names) < 2 or len(set(names)) != len(names):
         raise _unlike(classes, _TWO)
     return tuple(str(name) for name in names)
@@ -70,7 +69,7 @@ _TWO = "two or more different classes"
 def _in_order(classes: object) -> list[Any]:
     if isinstance(classes, set | frozenset):
         raise ZooError(
-            f"build: classes is {reprlib.repr(classes)}; a set has another order in each process; "
+            f"build: classes is {shown(classes)}; a set has another order in each process; "
             "expected a list, such as sorted(names)"
         )
     if isinstance(classes, Mapping):
@@ -97,7 +96,7 @@ def _is_bool(value: object) -> bool:
 
 
 def _unlike(classes: object, expected: str) -> ZooError:
-    return ZooError(f"build: classes is {reprlib.repr(classes)}; expected {expected}")
+    return ZooError(f"build: classes is {shown(classes)}; expected {expected}")
 
 
 def _whole_number(value: object) -> int | None:
@@ -120,7 +119,7 @@ def input_sizes(input_shape: object, card: Card) -> tuple[int, ...]:
     Raises:
         ZooError: It is something else, or the model cannot be built for it.
     """
-    place = f"build: input_shape is {reprlib.repr(input_shape)}"
+    place = f"build: input_shape is {shown(input_shape)}"
     listed = _plain(input_shape)
     if not isinstance(listed, tuple | list):
         example = f"{(*[_whole_number(input_shape)] * (len(card.input_shape) - 1), card.input_shape[-1])}"
@@ -185,7 +184,7 @@ def _like(value: Any, default: object, name: str, card: Card) -> object:
         fits = True
     if not fits:
         raise ZooError(
-            f"build: option {name} of model '{card.name}' is {reprlib.repr(value)}; expected a value such as its "
+            f"build: option {name} of model '{card.name}' is {shown(value)}; expected a value such as its "
             f"default, {default!r}"
         )
     return plain
@@ -203,7 +202,7 @@ def check_dropout(dropout: object) -> None:
     if hasattr(dropout, "item") and _is_scalar(dropout):
         number = float(dropout.item())  # type: ignore[attr-defined] # a number of NumPy
     if number is None or math.isnan(number) or not 0 <= number < 1:
-        raise ZooError(f"build: dropout is {reprlib.repr(dropout)}; expected a rate from 0 up to 1, or None")
+        raise ZooError(f"build: dropout is {shown(dropout)}; expected a rate from 0 up to 1, or None")
 
 
 def _is_scalar(value: Any) -> bool:
@@ -218,6 +217,6 @@ def check_weights(weights: object) -> None:
     """
     if weights is not None and not isinstance(weights, str | os.PathLike):
         raise ZooError(
-            f"build: weights is {reprlib.repr(weights)}; expected 'default', the name of a set, a file or folder, "
+            f"build: weights is {shown(weights)}; expected 'default', the name of a set, a file or folder, "
             "or None for random ones"
         )

@@ -13,6 +13,7 @@ A message is one line: where, found, expected, what to type next.
 """
 
 import difflib
+import reprlib
 from collections.abc import Collection, Iterable
 
 
@@ -56,6 +57,11 @@ class Terminated(KeyboardInterrupt):
     """The system asked the process to end (SIGTERM): an interruption, as Ctrl-C is, and not a fault."""
 
     exit_code = 143
+
+
+def shown(value: object) -> str:
+    """Writes a value for a message: on one line, and not too long."""
+    return " ".join(reprlib.repr(value).split())
 
 
 # Two names that differ in likeness by less are alike.

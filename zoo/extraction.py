@@ -1,9 +1,10 @@
 """Features: what a model makes of images at the end of a stage, as vectors or as maps."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean
-from zoo.fitting import ImageFit, Resize
+from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
+from zoo.fitting import RESIZES, ImageFit, Resize
 from zoo.graphs import graph_of, is_nested
 from zoo.keras_globals import pinned
 from zoo.models import Blueprint
@@ -55,8 +56,9 @@ def features(
     from zoo.data.images.decoding import Settings
     from zoo.training.feeding import predict_in_batches
 
-    if pooling is not None and pooling not in POOLINGS:
-        raise ZooError(f"features: pooling is '{pooling}'; expected {', '.join(POOLINGS)}")
+    _check("at", at, ())
+    _check("pooling", pooling, POOLINGS)
+    _check("resize", resize, RESIZES)
     prefix = feature_model(model, at=at, pooling=pooling)
     shape = model.input_shape[1:]
     if len(shape) != 3:
@@ -71,6 +73,14 @@ def features(
     if not rows:
         raise DataError("features: there are no images; expected one or more")
     return np.concatenate(rows)
+
+
+def _check(argument: str, value: object, known: Sequence[str]) -> None:
+    """Refuses what is neither None nor a text of those that are known; of none, any."""
+    if value is not None and (not isinstance(value, str) or (known and value not in known)):
+        expected = ", ".join(known) or "a stage's name, such as stage3"
+        written = f"'{value}'" if isinstance(value, str) else shown(value)
+        raise ZooError(f"features: {argument} is {written}; expected {expected}")
 
 
 def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:

@@ -45,6 +45,9 @@ class Run:
     path: Path
     _loaded: list[Classifier] = field(default_factory=list[Classifier], repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", given_path(self.path, "the path of the run"))
+
     @property
     def record(self) -> dict[str, Any]:
         """run.json."""

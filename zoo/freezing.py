@@ -10,9 +10,9 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from zoo.errors import ContractError, ZooError
+from zoo.errors import ContractError, ZooError, shown
 from zoo.graphs import flat_operations, graph_of, is_layer, is_nested
 from zoo.staging import Selector, count_params, selected_layers, stages
 from zoo.tables import table
@@ -153,8 +153,10 @@ def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: Bat
         NotFoundError: The selector matches nothing.
         ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
     """
-    if batchnorm not in BATCHNORM_MODES:
-        raise ZooError(f"unfreeze: batchnorm is {batchnorm!r}; expected {', '.join(BATCHNORM_MODES)}")
+    # Anything may be given: an array is neither in a tuple nor out of it.
+    given = cast(object, batchnorm)
+    if not isinstance(given, str) or given not in BATCHNORM_MODES:
+        raise ZooError(f"unfreeze: batchnorm is {shown(given)}; expected {', '.join(BATCHNORM_MODES)}")
     named = selected_layers(model, selector)
     _switch_on(model)
     for layer in named:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
-from zoo.errors import ZooError
+from zoo.errors import ZooError, shown
 from zoo.registry import Card
 
 if TYPE_CHECKING:
@@ -36,17 +36,12 @@ def graph_of(model: Any) -> Any:
     if not hasattr(model, "layers"):
         held = getattr(type(model), "model", None)
         hint = "; give its .model" if held is not None else "; zoo.build makes one"
-        raise ZooError(f"a model is {_shown(model)}; expected a functional keras.Model{hint}")
+        raise ZooError(f"a model is {shown(model)}; expected a functional keras.Model{hint}")
     if hasattr(model, "_functional"):
         raise ZooError(
             f"model '{model.name}' is a Sequential that does not know its input; begin it with keras.Input(...)"
         )
     raise ZooError(f"model '{model.name}' has no graph; expected a functional keras.Model")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else f"of type {type(value).__name__}"
 
 
 def is_nested(operation: Any) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ZooError
+from zoo.errors import ZooError, shown
 from zoo.quiet_start import import_keras
 
 DEFAULT_BACKEND = "tensorflow"
@@ -190,7 +190,7 @@ def set_policy(policy: Any) -> None:
         keras.config.set_dtype_policy(policy)
     except (TypeError, ValueError, AttributeError, NotImplementedError) as fault:
         raise ZooError(
-            f"precision is {policy!r}; expected a dtype policy of Keras, such as float32, mixed_bfloat16 or "
+            f"precision is {shown(policy)}; expected a dtype policy of Keras, such as float32, mixed_bfloat16 or "
             "mixed_float16"
         ) from fault
 

@@ -1,9 +1,11 @@
 """Paths as people give them: an empty one is not the current folder, and an address is not a path."""
 
+import os
 import re
 from pathlib import Path
+from typing import cast
 
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 
 # A path that pathlib has read has lost one of the two slashes.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?!/)(?=.)")
@@ -18,12 +20,15 @@ def given_path(given: Path | str, what: str = "the path") -> Path:
         what: Its name, for messages.
 
     Raises:
-        DataError: It is empty, or the address of something on the network.
+        DataError: It is not a path, is empty, or the address of something on the network.
 
     Example:
 
         given_path("~/photos")
     """
+    unchecked = cast(object, given)
+    if not isinstance(unchecked, str | os.PathLike):
+        raise DataError(f"{what} is {shown(unchecked)}; expected a file or folder, such as photos/")
     text = str(given)
     if not text.strip():
         raise DataError(f"{what} is empty; expected a file or folder, such as photos/ (. is the current folder)")

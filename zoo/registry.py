@@ -17,9 +17,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean
+from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
 from zoo.fitting import ImageFit
 
 if TYPE_CHECKING:
@@ -263,8 +263,12 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
             ...
 
     Raises:
-        ZooError: A card's name is taken by another builder.
+        ZooError: A card's name is taken by another builder, or it is not a card.
     """
+
+    for given in cast("tuple[object, ...]", cards):
+        if not isinstance(given, Card):
+            raise ZooError(f"register: found {shown(given)}; expected a zoo.registry.Card for each variant")
 
     def add(build: B) -> B:
         if not build.__module__.startswith(f"{FAMILIES}."):
@@ -351,7 +355,8 @@ def _patterns(argument: str, patterns: object) -> list[str]:
         listed = [patterns]
     if not all(isinstance(one, str) for one in listed):
         raise ZooError(
-            f"list_models: {argument} is {patterns!r}; expected a wildcard such as 'mnist*', a list of them, or None"
+            f"list_models: {argument} is {shown(patterns)}; expected a wildcard such as 'mnist*', a list of them, or "
+            "None"
         )
     return [str(one).lower() for one in listed]
 
@@ -369,7 +374,8 @@ def lookup(name: object) -> Entry:
     """
     if not isinstance(name, str):
         raise ZooError(
-            f"a model's name is {name!r}; expected a text such as 'efficientnet_lite0'; zoo.list_models() names all"
+            f"a model's name is {shown(name)}; expected a text such as 'efficientnet_lite0'; "
+            "zoo.list_models() names all"
         )
     _load()
     if name not in _entries:

@@ -1,12 +1,13 @@
 """What a command or a call asks for, resolved: which recipe, and on which images. Nothing here imports Keras."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import registry, saved_models
-from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean
+from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
 from zoo.models import MODULE_FOLDER
 from zoo.paths import given_path
 from zoo.recipe.finding import find_recipe, shipped_recipes
@@ -61,6 +62,7 @@ def make_job(
         DataError: There is no data to run on.
         WeightsError: The weights are not there.
     """
+    check_reference(reference)
     overrides = _with_module(overrides or ())
     if not str(reference).strip():
         raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
@@ -87,6 +89,19 @@ def make_job(
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
     return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with)
+
+
+def check_reference(reference: object) -> None:
+    """Refuses what names nothing to run.
+
+    Raises:
+        RecipeError: It is not a text, a path or a recipe.
+    """
+    if not isinstance(reference, str | os.PathLike | Recipe):
+        raise RecipeError(
+            f"finetune: the recipe is {shown(reference)}; expected a recipe's file or name, a run's folder, a model's "
+            "name, or a zoo.Recipe"
+        )
 
 
 def _recipe_for(card: registry.Card, begin_with: InitialWeights | None) -> str:

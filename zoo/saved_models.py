@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 from zoo import trusted_programs
 from zoo.cache import cache_folder
-from zoo.errors import NotFoundError, WeightsError
+from zoo.errors import NotFoundError, WeightsError, shown
 from zoo.files import sha256, sync, write_atomic
 
 GRAPH_FILE = "saved_model.pb"
@@ -113,6 +113,9 @@ def trust(handle: str | Path) -> str:
         zoo.trust("modules/mobilenet_v2")
         model = zoo.build("tfhub", handle="modules/mobilenet_v2", classes=["cat", "dog"])
     """
+    unchecked = cast(object, handle)
+    if not isinstance(unchecked, str | os.PathLike):
+        raise NotFoundError(f"trust: handle is {shown(unchecked)}; expected the folder of a SavedModel, or its address")
     in_run = Path(handle) / "model" / "saved_model"
     module = take_in(str(in_run if in_run.is_dir() else handle))
     trusted_programs.pin(module.sha256, str(handle))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean
+from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
 from zoo.graphs import flat_operations, graph_of, is_layer, is_nested, known_ends, legal_cuts
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _joined(selector: object) -> str:
     listed = [selector] if isinstance(selector, str) else selector
     if not isinstance(listed, list | tuple | set | frozenset) or not all(isinstance(term, str) for term in listed):
         raise ZooError(
-            f"selector is {selector!r}; expected a text such as 'stem,stage1', or a list of its terms; "
+            f"selector is {shown(selector)}; expected a text such as 'stem,stage1', or a list of its terms; "
             f"a term is {SELECTOR_FORMS}"
         )
     # Removals come last where there is no order.
