@@ -5,9 +5,10 @@ photos/train/cat/1.jpg           split folders: train | training, val | valid | 
 photos/val/cat/2.jpg             recognised in any case, and with words that add nothing, as in training_set
 """
 
+import functools
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
-from zoo.data.sources.layouts import deepest_single, find_layout, no_classes
+from zoo.data.sources.layouts import Look, deepest_single, find_layout, no_classes
 from zoo.data.sources.lying_beside import is_ignored, is_output, is_written
 from zoo.errors import DataError
 
@@ -57,6 +58,27 @@ def _named(paths: Sequence[Path], root: Path) -> str:
     return quoted(sorted({path.relative_to(root) for path in paths}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """What is directly in a folder, each sorted, without what is ignored.
+
+    Attributes:
+        folders: Folders that may hold images.
+        files: Files that may be images.
+        outputs: Folders that zoo or Python's tools have written.
+        foreign: Files that are plainly something else, such as sound.
+    """
+
+    folders: tuple[Path, ...]
+    files: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    foreign: tuple[Path, ...]
+
+
+# Tells what is in a folder.
+ListFolder = Callable[[Path], Entries]
+
+
 def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     """Lists the images of a folder of class folders; opens none of them.
 
@@ -79,8 +101,14 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
             a layout that can be read in two ways, or a folder that cannot be read.
     """
     passed_over = PassedOver()
-    subfolders, files = _entries(root, passed_over)
-    passed_over.foreign.clear()  # what lies beside the classes was not meant to be learnt from
+    entries = functools.cache(_entries)  # a class may hold many files, and is looked into to know the layout
+
+    def look(folder: Path) -> tuple[Sequence[Path], Sequence[Path]]:
+        return entries(folder).folders, entries(folder).files
+
+    subfolders, files = look(root)
+    # Foreign files beside the classes were not meant to be learnt from, and are not said.
+    passed_over.outputs.extend(entries(root).outputs)
     if not subfolders and is_written(root):
         raise DataError(
             f"{root}: is a run, or another folder that zoo has written; expected images. Point --data at the folder "
@@ -90,18 +118,20 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
         raise no_classes(root, files)
     passed_over.links.extend(folder for folder in subfolders if _leads_back(folder))
     subfolders = [folder for folder in subfolders if folder not in passed_over.links]
-    layout = find_layout(root, subfolders, _entries, measuring=measuring)
+    layout = find_layout(root, subfolders, look, measuring=measuring)
     warnings = list(layout.warnings)
     if stray := [path.name for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
         beside = "images beside the split folders" if layout.has_splits else "images beside the class folders"
         warnings.insert(0, f"{root}: ignored {beside}: {quoted(stray)}")
     found: dict[SplitName, ClassFiles] = {
-        name: _class_files(folders, passed_over) for name, folders in layout.splits.items()
+        name: _class_files(folders, passed_over, entries) for name, folders in layout.splits.items()
     }
     if measuring:
         classes = _measured_classes(root, found)
     else:
-        _check_train(root, subfolders, found["train"], passed_over)
+        _check_train(root, found["train"], passed_over)
+        if len(found["train"]) == 1 and len(subfolders) == 1:
+            _refuse_wrapper(root, found["train"], look)
         classes = tuple(found["train"])
         for name, files_of in found.items():
             if name != "train":
@@ -118,13 +148,13 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     )
 
 
-def _class_files(folders: Sequence[Path], passed_over: PassedOver) -> ClassFiles:
+def _class_files(folders: Sequence[Path], passed_over: PassedOver, entries: ListFolder) -> ClassFiles:
     found: ClassFiles = {}
     for folder in folders:
         if _leads_back(folder):
             passed_over.links.append(folder)
         else:
-            found[folder.name] = image_files(folder, passed_over)
+            found[folder.name] = image_files(folder, passed_over, entries)
     return found
 
 
@@ -133,31 +163,36 @@ def _leads_back(folder: Path) -> bool:
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
-def image_files(folder: Path, passed_over: PassedOver | None = None) -> list[Path]:
+def image_files(folder: Path, passed_over: PassedOver | None = None, look: ListFolder | None = None) -> list[Path]:
     """Lists the files below a folder that may be images, in order; hidden files, texts, runs and such are passed over.
 
     Args:
         folder: Where to look.
         passed_over: Is given the links to folders, which are not followed, folders that zoo has written, and files
             that are plainly something else, such as sound.
+        look: What tells what is in the folder itself, where that is known already.
 
     Raises:
         DataError: A folder cannot be read.
     """
-    subfolders, files = _entries(folder, passed_over)
-    for subfolder in subfolders:
-        if not subfolder.is_symlink():  # a link to a folder above it would never end
-            files += image_files(subfolder, passed_over)
-        elif passed_over is not None:
+    passed_over = PassedOver() if passed_over is None else passed_over
+    entries = (look or _entries)(folder)
+    files = list(entries.files)
+    passed_over.outputs.extend(entries.outputs)
+    passed_over.foreign.extend(entries.foreign)
+    for subfolder in entries.folders:
+        if subfolder.is_symlink():  # one to a folder above it would never end
             passed_over.links.append(subfolder)
+        else:
+            files += image_files(subfolder, passed_over)
     return sorted(files, key=Path.as_posix)
 
 
-def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[Path], list[Path]]:
-    """Returns the folders and the files that may be images, both sorted, without what is ignored."""
+def _entries(folder: Path) -> Entries:
     folders: list[Path] = []
     files: list[Path] = []
-    foreign = passed_over.foreign if passed_over is not None else []
+    outputs: list[Path] = []
+    foreign: list[Path] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -165,10 +200,7 @@ def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[
                 if is_ignored(entry.name):
                     continue
                 if _is_folder(entry):
-                    if not is_output(path):
-                        folders.append(path)
-                    elif passed_over is not None:
-                        passed_over.outputs.append(path)
+                    (outputs if is_output(path) else folders).append(path)
                 elif path.suffix.lower() in FOREIGN_SUFFIXES:
                     foreign.append(path)
                 elif path.suffix.lower() not in TEXT_SUFFIXES and _may_be_image(entry):
@@ -177,7 +209,13 @@ def _entries(folder: Path, passed_over: PassedOver | None = None) -> tuple[list[
         raise DataError(
             f"{folder}: the folder cannot be read ({fault.strerror}). Change its permissions, or remove it."
         ) from fault
-    return sorted(folders, key=attrgetter("name")), sorted(files, key=attrgetter("name"))
+    return Entries(
+        folders=_by_name(folders), files=_by_name(files), outputs=_by_name(outputs), foreign=_by_name(foreign)
+    )
+
+
+def _by_name(paths: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(paths, key=attrgetter("name")))
 
 
 def _may_be_image(entry: os.DirEntry[str]) -> bool:
@@ -200,9 +238,7 @@ def _split(files_of: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> Sp
     return Split(images=tuple(images), labels=np.repeat(np.arange(len(classes), dtype=np.int64), counts))
 
 
-def _check_train(
-    root: Path, subfolders: Sequence[Path], train: Mapping[str, Sequence[Path]], passed_over: PassedOver
-) -> None:
+def _check_train(root: Path, train: Mapping[str, Sequence[Path]], passed_over: PassedOver) -> None:
     _check_names(root, train)
     if empty := [name for name, files in train.items() if not files]:
         held = [path for path in passed_over.foreign if not {parent.name for parent in path.parents}.isdisjoint(empty)]
@@ -211,8 +247,11 @@ def _check_train(
             f"{root}: no images{foreign} in the class folders {quoted(empty)}; expected one or more in each. "
             "Add images, or remove these folders."
         )
-    deepest = deepest_single(root, _entries)
-    if len(train) == 1 and len(subfolders) == 1 and len(_entries(deepest)[0]) > 1:
+
+
+def _refuse_wrapper(root: Path, train: Iterable[str], look: Look) -> None:
+    deepest = deepest_single(root, look)
+    if len(look(deepest)[0]) > 1:
         raise DataError(
             f"{root}: has one class only, {quoted(train)}; expected two or more. "
             f"If its subfolders are the classes, type --data {deepest}"

@@ -10,7 +10,7 @@ from zoo.data.sources.split_names import Reading, read_name
 from zoo.errors import DataError
 
 # Gives the folders and the files in a folder.
-Look = Callable[[Path], tuple[list[Path], list[Path]]]
+Look = Callable[[Path], tuple[Sequence[Path], Sequence[Path]]]
 # So many subfolders of one name are no chance.
 _SAME = 2
 
@@ -38,18 +38,17 @@ class _Folders:
     folders: Sequence[Path]
     look: Look
     readings: dict[Path, Reading] = field(default_factory=dict[Path, Reading])
-    seen: dict[Path, tuple[list[Path], list[Path]]] = field(default_factory=dict[Path, tuple[list[Path], list[Path]]])
 
     def reading(self, folder: Path) -> Reading:
         if folder not in self.readings:
             self.readings[folder] = read_name(folder.name)
         return self.readings[folder]
 
-    def inside(self, folder: Path) -> list[Path]:
-        return self._entries(folder)[0]
+    def inside(self, folder: Path) -> Sequence[Path]:
+        return self.look(folder)[0]
 
-    def images(self, folder: Path) -> list[Path]:
-        return self._entries(folder)[1]
+    def images(self, folder: Path) -> Sequence[Path]:
+        return self.look(folder)[1]
 
     def names_inside(self, folder: Path) -> set[str]:
         return {inner.name.casefold() for inner in self.inside(folder)}
@@ -62,16 +61,11 @@ class _Folders:
         """Goes down to where the class folders of a split lie: `seg_train/seg_train/cat`."""
         while self.is_of_folders(folder) and len(self.inside(folder)) == 1:
             inner = self.inside(folder)[0]
-            is_class = inner.name.casefold() in train_names
+            is_class = inner.name.casefold() in train_names or inner.is_symlink()
             if is_class or (not self.is_of_folders(inner) and not self.reading(inner).is_part):
                 break
             folder = inner
         return folder
-
-    def _entries(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        if folder not in self.seen:
-            self.seen[folder] = self.look(folder)
-        return self.seen[folder]
 
 
 def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: bool) -> Layout:
@@ -107,7 +101,7 @@ def deepest_single(folder: Path, look: Look) -> Path:
     subfolders, files = look(folder)
     while len(subfolders) == 1 and not files:
         inner, images = look(subfolders[0])
-        if images or not inner:
+        if images or not inner or subfolders[0].is_symlink():
             return folder
         folder, subfolders, files = subfolders[0], inner, images
     return folder

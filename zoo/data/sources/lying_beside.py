@@ -62,10 +62,10 @@ def is_output(folder: Path, *, depth: int = _DEPTH) -> bool:
                     is_empty = False
     except OSError:
         return False
-    outputs = [depth > 0 and is_output(subfolder, depth=depth - 1) for subfolder in subfolders]
+    outputs = (depth > 0 and is_output(subfolder, depth=depth - 1) for subfolder in subfolders)
     if is_runs:
         return any(outputs) or (is_empty and all(_is_empty(subfolder) for subfolder in subfolders))
-    return bool(outputs) and all(outputs)
+    return bool(subfolders) and all(outputs)
 
 
 def is_written(folder: Path) -> bool:
