@@ -54,6 +54,18 @@ def test_a_reader_that_goes_away_is_not_a_fault():
     assert (code, out, err) == (0, b"{\n", b"")
 
 
+@pytest.mark.parametrize(("code", "words"), [(0, ["list", "--json"]), (3, ["recipe", "check", "bad.toml", "--json"])])
+def test_the_exit_code_is_that_of_the_work_when_the_reader_is_gone(monkeypatch, tmp_path, code, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text('name = "bad"')
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", closefd=False) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert type_in(*words) == code
+    os.close(writer)
+
+
 def test_an_error_that_nobody_reads_keeps_its_exit_code():
     assert shell("zoo show nix 2>&1 >/dev/null | true; echo ${PIPESTATUS[0]}")[1] == b"1\n"
 

@@ -77,3 +77,16 @@ def test_finding_imports_the_standard_library_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_file_whose_ending_was_left_out_is_hinted_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets.toml").touch()
+    with pytest.raises(NotFoundError) as raised:
+        find_recipe("pets")
+    assert str(raised.value) == "Unknown recipe 'pets'. There is a file 'pets.toml': type its ending too."
+
+
+def test_an_empty_name_is_not_the_current_folder():
+    with pytest.raises(NotFoundError, match=r"the recipe is empty; expected the path of a \.toml file or a name"):
+        find_recipe("")

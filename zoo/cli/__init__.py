@@ -12,7 +12,7 @@ import click
 from zoo import __version__
 from zoo.cli.groups import VerbContext, VerbGroup
 from zoo.cli.output import echo, echo_json, noticing_output
-from zoo.cli.streams import abandon_stdout, finish_streams, prepare_streams
+from zoo.cli.streams import finish_streams, prepare_streams
 from zoo.errors import Terminated, ZooError
 
 # Verb -> where its click command is.
@@ -61,9 +61,6 @@ class LazyGroup(VerbGroup):
             try:
                 code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
                 finish_streams()
-            except BrokenPipeError:  # such as `zoo list | head -1`: the reader has what it wanted
-                abandon_stdout()
-                code = 0
             except Exception as fault:
                 if arguments != typed and not isinstance(fault, click.ClickException | click.Abort):
                     raise

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from zoo import trusted_programs
+from zoo.cli.streams import abandon_stdout
 from zoo.errors import DataError
 from zoo.paths import given_path
 from zoo.quiet_start import descriptor_2_silenced
@@ -21,6 +22,8 @@ from zoo.tables import fold, screen_width, table, without_controls
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
 _printed = ContextVar("printed", default=False)
+# Whether the reader of stdout has gone away.
+_unread = ContextVar("unread", default=False)
 
 
 def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
@@ -42,20 +45,33 @@ def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
         with contextlib.suppress(OSError, ValueError):
             click.echo(shown, file=stream)
         return
-    _printed.set(True)
-    click.echo(shown, file=stream)
+    _print(shown)
 
 
 def echo_json(document: Mapping[str, Any], *, indent: int | None = None) -> None:
     """Prints a JSON document on stdout; letters that its encoding cannot show are escaped as JSON escapes them."""
-    _printed.set(True)
     text = json.dumps(document, ensure_ascii=False, indent=indent)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(document, indent=indent)
     # JSON itself escapes the others.
-    click.echo(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}), file=sys.stdout)
+    _print(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}))
+
+
+def _print(text: str) -> None:
+    _printed.set(True)
+    try:
+        click.echo(text, file=sys.stdout)
+    except BrokenPipeError:
+        # As `head` leaves it. The work goes on: what it finds decides the exit code, and click's own would be 1.
+        _unread.set(True)
+        abandon_stdout()
+
+
+def stdout_is_read() -> bool:
+    """Whether the reader of stdout is still there, as far as what was printed shows."""
+    return not _unread.get()
 
 
 def stdout_width() -> int | None:
@@ -66,11 +82,12 @@ def stdout_width() -> int | None:
 @contextlib.contextmanager
 def noticing_output() -> Generator[Callable[[], bool]]:
     """Gives a question: has anything been printed on stdout since?"""
-    token = _printed.set(False)
+    printed, unread = _printed.set(False), _unread.set(False)
     try:
         yield _printed.get
     finally:
-        _printed.reset(token)
+        _printed.reset(printed)
+        _unread.reset(unread)
 
 
 def start_backend() -> None:

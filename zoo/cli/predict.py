@@ -13,7 +13,7 @@ import click
 
 from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, percent, start_backend, stdout_width
+from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, percent, start_backend, stdout_is_read, stdout_width
 from zoo.errors import DataError
 from zoo.files import write_atomic
 
@@ -83,6 +83,8 @@ def predict_command(
     report = Report(top=top, as_json=as_json, table=table)
     for image, found in results:
         report.add(image.name, found)
+        if table is None and not stdout_is_read():
+            break
     report.close()
     if report.failed:
         raise click.exceptions.Exit(1)

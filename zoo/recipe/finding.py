@@ -51,6 +51,8 @@ def find_recipe(reference: str | Path) -> Path:
         NotFoundError: If there is no such file and no shipped recipe has that name.
         RecipeError: If the path leads to something other than a `.toml` file.
     """
+    if not os.fspath(reference).strip():
+        raise NotFoundError("the recipe is empty; expected the path of a .toml file or a name; see 'zoo recipe ls'")
     path = Path(reference)
     if path.is_file() and path.suffix == ".toml":
         return path
@@ -58,6 +60,9 @@ def find_recipe(reference: str | Path) -> Path:
     if path.exists() and name not in _shipped_paths():
         what = "a folder" if path.is_dir() else "not a recipe"
         raise RecipeError(f"'{path}' is {what}; expected a .toml file or the name of a recipe")
+    file = Path(f"{name}.toml")
+    if name not in _shipped_paths() and file.is_file():
+        raise NotFoundError(f"Unknown recipe '{name}'. There is a file '{file}': type its ending too.")
     return find_shipped_recipe(name)
 
 
