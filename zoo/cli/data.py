@@ -210,6 +210,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 
     job = make_job(recipe, path, overrides)
     start_backend()
+    from zoo.data.packs.conversions import Conversions
     from zoo.training.inputs import pack_ahead
     from zoo.training.progress import Display
 
@@ -217,6 +218,8 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
             display.line(f"skipped: {bad.path}: {bad.reason}")
+        for line in sum((pack.converted for pack in packed.values()), Conversions()).lines(job.recipe.data.white):
+            display.line(line)
     if as_json:
         splits = {
             name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}

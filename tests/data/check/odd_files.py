@@ -124,6 +124,7 @@ _READABLE: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "deep",
         "F",
     ),
+    "avif-named.jpg": (lambda: encoded(photo(34), "AVIF"), "extension", "is AVIF, named .jpg"),
     "palette.png": (lambda: encoded(photo(24).quantize(32), "PNG"), "palette", "P"),
     "see-through.png": (lambda: encoded(_see_through(25), "PNG"), "transparent", "RGBA"),
     "grey-alpha.png": (lambda: encoded(_see_through(26).convert("LA"), "PNG"), "transparent", "LA"),
@@ -147,6 +148,10 @@ PLAIN: dict[str, Callable[[], bytes]] = {
     "interlaced.bmp": lambda: encoded(photo(53), "BMP"),
     "SHOUTING.JPEG": lambda: encoded(photo(54), "JPEG"),
     "name with spaces, ümläut & 漢字.jpg": lambda: encoded(photo(55), "JPEG"),
+    "unturned.jpg": lambda: _turned(0),
+    "turned-by-nine.jpg": lambda: _turned(9),
+    "phone.avif": lambda: encoded(photo(57), "AVIF"),
+    "scan.jp2": lambda: encoded(photo(58), "JPEG2000"),
     "trailing.jpg": lambda: encoded(photo(56), "JPEG") + b"appended by a camera",
 }
 

@@ -227,6 +227,23 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     assert details["unreadable", "a/lost.jpg"] == "cannot be decoded (No such file or directory)"
 
 
+def test_what_is_passed_over_for_its_place_is_said_to_be(photos):
+    for name in ("LICENSE", "cover.png"):
+        write(photos / name, encoded(photo(81), "PNG"))
+    for name in ("a/Thumbs.db", "a/1.ogg"):
+        write(photos / name, b"x")
+    (photos / "lost+found").mkdir()
+    report = checked(photos)
+    details = {finding.images[0]: finding.detail for finding in report.findings if finding.kind == "passed_over"}
+    assert details == {
+        "LICENSE": "not in the folder of a class",
+        "cover.png": "not in the folder of a class",
+        "a/Thumbs.db": "named .db",
+        "a/1.ogg": "named .ogg",
+    }
+    assert sum(report.counts["train"].values()) == 24
+
+
 def test_a_name_that_is_not_utf8(photos):
     name = os.fsdecode(b"caf\xe9.jpg")
     write(photos / "a" / name, encoded(photo(79), "JPEG"))

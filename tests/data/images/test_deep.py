@@ -141,7 +141,8 @@ def test_deep_colours_in_code_need_no_more_than_their_file(tmp_path):
         ([1023], "deep greys are at most 1023 of 65535: 4 greys are left; set data.white = 1023"),
         ([255], "deep greys are at most 255 of 65535: 1 grey is left; set data.white = 255"),
         ([8191], "deep greys are at most 8191 of 65535: 32 greys are left; set data.white = 8191"),
-        ([8192], None),
+        ([16383], "deep greys are at most 16383 of 65535: 64 greys are left; set data.white = 16383"),
+        ([16384], None),
         ([4095, 60000], None),
     ],
 )
