@@ -157,6 +157,14 @@ CASES = {
         counts=(("train", 2),),
         said=(": passed over links to folders: 'all'",),
     ),
+    "a class that is a link to another class": Case(
+        linked("cat/1.jpg", "dog/2.jpg", link="hund", to="dog"),
+        refused=": 'dog' and 'hund' are one folder, by a link; expected other images in each. Remove the link.",
+    ),
+    "a validation split that is a link to train": Case(
+        linked(*TRAIN, link="val", to="train"),
+        refused=": 'train/cat' and 'val/cat' are one folder, by a link; expected other images in each.",
+    ),
     "a link to itself": Case(
         linked("cat/1.jpg", "dog/2.jpg", link="dog/3.jpg", to="dog/3.jpg"),
         classes=("cat", "dog"),
@@ -515,3 +523,10 @@ def test_what_is_measured_need_not_be_fit_to_train(tmp_path, names, counts):
 def test_what_is_measured_has_labels_and_images(tmp_path, names):
     with pytest.raises(DataError, match=r"lie directly in the folder|no images in the class folders"):
         open_dataset("folder", touch(tmp_path, *names), measuring=True)
+
+
+def test_one_of_the_class_folders_is_told_of_all(tmp_path):
+    touch(tmp_path, "photos/cat/1.jpg", "photos/dog/2.jpg")
+    with pytest.raises(DataError) as raised:
+        open_dataset("folder", tmp_path / "photos" / "cat")
+    assert str(raised.value).endswith(f"or type --data {tmp_path / 'photos'} if 'cat' is a class")

@@ -123,6 +123,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     if stray := [path.name for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
         beside = "images beside the split folders" if layout.has_splits else "images beside the class folders"
         warnings.insert(0, f"{root}: ignored {beside}: {quoted(stray)}")
+    _refuse_links_to_one(root, layout.splits.values())
     found: dict[SplitName, ClassFiles] = {
         name: _class_files(folders, passed_over, entries) for name, folders in layout.splits.items()
     }
@@ -156,6 +157,18 @@ def _class_files(folders: Sequence[Path], passed_over: PassedOver, entries: List
         else:
             found[folder.name] = image_files(folder, passed_over, entries)
     return found
+
+
+def _refuse_links_to_one(root: Path, splits: Iterable[Sequence[Path]]) -> None:
+    """Refuses two class folders that are one by a link: of two classes one is wrong, of two splits one is no test."""
+    seen: dict[Path, Path] = {}
+    for folder in (folder for folders in splits for folder in folders if not _leads_back(folder)):
+        first = seen.setdefault(folder.resolve(), folder)
+        if first is not folder:
+            raise DataError(
+                f"{root}: '{first.relative_to(root)}' and '{folder.relative_to(root)}' are one folder, by a link; "
+                "expected other images in each. Remove the link."
+            )
 
 
 def _leads_back(folder: Path) -> bool:

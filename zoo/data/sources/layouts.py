@@ -1,11 +1,14 @@
 """Which folders are splits and which are classes; what can be read in two ways is refused, or said."""
 
+import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
+from zoo.data.sources.lying_beside import is_ignored
 from zoo.data.sources.split_names import Reading, read_name
 from zoo.errors import DataError
 
@@ -111,15 +114,33 @@ def no_classes(folder: Path, files: Sequence[Path]) -> DataError:
     """Returns the error for a folder without class folders."""
     if images := [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
         lists = sorted(path for place in (folder, folder.parent) for path in place.glob("*.[ctj]s*") if _is_list(path))
+        parent = f", or type --data {folder.parent} if '{folder.name}' is a class" if _is_beside_others(folder) else ""
         or_list = f", or, if {lists[0].name} lists them, type --data {lists[0]}" if lists else ""
         return DataError(
             f"{folder}: {len(images)} images lie directly in the folder; expected one subfolder per class, "
-            f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class{or_list}"
+            f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class{or_list}{parent}"
         )
     return DataError(
         f"{folder}: no images and no class folders; expected one subfolder of images per class. "
         "Point --data at the folder that holds the class folders."
     )
+
+
+def _is_beside_others(folder: Path) -> bool:
+    """Whether a folder of images lies beside others, as a class does."""
+    if read_name(folder.name).is_part or folder.parent == folder:
+        return False
+    for sibling in sorted(folder.parent.iterdir()):
+        if sibling != folder and sibling.is_dir() and not is_ignored(sibling.name) and os.access(sibling, os.R_OK):
+            with os.scandir(sibling) as entries:
+                for entry in itertools.islice(entries, _ENOUGH):
+                    if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
+                        return True
+    return False
+
+
+# So many entries of a folder show what it holds.
+_ENOUGH = 20
 
 
 def _is_list(path: Path) -> bool:
