@@ -68,7 +68,7 @@ def typed_lines() -> list[str]:
 
 
 def test_every_file_that_is_named_is_there_or_made_before() -> None:
-    made = {"photos", "other-photos", "pets.toml", "runs/quickstart", "requirements.txt"}
+    made = {"photos", "photos/boot", "other-photos", "pets.toml", "runs/quickstart", "requirements.txt"}
     for line in typed_lines():
         made |= set(re.findall(r"--(?:run|out|plot|csv) (\S+)", line))
         for word in re.findall(r"(?<= )[\w./-]+", line):
@@ -99,7 +99,7 @@ def test_the_tour_runs_as_it_is_typed(
             continue
         if words.startswith("zoo finetune quickstart"):
             words += " --set phases.head.epochs=1 --set phases.all.epochs=1"
-        elif words.startswith(("zoo finetune mnist", "zoo finetune pets")):
+        elif words.startswith(("zoo finetune mnist", "zoo finetune pets", "zoo finetune runs/pets --weights")):
             words += f" {QUICK}"
         with pytest.raises(SystemExit) as left:
             main(shlex.split(words)[1:])
