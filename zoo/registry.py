@@ -154,7 +154,7 @@ class Card:
         stages: In order, from `stem` to `head`.
         preprocessing: What the model does to pixels in [0, 255] first, in words.
         dropout: The family's own rate before the classifier.
-        accuracy: As published for its first weights.
+        accuracy: As its authors published it for the default size and options, whether their weights are here or not.
         weights: Weight sets, the default one first.
         own_weights: What the numbers are called that the graph itself brings, as a SavedModel does; empty where a built
             model begins with random ones.

@@ -5,6 +5,7 @@ and Lite2 a quarter-size photo, to be enlarged by repeating each pixel four time
 implementation reads channels and kernels off the checkpoint and pads by hand; it gives Lite0's logits to 7e-6.
 """
 
+import math
 from pathlib import Path
 
 import keras
@@ -87,3 +88,23 @@ def test_the_dropout_rate_before_the_classifier():
     assert own.get_layer("head_dropout").rate == 0.3
     given = zoo.build("efficientnet_lite2", weights=None, dropout=0.5)
     assert given.get_layer("head_dropout").rate == 0.5
+
+
+def test_the_cards_have_the_accuracies_of_their_authors_table():
+    # README.md of models/official/efficientnet/lite in tensorflow/tpu, column "FP32 accuracy".
+    table = {0: 75.1, 1: 76.7, 2: 77.6, 3: 79.8, 4: 81.5}
+    cards = {number: zoo.info(f"efficientnet_lite{number}") for number in table}
+    assert {number: card.accuracy.top1 for number, card in cards.items()} == table
+    assert all("tensorflow/tpu" in card.accuracy.source for card in cards.values())
+
+
+@pytest.mark.parametrize(("number", "published"), [(0, 407e6), (4, 2.64e9)])
+def test_multiply_adds_of_the_authors_table_count_batchnorm_and_activations_too(number, published):
+    model = zoo.build(f"efficientnet_lite{number}", weights=None)
+    outputs = {"BatchNormalization": 0, "Activation": 0, "Add": 0}
+    for layer in model.layers:
+        kind = type(layer).__name__.replace("ReLU", "Activation")
+        if kind in outputs:
+            outputs[kind] += math.prod(layer.output.shape[1:])
+    counted = zoo.info(model.name).madds + 2 * outputs["BatchNormalization"] + outputs["Activation"] + outputs["Add"]
+    assert counted == pytest.approx(published, rel=0.006)

@@ -169,7 +169,7 @@ def test_show_as_json():
         "dropout": 0.3,
         "options": {},
     }
-    assert "77.6 % top-1" in document["description"]
+    assert document["accuracy"]["top1"] == 77.6
 
 
 def test_show_an_unknown_model():

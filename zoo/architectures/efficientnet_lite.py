@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.fitting import ImageFit
-from zoo.registry import Card, PackageFile, Protocol, Stage, WeightSet, register
+from zoo.registry import Accuracy, Card, PackageFile, Protocol, Stage, WeightSet, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # How many pixels the shorter side has beyond the input where the accuracies are measured: 224 is cut out of 256.
 MARGIN = 32
+# The column "FP32 accuracy" of its table.
+ACCURACY_SOURCE = "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
+ACCURACY_PROTOCOL = "ImageNet validation images, float32"
 STEM_FILTERS = 32
 LAST_FILTERS = 1280
 BATCHNORM_MOMENTUM = 0.99
@@ -69,7 +72,7 @@ class Variant:
     depth: float
     image_size: int
     dropout: float
-    accuracy: str
+    top1: float
     params: int
     madds: int
     stage_layers: tuple[int, ...]
@@ -95,7 +98,7 @@ VARIANTS = {
         depth=1.0,
         image_size=224,
         dropout=0.2,
-        accuracy="75.1",
+        top1=75.1,
         params=4_694_024,
         madds=385_187_552,
         stage_layers=(4, 5, 17, 17, 26, 26, 35, 8, 3, 4),
@@ -108,7 +111,7 @@ VARIANTS = {
         depth=1.1,
         image_size=240,
         dropout=0.2,
-        accuracy="76.7",
+        top1=76.7,
         params=5_470_344,
         madds=600_185_232,
         stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
@@ -121,7 +124,7 @@ VARIANTS = {
         depth=1.2,
         image_size=260,
         dropout=0.3,
-        accuracy="77.6",
+        top1=77.6,
         params=6_150_168,
         madds=859_736_272,
         stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
@@ -134,7 +137,7 @@ VARIANTS = {
         depth=1.4,
         image_size=280,
         dropout=0.3,
-        accuracy="79.8",
+        top1=79.8,
         params=8_273_768,
         madds=1_383_321_872,
         stage_layers=(4, 5, 26, 26, 44, 44, 53, 8, 3, 4),
@@ -145,7 +148,7 @@ VARIANTS = {
         depth=1.8,
         image_size=300,
         dropout=0.3,
-        accuracy="81.5",
+        top1=81.5,
         params=13_118_936,
         madds=2_553_034_336,
         stage_layers=(4, 5, 35, 35, 53, 53, 71, 8, 3, 4),
@@ -257,10 +260,7 @@ def _card(name: str, variant: Variant) -> Card:
     return Card(
         name=name,
         family="efficientnet_lite",
-        description=(
-            f"EfficientNet-Lite{name[-1]}, for mobile hardware; {variant.accuracy} % top-1 on ImageNet, "
-            "says the README of models/official/efficientnet/lite in tensorflow/tpu"
-        ),
+        description=f"EfficientNet-Lite{name[-1]}, for mobile hardware",
         input_shape=(variant.image_size, variant.image_size, 3),
         classes=1000,
         params=variant.params,
@@ -268,6 +268,7 @@ def _card(name: str, variant: Variant) -> Card:
         stages=_stages(variant),
         preprocessing="(pixels - 127) / 128",
         dropout=variant.dropout,
+        accuracy=Accuracy(top1=variant.top1, source=ACCURACY_SOURCE, protocol=ACCURACY_PROTOCOL),
         weights=(_imagenet(name, variant),) if variant.sha256 else (),
         paper="https://arxiv.org/abs/1905.11946",
     )
