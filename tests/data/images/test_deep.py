@@ -124,8 +124,26 @@ def test_deep_colours_in_code_need_no_more_than_their_file(tmp_path):
     with pytest.raises(ValueError, match="colours of 16 bits, whose lower bytes are read from files only"):
         fit_image(Image.open(path), height=1, width=1, channels=3, white=4095)
     path = png(tmp_path / "y.png", np.array([[[2048, 65535]]]))  # grey and alpha: Pillow gives no lower bytes
-    with pytest.raises(BadImageError, match=r"pixels of the kind LA;16B, whose lower bytes are not read"):
+    with pytest.raises(BadImageError, match=r"has pixels of the kind LA;16B, whose lower bytes are not read"):
         read_pixels(path, settings)
+
+
+@pytest.mark.parametrize("room", ["cache", "memory", "none"])
+def test_a_white_that_is_not_for_a_file_is_forgotten_with_it(tmp_path, fresh_cache, monkeypatch, room):
+    if room != "cache":
+        monkeypatch.setattr("zoo.data.packs.packing.has_room", lambda *_, **__: False)
+    if room == "none":
+        monkeypatch.setattr("zoo.data.packs.packing.has_memory", lambda *_: False)
+    paths = [png(tmp_path / "alpha.png", np.array([[[2048, 65535]]]))]
+    paths.append(png(tmp_path / "between.png", np.array([[[4090, 0, 0]]])))  # by its upper bytes up to 4095
+    paths.append(png(tmp_path / "bright.png", np.array([[60000]])))
+    paths += [png(tmp_path / f"{number}.png", np.array([[number]])) for number in range(5)]
+    split = Split(images=paths, labels=np.zeros(len(paths), np.int64))
+    size = {"height": 1, "width": 1, "channels": 1, "keep": True, "on_bad": "leave_out"}
+    for white, skipped in ((4000, ["alpha", "between", "bright"]), (0, []), (4090, ["alpha", "bright"]), (0, [])):
+        packed = pack(split, **size, white=white)
+        assert [one.path.stem for one in packed.skipped] == skipped, white
+        assert len(packed.images[:]) == len(paths) - len(skipped)
 
 
 # What is said

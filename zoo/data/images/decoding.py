@@ -20,7 +20,16 @@ from zoo.data.images.content import (
     open_regular,
     says_what_to_do,
 )
-from zoo.data.images.flattening import FULL_WHITE, flatten, orientation, peak_of, raw_mode, upright, white_of
+from zoo.data.images.flattening import (
+    FULL_WHITE,
+    flatten,
+    has_all_bits,
+    orientation,
+    peak_of,
+    raw_mode,
+    upright,
+    white_of,
+)
 from zoo.data.images.pillow import RASTER_FORMATS, heic_version, open_heic, quiet_pillow
 from zoo.errors import DataError
 from zoo.fitting import ImageFit, Interpolation, Resize
@@ -131,12 +140,21 @@ class BadImageError(Exception):
         super().__init__(facts.reason or reason)
         self.facts = facts
 
+    @property
+    def now(self) -> Facts:
+        """What is known of it, with the reason in any case; one that lies with the settings is not for keeps."""
+        return self.facts if self.facts.reason else replace(self.facts, reason=str(self), passing=True)
+
 
 def beyond_white(facts: Facts, white: int) -> str:
-    """Says why an image that can be read has no pixels all the same: it is brighter than the recipe's white."""
+    """Says why an image that can be read has no pixels all the same: the recipe's white is not for it."""
+    if not white or not facts.is_deep or facts.mode.startswith("F"):
+        return ""
+    if not has_all_bits(facts.mode):
+        return f"has pixels of the kind {facts.mode}, whose lower bytes are not read: data.white = {white} needs them"
     # Of colours the peak is known to the next 256 only.
     peak = facts.peak if facts.mode.startswith("I") else facts.peak - 255
-    return f"has pixels of {facts.peak}, more than data.white = {white}" if 0 < white < peak else ""
+    return f"has pixels of {facts.peak}, more than data.white = {white}" if peak > white else ""
 
 
 def as_image(item: Any) -> Image.Image:
@@ -273,7 +291,12 @@ def _flattened(
     )
     if reason := beyond_white(facts, white):
         raise BadImageError(facts, reason)
-    return upright(flatten(image, raw=raw, white=white, again=again), turn), facts
+    try:
+        return upright(flatten(image, raw=raw, white=white, again=again), turn), facts
+    except ValueError as fault:
+        if not white:
+            raise
+        raise BadImageError(facts, _reason(fault)) from fault  # with another white it may be read
 
 
 def open_image(source: Path | bytes) -> Image.Image:

@@ -56,6 +56,11 @@ def white_of(raw: str) -> int:
     return _TWELVE_BITS if raw == "I;12" else FULL_WHITE
 
 
+def has_all_bits(mode: str) -> bool:
+    """Whether all bits of deep pixels of a kind can be had: of grey with alpha Pillow gives the upper 8 alone."""
+    return mode.startswith("I") or mode in _LOWER
+
+
 def peak_of(image: Image.Image, *, is_deep: bool) -> int:
     """Returns the largest value of an image of more than 8 bits; 0 of any other, and of floats.
 
@@ -90,8 +95,6 @@ def flatten(
     clear = image.info.get("transparency")
     if raw in _LOWER and (white or isinstance(clear, tuple)):
         return _flatten_deep_colours(image, _lower_bytes(raw, again), white)
-    if white and ";16" in raw and not raw.startswith("BGR"):
-        raise ValueError(f"pixels of the kind {raw}, whose lower bytes are not read, and data.white is {white}")
     if image.mode == "La":  # Pillow makes no RGBA of it
         image = image.convert("LA")
     if image.has_transparency_data:

@@ -241,7 +241,7 @@ def _facts_of(path: Path, settings: Settings) -> Facts:
     try:
         return read_pixels(path, settings)[1]
     except BadImageError as fault:
-        return fault.facts
+        return fault.now
 
 
 def most_bad(total: int) -> int:

@@ -274,7 +274,7 @@ def _write_part(
                 if fault.facts.passing and not contents[row].startswith(index.UNREADABLE):
                     # The bytes could be read before: what is wrong is no part of what the pack is known by.
                     raise OSError(f"{paths[row]} {fault}") from fault
-                pixels, bad[str(row)], facts = nothing, str(fault), fault.facts
+                pixels, bad[str(row)], facts = nothing, str(fault), fault.now
             known[contents[row]] = Known(facts)
         # One at a time, while it is still in the processor's cache.
         content = np.ascontiguousarray(pixels).reshape(-1).data
