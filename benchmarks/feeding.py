@@ -31,7 +31,11 @@ def _toolkit(images: Any, labels: Any) -> dict[str, Any]:
     from zoo.training.feeding import StopWatch, training_data
 
     batches = Batches(images=images, labels=labels, classes=10, batch_size=BATCH_SIZE, seed=0, shuffle=True)
-    return {"x": training_data(batches, 0, StopWatch()), "steps_per_epoch": batches.steps, "shuffle": False}
+    return {
+        "x": training_data(batches, 0, StopWatch(), epochs=1000),
+        "steps_per_epoch": batches.steps,
+        "shuffle": False,
+    }
 
 
 def _numpy(images: Any, labels: Any) -> dict[str, Any]:

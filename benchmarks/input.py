@@ -113,7 +113,7 @@ def _later_zoo(photos: Path, size: int) -> Epoch:
     batches = Batches(
         images=packed.images, labels=packed.labels, classes=classes, batch_size=BATCH_SIZE, seed=0, shuffle=True
     )
-    stream = iter(training_data(batches, 0, StopWatch()))
+    stream = iter(training_data(batches, 0, StopWatch(), epochs=1000))
     return lambda: (images for images, _ in itertools.islice(stream, batches.steps))
 
 

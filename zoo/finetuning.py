@@ -98,7 +98,7 @@ def finetune(
     overrides: Overrides | None = None,
     run: Path | str | None = None,
     resume: bool = False,
-    callbacks: Sequence[Any] = (),
+    callbacks: Any = (),
     *,
     weights: Path | str | None = None,
     more_epochs: int = 0,
@@ -114,7 +114,8 @@ def finetune(
         overrides: Changes to the recipe, as `["train.batch_size=64"]` or `{"train.batch_size": 64}`.
         run: The folder to make; by default `runs/<recipe>-<UTC time>`.
         resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.
-        callbacks: Keras callbacks that `fit` is given besides ours.
+        callbacks: One Keras callback or several. They see one training of the whole model, over all phases: see
+            docs/ecosystem.md.
         weights: What the model begins with in place of the recipe's weights: a finished run, or a file of weights of
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
@@ -221,13 +222,17 @@ def _longer(
     )
 
 
-def carry_out(asked: Request, callbacks: Sequence[Any] = ()) -> Run:
+def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     """Trains, measures and closes a run."""
     import_keras()
-    from zoo.training.engine import Beginning, recording, train  # imports Keras, which a refusal does not need
+    # These import Keras, which a refusal does not need.
+    from zoo.training.callers_state import alone
+    from zoo.training.engine import Beginning, recording, train
     from zoo.training.inputs import open_source
     from zoo.training.kept_images import check_same_data
+    from zoo.training.one_run import check_callbacks
 
+    listeners = check_callbacks(callbacks)
     job = asked.job
     # Before there is a folder: it may lie among the images.
     source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
@@ -236,11 +241,11 @@ def carry_out(asked: Request, callbacks: Sequence[Any] = ()) -> Run:
     there = first_there(asked.path or default_path(job.recipe.name))
     folder = _folder(asked)
     try:
-        with claim(folder.path), Display() as display, _going_on_said(folder, display):
+        with claim(folder.path), Display() as display, alone(display.line), _going_on_said(folder, display):
             if asked.is_longer and asked.earlier is not None:
                 begin_lengthened(folder, asked.earlier, job.recipe, say=display.line)
             begin = Beginning(data=job.data, weights=job.weights, repeats=job.repeats)
-            trained = train(job.recipe, source, begin=begin, folder=folder, callbacks=callbacks, display=display)
+            trained = train(job.recipe, source, begin=begin, folder=folder, callbacks=listeners, display=display)
             with recording(folder, trained.record):
                 evaluation = _finish(folder, job.recipe, trained)
             _compare_result(folder, job, display)

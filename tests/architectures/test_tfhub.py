@@ -289,3 +289,21 @@ def test_numbers_of_a_run_load_into_the_same_module(tmp_path):
     assert all(np.array_equal(weights_of(loaded)[path], values) for path, values in weights_of(model).items())
     again = zoo.build("tfhub", handle=str(module()), classes=CLASSES, weights=tmp_path / "model")
     assert all(np.array_equal(weights_of(again)[path], values) for path, values in weights_of(model).items())
+
+
+def test_a_frozen_module_is_run_once_though_nobody_can_count_what_it_computes(tmp_path, capsys):
+    zoo.trust(module("reusable"))
+    plan = recipe(
+        phase("head", "head", epochs=3, learning_rate=1e-2),
+        model="tfhub",
+        train={"prefix_cache": "required"},
+    )
+    photos = write_photos(tmp_path / "photos", count=8)
+    given = {"model.handle": str(module("reusable")), "data.image_size": SIDE}
+    cached = zoo.finetune(plan, photos, given, run=tmp_path / "cached")
+    said = capsys.readouterr().err
+    assert "runs up to module" in said or "what comes up to module" in said
+    assert cached.record["phases"][0]["prefix_cache"]["computed"] == 16
+    plain = zoo.finetune(plan, photos, {**given, "train.prefix_cache": "off"}, run=tmp_path / "plain")
+    for one, other in zip(cached.history, plain.history, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)

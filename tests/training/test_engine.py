@@ -316,7 +316,7 @@ def freeze(model):
     [
         ("head", "on_train_begin", 0, nudge, "1 tensors are frozen, yet moved: stem_1_conv/bias;"),
         ("head", "on_epoch_end", 0, nudge, "1 tensors are frozen, yet moved: stem_1_conv/bias;"),
-        ("head", "on_train_end", 1, nudge, "1 tensors are frozen, yet moved: stem_1_conv/bias;"),
+        ("head", "on_epoch_end", 1, nudge, "1 tensors are frozen, yet moved: stem_1_conv/bias;"),
         (
             "head",
             "on_train_batch_end",
@@ -357,7 +357,7 @@ def test_what_broke_the_contract_is_not_saved_and_not_gone_on_with(data, tmp_pat
 
 
 class Stop(keras.callbacks.Callback):
-    """Presses Ctrl-C in one epoch of the phase that has this optimizer."""
+    """Presses Ctrl-C in one epoch of the run, which is of the phase that has this optimizer."""
 
     def __init__(self, optimizer, epoch, moment):
         super().__init__()
@@ -379,9 +379,9 @@ def test_a_run_that_is_stopped_again_and_again_ends_bit_for_bit_as_one_that_was_
         ("sgd", 0, "on_train_batch_end", 0),  # before there is a checkpoint
         ("sgd", 0, "on_epoch_end", 1),
         ("sgd", 1, "on_epoch_end", 2),  # between the phases
-        ("adamw", 0, "on_train_batch_end", 2),
-        ("adamw", 1, "on_train_batch_end", 3),
-        ("adamw", 1, "on_epoch_end", 4),  # all is done but the last words
+        ("adamw", 2, "on_train_batch_end", 2),
+        ("adamw", 3, "on_train_batch_end", 3),
+        ("adamw", 3, "on_epoch_end", 4),  # all is done but the last words
     ]
     for *stop, epochs in stops:
         with pytest.raises(KeyboardInterrupt):

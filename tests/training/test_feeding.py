@@ -13,7 +13,7 @@ from tests.tiny import write_photos
 from zoo.data import Batches, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
 from zoo.memory import aligned, is_aligned
-from zoo.training.feeding import FiniteBatches, StopWatch, predict_in_batches, training_data, validation_data
+from zoo.training.feeding import StopWatch, predict_in_batches, training_data, validation_data
 
 ON_TENSORFLOW = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends take iterators as they are"
@@ -67,7 +67,7 @@ def test_fit_sees_the_stream_in_order_over_epochs_and_all_of_validation_in_each(
     model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[Sum(name="sum")])
     witness = Witness()
     model.fit(
-        training_data(batches, 5, StopWatch()),
+        training_data(batches, 5, StopWatch(), epochs=3),
         steps_per_epoch=batches.steps,
         epochs=3,
         shuffle=False,
@@ -85,7 +85,7 @@ def test_fit_sees_the_stream_in_order_over_epochs_and_all_of_validation_in_each(
 
 
 def test_validation_data_is_as_long_as_an_epoch(batches: Batches) -> None:
-    assert len(list(validation_data(batches))) == len(FiniteBatches(batches)) == 3
+    assert len(list(validation_data(batches))) == 3
 
 
 @ON_TENSORFLOW
@@ -107,7 +107,7 @@ def test_what_tensorflow_gathers_is_what_python_does(balanced: bool, chosen: boo
         views=2,
         weights=rng.random(count, np.float32),
     )
-    data = training_data(batches, 5, StopWatch(), with_labels=True).as_numpy_iterator()
+    data = training_data(batches, 5, StopWatch(), epochs=3, with_labels=True).as_numpy_iterator()
     for epoch in (5, 6, 7):
         for step in range(batches.steps):
             (pixels, beside), labels = next(data)
@@ -128,7 +128,7 @@ def test_tensorflow_gathers_from_where_the_images_lie_and_asks_python_once_an_ep
     real = Batches.drawn
     monkeypatch.setattr(Batches, "drawn", lambda self, epoch: asked.append(epoch) or real(self, epoch))
     watch = StopWatch()
-    data = iter(training_data(batches, 4, watch))
+    data = iter(training_data(batches, 4, watch, epochs=4))
     seen = [next(data)[0] for _ in range(10)]
     assert {float(pixels[0, 0, 0, 0]) for pixels in seen} == {1.0}
     images[...] = 3  # had they been copied as a whole, nobody would see this
@@ -158,7 +158,7 @@ def test_a_mapped_file_is_not_copied_as_a_whole(tmp_path: Path) -> None:
     )
     before = anonymous_megabytes()
     model.fit(
-        training_data(training, 0, StopWatch()),
+        training_data(training, 0, StopWatch(), epochs=2),
         validation_data=validation_data(validation),
         steps_per_epoch=3,
         shuffle=False,
@@ -181,7 +181,7 @@ def test_a_mapped_pack_is_where_tensorflow_reads_it(tmp_path: Path, fresh_cache:
 @ON_TENSORFLOW
 def test_tensorflow_tunes_no_dataset_of_ours(batches: Batches) -> None:
     """The tuning thread is what `fit` and each validation waited for at their end, up to a minute."""
-    for data in (training_data(batches, 0, StopWatch()), validation_data(batches)):
+    for data in (training_data(batches, 0, StopWatch(), epochs=2), validation_data(batches)):
         assert data.options().autotune.enabled is False
 
 
@@ -206,4 +206,5 @@ def test_probabilities_trace_the_model_once_although_the_last_batch_is_smaller(b
     model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Flatten()(Traced()(inputs))))
     shapes.clear()
     predict_in_batches(model, batches.images, batch_size=4)
-    assert shapes == {(4, 2, 2, 1)}
+    # On TensorFlow for batches of any size, so that no other size traces it again.
+    assert shapes == {(None if keras.backend.backend() == "tensorflow" else 4, 2, 2, 1)}

@@ -71,7 +71,7 @@ class Stop(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.name == "adamw" and (self.epoch, batch) == (1, 1):
+        if self.model.optimizer.name == "adamw" and (self.epoch, batch) == (2, 1):
             raise KeyboardInterrupt
 
 class Nudge(keras.callbacks.Callback):

@@ -246,6 +246,7 @@ def _layer_class() -> Any:
 
         def __init__(self, module: SavedModel, takes: Entrance) -> None:
             super().__init__(name="module", dtype="float32")
+            self.identity = module.sha256
             self._takes = takes
             self._module = tf.saved_model.load(str(module.path))
             self._function = self._module.signatures[takes.signature] if takes.signature else self._module

@@ -58,6 +58,13 @@ def _jax() -> Accelerator:
 _ACCELERATORS: dict[str, Callable[[], Accelerator]] = {"tensorflow": _tensorflow, "jax": _jax}
 
 
+def name() -> str:
+    """Returns the name of Keras' backend."""
+    import keras
+
+    return keras.backend.backend()
+
+
 def accelerator() -> Accelerator:
     """Finds the device that Keras' backend uses; a backend that we do not know counts as a CPU."""
     import keras
@@ -116,7 +123,7 @@ def keep_freed_memory() -> None:
         mallopt(M_TOP_PAD, GROW_BY)
 
 
-def tf_dataset(load: Callable[[int], Batch], *, steps: int | None = None) -> Any | None:
+def tf_dataset(load: Callable[[int], Batch], *, steps: int) -> Any | None:
     """Wraps a supply of batches for `fit` where the backend reads a `tf.data.Dataset`; gives None on the others.
 
     Keras would wrap an iterator itself, with an autotuning thread that sleeps up to a minute at a time; `fit` does not
@@ -125,7 +132,7 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int | None = None) -> Any
     Args:
         load: Gives a batch by its number, from 0 on; called for the first one to know its shape, then in order, by one
             thread for each iterator.
-        steps: How many batches there are; None where they do not end.
+        steps: How many batches there are.
     """
     import keras
 
@@ -146,8 +153,7 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int | None = None) -> Any
         found = tf.numpy_function(supply, [number], [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(found, specs, strict=True))
 
-    numbers = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(steps)
-    return _untuned(numbers.map(tensors, num_parallel_calls=1))
+    return _untuned(tf.data.Dataset.range(steps).map(tensors, num_parallel_calls=1))
 
 
 def tf_gathered(
@@ -156,7 +162,8 @@ def tf_gathered(
     *,
     classes: int,
     batch_size: int,
-    steps: int | None = None,
+    epochs: int,
+    steps: int,
     add_clock: Callable[[Callable[[], float]], None],
 ) -> Any | None:
     """Wraps images that lie in memory or a mapped file, as `tf_dataset` does a supply of batches.
@@ -169,7 +176,8 @@ def tf_gathered(
         draw: Gives what an epoch shows, by its number from 0 on.
         classes: The length of a label's row.
         batch_size: Images a step; the last batch of an epoch may be smaller.
-        steps: How many batches there are, of the first epoch alone; None where epochs do not end.
+        epochs: How many epochs there are.
+        steps: How many batches an epoch has.
         add_clock: Is given what tells the seconds that copying has taken so far.
     """
     import keras
@@ -181,7 +189,9 @@ def tf_gathered(
     with tf.device("CPU:0"):
         seconds: Any = tf.Variable(tf.zeros((), tf.float64), trainable=False)
         # In a graph, which takes an array as it is; outside of one it would be copied.
-        whole = tf.function(lambda: tf.numpy_function(lambda: images, [], images.dtype), autograph=False)()
+        supply_images = tf.function(lambda: tf.numpy_function(lambda: images, [], images.dtype), autograph=False)
+        # By its concrete function: TensorFlow warns of functions that are made anew for each call.
+        whole = supply_images.get_concrete_function()()
     whole.set_shape(images.shape)
 
     def supply(number: Any) -> tuple[np.ndarray, ...]:
@@ -202,12 +212,35 @@ def tf_gathered(
             seconds.assign_add(tf.timestamp() - began)
         return copied, tf.one_hot(labels, classes) * weights[:, tf.newaxis]
 
-    numbers = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(1)
+    numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
-    # Keras takes one whose length it does not know for one that has run out.
-    length = tf.data.INFINITE_CARDINALITY if steps is None else steps
     add_clock(lambda: float(seconds.numpy()))
-    return _untuned(batches.apply(tf.data.experimental.assert_cardinality(length)))
+    # What looks at a dataset before training, as trackers do, has to know its length.
+    return _untuned(batches.apply(tf.data.experimental.assert_cardinality(epochs * steps)))
+
+
+def predictor(model: Any) -> Callable[[np.ndarray], Any]:
+    """Returns what runs a model in inference mode on a batch of any size; traced once for a model and a dtype.
+
+    Keras' `predict_on_batch` traces anew for other sizes, and TensorFlow then warns of that; it counts all models as
+    one, since they share Keras' code, so that a handful of models in one process is enough.
+    """
+    if name() != "tensorflow" or model.run_eagerly:
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    known: dict[Any, Any] = vars(model).setdefault("_zoo_predictors", {})
+
+    def run(batch: np.ndarray) -> Any:
+        key = (batch.shape[1:], batch.dtype)
+        if key not in known:
+            traced = tf.function(
+                lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
+            )
+            known[key] = traced.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
+        return known[key](tf.convert_to_tensor(batch))
+
+    return run
 
 
 def _untuned(dataset: Any) -> Any:

@@ -20,14 +20,16 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training import backend, precision
+from zoo.training import backend, precision, trackers
 from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
+from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.initial_weights import InitialWeights
 from zoo.training.inputs import Inputs, Source, input_shape, leak_warning, pack_source
 from zoo.training.kept_images import check_same_data, check_same_images, difference, images_of
+from zoo.training.one_run import OneRun, check_monitors
 from zoo.training.optimizers import Memory
-from zoo.training.phases import apply_freezing, run_phase
+from zoo.training.phases import apply_freezing, batches_of, run_phase
 from zoo.training.prefix_feed import predict
 from zoo.training.progress import Display
 from zoo.training.random_layers import random_layers_warning
@@ -257,6 +259,47 @@ def _train_phases(
     display: Display,
     record: dict[str, Any],
 ) -> None:
+    """Trains all phases that are left, and shows them to callbacks and trackers as one training."""
+    check_monitors(callbacks, validates=inputs.validation is not None)
+    total = sum(phase.epochs for phase in recipe.phases)
+    one_run = OneRun(callbacks, model, epochs=total)
+    tracker = trackers.replaced_by()
+    if tracker and backend.name() != "tensorflow":
+        display.line(f"warning: {tracker} sees nothing of this run on the {backend.name()} backend; give its callback")
+        tracker = ""
+    phases = _each_phase(model, recipe, inputs, folder, resume_from, one_run, display, record, by_epoch=bool(tracker))
+    if tracker and next(phases, record) is not record:
+        batches = batches_of(recipe, inputs.train, len(model.blueprint.classes))
+        validation = inputs.validation and batches_of(recipe, inputs.validation, batches.classes, shuffle=False)
+        trackers.watched_fit(
+            model,
+            phases,
+            training_data(batches, 0, StopWatch(), epochs=1),
+            steps=batches.steps,
+            one_run=one_run,
+            initial_epoch=resume_from.progress.epoch if resume_from else 0,
+            epochs=total,
+            validation_data=validation and validation_data(validation),
+        )
+    for _ in phases:
+        pass
+    one_run.end()
+    if one_run.stopped_by:
+        record["stopped_by"] = one_run.stopped_by
+
+
+def _each_phase(
+    model: "keras.Model",
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: RunFolder,
+    resume_from: Checkpoint | None,
+    one_run: OneRun,
+    display: Display,
+    record: dict[str, Any],
+    *,
+    by_epoch: bool,
+) -> Generator[None]:
     progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0) if resume_from is None else resume_from.progress
     folder.write_metrics(folder.metrics()[: progress.epoch])
     if resume_from is not None:
@@ -266,7 +309,7 @@ def _train_phases(
     for index in range(progress.phase, len(recipe.phases)):
         if progress.phase < index:
             progress = progress.next_phase(index)
-        result = run_phase(
+        result = yield from run_phase(
             model,
             recipe,
             index,
@@ -276,12 +319,20 @@ def _train_phases(
             start=progress,
             resume_from=resume_from if resume_from and resume_from.progress.phase == index else None,
             memory=memory,
-            callbacks=callbacks,
+            one_run=one_run,
             display=display,
+            by_epoch=by_epoch,
         )
         progress, memory = result.progress, result.memory
         record["phases"].append(result.record)
         folder.write_record(record)
+        if one_run.stopped_by:
+            left = ", ".join(phase.name for phase in recipe.phases[index + 1 :])
+            display.line(
+                f"{one_run.stopped_by} stopped the run after epoch {progress.epoch}"
+                + (f"; left out: {left}" if left else "")
+            )
+            return
 
 
 def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:

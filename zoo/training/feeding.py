@@ -1,13 +1,12 @@
 """How batches reach `fit`, the same on every backend.
 
-Training gets an endless stream, which can begin at any step. Keras takes one iterator over it for a whole `fit`, since
-`steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it makes a new iterator
-each epoch, and over a stream that one begins with the first batch ever and goes on where the last stopped: validation
-has to be a finite dataset. On TensorFlow both are a `tf.data.Dataset` of our own, whose batches TensorFlow gathers by
-itself where the images lie in memory or a mapped file: see `backend.tf_gathered` and `tf_dataset`.
+Training gets the batches of all epochs in a row, which can begin with any epoch. Keras takes one iterator over it for a
+whole `fit`, since `steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it
+makes a new iterator each epoch. Both are finite and know their length: trackers read such data to its end. On
+TensorFlow both are a `tf.data.Dataset` of our own, whose batches TensorFlow gathers by itself where the images lie in
+memory or a mapped file: see `backend.tf_gathered` and `tf_dataset`.
 """
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,18 +26,21 @@ T = TypeVar("T")
 
 
 class FiniteBatches(keras.utils.PyDataset):
-    """One epoch of batches, from its beginning each time it is asked for."""
+    """A known number of batches, by number."""
 
-    def __init__(self, batches: Batches, *, with_labels: bool = False) -> None:
+    def __init__(
+        self, load: Callable[[int], tuple[np.ndarray, np.ndarray]], *, steps: int, with_labels: bool = False
+    ) -> None:
         super().__init__()
-        self._batches = batches
+        self._load = load
+        self._steps = steps
         self._with_labels = with_labels
 
     def __len__(self) -> int:
-        return self._batches.steps
+        return self._steps
 
     def __getitem__(self, index: int) -> Any:
-        images, labels = self._batches.batch(0, index)
+        images, labels = self._load(index)
         return _beside(images, labels) if self._with_labels else (images, labels)
 
 
@@ -73,36 +75,38 @@ class StopWatch:
         return timed
 
 
-def training_data(batches: Batches, epoch: int, watch: StopWatch, *, with_labels: bool = False) -> Any:
-    """Returns what `fit` takes as its endless training data, from the beginning of an epoch.
+def training_data(batches: Batches, epoch: int, watch: StopWatch, *, epochs: int, with_labels: bool = False) -> Any:
+    """Returns what `fit` takes as its training data: the batches of some epochs in a row.
 
     Args:
         batches: Where they come from.
         epoch: Which epoch of the run is the first.
         watch: Counts the time that a batch takes to make.
+        epochs: How many epochs.
         with_labels: Whether the model takes the labels too, beside the pixels.
     """
     steps = batches.steps
     load = watch.watch(lambda number: batches.batch(epoch + number // steps, number % steps))
-    dataset = _gathered(batches, watch, first_epoch=epoch) or backend.tf_dataset(load)
-    if dataset is not None:
-        return dataset.map(_beside) if with_labels else dataset
-    # A generator, which Keras knows; a map object it does not.
-    supply = (load(number) for number in itertools.count())
-    return (_beside(*batch) for batch in supply) if with_labels else supply
+    dataset = _gathered(batches, watch, first_epoch=epoch, epochs=epochs)
+    return _finite(load, dataset, steps=epochs * steps, with_labels=with_labels)
 
 
 def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once."""
-    dataset = _gathered(batches, StopWatch(), steps=batches.steps) or backend.tf_dataset(
-        lambda step: batches.batch(0, step), steps=batches.steps
-    )
+    dataset = _gathered(batches, StopWatch(), first_epoch=0, epochs=1)
+    return _finite(lambda step: batches.batch(0, step), dataset, steps=batches.steps, with_labels=with_labels)
+
+
+def _finite(
+    load: Callable[[int], tuple[np.ndarray, np.ndarray]], gathered: Any | None, *, steps: int, with_labels: bool
+) -> Any:
+    dataset = gathered if gathered is not None else backend.tf_dataset(load, steps=steps)
     if dataset is None:
-        return FiniteBatches(batches, with_labels=with_labels)
+        return FiniteBatches(load, steps=steps, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
 
 
-def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int = 0, steps: int | None = None) -> Any | None:
+def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: int) -> Any | None:
     """Lets TensorFlow gather the images, where it is the backend and they lie where it can."""
     whole, which = resolve(batches.images, np.arange(len(batches.images)))
     if not isinstance(whole, np.ndarray) or not is_aligned(whole):
@@ -117,7 +121,8 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int = 0, steps
         watch.watch(draw),
         classes=batches.classes,
         batch_size=batches.batch_size,
-        steps=steps,
+        epochs=epochs,
+        steps=batches.steps,
         add_clock=watch.add,
     )
 
@@ -144,11 +149,12 @@ def predict_in_batches(
     backend.keep_freed_memory()
     size = min(batch_size, len(images))
     results: list[np.ndarray] = []
+    run = backend.predictor(model)
     for start in range(0, len(images), size):
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         with backend.one_prediction_at_a_time():
-            results.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
+            results.append(np.asarray(run(filled))[: len(batch)])
         if move is not None:
             move(start + len(batch))
     return np.concatenate(results)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.errors import RecipeError
 from zoo.freezing import violation
 from zoo.recipe.schema import Phase
 from zoo.training.schedules import RateByStep, RisingRate
@@ -27,6 +28,8 @@ def by_variable(base: type[Any]) -> type[Any]:
     class ByVariable(base):
         factors: Mapping[str, float] = {}
         phase_name = ""
+        # Steps of the phases before: who looks at `iterations` from outside sees those of the run.
+        first_step = 0
         _at: Any = None
 
         def build(self, variables: Sequence[Any]) -> None:
@@ -39,7 +42,29 @@ def by_variable(base: type[Any]) -> type[Any]:
         @property
         def iterations(self) -> Any:
             step = super().iterations
-            return step if self._at is None else step + self.steps_before[self._at]
+            if self._at is not None:
+                return step + self.steps_before[self._at]
+            return step + self.first_step if self.first_step else step
+
+        def _refuse_rate(self, value: Any) -> None:
+            raise RecipeError(
+                f"phase '{self.phase_name}': a callback sets the learning rate to {value}, which the recipe decides; "
+                f"change the recipe instead: --set phases.{self.phase_name}.learning_rate=... or .schedule=..."
+            )
+
+        learning_rate = base.learning_rate.setter(_refuse_rate)
+
+        def get_config(self) -> dict[str, Any]:
+            # A file that a callback saves is loaded by Keras alone, which does not know our schedules.
+            return {**super().get_config(), "learning_rate": float(_read(self.learning_rate))}
+
+        def save_own_variables(self, store: Any) -> None:
+            # As the base class lays them out: it has a variable for its rate, and none for ages.
+            iterations, *others = [_read(each) for each in self.variables if each is not self.steps_before]
+            age = int(_read(self.steps_before).max(initial=0))
+            rate = np.float32(_read(self.learning_rate))
+            for number, value in enumerate([iterations + np.asarray(age, iterations.dtype), rate, *others]):
+                store[str(number)] = value
 
         def _filter_empty_gradients(self, grads: Sequence[Any], vars: Sequence[Any]) -> Any:
             # Keras warns and trains the others. JAX has zeros for what the loss does not depend on, and none is empty.
@@ -78,7 +103,8 @@ def by_variable(base: type[Any]) -> type[Any]:
             # Keras puts the averages into the model when `fit` ends; training may go on in another phase.
             pass
 
-    ByVariable.__name__ = base.__name__
+    # Keras saves it as what it is based on.
+    ByVariable.__name__, ByVariable.__module__ = base.__name__, "keras.optimizers"
     return ByVariable
 
 
@@ -147,7 +173,7 @@ class Memory:
 def remember(optimizer: Any) -> Memory:
     """Reads what the next phase's optimizer can go on with."""
     inner = inner_optimizer(optimizer)
-    steps = int(_read(inner.iterations))
+    steps = int(_read(inner.iterations)) - inner.first_step
     before = _read(inner.steps_before)
     return Memory(
         slots={

@@ -1,7 +1,7 @@
 """One phase: choose what trains, compile, fit, and prove that nothing else moved."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,13 @@ from zoo.training.callbacks import (
 )
 from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.losses import balanced_weights
-from zoo.training.optimizers import Memory, carry_over, moving_averages, remember, take_averages
+from zoo.training.one_run import OneRun
+from zoo.training.optimizers import Memory, carry_over, inner_optimizer, moving_averages, remember, take_averages
 from zoo.training.prefix import frozen_prefix
 from zoo.training.prefix_feed import run_once
 from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
+from zoo.training.trackers import unwatched_fit
 from zoo.training.trainee import make_trainee, rate_factors
 
 
@@ -74,6 +76,21 @@ def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
     return "train" if weights == "none" else "frozen"
 
 
+def batches_of(recipe: Recipe, pack: Pack, classes: int, *, views: int = 1, shuffle: bool = True) -> Batches:
+    """Returns the batches of images that train; without `shuffle` of those that validate, which all count the same."""
+    return Batches(
+        images=pack.images,
+        labels=pack.labels,
+        weights=pack.weights if shuffle else None,
+        classes=classes,
+        batch_size=wanted(recipe),
+        seed=recipe.train.seed,
+        views=views,
+        shuffle=shuffle,
+        balanced=shuffle and recipe.data.balance == "sampler",
+    )
+
+
 def run_phase(
     model: keras.Model,
     recipe: Recipe,
@@ -85,10 +102,11 @@ def run_phase(
     start: Progress,
     resume_from: Checkpoint | None,
     memory: Memory,
-    callbacks: Sequence[Any],
+    one_run: OneRun,
     display: Display,
-) -> PhaseResult:
-    """Trains one phase to its end.
+    by_epoch: bool = False,
+) -> Generator[None, None, PhaseResult]:
+    """Trains one phase to its end; yields when all is prepared and, if asked to, before each epoch.
 
     Args:
         model: Holds the weights that the phase begins with.
@@ -100,8 +118,9 @@ def run_phase(
         start: How far the run has come.
         resume_from: A checkpoint inside this phase, whose optimizer state is put back.
         memory: What the optimizer of the phase before knew; it goes on for what is trained in both.
-        callbacks: The user's own Keras callbacks.
+        one_run: The user's own Keras callbacks.
         display: Shows progress.
+        by_epoch: Whether to yield before each epoch, and not before the first one only.
 
     Raises:
         ContractError: The freezing contract was broken.
@@ -120,15 +139,7 @@ def run_phase(
     if cached is not None:
         train, validation = cached.train, cached.validation
     classes = len(model.blueprint.classes)
-    batches = functools.partial(Batches, classes=classes, batch_size=wanted(recipe), seed=recipe.train.seed)
-    training = batches(
-        images=train.images,
-        labels=train.labels,
-        weights=train.weights,
-        views=cached.views if cached else 1,
-        shuffle=True,
-        balanced=recipe.data.balance == "sampler",
-    )
+    training = batches_of(recipe, train, classes, views=cached.views if cached else 1)
     steps = phase.epochs * training.steps
     rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
     trainee = make_trainee(
@@ -143,6 +154,10 @@ def run_phase(
     )
     optimizer = trainee.model.optimizer
     optimizer.build(model.trainable_variables)
+    first_epoch = start.epoch - start.epoch_in_phase
+    inner_optimizer(optimizer).first_step = (start.step - start.epoch_in_phase * training.steps) // (
+        recipe.train.accumulate
+    )
     if resume_from is None:
         carry_over(optimizer, memory)
     else:
@@ -152,9 +167,10 @@ def run_phase(
     options: dict[str, Any] = {"verbose": 0, "shuffle": False}
     if validation is not None:
         options["validation_data"] = validation_data(
-            batches(images=validation.images, labels=validation.labels, shuffle=False), with_labels=trainee.takes_labels
+            batches_of(recipe, validation, classes, shuffle=False), with_labels=trainee.takes_labels
         )
     display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
+    one_run.begin_phase(trainee.model, recipe.train, phase_name=phase.name, steps=training.steps)
     with display.bar(phase.name, steps) as move:
         recorder = EpochRecorder(
             folder,
@@ -169,29 +185,38 @@ def run_phase(
             data_wait=data_wait,
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
-        try:
-            trainee.model.fit(
-                training_data(training, start.epoch, data_wait, with_labels=trainee.takes_labels),
-                steps_per_epoch=training.steps,
-                initial_epoch=phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase,
-                epochs=phase.epochs,
-                callbacks=[
-                    AugmentationSeeds(
-                        trainee.drawing, seed=recipe.train.seed, first_epoch=start.epoch - start.epoch_in_phase
-                    ),
-                    AverageForValidation(model, moving_averages(optimizer)),
-                    ContractGuard(contract),
-                    StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
-                    BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
-                    recorder,
-                    *callbacks,
-                ],
-                **options,
+        own = [
+            AugmentationSeeds(trainee.drawing, seed=recipe.train.seed, first_epoch=first_epoch),
+            AverageForValidation(model, moving_averages(optimizer)),
+            ContractGuard(contract),
+            StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
+            BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
+            recorder,
+        ]
+        done = phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase
+        while done < phase.epochs and not one_run.stopped_by:
+            yield
+            if one_run.stopped_by:  # by a tracker, which acts between two epochs
+                break
+            until = done + 1 if by_epoch else phase.epochs
+            data = training_data(
+                training, first_epoch + done, data_wait, epochs=until - done, with_labels=trainee.takes_labels
             )
-        except Exception as fault:
-            if backend.is_out_of_memory(fault):
-                raise out_of_memory(recipe, phase, trainee, training) from fault
-            raise
+            try:
+                unwatched_fit(
+                    trainee.model,
+                    data,
+                    steps_per_epoch=training.steps,
+                    initial_epoch=done,
+                    epochs=until,
+                    callbacks=[*own, one_run.relay(first_epoch=first_epoch)],
+                    **options,
+                )
+            except Exception as fault:
+                if backend.is_out_of_memory(fault):
+                    raise out_of_memory(recipe, phase, trainee, training) from fault
+                raise
+            done = phase.epochs if trainee.model.stop_training else until
     unchanged = contract.check()
     if patience and recorder.progress.stale_epochs >= patience:
         _restore_best(model, optimizer, folder, recorder.progress)

@@ -136,6 +136,9 @@ def _described(operation: Any) -> Any:
         config = operation.get_config()
     except (NotImplementedError, TypeError, ValueError):
         config = {"name": operation.name, "dtype": str(getattr(operation, "dtype_policy", ""))}
+    identity = getattr(operation, "identity", None)
+    if identity:
+        config["identity"] = identity
     # What is trained above the cut does not change what comes out below it.
     config.pop("trainable", None)
     inputs = [str(tensor._keras_history.operation.name) for tensor in _inputs_of(operation)]
@@ -164,9 +167,20 @@ def refusal(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> 
         return "one epoch runs the prefix once anyway"
     if epochs <= views:
         return f"{views} views of each image cost as much as the phase's {epochs} epochs"
-    if bytes_of(prefix) / READING_SPEED > count_madds(prefix.prefix) / COMPUTING_SPEED:
+    computing = count_madds(prefix.prefix) / COMPUTING_SPEED
+    if is_counted(prefix.prefix) and bytes_of(prefix) / READING_SPEED > computing:
         return f"reading {bytes_of(prefix):,} bytes an image takes longer than computing them"
     return ""
+
+
+def is_counted(model: Any) -> bool:
+    """Tells whether `count_madds` sees all that a model computes; into a SavedModel's layer it cannot look."""
+    kernels = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    return all(
+        any(getattr(layer, name, None) is not None for name in kernels)
+        or not any(len(weight.shape) > 1 for weight in layer.weights)
+        for layer in model.layers
+    )
 
 
 def place_for(size: int) -> Place | None:
@@ -195,7 +209,8 @@ def forecast(prefix: Prefix, images: Pixels, *, count: int, per_epoch: int) -> F
     predict_in_batches(prefix.prefix, batch)
     each = (time.perf_counter() - began) / len(batch)
     below, above = count_madds(prefix.prefix), count_madds(prefix.suffix)
-    training = TRAINING_COST * each * above / max(1, below)
+    seconds_a_madd = each / max(1, below) if is_counted(prefix.prefix) else 1 / COMPUTING_SPEED
+    training = TRAINING_COST * above * seconds_a_madd
     size = count * bytes_of(prefix)
     return Forecast(
         bytes=size,

@@ -14,9 +14,10 @@ import numpy as np
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
 from zoo.keras_globals import pinned, require_no_strategy
-from zoo.recipe.schema import Recipe
+from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend, precision
 from zoo.training.batch_size import wanted
+from zoo.training.callers_state import alone
 from zoo.training.engine import build_for
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import input_shape, open_source, pack_source
@@ -80,7 +81,13 @@ def find_rate(
         ZooError: The data or the model cannot be used, or the loss is not finite from the first steps on.
     """
     require_no_strategy("lr-find")
-    phase = recipe.phase_named(phase_name)
+    with alone(display.line):
+        return _find_rate(recipe, data, recipe.phase_named(phase_name), rate, display)
+
+
+def _find_rate(
+    recipe: Recipe, data: Path | InCode | None, phase: Phase, rate: RisingRate, display: Display
+) -> RangeTest:
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -90,7 +90,7 @@ class RateByStep:
 
     def for_optimizer(self) -> keras.optimizers.schedules.LearningRateSchedule:
         """Returns the same function as a Keras optimizer takes it."""
-        return _KerasSchedule(self)
+        return KerasSchedule(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +113,30 @@ class RisingRate:
 
     def for_optimizer(self) -> keras.optimizers.schedules.LearningRateSchedule:
         """Returns the same function as a Keras optimizer takes it."""
-        return _KerasSchedule(self)
+        return KerasSchedule(self)
 
 
-class _KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __init__(self, rate: Any) -> None:
+_RATES: dict[str, type[RateByStep] | type[RisingRate]] = {rate.__name__: rate for rate in (RateByStep, RisingRate)}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate by step as a Keras optimizer takes it; it can be saved and loaded as Keras' own can."""
+
+    def __init__(self, rate: RateByStep | RisingRate) -> None:
         super().__init__()
         self._rate = rate
 
     def __call__(self, step: Any) -> Any:
+        """Returns the rate at a step of the phase, counted from 0."""
         return self._rate.at(keras.ops.cast(step, "float32"), keras.ops)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` rebuilds it from, as plain data."""
+        return {"kind": type(self._rate).__name__, **asdict(self._rate)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "KerasSchedule":
+        """Rebuilds it from what `get_config` returned."""
+        settings = dict(config)
+        return cls(_RATES[settings.pop("kind")](**settings))

@@ -111,9 +111,10 @@ def _assembled(
     What is saved and exported is the model itself, whose layers these are.
     """
     if split is not None and not split.silenced:
-        split = None  # the model itself gives the same, and callbacks find its layers
+        split = None  # the model itself gives the same
     if not augmenters and split is None and mixing is None:
-        return model
+        # Not the model itself, which is compiled for those who look at it: see `one_run`.
+        return keras.Model(model.input, model.output)
     with pinned(model.dtype_policy.name):
         pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
         x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
