@@ -77,7 +77,7 @@ def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, m
     if images is None or isinstance(images, Path):
         dataset = open_dataset(data.source, images, group=data.group, columns=data.columns, measuring=measuring)
     else:
-        dataset = read_in_code(images, group=data.group)
+        dataset = read_in_code(images, group=data.group, columns=data.columns)
     return choose_splits(dataset, data, seed=seed)
 
 

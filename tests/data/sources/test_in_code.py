@@ -129,7 +129,7 @@ def test_images_that_change_are_said():
             "the data given in code is of type int for train; expected an object with len() that gives",
         ),
         (types.SimpleNamespace(), "the data given in code is of type SimpleNamespace for train; expected an object"),
-        (np.zeros((3, 4, 4), np.uint8), "the data given in code is of type ndarray for train; expected an object"),
+        (np.zeros((3, 4, 4), np.uint8), "data is an array [3, 4, 4] without labels; expected (x, y). Give both"),
         ([], "the data given in code has no items for train; expected one or more."),
         ({"training": [1]}, "the data given in code has 'training'; expected only train, validation and test. Did you"),
         ({"test": [(GREY, 0)]}, "the data given in code has no 'train'; it has 'test'. Add what trains."),

@@ -102,7 +102,22 @@ def open_hf(name: str, path: Path | None, asked: Asked) -> Dataset:
             f"Give it with --data {name}, or work in another folder."
         )
     loaded = _asked(place, lambda: datasets.load_dataset(name) if path is None else datasets.load_from_disk(str(path)))
-    tables: Mapping[str, Any] = loaded if isinstance(loaded, dict) else {"train": loaded}
+    return read_hf(place, loaded if isinstance(loaded, dict) else {"train": loaded}, asked, datasets=datasets)
+
+
+def read_hf(place: str, tables: Mapping[str, Any], asked: Asked, *, datasets: Any, is_changed: bool = False) -> Dataset:
+    """Reads data sets of Hugging Face that have been opened.
+
+    Args:
+        place: For messages.
+        tables: A `datasets.Dataset` by the name of its split.
+        asked: Which columns hold what.
+        datasets: The library.
+        is_changed: Whether rows may have been chosen or changed since, so that what was downloaded says nothing.
+
+    Raises:
+        DataError: See `open_hf`.
+    """
     splits, ignored = _by_our_names(place, tables, measuring=asked.measuring)
     features = next(iter(splits.values())).features
     images = [key for key, kind in features.items() if isinstance(kind, datasets.Image)]
@@ -112,14 +127,18 @@ def open_hf(name: str, path: Path | None, asked: Asked) -> Dataset:
     group = _group(place, asked, features)
     return _dataset(
         place,
-        {split: _hf_rows(datasets, f"hf:{split}", table, image, label, group) for split, table in splits.items()},
+        {
+            split: _hf_rows(datasets, f"hf:{split}", table, (image, label, group), is_changed=is_changed)
+            for split, table in splits.items()
+        },
         classes=features[label].names if label in declared else None,
         warnings=ignored,
         measuring=asked.measuring,
     )
 
 
-def _hf_rows(datasets: Any, place: str, table: Any, image: str, label: str, group: str) -> _Rows:
+def _hf_rows(datasets: Any, place: str, table: Any, columns: tuple[str, str, str], *, is_changed: bool) -> _Rows:
+    image, label, group = columns
     stored = table.select_columns([image]).cast_column(image, datasets.Image(decode=False)).with_format(None)
 
     def read(index: int) -> bytes | str:
@@ -128,7 +147,7 @@ def _hf_rows(datasets: Any, place: str, table: Any, image: str, label: str, grou
 
     # Files of the hub are named with the commit that they are from; of others the library's hash says what they are.
     sources = sorted(table.info.download_checksums or {})
-    is_pinned = bool(sources) and all(url.startswith("hf://") and "@" in url for url in sources)
+    is_pinned = not is_changed and bool(sources) and all(url.startswith("hf://") and "@" in url for url in sources)
     known_by = sources if is_pinned else table._fingerprint
     values = table.with_format(None)
     return _Rows(

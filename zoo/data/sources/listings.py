@@ -112,6 +112,34 @@ def read_jsonl(
     return _dataset(path, table, group, measuring=measuring)
 
 
+def read_frame(
+    names: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    place: str,
+    group: str = "",
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Lists the images of a data frame in memory; paths are relative to the current folder or absolute.
+
+    Args:
+        names: The frame's columns.
+        rows: Its rows: values by column. What is not there is None, and numbers are Python's own.
+        place: What to call it in messages, with the number of a row from 0 on.
+        group: As for `read_csv`.
+        columns: As for `read_csv`.
+
+    Raises:
+        DataError: As for `read_csv`.
+    """
+    held = find_columns(place, names, columns or {})
+    for name in REQUIRED:
+        if name not in held.roles.values():
+            raise _no_column(place, name, names, Path())
+    table = _Table(columns=tuple(names), held=held, rows=list(enumerate(rows)))
+    return _dataset(Path(place), table, group, measuring=False)
+
+
 def _text_of(path: Path) -> str:
     try:
         content = path.read_bytes()
