@@ -15,6 +15,7 @@ from tests.tiny import environment
 REPOSITORY = Path(__file__).parents[1]
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "PIL", "pydantic", "rich", "safetensors", "tensorflow", "tomlkit")
 PUBLIC = [
+    "Estimator",
     "Recipe",
     "Run",
     "ZooError",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.errors import ZooError
+    from zoo.estimator import Estimator
     from zoo.evaluation import evaluate
     from zoo.extraction import features
     from zoo.finetuning import Run, finetune
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Estimator",
     "Recipe",
     "Run",
     "ZooError",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Estimator": "zoo.estimator",
     "Recipe": "zoo.recipe.schema",
     "Run": "zoo.finetuning",
     "ZooError": "zoo.errors",
