@@ -154,6 +154,22 @@ def test_images_in_code_train(
     assert float(capsys.readouterr().out.splitlines()[-1]) == 1
 
 
+ECOSYSTEM = re.findall(
+    r"```python\n(.*?)```", (CONVNETS.parent / "ecosystem.md").read_text(encoding="utf-8"), flags=re.DOTALL
+)
+PRINTED_LAST = ["(None, 10)", "2 True", "(2,)", "('cat', 'dog')"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' files, by h5py
+@pytest.mark.parametrize(("code", "last"), list(zip(ECOSYSTEM, PRINTED_LAST, strict=True)))
+def test_what_the_page_on_other_tools_shows_works(
+    code: str, last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "ecosystem", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 MEASUREMENTS = (CONVNETS.parent / "measurements.md").read_text(encoding="utf-8")
 RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
