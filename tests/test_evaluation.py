@@ -321,6 +321,14 @@ def test_other_data_that_holds_images_of_training_is_warned_of(grown, tmp_path):
     other = write_photos(tmp_path / "other", count=3, seed=7)
     assert zoo.evaluate(run.path, other).warnings == ()
     assert (zoo.evaluate(run.path, other).split, zoo.evaluate(run.path, other).trained_on) == ("all", 0)
+    with pytest.raises(DataError) as raised:
+        zoo.evaluate(run.path, other, "validation")
+    assert str(raised.value) == (
+        "the data has no split 'validation' and none of the validation images of the run; it has train; choose one "
+        "with --split"
+    )
+    assert zoo.evaluate(run.path, other, "train").images == 6
+    assert zoo.evaluate(run.path, photos, "train").images == 18
     shutil.copytree(photos, other, dirs_exist_ok=True)
     result = zoo.evaluate(run.path, other)
     assert (result.images, result.trained_on) == (24, 18)  # three of each class have the names of copied ones

@@ -150,12 +150,16 @@ def _choose(folder: RunFolder, source: Source, name: str | None, *, is_own: bool
         return _kept(folder, source.dataset, keys, kept, _checked(name, kept.splits))
     # Where other images are measured, there need be none of train.
     splits = {kind: one for kind, one in source.dataset.splits().items() if len(one)}
-    if (
-        name is not None
-        and name not in splits
-        and any(kept.known.get(name, {}).keys() & set(listed) for listed in keys.values())
-    ):
-        return _kept(folder, source.dataset, keys, kept, name)
+    is_divided = list(splits) != ["train"]
+    if name is not None and name in kept.splits and (name not in splits or not is_divided):
+        # A copy of the run's own images: of those it had in the split that is asked for, these are here.
+        if any(kept.known[name].keys() & set(listed) for listed in keys.values()):
+            return _kept(folder, source.dataset, keys, kept, name)
+        if name not in splits:
+            raise DataError(
+                f"the data has no split '{name}' and none of the {name} images of the run; it has "
+                f"{', '.join(splits)}; choose one with --split"
+            )
     name, part = _of_others(splits, name)
     trained_on = sum(key in kept.known["train"] for key in keys[part.origin])
     warnings = (

@@ -402,3 +402,48 @@ def test_a_start_that_fails_later_leaves_no_empty_folders_behind(typed, desk):
     code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "new/deep/run")
     assert (code, "cannot be read" in err) == (1, True)
     assert sorted(path.name for path in desk.iterdir()) == ["photos", "tiny.toml"]
+
+
+def test_a_run_is_named_once_to_go_on_and_to_train_on(typed, desk):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
+    code, out, err = typed("finetune", "a", "--resume")
+    assert (code, out.splitlines()[-1], err) == (0, "a", "a is finished already\n")
+    code, out, err = typed("finetune", "a", "--epochs", "+2", "--run", "b")
+    assert (code, out.splitlines()[-1]) == (0, "b"), err
+    assert len(RunFolder.open(desk / "b").metrics()) == 3
+    assert len(RunFolder.open(desk / "a").metrics()) == 1
+    for words, message in (
+        (["a", "--epochs", "5"], "'5' is not a number of epochs to add; expected for example +5"),
+        (["a", "--epochs", "+0"], "'+0' is not a number of epochs to add"),
+        (["--epochs", "+1", "--run", "a", "--resume"], "--epochs +N needs the RUN to train on"),
+    ):
+        code, _, err = typed("finetune", *words)
+        assert code == 2
+        assert message in err
+    code, _, err = typed("finetune", "tiny.toml", "--epochs", "+1")
+    assert (code, err) == (
+        1,
+        "zoo: 'tiny.toml' is not a run that can be trained on; expected the folder of a finished run\n",
+    )
+    code, _, err = typed("finetune", "a", "--weights", "gone", "--run", "c")
+    assert code == 1
+    assert "gone: there is no such run or file of weights; check --weights" in err
+
+
+def test_a_range_test_of_a_run_says_that_its_data_has_changed(typed, desk):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
+    code, _, err = typed("lr-find", "a", "--steps", "10")
+    assert (code, "warning" in err) == (0, False)
+    write_photos(desk / "photos", count=9, seed=3)
+    code, _, err = typed("lr-find", "a", "--steps", "10")
+    assert code == 0
+    assert "warning: the data is not what a was trained on (fingerprint " in err
+
+
+def test_features_of_a_run_count_the_images_that_it_was_trained_on(typed, desk):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
+    code, out, err = typed("features", "a", "photos", "--out", "f.npz", "--json")
+    assert (code, json.loads(out)["trained_on"]) == (0, 12)
+    assert err == "note: a was trained on 12 of these 16 images\n"
+    code, out, err = typed("features", "mnist_conv", "photos", "--out", "g.npz", "--json")
+    assert (code, json.loads(out)["trained_on"], err) == (0, 0, "")

@@ -1,3 +1,6 @@
+from pathlib import PurePosixPath
+
+import numpy as np
 import pytest
 
 from tests.recipe.conftest import VALID
@@ -100,3 +103,22 @@ def test_an_override_that_does_not_hold_is_told(write, override, message):
 def test_an_override_repairs_the_value_in_the_file(write):
     path = write(VALID + "epochs = 0\n")
     assert load_recipe(path, ["phases.head.epochs=2"]).phases[0].epochs == 2
+
+
+def test_numbers_of_numpy_are_numbers():
+    found = load_recipe(
+        "quickstart",
+        {
+            "train.batch_size": np.int64(16),
+            "phases.head.epochs": np.uint8(3),
+            "phases": {"all": {"learning_rate": np.float32(0.5)}},
+            "train.deterministic": np.bool_(False),
+            "model.name": np.str_("mnist_conv"),
+            "data.path": PurePosixPath("photos"),
+            "data.validation": np.array(0.25),
+        },
+    )
+    assert (found.train.batch_size, found.phases[0].epochs, found.phases[1].learning_rate) == (16, 3, 0.5)
+    assert (found.train.deterministic, found.data.path, found.data.validation) == (False, "photos", 0.25)
+    with pytest.raises(RecipeError, match="phases"):
+        load_recipe("quickstart", {"phases.head.epochs": np.array([1, 2])})

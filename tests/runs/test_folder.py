@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.tiny import start
 from zoo.errors import NotFoundError, RunError
 from zoo.files import sha256, write_atomic
-from zoo.runs.folder import RunFolder, default_path
+from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 
 
 def disk_full(*_):
@@ -191,3 +192,35 @@ def test_no_keras_is_needed():
     )
     out, _ = start(code).communicate(timeout=60)
     assert out == "set()\n"
+
+
+def test_a_reserved_folder_is_no_other_process_s(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zoo.runs.folder.default_path", lambda name: Path("runs") / f"{name}-now")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: reserve_default_path("pets").name, range(8)))
+    assert sorted(found) == ["pets-now", *(f"pets-now-{number}" for number in range(2, 9))]
+
+
+def test_folders_that_were_made_for_nothing_are_removed_up_to_what_was_there(tmp_path):
+    (tmp_path / "there").mkdir()
+    path = tmp_path / "there" / "a" / "b"
+    above = first_there(path)
+    assert above == tmp_path / "there"
+    path.mkdir(parents=True)
+    remove_empty(path, up_to=above)
+    assert list((tmp_path / "there").iterdir()) == []
+    path.mkdir(parents=True)
+    (path / "run.json").touch()
+    remove_empty(path, up_to=above)
+    assert (path / "run.json").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_known_before_anything_is_made(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file/a/b: cannot be written \(Not a directory\)"):
+        RunFolder.refuse_taken(tmp_path / "file" / "a" / "b")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(RunError, match=r"new/run: cannot be written \(Permission denied\); choose another folder"):
+        RunFolder.refuse_taken(tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
