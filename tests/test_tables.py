@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from zoo.tables import beside, fold, screen_width, table, without_controls
+from zoo.tables import beside, cells, fold, screen_width, table, without_controls
 
 HEADER = ("name", "size", "licence", "")
 ROWS = [("mnist", "2.0 MB", "MIT", "small"), ("imagenet", "98.0 MB", "Apache-2.0", "")]
@@ -95,3 +95,14 @@ def test_a_word_that_is_wider_than_its_column_begins_at_the_margin():
 
 def test_controls_are_escaped_but_line_ends_and_tabs():
     assert without_controls("a\x1b]0;x\x07\r\n\tb\x7f\x85") == "a\\x1b]0;x\\x07\\x0d\n\tb\\x7f\\x85"
+
+
+def test_letters_of_the_east_take_two_columns():
+    assert [cells(text) for text in ("dog", "犬", "ｄ", "e\u0301", "é", "ｶ")] == [3, 2, 2, 1, 1, 1]
+    lines = table(("class", "images"), [("犬と猫と鳥", "8"), ("dog", "10")], right=(1,)).splitlines()
+    assert {cells(line) for line in lines} == {18}
+    assert fold("犬犬 猫猫 鳥鳥", 9).splitlines() == ["犬犬 猫猫", "  鳥鳥"]
+
+
+def test_spaces_inside_a_line_that_is_folded_stay():
+    assert fold("photo.jpg  cat 91.0 %  dog 9.0 %", 25).splitlines() == ["photo.jpg  cat 91.0 %", "  dog 9.0 %"]

@@ -1,8 +1,9 @@
 """Tables and lines as plain text, as wide as the screen and no wider, for terminals and for messages."""
 
 import os
+import re
 import shutil
-import textwrap
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import TextIO
 
@@ -15,6 +16,21 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80
 def without_controls(text: str) -> str:
     """Escapes control characters, which names of files and classes may hold and a terminal would obey."""
     return text.translate(_CONTROLS)
+
+
+def cells(text: str) -> int:
+    """Counts the columns of a terminal that a text takes: two for a letter of the East, none for a mark on another."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cells(text))
+    return space + text if right else text + space
 
 
 def screen_width(stream: TextIO | None) -> int | None:
@@ -50,17 +66,14 @@ def table(
         spare: Which table columns to leave out, one after the other, until the lines fit.
     """
     lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    widths = [max(cells(line[column]) for line in lines) for column in range(len(header))]
     shown = list(range(len(header)))
     for column in spare:
         if width is None or _total(widths, shown) <= width:
             break
         shown.remove(column)
     return "\n".join(
-        "  ".join(
-            line[column].rjust(widths[column]) if column in right else line[column].ljust(widths[column])
-            for column in shown
-        ).rstrip()
+        "  ".join(_padded(line[column], widths[column], right=column in right) for column in shown).rstrip()
         for line in lines
     ) + _left_out([header[column] for column in range(len(header)) if column not in shown])
 
@@ -88,26 +101,28 @@ def fold(text: str, width: int | None, *, indent: str = "  ") -> str:
 
 
 def _folded(line: str, width: int, indent: str) -> str:
-    if len(line) <= width:
+    if cells(line) <= width:
         return line
+    words = line.split()
     own = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent=own + indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-        expand_tabs=False,
-    )
+    lines: list[str] = []
+    current = own
+    # The spaces inside a line stay as they are, since columns are made of them.
+    for space, word in zip([own, *re.findall(r"(?<=\S)\s+(?=\S)", line)], words, strict=True):
+        if current.strip() and cells(current) + cells(space) + cells(word) > width:
+            lines.append(current)
+            current = own + indent + word
+        else:
+            current = own + word if not current.strip() else current + space + word
+    return "\n".join([*lines, current])
 
 
 def beside(label: str, text: str, *, column: int, width: int | None) -> str:
     """Writes a label and, from a column on, a text that is folded below itself."""
-    head = f"{label:<{column}}"
-    if width is None or len(head) + len(text) <= width:
+    head = _padded(label, column, right=False)
+    if width is None or cells(head) + cells(text) <= width:
         return f"{head}{text}".rstrip()
-    if width - column < max(NARROWEST, *map(len, text.split()), 0):
+    if width - column < max(NARROWEST, *map(cells, text.split()), 0):
         return fold(f"{label}  {text}", width, indent="    ")
-    lines = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([head + lines[0], *(" " * column + line for line in lines[1:])])
+    first, *others = fold(text, width - column, indent="").split("\n")
+    return "\n".join([head + first, *(" " * column + line for line in others)])

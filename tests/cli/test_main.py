@@ -112,3 +112,17 @@ print(sorted({"keras", "tensorflow", "jax", "numpy", "pydantic"} & set(sys.modul
         [sys.executable, "-W", "error", "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_python_runs_the_package_as_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "lst"],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: zoo [OPTIONS]")
+    assert done.stderr.endswith("Error: No such command 'lst'. Did you mean 'list'?\n")

@@ -126,6 +126,12 @@ def test_json_keeps_letters_that_can_be_shown(monkeypatch):
     assert streams.read("stdout") == '{"class": "犬"}\n'
 
 
+def test_json_has_no_number_that_json_has_not(monkeypatch):
+    streams = Streams(monkeypatch, "utf-8")
+    output.echo_json({"losses": [1.0, float("nan")], "per": {"best": float("inf")}, "shape": (1, 2)})
+    assert streams.read("stdout") == '{"losses": [1.0, null], "per": {"best": null}, "shape": [1, 2]}\n'
+
+
 def test_control_characters_of_names_do_not_reach_the_terminal(monkeypatch):
     streams = Streams(monkeypatch, "utf-8")
     output.echo("a\x1b[31m\r\x07\x9b\tb\nc")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -50,7 +51,11 @@ def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
 
 def echo_json(document: Mapping[str, Any], *, indent: int | None = None) -> None:
     """Prints a JSON document on stdout; letters that its encoding cannot show are escaped as JSON escapes them."""
-    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    try:
+        text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError:
+        document = _without_nan(document)
+        text = json.dumps(document, ensure_ascii=False, indent=indent)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -67,6 +72,15 @@ def _print(text: str) -> None:
         # As `head` leaves it. The work goes on: what it finds decides the exit code, and click's own would be 1.
         _unread.set(True)
         abandon_stdout()
+
+
+def _without_nan(value: Any) -> Any:
+    """Replaces what JSON has no number for, NaN and infinity, by null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(one) for key, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def stdout_is_read() -> bool:
