@@ -383,17 +383,21 @@ def finetune_seeds(
     if len(set(seeds)) != len(seeds) or not seeds:
         raise RunError(f"seeds are {', '.join(map(str, seeds)) or 'none'}; expected one or more different numbers")
     job = make_job(recipe_or_model, data, overrides, weights=weights)
-    if run is None:
-        run = reserve_default_path(job.recipe.name)
+    there = first_there(default_path(job.recipe.name))
+    around = reserve_default_path(job.recipe.name) if run is None else given_path(run, "the path of the run")
     runs: dict[int, Run] = {}
-    for seed in seeds:
-        seeded: Overrides = (
-            {**overrides, "train.seed": seed}
-            if isinstance(overrides, Mapping)
-            else [*(overrides or ()), f"train.seed={seed}"]
-        )
-        folder = given_path(run, "the path of the run") / f"seed-{seed}"
-        runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True, weights=weights)
+    try:
+        for seed in seeds:
+            seeded: Overrides = (
+                {**overrides, "train.seed": seed}
+                if isinstance(overrides, Mapping)
+                else [*(overrides or ()), f"train.seed={seed}"]
+            )
+            folder = around / f"seed-{seed}"
+            runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True, weights=weights)
+    finally:
+        if run is None:
+            remove_empty(around.absolute(), up_to=there)
     return runs
 
 

@@ -369,6 +369,15 @@ def test_seeds_are_runs_of_their_own_with_mean_and_spread(typed, desk):
     # Typed again, the runs are there.
     code, out, _ = typed(*words)
     assert (code, out.splitlines()[-1]) == (0, "runs/three")
+    # Shares in percent, as everywhere, and of what.
+    accuracy = document["metrics"]["accuracy"]
+    shown = [f"{100 * share:.1f}" for share in (accuracy["mean"], accuracy["deviation"], *accuracy["values"])]
+    assert out.splitlines()[1].split() == ["accuracy", *(word for share in shown for word in (share, "%"))]
+    assert out.splitlines()[-2] == "of 4 validation images"
+    assert document["split"] == "validation"
+    # Where nothing was begun, no folder is left.
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--seeds", "0", "--set", "data.validation=test")
+    assert (code, [path.name for path in (desk / "runs").iterdir()]) == (1, ["three"]), err
     for wrong in ((*words[:-1], "0,x"), ("finetune", "--seeds", "0,1")):
         code, out, err = typed(*wrong)
         assert (code, out) == (2, ""), err

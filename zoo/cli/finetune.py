@@ -12,7 +12,7 @@ import click
 
 from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.options import InPath, Reference
-from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, start_backend
+from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
 from zoo.errors import Terminated
 from zoo.tables import table
 
@@ -194,16 +194,27 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
                 name: {"mean": one.mean, "deviation": one.deviation, "values": one.values}
                 for name, one in figures.items()
             },
+            "split": next(iter(runs.values())).record.get("split"),
         }
         echo_json(document)
         return
     header = ("", "mean", "deviation", *(f"seed {seed}" for seed in runs))
     rows = [
-        (name, f"{one.mean:.4f}", f"{one.deviation:.4f}", *(f"{value:.4f}" for value in one.values))
+        (name, *(_figure(name, value) for value in (one.mean, one.deviation, *one.values)))
         for name, one in figures.items()
     ]
-    echo(table(header, rows, right=range(1, len(header))))
+    # On a narrow screen the mean and the deviation stay.
+    seeds_last_first = range(len(header) - 1, 2, -1)
+    echo(table(header, rows, right=range(1, len(header)), width=stdout_width(), spare=seeds_last_first))
+    validating = {run.record["data"]["validation"] for run in runs.values()}
+    if figures:
+        echo(f"of {' or '.join(f'{count:,}' for count in sorted(validating))} validation images")
     echo(folder, whole=True)
+
+
+def _figure(name: str, value: float) -> str:
+    """Writes a loss as it is, and a share in percent."""
+    return f"{value:.4f}" if name == "loss" else percent(value)
 
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
