@@ -456,3 +456,21 @@ def test_features_of_a_run_count_the_images_that_it_was_trained_on(typed, desk):
     assert err == "note: a was trained on 12 of these 16 images\n"
     code, out, err = typed("features", "mnist_conv", "photos", "--out", "g.npz", "--json")
     assert (code, json.loads(out)["trained_on"], err) == (0, 0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("finetune", "tiny.toml", "--dry-run"),
+        ("finetune", "tiny.toml"),
+        ("data", "pack", "tiny.toml"),
+        ("data", "preview", "tiny.toml"),
+        ("lr-find", "tiny.toml", "--steps", "10"),
+    ],
+)
+def test_every_command_says_how_the_folders_are_read(typed, desk, words):
+    write_photos(desk / "kag" / "training_set", count=8)
+    write_photos(desk / "kag" / "test_set", count=2, seed=1)
+    code, _, err = typed(*words, "--data", "kag")
+    assert code == 0, err
+    assert " ".join(err.split()).count("warning: kag: reads 'training_set' as train, 'test_set' as test;") == 1

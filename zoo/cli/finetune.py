@@ -232,8 +232,9 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     random = random_layers_warning(model, recipe, begins_with_weights=job.weights is not None)
-    if random:
-        echo(f"warning: {random}", err=True)
+    for warning in (*source.warnings, random):
+        if warning:
+            echo(f"warning: {warning}", err=True)
     if as_json:
         document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)}
         echo_json(document)

@@ -119,10 +119,12 @@ def train(
     random = random_layers_warning(model, recipe, begins_with_weights=begin.weights is not None)
     apply_freezing(model, largest)
     crowded = memory_warning(model, recipe, device)
+    # Folders that are read in another way than they are meant should be known before an image is decoded.
+    for warning in source.warnings:
+        display.line(f"warning: {warning}")
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     flipped = flip_warning(recipe.augment, source.dataset.classes)
     for warning in (
-        *source.warnings,
         random,
         precision.warning(policy, device),
         flipped,

@@ -115,6 +115,8 @@ def pack_ahead(
         DataError: See `open_source` and `pack_source`; or the cache cannot keep them.
     """
     source = open_source(recipe.data, images, seed=recipe.train.seed)
+    for warning in source.dataset.warnings:
+        say(f"warning: {warning}")
     recipe = with_hyperrule(recipe, source.train)
     shape = input_shape(recipe)
     return {

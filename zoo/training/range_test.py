@@ -94,6 +94,8 @@ def _find_rate(
     policy = precision.resolve(recipe.train.precision, backend.accelerator())
     model = build_for(recipe, source.dataset.classes, policy=policy)
     apply_freezing(model, phase)
+    for warning in source.warnings:
+        display.line(f"warning: {warning}")
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     batches = Batches(
         images=inputs.train.images,
