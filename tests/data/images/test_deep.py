@@ -205,3 +205,11 @@ def test_what_was_changed_is_counted_wherever_images_are_kept(tmp_path, fresh_ca
         assert not [line for line in converted.lines(4095) if line.startswith("warning")]
     if room == "cache":
         assert set(decoded.values()) == {1}
+
+
+def test_white_is_that_of_arrays_in_code_of_any_size():
+    from zoo.data.packs.loading import fit_item
+
+    settings = Settings(height=1, width=2, channels=1, fit=ImageFit(white=4095, crop_share=0.5))
+    assert fit_item(np.array([[0, 4095]], np.uint16), settings).ravel().tolist() == [0, 255]
+    assert fit_item(np.full((9, 9), 2048, np.uint16), settings).ravel().tolist() == [128, 128]

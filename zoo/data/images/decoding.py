@@ -406,11 +406,13 @@ def fit_image(
 
     Raises:
         DataError: Settings out of range.
-        BadImageError: It is brighter than `white`.
-        ValueError: Integers outside [0, 65535], floats outside [0, 255], or what is not an image.
+        ValueError: Integers outside [0, 65535] or [0, white], floats outside [0, 255], or what is not an image.
     """
     fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
-    return fit_to(as_image(image), Settings(height=height, width=width, channels=channels, fit=fit))
+    try:
+        return fit_to(as_image(image), Settings(height=height, width=width, channels=channels, fit=fit))
+    except BadImageError as fault:
+        raise ValueError(str(fault)) from fault
 
 
 def fit_to(image: Image.Image, settings: Settings) -> np.ndarray:

@@ -116,7 +116,7 @@ def fit_item(item: Any, settings: Settings) -> np.ndarray:
 def _fit(item: Any, settings: Settings) -> tuple[np.ndarray, Facts]:
     image = as_image(item)
     if not isinstance(item, Image.Image) and image.size == (settings.width, settings.height):
-        settings = replace(settings, fit=ImageFit())  # pixels of the size that is wanted: they have been cut out before
+        settings = replace(settings, fit=ImageFit(white=settings.fit.white))  # they have been cut out before
     return fit_known(image, settings)
 
 
