@@ -177,7 +177,7 @@ def test_a_run_on_them_is_that_on_files_of_the_same_pixels(tmp_path):
     )
     again = zoo.finetune(ours.path, tiny(classes=["cat", "dog"]), run=tmp_path / "again")
     assert again.metrics == ours.metrics
-    with pytest.raises(DataError, match="and a run does not keep them; give others with --data PATH"), Display() as it:
+    with pytest.raises(DataError, match="and a run does not keep them; give them again"), Display() as it:
         evaluate(ours.path, display=it)
     with Display() as it:
         assert evaluate(ours.path, tmp_path / "data.npz", display=it).metrics["accuracy"] == 1
