@@ -262,6 +262,7 @@ def test_the_images_that_validated_are_measured_however_the_folder_has_changed(g
     after = zoo.evaluate(run.path)
     assert after.metrics == pytest.approx(before.metrics, rel=1e-6)
     assert (after.images, after.missing, after.warnings) == (6, 0, ())
+    assert (before.newer, after.newer) == (0, 18)
     trained = zoo.evaluate(run.path, split="train")
     assert (trained.split, trained.images, trained.trained_on) == ("train", 18, 18)
 

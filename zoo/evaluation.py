@@ -81,6 +81,7 @@ def evaluate(
         data=place,
         missing=chosen.missing,
         trained_on=chosen.trained_on,
+        newer=chosen.newer,
         warnings=chosen.warnings,
     )
 
@@ -124,6 +125,7 @@ class _Chosen:
     parts: tuple[_Part, ...]
     missing: int = 0
     trained_on: int = 0
+    newer: int = 0
     warnings: tuple[str, ...] = ()
 
 
@@ -147,7 +149,9 @@ def _choose(folder: RunFolder, source: Source, name: str | None, *, is_own: bool
     keys = {origin: image_keys(split) for origin, split in source.dataset.splits().items()}
     if is_own:
         name = name or next((kind for kind in ("test", "validation") if kept.count(kind)), None)
-        return _kept(folder, source.dataset, keys, kept, _checked(name, kept.splits))
+        chosen = _kept(folder, source.dataset, keys, kept, _checked(name, kept.splits))
+        known = set().union(*kept.known.values())
+        return replace(chosen, newer=sum(bool(key) and key not in known for listed in keys.values() for key in listed))
     # Where other images are measured, there need be none of train.
     splits = {kind: one for kind, one in source.dataset.splits().items() if len(one)}
     is_divided = list(splits) != ["train"]

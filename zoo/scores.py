@@ -69,6 +69,7 @@ class Evaluation:
         data: Where the images lie, or None where they ship, are downloaded or were given in code.
         missing: How many images of the split the run had, and are no longer there.
         trained_on: How many of the images the run was trained on.
+        newer: How many images are in the run's own data that it never had; they are not measured.
         warnings: What the user should know, one line each.
     """
 
@@ -84,6 +85,7 @@ class Evaluation:
     data: str | None = None
     missing: int = 0
     trained_on: int = 0
+    newer: int = 0
     warnings: tuple[str, ...] = field(default=())
 
     def to_json(self, *, wrong: bool = False) -> dict[str, Any]:

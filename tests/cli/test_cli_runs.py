@@ -21,9 +21,10 @@ def test_evaluate(typed, finished):
     metrics = finished.run.metrics
     assert [f"{100 * metrics[f'macro_{name}']:.1f}" for name in ("recall", "precision", "f1")] == lines[3].split()[3::2]
     assert lines[5].startswith(f"accuracy {100 * metrics['accuracy']:.1f} % of 10 validation images (95 % interval ")
+    assert lines[6] == f"of {finished.run.path}, in {finished.data}"
     # The confusion matrix: rows are the classes, and sum to their images.
-    assert lines[7].split() == ["class", "\\", "called", "cat", "dog"]
-    assert [sum(int(count) for count in line.split()[1:] if count != ".") for line in lines[8:]] == [5, 5]
+    assert lines[8].split() == ["class", "\\", "called", "cat", "dog"]
+    assert [sum(int(count) for count in line.split()[1:] if count != ".") for line in lines[9:]] == [5, 5]
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_evaluate_as_json(typed, finished, tmp_path):
     assert code == 0
     assert list(document) == [
         *("schema", "kind", "images", "metrics", "intervals", "per_class", "classes", "confusion"),
-        *("split", "run", "data", "missing", "trained_on", "warnings"),
+        *("split", "run", "data", "missing", "trained_on", "newer", "warnings"),
     ]
     assert (document["split"], document["run"], document["data"]) == ("all", str(finished.run.path), str(photos))
     assert (document["missing"], document["trained_on"], document["warnings"]) == (0, 0, [])

@@ -85,6 +85,8 @@ def evaluate_command(
         echo_json({"schema": 1, "kind": "evaluate", **result.to_json(wrong=wrong or wrong_to is not None)})
         return
     echo(accuracy_report(result.to_json()))
+    newer = f"; {result.newer:,} newer images are not measured" if result.newer else ""
+    echo(f"of {result.run}" + (f", in {result.data}" if result.data else "") + newer)
     if matrix := _confusion_table(result):
         echo(f"\n{matrix}")
     if wrong:
