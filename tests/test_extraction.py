@@ -62,6 +62,17 @@ def test_no_images_and_broken_ones(model: keras.Model, tmp_path: Path) -> None:
         zoo.features(model, tmp_path / "broken.png")
 
 
+def test_a_model_of_any_size_says_that_images_need_one(images: np.ndarray) -> None:
+    any_size = keras.applications.MobileNetV3Small(weights=None, include_top=False, input_shape=(None, None, 3))
+    with pytest.raises(DataError, match="takes input NonexNonex3; expected a height, a width and 1 or 3 channels"):
+        zoo.features(any_size, images)
+
+
+def test_a_stage_that_is_no_text_is_not_found(model: keras.Model, images: np.ndarray) -> None:
+    with pytest.raises(NotFoundError, match="no stage '3'"):
+        zoo.features(model, images, at=3)
+
+
 def test_one_image_gives_one_vector_in_every_form(model: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
     expected = zoo.features(model, images[:1])
     Image.fromarray(images[0, :, :, 0]).save(tmp_path / "a.png")

@@ -132,15 +132,15 @@ def test_one_image_is_read_as_the_model_takes_it(classifier, finished):
         classifier.read([])
 
 
-@pytest.mark.parametrize("name", ["conv1d_small", "conv3d_small"])
-def test_a_model_of_signals_or_volumes_reads_no_images(name):
-    classifier = Classifier(zoo.build(name, classes=2))
-    with pytest.raises(
-        DataError, match=rf"^model '{name}' takes input .*; expected height, width and channels to read"
-    ):
-        classifier.predict(np.zeros((9, 9), "uint8"))
-    with pytest.raises(DataError, match=rf"^features: model '{name}' takes input"):
-        zoo.features(classifier.model, np.zeros((9, 9), "uint8"))
+@pytest.mark.parametrize(
+    ("name", "shape"), [("conv1d_small", None), ("conv3d_small", None), ("efficientnet_lite0", (32, 32, 4))]
+)
+def test_a_model_of_signals_volumes_or_more_channels_reads_no_images(name, shape):
+    classifier = Classifier(zoo.build(name, classes=2, weights=None, input_shape=shape))
+    expected = rf"^model '{name}' takes input .*; expected a height, a width and 1 or 3 channels"
+    for ask in (classifier.predict, classifier.read, lambda images: zoo.features(classifier.model, images)):
+        with pytest.raises(DataError, match=expected):
+            ask(np.zeros((9, 9), "uint8"))
 
 
 def test_threads_predict_at_once(classifier):

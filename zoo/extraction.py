@@ -52,22 +52,14 @@ def features(
     """
     import numpy as np
 
-    from zoo.data.given import read_batches
-    from zoo.data.images.decoding import Settings
+    from zoo.data.given import read_batches, settings_for
     from zoo.training.feeding import predict_in_batches
 
     _check("at", at, ())
     _check("pooling", pooling, POOLINGS)
     _check("resize", resize, RESIZES)
     prefix = feature_model(model, at=at, pooling=pooling)
-    shape = model.input_shape[1:]
-    if len(shape) != 3:
-        raise DataError(
-            f"features: model '{model.name}' takes input {'x'.join(map(str, shape))}; expected height, width and "
-            "channels, to read images"
-        )
-    height, width, channels = shape
-    settings = Settings(height=height, width=width, channels=channels, fit=_fit_of(model, resize))
+    settings = settings_for(tuple(model.input_shape[1:]), _fit_of(model, resize), model=model.name)
     batches = read_batches(images, settings, size=BATCH_SIZE)
     rows = [predict_in_batches(prefix, pixels) for _, pixels in batches]
     if not rows:
@@ -125,6 +117,6 @@ def _stage(model: "keras.Model", name: str | None) -> ModelStage:
             return stage
     names = [stage.name for stage in parts]
     raise NotFoundError(
-        f"model '{model.name}' has no stage '{name}' to take features at.{did_you_mean(name or '', names)} "
+        f"model '{model.name}' has no stage '{name}' to take features at.{did_you_mean(str(name or ''), names)} "
         f"It has: {', '.join(names) or 'none'}."
     )

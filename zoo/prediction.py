@@ -188,15 +188,9 @@ class Classifier:
 
     @property
     def _settings(self) -> "Settings":
-        from zoo.data.images.decoding import Settings
+        from zoo.data.given import settings_for
 
-        if len(self.input_shape) != 3:
-            raise DataError(
-                f"model '{self.card.name}' takes input {'x'.join(map(str, self.input_shape))}; expected height, width "
-                "and channels to read images; give it arrays itself: classifier.model.predict(...)"
-            )
-        height, width, channels = self.input_shape
-        return Settings(height=height, width=width, channels=channels, fit=self.fit)
+        return settings_for(self.input_shape, self.fit, model=self.card.name)
 
     def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
         best = int(row.argmax())
@@ -245,7 +239,7 @@ def check_source(source: Path | str) -> None:
     if _model_folder(path) is not None:
         return
     if name not in registry.list_models():
-        hint = "" if path.exists() else did_you_mean(name, registry.list_models())
+        hint = "" if path.exists() else did_you_mean(name.lower(), registry.list_models())
         raise NotFoundError(
             f"{name}: not a run folder (no run.json in it) and not a model's name.{hint} See 'zoo list' for models."
         )

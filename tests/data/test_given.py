@@ -266,6 +266,21 @@ def test_an_item_that_is_no_image_is_refused_by_its_number(item, text):
     assert text in refusal([noise(9, 9), item])
 
 
+def test_a_file_that_cannot_be_read_is_told(photo, tmp_path):
+    with photo.open("rb") as file:
+        pass
+    assert refusal(file) == (
+        f"{photo}: cannot be read (read of closed file); expected a file open for reading, with 'rb'"
+    )
+    with (tmp_path / "new").open("wb") as file:
+        assert refusal([file]).startswith(f"{tmp_path}/new: cannot be read (read); expected a file open for reading")
+
+
+def test_an_image_without_pixels_is_told():
+    assert refusal(Image.new("L", (0, 0))) == "the image: cannot be read (has 0 x 0 pixels)"
+    assert refusal([Image.new("RGB", (0, 9))]) == "image 0: cannot be read (has 0 x 9 pixels)"
+
+
 def test_a_file_that_is_read_already_says_to_go_back(photo):
     with photo.open("rb") as file:
         file.read()

@@ -23,6 +23,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.loading import fit_item, load_array
 from zoo.data.sources.folders import image_files
 from zoo.errors import DataError
+from zoo.fitting import ImageFit
 from zoo.paths import given_path
 
 CHANNELS = (1, 3, 4)
@@ -72,6 +73,27 @@ class GivenImage:
         except Exception as fault:  # Pillow reads an image from its file as late as here, and may raise anything
             reason = " ".join(str(fault).split()) or type(fault).__name__
             raise DataError(f"{self.name}: cannot be read ({reason})") from fault
+
+
+def settings_for(input_shape: tuple[int | None, ...], fit: ImageFit, *, model: str) -> Settings:
+    """Returns the settings by which images become a model's input.
+
+    Args:
+        input_shape: Height, width and channels.
+        fit: How a photo is brought to them.
+        model: Its name, for messages.
+
+    Raises:
+        DataError: It takes something else than grey or colour images of one size.
+    """
+    if len(input_shape) == 3:
+        height, width, channels = input_shape
+        if height and width and channels in (1, 3):
+            return Settings(height=height, width=width, channels=channels, fit=fit)
+    raise DataError(
+        f"model '{model}' takes input {'x'.join(map(str, input_shape))}; expected a height, a width and 1 or 3 "
+        "channels to read images; give it arrays itself: model.predict(arrays)"
+    )
 
 
 def read_batches(images: object, settings: Settings, *, size: int) -> Iterator[tuple[list[str | None], np.ndarray]]:
@@ -203,7 +225,10 @@ def _single(item: object, name: str) -> Sequence[GivenImage] | None:
 
 def _content(file: Any, name: str) -> bytes:
     label = file.name if isinstance(getattr(file, "name", None), str) else name
-    content: object = file.read()
+    try:
+        content: object = file.read()
+    except (ValueError, OSError) as fault:  # it is closed, or open for writing
+        raise DataError(f"{label}: cannot be read ({fault}); expected a file open for reading, with 'rb'") from fault
     if isinstance(content, str):
         raise DataError(f"{label}: is open as text; open it with 'rb'")
     if not isinstance(content, bytes):

@@ -432,6 +432,8 @@ def fit_known(image: Image.Image, settings: Settings) -> tuple[np.ndarray, Facts
 
 
 def _fitted(image: Image.Image, settings: Settings) -> np.ndarray:
+    if not (image.width and image.height):
+        raise ValueError(f"has {image.width} x {image.height} pixels")
     mode = _MODES[settings.channels]
     # Pillow would copy an image that has the mode already.
     converted = image if image.mode == mode else image.convert(mode)
