@@ -203,6 +203,48 @@ def test_a_model_that_is_cut_where_two_cards_part_is_refused():
     )
 
 
+@pytest.mark.parametrize("ends", [["stage1_activation", "probabilities"], ["stage1_activation", "stage2_activation"]])
+def test_a_model_with_an_output_on_the_way_is_refused(ends):
+    model = build()
+    several = keras.Model(model.input, [model.get_layer(name).output for name in ends], name="several")
+    with pytest.raises(ZooError) as raised:
+        zoo.stages(several)
+    text = str(raised.value)
+    assert text.startswith("model 'several': not every path crosses stage1_activation")
+    assert text.endswith("take those of the model that it was made of")
+
+
+def test_two_heads_on_one_backbone_are_the_head():
+    model = build()
+    pooled = model.get_layer("head_pool").output
+    both = keras.Model(model.input, [layers.Dense(2)(pooled), layers.Dense(3)(pooled)])
+    assert table(both) == [*BACKBONE, ("head", 64 * 2 + 2 + 64 * 3 + 3)]
+
+
+def test_one_backbone_of_two_inputs_has_its_stages():
+    model = build()
+    vectors = keras.Model(model.input, model.get_layer("head_pool").output)
+    left, right = keras.Input(SHAPE), keras.Input(SHAPE)
+    siamese = keras.Model([left, right], layers.Dense(1)(layers.Concatenate()([vectors(left), vectors(right)])))
+    zoo.freeze(siamese)
+    assert table(siamese) == [*BACKBONE, ("head", 2 * 64 + 1)]
+    assert len(siamese.trainable_weights) == 2
+
+
+def test_a_network_inside_a_wrapper_is_refused():
+    model = build()
+    vectors = keras.Model(model.input, model.get_layer("head_pool").output)
+    frames = keras.Input((4, *SHAPE))
+    x = layers.TimeDistributed(vectors, name="each")(frames)
+    film = keras.Model(frames, layers.Dense(2)(layers.LSTM(4)(x)), name="film")
+    with pytest.raises(ZooError) as raised:
+        zoo.freeze(film)
+    assert str(raised.value) == (
+        "model 'film' holds a network inside its layer 'each', so that its stages cannot be told; "
+        "take those of that: zoo.stages(model.get_layer('each').layer)"
+    )
+
+
 def test_features_inside_a_nested_model_are_taken_of_that():
     model = nested()
     inside = next(layer.name for layer in model.layers if isinstance(layer, keras.Model))

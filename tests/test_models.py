@@ -202,6 +202,12 @@ def test_the_softmax_takes_the_classifier():
             "channels; write input_shape=(64, 64, 3)",
         ),
         (
+            {"input_shape": (10**7, 10**7, 1)},
+            ZooError,
+            "build: input_shape is (10000000, 10000000, 1), 100,000,000,000,000 values an image; expected fewer than "
+            "2,147,483,648",
+        ),
+        (
             {"classes": {"owl"}},
             ZooError,
             "build: classes is {'owl'}; a set has another order in each process; expected a list, such as "

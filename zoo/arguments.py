@@ -10,6 +10,7 @@ from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
 from zoo.registry import Card
 
 MOST_CLASSES = 1_000_000
+MOST_VALUES = 2**31
 # What other libraries call it, and what to write here.
 ELSEWHERE = {
     "num_classes": "classes=10",
@@ -140,6 +141,8 @@ def input_sizes(input_shape: object, card: Card) -> tuple[int, ...]:
             f"{place}, channels first; model '{card.name}' expects height, width and channels; "
             f"write input_shape=({channels}, {channels}, {whole[0]})"
         )
+    if math.prod(whole) >= MOST_VALUES:
+        raise ZooError(f"{place}, {math.prod(whole):,} values an image; expected fewer than {MOST_VALUES:,}")
     if min(sides) < card.min_size:
         raise ZooError(
             f"{place}; the smallest input of model '{card.name}' is {'x'.join([str(card.min_size)] * len(sides))}"

@@ -107,8 +107,7 @@ def known_ends(graph: Any) -> dict[str, str]:
     Raises:
         ZooError: Several cards begin so, and their stages differ.
     """
-    # Of a backbone without a head, the last stage ends with the output.
-    segments = _segments(graph, {*legal_cuts(graph), graph.operations[-1].name})
+    segments = _segments(graph)
     whole: list[tuple[dict[str, str], Card]] = []
     begun: list[tuple[dict[str, str], Card]] = []
     for name in registry.list_models():
@@ -123,33 +122,44 @@ def known_ends(graph: Any) -> dict[str, str]:
                 begun.append((ends, card))
     if whole:
         # A net of few stages may be the beginning of one of more.
-        return max(whole, key=lambda one: (one[1].name == graph.name, len(one[0])))[0]
+        return _legal(graph, max(whole, key=lambda one: (one[1].name == graph.name, len(one[0])))[0])
     if len({tuple(ends) for ends, _ in begun}) > 1:
         names = sorted(card.name for _, card in begun)
         raise ZooError(
             f"model '{graph.name}' begins like {' and '.join(names[:3])}, and their stages differ; "
             "cut it where a stage of the whole model ends, or at its head"
         )
-    return begun[0][0] if begun else {}
+    return _legal(graph, begun[0][0]) if begun else {}
+
+
+def _legal(graph: Any, ends: dict[str, str]) -> dict[str, str]:
+    """Passes on ends of stages that every path crosses; of a backbone without a head, the last is its output."""
+    crossed = {*legal_cuts(graph), graph.operations[-1].name}
+    illegal = [name for name in ends if name not in crossed]
+    if illegal:
+        raise ZooError(
+            f"model '{graph.name}': not every path crosses {', '.join(illegal)}, where a stage ends, so that its "
+            "stages cannot be told; take those of the model that it was made of"
+        )
+    return ends
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """What a graph holds up to a cut."""
+    """What a graph holds up to an operation."""
 
     layers: int
     params: int
 
 
-def _segments(graph: Any, cuts: set[str]) -> dict[str, _Segment]:
-    """Counts layers and parameters up to each cut, by its name, in order."""
+def _segments(graph: Any) -> dict[str, _Segment]:
+    """Counts layers and parameters up to each operation, by its name, in order."""
     found: dict[str, _Segment] = {}
     layers = params = 0
     for operation in graph.operations:
         layers += is_layer(operation)
         params += sum(math.prod(weight.shape) for weight in getattr(operation, "weights", ()))
-        if operation.name in cuts:
-            found[operation.name] = _Segment(layers, params)
+        found[operation.name] = _Segment(layers, params)
     return found
 
 
