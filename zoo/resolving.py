@@ -1,10 +1,10 @@
 """What a command or a call asks for, resolved: which recipe, and on which images. Nothing here imports Keras."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from zoo import registry, saved_models
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
@@ -28,6 +28,7 @@ HANDLE_KEY = "model.handle"
 FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
 
 Overrides = Sequence[str] | Mapping[str, object]
+_OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ def make_job(
         WeightsError: The weights are not there.
     """
     check_reference(reference)
+    check_overrides(overrides)
     overrides = _with_module(overrides or ())
     if not str(reference).strip():
         raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
@@ -89,6 +91,26 @@ def make_job(
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
     return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with)
+
+
+def check_overrides(overrides: object) -> None:
+    """Refuses what is neither values by key nor texts.
+
+    Raises:
+        RecipeError: It is something else.
+    """
+    given: Iterable[object]
+    if overrides is None or isinstance(overrides, str):
+        return
+    if isinstance(overrides, Mapping):
+        given = cast("Mapping[object, object]", overrides).keys()
+    elif isinstance(overrides, list | tuple):
+        given = cast("Sequence[object]", overrides)
+    else:
+        raise RecipeError(f"overrides is of type {type(overrides).__name__}; {_OVERRIDES}")
+    for one in given:
+        if not isinstance(one, str):
+            raise RecipeError(f"overrides holds {one!r:.60}; {_OVERRIDES}")
 
 
 def check_reference(reference: object) -> None:

@@ -299,7 +299,7 @@ def test_a_frozen_module_is_run_once_though_nobody_can_count_what_it_computes(tm
         train={"prefix_cache": "required"},
     )
     photos = write_photos(tmp_path / "photos", count=8)
-    given = {"model.handle": str(module("reusable")), "data.image_size": SIDE}
+    given = {"model.handle": str(module("reusable")), "model.weights": "default", "data.image_size": SIDE}
     cached = zoo.finetune(plan, photos, given, run=tmp_path / "cached")
     said = capsys.readouterr().err
     assert "runs up to module" in said or "what comes up to module" in said
