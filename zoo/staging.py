@@ -239,7 +239,28 @@ def selector_fault(selector: str, names: Sequence[str]) -> str | None:
             near = did_you_mean(term, names)
             listed = ", ".join(names)
             return f"selector '{term}' matches nothing.{near} The stages are {listed}; a selector is {SELECTOR_FORMS}"
+    if _selects_no_stage(selector, names):
+        return f"selector '{selector}' leaves nothing to train; expected a selector of layers, such as \"{HEAD}\""
     return None
+
+
+def _selects_no_stage(selector: str, names: Sequence[str]) -> bool:
+    """Whether terms that are all of whole stages leave none; of others it is not known before the model is built."""
+    terms = [term.strip() for term in selector.split(",") if term.strip()]
+    selected = set(names) if terms[0].startswith("!") else set[str]()
+    for term in terms:
+        plain = term.removeprefix("!").strip()
+        kind, _, value = plain.partition(":")
+        if kind in ("layers", "params", "re"):
+            return False
+        if kind == "last":
+            meant = set(names[-int(value) :])
+        elif plain.endswith("+"):
+            meant = set(names[names.index(plain[:-1]) :])
+        else:
+            meant = {"all": set(names), "none": set[str]()}.get(plain, {plain})
+        selected = selected - meant if term.startswith("!") else selected | meant
+    return not selected
 
 
 def _is_term(term: str, names: Sequence[str]) -> bool:

@@ -140,7 +140,7 @@ batchsize = 8
 
 
 @pytest.mark.parametrize(
-    "selector", ["head", "all", "none", "stage1", "stage2+", "last:99", "layers:-20", "layers:5", "params:30%",
+    "selector", ["head", "all", "head,none", "stage1", "stage2+", "last:99", "layers:-20", "layers:5", "params:30%",
                  "params:0.5%", "re:conv", "!stem", "stem,stage1", "all, !stage1", "re:a:b"]
 )  # fmt: skip
 def test_selectors_that_a_model_takes_are_right(selector):
@@ -151,7 +151,8 @@ def test_selectors_that_a_model_takes_are_right(selector):
 
 @pytest.mark.parametrize(
     "selector", ["stage3", "stages1", "stage1-", "stage9+", "last:0", "last:-1", "layers:0", "layers:x", "params:30",
-                 "params:0%", "head,stage7", "!stage7", "re;conv", "first:2", ",", "Head"]
+                 "params:0%", "head,stage7", "!stage7", "re;conv", "first:2", ",", "Head",
+                 "none", "head,!head", "!all", "last:1,!head"]
 )  # fmt: skip
 def test_selectors_that_no_model_of_these_stages_takes_are_wrong(selector):
     from zoo.staging import selector_fault

@@ -127,9 +127,9 @@ def test_create_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_open_refuses_what_is_no_run(tmp_path):
     with pytest.raises(NotFoundError) as raised:
-        RunFolder.open(tmp_path)
+        RunFolder.open(tmp_path / "empty")
     assert str(raised.value) == (
-        f"{tmp_path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left"
+        f"{tmp_path / 'empty'}: is no run folder (no run.json in it); expected one that 'zoo finetune' left"
     )
 
 
@@ -224,3 +224,12 @@ def test_a_place_that_cannot_be_written_is_known_before_anything_is_made(tmp_pat
     with pytest.raises(RunError, match=r"new/run: cannot be written \(Permission denied\); choose another folder"):
         RunFolder.refuse_taken(tmp_path / "new" / "run")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_run_whose_name_is_mistyped_is_answered_with_the_nearest(tmp_path):
+    (tmp_path / "runs" / "pets").mkdir(parents=True)
+    (tmp_path / "runs" / "pets" / "run.json").touch()
+    with pytest.raises(NotFoundError, match=r"expected one that 'zoo finetune' left\. Did you mean 'pets'\?$"):
+        RunFolder.open(tmp_path / "runs" / "pest")
+    with pytest.raises(NotFoundError, match="expected one that 'zoo finetune' left$"):
+        RunFolder.open(tmp_path / "gone" / "pest")

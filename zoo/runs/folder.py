@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import NotFoundError, RunError
+from zoo.errors import NotFoundError, RunError, did_you_mean
 from zoo.files import sha256, write_atomic
 
 SCHEMA = 1
@@ -59,6 +59,13 @@ def remove_empty(path: Path, *, up_to: Path) -> None:
 def first_there(path: Path) -> Path:
     """Returns the nearest folder or file above a path that exists."""
     return next(above for above in path.absolute().parents if above.exists())
+
+
+def _runs_beside(path: Path) -> list[str]:
+    """Lists the names of run folders where a path leads."""
+    if not path.parent.is_dir():
+        return []
+    return sorted(record.parent.name for record in path.parent.glob("*/run.json"))
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,9 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.record_path.is_file():
-            raise NotFoundError(f"{path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left")
+            near = did_you_mean(path.name, _runs_beside(path))
+            expected = f"expected one that 'zoo finetune' left{near and '.'}{near}"
+            raise NotFoundError(f"{path}: is no run folder (no run.json in it); {expected}")
         return folder
 
     @property
