@@ -231,5 +231,5 @@ def test_a_run_whose_name_is_mistyped_is_answered_with_the_nearest(tmp_path):
     (tmp_path / "runs" / "pets" / "run.json").touch()
     with pytest.raises(NotFoundError, match=r"expected one that 'zoo finetune' left\. Did you mean 'pets'\?$"):
         RunFolder.open(tmp_path / "runs" / "pest")
-    with pytest.raises(NotFoundError, match="expected one that 'zoo finetune' left$"):
+    with pytest.raises(NotFoundError, match=r"expected one that 'zoo finetune' left$"):
         RunFolder.open(tmp_path / "gone" / "pest")
