@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -253,3 +254,9 @@ def test_what_a_start_wrote_is_shown_when_it_fails_and_not_at_ctrl_c(monkeypatch
     with pytest.raises(KeyboardInterrupt):
         output.start_backend()
     assert capfd.readouterr().err == ""
+
+
+def test_all_text_leaves_by_one_way():
+    others = [file for file in Path(output.__file__).parent.glob("*.py") if file.name not in ("output.py", "cards.py")]
+    assert len(others) > 10
+    assert [file.name for file in others if "click.echo(" in file.read_text(encoding="utf-8")] == []
