@@ -68,11 +68,6 @@ def test_a_model_of_any_size_says_that_images_need_one(images: np.ndarray) -> No
         zoo.features(any_size, images)
 
 
-def test_a_stage_that_is_no_text_is_not_found(model: keras.Model, images: np.ndarray) -> None:
-    with pytest.raises(NotFoundError, match="no stage '3'"):
-        zoo.features(model, images, at=3)
-
-
 def test_one_image_gives_one_vector_in_every_form(model: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
     expected = zoo.features(model, images[:1])
     Image.fromarray(images[0, :, :, 0]).save(tmp_path / "a.png")
@@ -104,6 +99,7 @@ def test_the_command_writes_vectors_in_the_order_of_the_paths(
         "out": str(out),
         "stage": "stage3",
         "shape": [35, 128],
+        "trained_on": 0,
     }
     assert "20-broken.png" in said.err
     with np.load(out) as written:
