@@ -339,4 +339,6 @@ def test_mixed_precision_shows_a_model_that_keras_saves_and_loads(data, tmp_path
     plan = recipe(phase("all", "all", epochs=1), model="mnist_conv_tiny", train={"precision": "mixed_float16"})
     path = Path(tmp_path / "half.keras")
     zoo.finetune(plan, data, run=tmp_path / "run", callbacks=keras.callbacks.ModelCheckpoint(path))
-    assert keras.models.load_model(path).predict(IMAGES, verbose=0).sum() == pytest.approx(8, abs=1e-3)
+    # Without the optimizer: that of mixed_float16, which wraps another, is not laid out as Keras expects it.
+    saved = keras.models.load_model(path, compile=False)
+    assert saved.predict(IMAGES, verbose=0).sum() == pytest.approx(8, abs=1e-3)
