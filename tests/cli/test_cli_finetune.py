@@ -333,7 +333,7 @@ def test_an_interruption_has_its_exit_code_and_says_how_the_run_goes_on(typed, d
     assert lines[-2:] == ["go on with it: zoo finetune --run a --resume", "zoo: interrupted"]
     # Nothing of the backend's, nor a traceback: our own lines only.
     assert {line.split()[0] for line in err.splitlines() if line} == {
-        *("tiny:", "note:", "head:", "head", "go", "zoo:")
+        *("warning:", "tiny:", "note:", "head:", "head", "go", "zoo:")
     }, err
     record = RunFolder.open(desk / "a").record()
     assert (record["status"], record["reason"]) == ("interrupted", "interrupted by the user")
