@@ -260,7 +260,7 @@ def test_what_is_no_image_is_refused_by_its_name(images, kind):
         (b"", "image 1: is empty (0 bytes)"),
         (io.StringIO("text"), "image 1: is open as text; open it with 'rb'"),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: str(value)[:30] if isinstance(value, str | np.ndarray) else type(value).__name__,
 )
 def test_an_item_that_is_no_image_is_refused_by_its_number(item, text):
     assert text in refusal([noise(9, 9), item])
