@@ -335,10 +335,21 @@ def test_a_callback_of_ones_own_that_sets_the_rate_is_told_what_decides_it(data,
         zoo.finetune(two_phases(), data, run=tmp_path / "run", callbacks=Halve())
 
 
-def test_mixed_precision_shows_a_model_that_keras_saves_and_loads(data, tmp_path):
-    plan = recipe(phase("all", "all", epochs=1), model="mnist_conv_tiny", train={"precision": "mixed_float16"})
+def test_half_precision_scales_the_loss_in_every_phase_and_its_files_are_loaded_and_trained_on(data, tmp_path):
     path = Path(tmp_path / "half.keras")
-    zoo.finetune(plan, data, run=tmp_path / "run", callbacks=keras.callbacks.ModelCheckpoint(path))
-    # Without the optimizer: that of mixed_float16, which wraps another, is not laid out as Keras expects it.
-    saved = keras.models.load_model(path, compile=False)
+    run = zoo.finetune(
+        two_phases(train={"precision": "mixed_float16"}),
+        data,
+        run=tmp_path / "run",
+        callbacks=keras.callbacks.ModelCheckpoint(path),
+    )
+    # Keras begins at 2^15. The first phase trains the layers above a cached prefix, the second the whole model.
+    assert [row["loss_scale"] for row in run.history] == [2.0**15] * 5
+    saved = keras.models.load_model(path)
     assert saved.predict(IMAGES, verbose=0).sum() == pytest.approx(8, abs=1e-3)
+    optimizer = saved.optimizer
+    assert type(optimizer) is keras.optimizers.LossScaleOptimizer
+    assert int(optimizer.inner_optimizer.iterations) == run.history[-1]["step"]
+    assert float(optimizer.dynamic_scale) == 2.0**15
+    saved.fit(IMAGES, np.eye(saved.output_shape[-1])[LABELS], verbose=0)
+    assert int(optimizer.inner_optimizer.iterations) == run.history[-1]["step"] + 1

@@ -110,6 +110,21 @@ def by_variable(base: type[Any]) -> type[Any]:
 
 AdamW, Adam, SGD = (by_variable(base) for base in (keras.optimizers.AdamW, keras.optimizers.Adam, keras.optimizers.SGD))
 
+
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras' own, which saves what it wraps as that saves itself."""
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the variables by their numbers, as Keras reads them."""
+        inner: dict[str, Any] = {}
+        self.inner_optimizer.save_own_variables(inner)
+        for number, value in enumerate([*map(_read, self._variables), *inner.values()]):
+            store[str(number)] = value
+
+
+# Keras saves it as what it is based on.
+LossScaleOptimizer.__module__ = "keras.optimizers"
+
 # Each takes a learning-rate schedule, the weight decay and further settings.
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adamw": lambda rate, decay, **settings: AdamW(rate, weight_decay=decay, name="adamw", **settings),
@@ -132,6 +147,8 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Builds a phase's optimizer; weight decay leaves out biases and normalisation, which are vectors.
 
+    Under mixed_float16 it is wrapped in one that scales the loss, so that small gradients do not become 0.
+
     Args:
         phase: The recipe's phase.
         rate: Its learning rate by step.
@@ -152,6 +169,8 @@ def build_optimizer(
     if phase.weight_decay:
         vectors = [weight for weight in model.trainable_weights if len(weight.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=vectors)
+    if model.dtype_policy.name == "mixed_float16":
+        return LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
     return optimizer
 
 

@@ -62,19 +62,22 @@ def make_trainee(
     trainee: Any = suffix if suffix is not None else _assembled(model, augmenters, split, mixing)
     loss = build_loss(recipe.train, class_weights, weighted=weighted)
     accuracy = AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
+    optimizer = build_optimizer(
+        phase,
+        rate,
+        model=model,
+        factors=_factors_by_path(model, phase),
+        ema=recipe.train.ema,
+        accumulate=recipe.train.accumulate,
+        clip_norm=recipe.train.clip_norm,
+    )
     trainee.compile(
-        optimizer=build_optimizer(
-            phase,
-            rate,
-            model=model,
-            factors=_factors_by_path(model, phase),
-            ema=recipe.train.ema,
-            accumulate=recipe.train.accumulate,
-            clip_norm=recipe.train.clip_norm,
-        ),
+        optimizer=optimizer,
         loss=OnMixedLabels(loss) if mixing else loss,
         metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
         jit_compile=JIT_COMPILE[recipe.train.xla],
+        # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
+        auto_scale_loss=False,
     )
     drawing = (*augmenters, *([mixing] if mixing else []))
     return Trainee(model=trainee, drawing=drawing, takes_labels=mixing is not None)
