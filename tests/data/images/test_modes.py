@@ -1,10 +1,12 @@
 """Every Pillow mode, in every format that can hold it, at sizes around every limit: read, or named, never a crash."""
 
 import contextlib
+import struct
+import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from zoo.data.check.findings import Listed
 from zoo.data.check.inspection import _look
@@ -102,8 +104,6 @@ def test_no_class_of_error_passes_a_file_by(tmp_path, monkeypatch):
 
 
 def test_what_a_program_has_told_pillow_changes_nothing(tmp_path, monkeypatch):
-    from PIL import ImageFile
-
     path = tmp_path / "x.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:1500])
@@ -111,6 +111,36 @@ def test_what_a_program_has_told_pillow_changes_nothing(tmp_path, monkeypatch):
     with quiet_pillow(), pytest.raises(BadImageError, match="truncated"):
         decode(path, side=8)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_regions_of_several_threads_give_back_what_was_before_the_first(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    before = list(warnings.filters)
+    first, second = quiet_pillow(), quiet_pillow()
+    first.__enter__()
+    second.__enter__()
+    warnings.simplefilter("ignore", BytesWarning)  # by another thread meanwhile
+    mine = warnings.filters[0]
+    first.__exit__(None, None, None)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+    second.__exit__(None, None, None)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+    assert warnings.filters == [mine, *before]
+
+
+def test_what_pillow_logs_of_a_file_that_it_cannot_decode_is_not_shown(tmp_path, caplog):
+    """Of 13 channels it logs an error beside raising one."""
+    path = tmp_path / "bands.tif"
+    tags = {256: 4, 257: 4, 258: 16, 259: 1, 262: 1, 273: 8 + 2 + 12 * 9 + 4, 277: 13, 278: 4, 279: 4 * 4 * 13 * 2}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + bytes(4 * 4 * 13 * 2))
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(path)
+    assert "More samples per pixel" in caplog.text
+    caplog.clear()
+    with quiet_pillow(), pytest.raises(BadImageError, match="a TIFF of a kind that cannot be read"):
+        decode(path, side=8)
+    assert not caplog.text
 
 
 def test_libtiff_writes_nothing_past_python(tmp_path, capfd):

@@ -2,14 +2,16 @@
 
 import ctypes
 import functools
+import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import PIL
 
@@ -22,6 +24,7 @@ RASTER_FORMATS = (
     *(str(AvifImagePlugin.AvifImageFile.format), str(Jpeg2KImagePlugin.Jpeg2KImageFile.format)),
 )
 _HEIC_PACKAGE = "pillow-heif"
+_MODULES = r"(PIL|pillow_heif)(\.|$)"
 
 
 def heic_version() -> str:
@@ -42,23 +45,52 @@ def open_heic(file: BinaryIO) -> "Image.Image | None":
     return HeifImageFile(file)
 
 
+_lock = threading.Lock()
+# How many regions are open, in all threads, and what the last one that ends puts back.
+_open = 0
+_puts_back: list[Callable[[], object]] = []
+
+
 @contextmanager
 def quiet_pillow() -> Generator[None]:
     """Hides warnings on odd metadata, from Pillow and from libtiff: what matters about a file is raised.
 
-    A program may have told Pillow to fill what is cut off with grey; here it stays a fault.
+    A program may have told Pillow to fill what is cut off with grey; here it stays a fault. These settings are one for
+    the whole process. Regions may lie in one another and in several threads; when the last one ends, the settings are
+    the caller's again.
     """
-    fills = ImageFile.LOAD_TRUNCATED_IMAGES
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)(\.|$)")
-        ImageFile.LOAD_TRUNCATED_IMAGES = False
-        before = [(setter, setter(None)) for setter in _libtiff_handlers()]
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = fills
-            for setter, handler in before:
-                setter(handler)
+    global _open
+    with _lock:
+        _open += 1
+        if _open == 1:
+            _puts_back.extend(_hush())
+    try:
+        yield
+    finally:
+        with _lock:
+            _open -= 1
+            while not _open and _puts_back:
+                _puts_back.pop()()
+
+
+def _hush() -> list[Callable[[], object]]:
+    """Makes Pillow quiet and strict; returns what undoes it."""
+    fills, logger = ImageFile.LOAD_TRUNCATED_IMAGES, logging.getLogger("PIL")
+    level = logger.level
+    handlers = [(setter, setter(None)) for setter in _libtiff_handlers()]
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    logger.setLevel(logging.CRITICAL + 1)  # what it cannot decode it logs, besides raising it
+    # Not warnings.catch_warnings, which in several threads puts back what another thread has set.
+    warnings.filterwarnings("ignore", module=_MODULES)
+    quiet = warnings.filters[0]
+
+    def unhush() -> None:
+        ImageFile.LOAD_TRUNCATED_IMAGES = fills
+        logger.setLevel(level)
+        with suppress(ValueError):  # the caller has put another list of filters in its place
+            cast(list[Any], warnings.filters).remove(quiet)
+
+    return [unhush, *(functools.partial(setter, handler) for setter, handler in handlers)]
 
 
 @functools.cache
