@@ -11,6 +11,7 @@ from PIL import Image
 
 import zoo
 from zoo.cli import main
+from zoo.data.images.decoding import Settings, read_pixels
 from zoo.errors import DataError, NotFoundError
 
 
@@ -82,6 +83,38 @@ def run(arguments: list[str]) -> int | str | None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     return stopped.value.code
+
+
+def test_copies_of_a_model_read_photos_as_its_weights_were_measured_and_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)).save(path)
+    copy = keras.models.clone_model(zoo.build("efficientnet_lite0", weights=None, classes=2, input_shape=(64, 64, 3)))
+    cut = keras.Model(copy.input, copy.layers[-4].output)
+    fit = zoo.info("efficientnet_lite0").weights[0].protocol.fit
+    pixels, _ = read_pixels(path, Settings(height=64, width=64, channels=3, fit=fit))
+    expected = zoo.features(copy, pixels)  # of its size: there is nothing to warn of
+    for one in (copy, cut):
+        with pytest.warns(
+            UserWarning, match=r"does not know how .* resized as its weights 'imagenet' were measured; cho"
+        ):
+            np.testing.assert_allclose(zoo.features(one, path), expected, rtol=1e-4, atol=1e-5)
+    plain, _ = read_pixels(path, Settings(height=64, width=64, channels=3))
+    assert (plain != pixels).any()
+    np.testing.assert_allclose(zoo.features(copy, path, resize="crop"), zoo.features(copy, plain), rtol=1e-4, atol=1e-5)
+
+
+def test_photos_for_a_model_of_others_are_cropped_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+    pixels = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(2, 3, name="first")(pixels)
+    foreign = keras.Model(pixels, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)), name="foreign")
+    plain, _ = read_pixels(path, Settings(height=8, width=8, channels=3))
+    with pytest.warns(
+        UserWarning, match=r"features: model 'foreign' does not know how .* by a plain crop; choose with"
+    ):
+        found = zoo.features(foreign, path)
+    np.testing.assert_allclose(found, zoo.features(foreign, plain), rtol=1e-5)
 
 
 def test_the_command_writes_vectors_in_the_order_of_the_paths(

@@ -1,11 +1,13 @@
 """Features: what a model makes of images at the end of a stage, as vectors or as maps."""
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
 from zoo.fitting import RESIZES, ImageFit, Resize
-from zoo.graphs import graph_of, is_nested
+from zoo.graphs import graph_of, is_nested, known_cards
 from zoo.keras_globals import pinned
 from zoo.models import Blueprint
 from zoo.staging import HEAD, ModelStage, stages
@@ -36,7 +38,9 @@ def features(
         at: A stage's name, such as `stage3`; None takes the last one before the head.
         pooling: `avg` or `max` over the places of a map; None or `none` leaves the maps as they are.
         resize: `crop`, `pad` or `stretch`: how images are brought to the model's input size. None takes the model's
-            own way: that of a run, or that by which its weights were measured, with its share and interpolation.
+            own way: that of a run, or that by which its weights were measured, with its share and interpolation. A
+            copy that Keras made has lost it: then it is that of the weights of the model it is a copy of, and a
+            warning says so.
 
     Returns:
         float32[n, channels], or, without pooling, the stage's output as it is.
@@ -59,7 +63,8 @@ def features(
     _check("pooling", pooling, POOLINGS)
     _check("resize", resize, RESIZES)
     prefix = feature_model(model, at=at, pooling=pooling)
-    settings = settings_for(tuple(model.input_shape[1:]), _fit_of(model, resize), model=model.name)
+    settings = settings_for(tuple(model.input_shape[1:]), ImageFit(), model=model.name)
+    settings = replace(settings, fit=_fit_of(model, resize, images))
     batches = read_batches(images, settings, size=BATCH_SIZE)
     rows = [predict_in_batches(prefix, pixels) for _, pixels in batches]
     if not rows:
@@ -75,11 +80,32 @@ def _check(argument: str, value: object, known: Sequence[str]) -> None:
         raise ZooError(f"features: {argument} is {written}; expected {expected}")
 
 
-def _fit_of(model: "keras.Model", resize: Resize | None) -> ImageFit:
+def _fit_of(model: "keras.Model", resize: Resize | None, images: object) -> ImageFit:
+    """Returns how photos are brought to a model's input; says what is taken where the model itself does not know."""
     blueprint: Blueprint | None = getattr(model, "blueprint", None)
-    own = blueprint.fit if blueprint else ImageFit()
-    # How much is taken goes with the way of resizing; which value is white with the data.
-    return own if resize is None else ImageFit(resize=resize, white=own.white)
+    if resize is not None:
+        # How much is taken goes with the way of resizing; which value is white with the data.
+        return ImageFit(resize=resize, white=blueprint.fit.white if blueprint else 0)
+    if blueprint is not None:
+        return blueprint.fit
+    sets = [weights for card in known_cards(graph_of(model)) for weights in card.weights if weights.protocol]
+    fits = {weights.protocol.fit: weights.name for weights in sets if weights.protocol}
+    fit, weights = next(iter(fits.items())) if len(fits) == 1 else (ImageFit(), None)
+    if not _have_its_size(images, model):
+        how = f"as its weights '{weights}' were measured" if weights else "by a plain crop"
+        warnings.warn(
+            f"features: model '{model.name}' does not know how photos are brought to its input, as models of zoo.build "
+            f"and zoo.load do; pixels in [0, 255] are resized {how}; choose with resize=",
+            stacklevel=3,
+        )
+    return fit
+
+
+def _have_its_size(images: object, model: "keras.Model") -> bool:
+    """Tells whether images are an array of the size of a model's input, which is taken as it is."""
+    shape = tuple(getattr(images, "shape", ()))
+    size = tuple(model.input_shape[1:3])
+    return size in (shape[:2], shape[1:3])
 
 
 @pinned()

@@ -107,6 +107,22 @@ def known_ends(graph: Any) -> dict[str, str]:
     Raises:
         ZooError: Several cards begin so, and their stages differ.
     """
+    found = _known(graph)
+    if len({tuple(ends) for ends, _ in found}) > 1:
+        names = sorted(card.name for _, card in found)
+        raise ZooError(
+            f"model '{graph.name}' begins like {' and '.join(names[:3])}, and their stages differ; "
+            "cut it where a stage of the whole model ends, or at its head"
+        )
+    return _legal(graph, found[0][0]) if found else {}
+
+
+def known_cards(graph: Any) -> list[Card]:
+    """Finds the card whose stages a graph has; several where it only begins as they do, none where it is not known."""
+    return [card for _, card in _known(graph)]
+
+
+def _known(graph: Any) -> list[tuple[dict[str, str], Card]]:
     segments = _segments(graph)
     whole: list[tuple[dict[str, str], Card]] = []
     begun: list[tuple[dict[str, str], Card]] = []
@@ -120,16 +136,8 @@ def known_ends(graph: Any) -> dict[str, str]:
                 whole.append((ends, card))
             elif len(ends) > 1:
                 begun.append((ends, card))
-    if whole:
-        # A net of few stages may be the beginning of one of more.
-        return _legal(graph, max(whole, key=lambda one: (one[1].name == graph.name, len(one[0])))[0])
-    if len({tuple(ends) for ends, _ in begun}) > 1:
-        names = sorted(card.name for _, card in begun)
-        raise ZooError(
-            f"model '{graph.name}' begins like {' and '.join(names[:3])}, and their stages differ; "
-            "cut it where a stage of the whole model ends, or at its head"
-        )
-    return _legal(graph, begun[0][0]) if begun else {}
+    # A net of few stages may be the beginning of one of more.
+    return [max(whole, key=lambda one: (one[1].name == graph.name, len(one[0])))] if whole else begun
 
 
 def _legal(graph: Any, ends: dict[str, str]) -> dict[str, str]:
