@@ -10,6 +10,7 @@ from zoo.data import Dataset, InCode, Split
 from zoo.data.dataset import quoted, unknown_classes
 from zoo.data.membership import image_keys
 from zoo.errors import DataError, NotFoundError
+from zoo.interruption import noticed
 from zoo.paths import given_path
 from zoo.prediction import Classifier, load
 from zoo.recipe.loading import load_recipe
@@ -32,6 +33,7 @@ LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
 ALL = "all"
 
 
+@noticed()
 def evaluate(
     run: Path | str,
     data: Path | str | InCode | None = None,

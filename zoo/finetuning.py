@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import InCode
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.files import sha256
+from zoo.interruption import noticed
 from zoo.lengthening import begin_lengthened, lengthened
 from zoo.paths import given_path
 from zoo.prediction import Classifier, load
@@ -222,6 +223,7 @@ def _longer(
     )
 
 
+@noticed()
 def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     """Trains, measures and closes a run."""
     import_keras()

@@ -1,8 +1,10 @@
 import errno
+import gc
 import itertools
 import json
 import math
 import shutil
+import signal
 from dataclasses import replace
 
 import keras
@@ -652,3 +654,43 @@ def test_a_rare_class_is_learnt(tmp_path, sections):
     learning = phase("all", "all", epochs=4, learning_rate=1e-3, schedule="constant")
     run = zoo.finetune(recipe(learning, **sections), tmp_path / "rare.npz", run=tmp_path / "run")
     assert [entry["accuracy"] for entry in run.per_class.values()] == [1.0, 1.0]
+
+
+class PressAndLose(keras.callbacks.Callback):
+    """Presses Ctrl-C inside a callback of the garbage collector, where Python drops the exception."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.batches += 1
+        if self.batches == 4:
+            gc.callbacks.append(self.press)
+            gc.collect()
+
+    def press(self, *_):
+        gc.callbacks.remove(self.press)
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_that_the_garbage_collector_drops_ends_the_run_at_the_batchs_end(data, tmp_path):
+    listener = PressAndLose()
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(recipe(), data, run=tmp_path / "run", callbacks=[listener])
+    assert listener.batches == 4
+    assert status(tmp_path / "run") == ("interrupted", "interrupted by the user")
+
+
+def test_ctrl_c_that_a_library_turns_into_another_fault_is_still_an_interruption(data, tmp_path):
+    class Turned(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as pressed:
+                raise RuntimeError("INTERNAL: a callback failed") from pressed
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(recipe(), data, run=tmp_path / "run", callbacks=[Turned()])
+    assert status(tmp_path / "run") == ("interrupted", "interrupted by the user")

@@ -4,9 +4,7 @@ import contextlib
 import json
 import math
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -17,6 +15,7 @@ import click
 from zoo import trusted_programs
 from zoo.cli.streams import abandon_stdout
 from zoo.errors import DataError
+from zoo.interruption import noticed
 from zoo.paths import given_path
 from zoo.quiet_start import descriptor_2_silenced
 from zoo.tables import fold, screen_width, table, without_controls
@@ -114,7 +113,7 @@ def start_backend() -> None:
         KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _loading_line(), _interruptible(), descriptor_2_silenced():
+    with _loading_line(), noticed(), descriptor_2_silenced():
         from zoo.training.backend import accelerator
 
         accelerator()
@@ -133,31 +132,6 @@ def _loading_line() -> Generator[None]:
         yield
     finally:
         click.echo(f"\r{' ' * len(line)}\r", nl=False, file=stream)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Makes Ctrl-C an interrupt also where a library turns it into another fault, or swallows it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-
-    def interrupt(number: int, _frame: object) -> None:
-        pressed.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except Exception as fault:
-        if pressed:
-            raise KeyboardInterrupt from fault
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 class OutFile(click.Path):

@@ -12,6 +12,7 @@ import numpy as np
 from zoo.data.augmentation import seed_augmentation
 from zoo.errors import ZooError
 from zoo.freezing import Contract
+from zoo.interruption import raise_lost
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
@@ -41,6 +42,18 @@ class ContractGuard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks; raises ContractError."""
         self._contract.check()
+
+
+class InterruptionGuard(keras.callbacks.Callback):
+    """Ends training at the next batch's end where the exception of Ctrl-C was lost."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Raises KeyboardInterrupt."""
+        raise_lost()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Raises KeyboardInterrupt."""
+        raise_lost()
 
 
 class AugmentationSeeds(keras.callbacks.Callback):

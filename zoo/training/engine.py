@@ -14,6 +14,7 @@ from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError
 from zoo.files import write_atomic
+from zoo.interruption import noticed
 from zoo.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
@@ -444,7 +445,8 @@ def recording(folder: RunFolder, record: dict[str, Any]) -> Generator[None]:
     """Keeps run.json's status true, however training ends."""
     folder.write_record(record)
     try:
-        yield
+        with noticed():
+            yield
     except KeyboardInterrupt:
         _write_last_words(folder, record, "interrupted", "interrupted by the user")
         raise

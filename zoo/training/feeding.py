@@ -18,6 +18,7 @@ import numpy as np
 from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
 from zoo.data.packs.pixels import resolve
+from zoo.interruption import raise_lost
 from zoo.keras_globals import pinned
 from zoo.memory import is_aligned
 from zoo.training import backend
@@ -155,6 +156,7 @@ def predict_in_batches(
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         with backend.one_prediction_at_a_time():
             results.append(np.asarray(run(filled))[: len(batch)])
+        raise_lost()
         if move is not None:
             move(start + len(batch))
     return np.concatenate(results)

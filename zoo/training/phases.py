@@ -22,6 +22,7 @@ from zoo.training.callbacks import (
     BatchBar,
     ContractGuard,
     EpochRecorder,
+    InterruptionGuard,
     StopAtNoNumber,
 )
 from zoo.training.feeding import StopWatch, training_data, validation_data
@@ -186,6 +187,7 @@ def run_phase(
             on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
         )
         own = [
+            InterruptionGuard(),
             AugmentationSeeds(trainee.drawing, seed=recipe.train.seed, first_epoch=first_epoch),
             AverageForValidation(model, moving_averages(optimizer)),
             ContractGuard(contract),

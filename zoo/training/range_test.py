@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
+from zoo.interruption import noticed, raise_lost
 from zoo.keras_globals import pinned, require_no_strategy
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend, precision
@@ -58,6 +59,7 @@ class RangeTest:
     stopped: str | None
 
 
+@noticed()
 @pinned()
 def find_rate(
     recipe: Recipe,
@@ -119,6 +121,7 @@ def _find_rate(
             pixels = (images, labels) if trainee.takes_labels else images
             losses.append(float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0]))
             move(step + 1, f"loss {losses[-1]:.3f}")
+            raise_lost()
             if stopped(losses):
                 break
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)

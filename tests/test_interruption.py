@@ -1,0 +1,111 @@
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from zoo.errors import Terminated
+from zoo.interruption import noticed, raise_lost
+
+
+def press(number=signal.SIGINT):
+    """Presses Ctrl-C where the exception is swallowed."""
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_a_signal_raises_at_once_and_a_second_one_too():
+    seen = []
+    with pytest.raises(KeyboardInterrupt), noticed():
+        try:
+            signal.raise_signal(signal.SIGINT)
+            seen.append("not interrupted")
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            seen.append("not interrupted again")
+    assert seen == []
+
+
+def test_a_lost_signal_is_raised_at_the_next_place_for_it():
+    seen = []
+    with pytest.raises(KeyboardInterrupt), noticed():
+        for batch in range(3):
+            if batch == 1:
+                press()
+            seen.append(batch)
+            raise_lost()
+    assert seen == [0, 1]
+
+
+def test_a_lost_signal_is_raised_at_the_latest_when_the_work_ends_or_fails():
+    with pytest.raises(KeyboardInterrupt), noticed():
+        press()
+    with pytest.raises(KeyboardInterrupt) as raised, noticed():
+        press()
+        raise ValueError("made of it by a library")
+    assert isinstance(raised.value.__cause__, ValueError)
+
+
+def test_a_block_inside_another_raises_for_both_and_the_next_begins_without():
+    with pytest.raises(KeyboardInterrupt), noticed():
+        with pytest.raises(KeyboardInterrupt), noticed():
+            press()
+        raise_lost()
+    with noticed():
+        raise_lost()
+    raise_lost()
+
+
+def test_a_fault_of_the_work_itself_stays_what_it_is():
+    with pytest.raises(ValueError, match="its own"), noticed():
+        raise ValueError("its own")
+
+
+def test_the_handler_that_was_there_decides_what_a_signal_raises():
+    def stop(*_):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Terminated), noticed():
+            press(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_that_is_ignored_or_raises_nothing_ends_nothing():
+    seen = []
+    for handler in (signal.SIG_IGN, lambda number, frame: seen.append(number)):
+        before = signal.signal(signal.SIGINT, handler)
+        try:
+            with noticed():
+                signal.raise_signal(signal.SIGINT)
+                raise_lost()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+
+
+def test_another_thread_works_without_signals():
+    faults = []
+
+    def work():
+        try:
+            with noticed():
+                raise_lost()
+        except BaseException as fault:
+            faults.append(fault)
+
+    with pytest.raises(KeyboardInterrupt), noticed():
+        press()
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert faults == []
