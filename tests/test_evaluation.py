@@ -186,7 +186,7 @@ def test_a_run_that_kept_no_images_says_so(tmp_path):
 def test_data_that_is_gone_is_named(three, tmp_path):
     with pytest.raises(NotFoundError, match=f"^{tmp_path / 'gone'}: no such file or folder"):
         measure(three.path, tmp_path / "gone")
-    with pytest.raises(NotFoundError, match="is no run folder"):
+    with pytest.raises(NotFoundError, match="is not a run folder"):
         measure(tmp_path)
 
 

@@ -124,4 +124,4 @@ def test_evaluate_refuses(typed, finished, words, message):
 def test_what_is_no_run_is_refused(typed, tmp_path):
     code, out, err = typed("evaluate", tmp_path)
     assert (code, out) == (1, "")
-    assert err == (f"zoo: {tmp_path}: is no run folder (no run.json in it); expected one that 'zoo finetune' left\n")
+    assert err == (f"zoo: {tmp_path}: is not a run folder (no run.json in it); expected one that 'zoo finetune' left\n")

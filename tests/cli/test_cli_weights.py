@@ -63,6 +63,13 @@ def test_ls_shows_what_a_download_rests_on():
         assert all(facts in line for line in found)
 
 
+def test_sets_of_one_name_are_told_apart_where_the_screen_is_narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line for line in run("ls").splitlines() if line.startswith("mobilenet ")]
+    assert len(set(lines)) == len(lines) == 4
+    assert lines[1].split()[:3] == ["mobilenet", "imagenet", "alpha=0.25"]
+
+
 def test_fetch(monkeypatch, tmp_path):
     assert run("fetch", "efficientnet_lite0").endswith("efficientnet-lite0-57934424.pth\n")
     asked = []

@@ -26,6 +26,13 @@ def test_help_and_version(typed):
     assert typed("--version")[:2] == (0, f"zoo, version {__version__}\n")
 
 
+@pytest.mark.parametrize("words", [[], ["recipe"], ["data"]], ids=" ".join)
+def test_a_group_without_a_verb_prints_its_help_once_and_no_error(typed, words):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert err == typed(*words, "--help")[1]
+
+
 def test_an_unknown_verb_is_a_usage_error(typed):
     code, out, err = typed("fintune")
     assert (code, out) == (2, "")

@@ -67,7 +67,7 @@ REFUSED = {
     "Unknown weights 'imagnet' for model 'resnet50'. Did you mean 'imagenet'? It has: imagenet.",
     "finetune quickstart --seeds 0,1 --set model.name=mnist_con": '--set model.name: model.name is "mnist_con"; '
     "unknown model. Did you mean 'mnist_conv'? See 'zoo list'.",
-    "evaluate photos": "photos: is no run folder (no run.json in it); expected one that 'zoo finetune' left",
+    "evaluate photos": "photos: is not a run folder (no run.json in it); expected one that 'zoo finetune' left",
     "predict nix photos": "nix: not a run folder (no run.json in it) and not a model's name. See 'zoo list' for "
     "models.",
     "predict conv2d_small photos": "model 'conv2d_small' has no pretrained weights, and so no classes of its own; "
@@ -77,6 +77,9 @@ REFUSED = {
     "features mnist_con photos --out x.npz": "Unknown model 'mnist_con'. Did you mean 'mnist_conv'? See 'zoo list'.",
     "features mnist_conv photos --at stage7 --out x.npz": "model 'mnist_conv' has no stage 'stage7' to take features "
     "at. Did you mean 'stage3'? It has: stem, stage1, stage2, stage3.",
+    "features mnist_conv fotos gone.png --out x.npz": "fotos: there is no such file; expected an image; "
+    "check the path\nzoo: gone.png: there is no such file; expected an image; check the path\n"
+    "zoo: features: none of 2 files could be read; nothing was written",
     "lr-find nix --data photos": "'nix' is not a recipe file, run folder, recipe or model. See 'zoo recipe ls' and "
     "'zoo list'.",
     "lr-find pets.toml --data photos --phase tip": "recipe 'pets' has no phase 'tip'. Did you mean 'top'? It has: "
@@ -104,6 +107,28 @@ def test_a_run_folder_that_holds_a_run_is_refused_with_a_line_that_can_be_pasted
 def test_the_imports_are_really_blocked(typed, desk, without_keras):
     code, _, err = typed("finetune", "pets.toml", "--data", "photos")
     assert (code, "is not to be imported here" in err) == (1, True)
+
+
+def test_weights_that_no_set_has_are_found_beside_a_wrong_option(typed, desk, without_keras):
+    (desk / "wide.toml").write_text(
+        """name = "wide"
+extends = "finetune/default"
+[model]
+name = "resnet50"
+weights = "imagnet"
+options = {width = 2}
+"""
+    )
+    code, _, err = typed("recipe", "check", "wide.toml")
+    assert code == 3
+    assert [line.split(": ")[:2] for line in err.splitlines()[:2]] == [
+        [
+            "wide.toml:5",
+            "model.weights is \"imagnet\"; Unknown weights 'imagnet' for model 'resnet50'. Did you mean "
+            "'imagenet'? It has",
+        ],
+        ["wide.toml:6", "model.options.width"],
+    ]
 
 
 def test_all_faults_of_all_kinds_are_found_at_once_with_file_and_line(typed, desk, without_keras):

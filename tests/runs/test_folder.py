@@ -129,7 +129,7 @@ def test_open_refuses_what_is_no_run(tmp_path):
     with pytest.raises(NotFoundError) as raised:
         RunFolder.open(tmp_path / "empty")
     assert str(raised.value) == (
-        f"{tmp_path / 'empty'}: is no run folder (no run.json in it); expected one that 'zoo finetune' left"
+        f"{tmp_path / 'empty'}: is not a run folder (no run.json in it); expected one that 'zoo finetune' left"
     )
 
 

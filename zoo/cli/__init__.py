@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from zoo import __version__
 from zoo.cli.groups import VerbContext, VerbGroup
@@ -79,6 +80,9 @@ def _report(fault: Exception, *, as_json: bool) -> int:
     if isinstance(fault, click.Abort):
         echo("zoo: interrupted", err=True)
         return Terminated.exit_code if isinstance(fault.__cause__, Terminated) else INTERRUPTED
+    if isinstance(fault, NoArgsIsHelpError) and not as_json:  # its message is the whole help, usage included
+        echo(fault.format_message(), err=True)
+        return fault.exit_code
     if isinstance(fault, click.ClickException):
         message, code = fault.format_message(), fault.exit_code
         if isinstance(fault, click.UsageError) and fault.ctx is not None:

@@ -12,8 +12,8 @@ from zoo import registry
 from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
-from zoo.cli.predict import PATHS_FROM_OPTION, all_names, counted, listed
-from zoo.errors import NotFoundError, did_you_mean
+from zoo.cli.predict import PATHS_FROM_OPTION, all_names, counted, fault_of, listed
+from zoo.errors import DataError, NotFoundError, did_you_mean
 from zoo.files import write_atomic
 from zoo.staging import HEAD
 
@@ -68,16 +68,20 @@ def features_command(
         raise click.UsageError("--pooling none gives maps, and a .csv file holds vectors; expected --out FILE.npz")
     names = all_names(paths, paths_from)
     _refuse_unknown(source, at)
+    images = list(listed(names))
+    faults = [fault_of(image) for image in images]
+    if all(faults):  # nothing to load TensorFlow for
+        for fault in faults:
+            echo(f"zoo: {fault}", err=True)
+        raise _none_read(len(images))
     start_backend()
     import numpy as np
 
-    from zoo.errors import DataError
     from zoo.extraction import feature_model
     from zoo.training.progress import Display
 
     classifier = _classifier(source)
     model = feature_model(classifier.model, at=at, pooling=pooling)  # pyright: ignore[reportArgumentType]: click checked
-    images = list(listed(names))
     read: list[str] = []
     rows: list[np.ndarray] = []
     with Display() as display, display.bar("features", len(images)) as move:
@@ -91,7 +95,7 @@ def features_command(
                 rows.append(found)
             move(done, "")
     if not rows:
-        raise DataError(f"features: none of {counted(len(images), 'file')} could be read; nothing was written")
+        raise _none_read(len(images))
     vectors = np.stack(rows)
     write_atomic(out, _as_csv(vectors, read) if out.suffix.lower() == CSV else _as_npz(vectors, read))
     trained_on = _count_trained_on(source, read)
@@ -112,6 +116,10 @@ def features_command(
         echo(f"features of {counted(len(read), 'image')}, {shape}: {out}")
     if len(read) < len(images):
         raise click.exceptions.Exit(1)
+
+
+def _none_read(files: int) -> DataError:
+    return DataError(f"features: none of {counted(files, 'file')} could be read; nothing was written")
 
 
 def _classifier(source: str) -> Any:

@@ -39,7 +39,7 @@ def list_weights(as_json: bool) -> None:
         rows.append(
             (
                 model,
-                weight_set.name,
+                weights_label(registry.info(model), weight_set),
                 state,
                 size,
                 weight_set.licence,

@@ -37,7 +37,8 @@ def card_faults(layer: Layer) -> Iterator[Fault]:
         return
     card = registry.info(name)
     wrong_options = list(_option_faults(layer, card, model))
-    yield from wrong_options or _weights_faults(layer, card, model)  # options decide which weights there are
+    yield from wrong_options
+    yield from _weights_faults(layer, card, model, by_options=not wrong_options)
     yield from _data_faults(layer, card)
     names = [stage.name for stage in card.stages]
     for path, phase in tables(layer.values, "phases"):
@@ -68,7 +69,8 @@ def _option_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[
         yield Fault(layer.origin(("model", "handle")), text)
 
 
-def _weights_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
+def _weights_faults(layer: Layer, card: Card, model: dict[str, Any], *, by_options: bool) -> Iterator[Fault]:
+    """Yields what is wrong with the weights; where options are at fault, only a name that no set has."""
     weights = model.get("weights", "default")
     if not isinstance(weights, str):
         return
@@ -79,8 +81,10 @@ def _weights_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator
                 place, f"model.weights is \"none\"; the graph of model '{card.name}' brings its own; leave it out"
             )
         return
+    if not by_options and weights in ("default", *(known.name for known in card.weights)):
+        return  # options decide which set of this name it is
     try:
-        card.weight_set(weights, _table(model, "options"))
+        card.weight_set(weights, _table(model, "options") if by_options else None)
     except NotFoundError as fault:
         yield Fault(place, f"model.weights is {quoted(weights)}; {fault}")
 

@@ -122,13 +122,13 @@ class RunFolder:
         """Opens the folder of an earlier execution.
 
         Raises:
-            NotFoundError: It is no run folder.
+            NotFoundError: It is not a run folder.
         """
         folder = cls(path)
         if not folder.record_path.is_file():
             near = did_you_mean(path.name, _runs_beside(path))
             expected = f"expected one that 'zoo finetune' left{near and '.'}{near}"
-            raise NotFoundError(f"{path}: is no run folder (no run.json in it); {expected}")
+            raise NotFoundError(f"{path}: is not a run folder (no run.json in it); {expected}")
         return folder
 
     @property
