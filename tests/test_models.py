@@ -1,5 +1,6 @@
 import contextlib
 import json
+import random
 from dataclasses import replace
 
 import keras
@@ -773,3 +774,32 @@ def test_statistics_that_a_layer_copies_survive_saving(tmp_path):
 def test_two_channels_are_refused():
     with pytest.raises(ZooError, match="expects 1 channel \\(grey\\), 3 \\(RGB\\) or more"):
         zoo.build("mobilenet", weights=None, input_shape=(64, 64, 2))
+
+
+def test_what_is_loaded_leaves_pythons_generator_as_it_was_and_what_is_new_draws_from_it(tmp_path):
+    save_model(zoo.build("mnist_conv_tiny", weights=None), tmp_path / "model")
+    random.seed(1)
+    before = random.getstate()
+    zoo.build("mnist_conv_tiny")
+    zoo.build("mnist_conv_tiny", weights=tmp_path / "model")
+    zoo.load(tmp_path / "model")
+    assert random.getstate() == before
+    # A new classifier comes from it, as all of Keras' layers do: two are not alike.
+    first, second = (zoo.build("mnist_conv_tiny", classes=3) for _ in range(2))
+    assert not np.array_equal(first.get_weights()[-2], second.get_weights()[-2])
+    assert random.getstate() != before
+
+
+def test_a_run_is_found_by_the_name_of_its_folder_and_below_home(tmp_path, monkeypatch):
+    run = tmp_path / "pets"
+    run.mkdir()
+    made = zoo.build("mnist_conv_tiny", weights=None, classes=2)
+    save_model(made, run / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given in ("pets", "~/pets"):
+        assert equal(arrays(zoo.build("mnist_conv_tiny", weights=given)), arrays(made))
+    with pytest.raises(ZooError, match="is an address, which is not read; download it"):
+        zoo.build("mnist_conv_tiny", weights="https://example.org/pets.h5")
+    with pytest.raises(NotFoundError, match="Unknown weights 'cats'"):
+        zoo.build("mnist_conv_tiny", weights="cats")

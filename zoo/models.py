@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from zoo.arguments import check_dropout, check_weights, checked_options, class_n
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError
 from zoo.files import sha256, write_atomic
 from zoo.fitting import ImageFit
+from zoo.paths import given_path
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA
@@ -125,7 +127,7 @@ def build(
     card, options = entry.adapted(options)
     if card.own_weights and weights in (None, "none"):
         raise WeightsError(f"{name}: cannot be built with random weights; its graph brings its own")
-    path = Path(weights) if weights is not None and is_file_name(str(weights)) else None
+    path = _path_of(weights, card)
     saved = _saved_of(path, card) if path is not None and path.is_dir() else None
     weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
     own_names = saved.blueprint.classes if saved else _weight_classes(card, weight_set)
@@ -141,17 +143,30 @@ def build(
         options=options,
         own_fit=saved.blueprint.own_fit if saved else None,
     )
+    generator = random.getstate()
     model = build_graph(blueprint, precision=precision)
+    is_new = True
     if weight_set is not None:
         arrays = read(weight_set, model)
-        _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
+        is_new = _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
     elif saved is not None:
-        _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
+        is_new = _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
     elif path is not None:
         arrays = read_file(path, model)
         # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
-        _load(model, arrays, keep_classifier=classes is None or _has_classifier(model, arrays), origin=str(path))
+        keep_classifier = classes is None or _has_classifier(model, arrays)
+        is_new = _load(model, arrays, keep_classifier=keep_classifier, origin=str(path))
+    if not is_new:
+        random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
+
+
+def _path_of(weights: str | Path | None, card: Card) -> Path | None:
+    """Returns the file or folder that `weights=` names; None where it names a set, `default` or `none`."""
+    if weights is None or str(weights) in ("default", "none", *(one.name for one in card.weights)):
+        return None
+    is_path = isinstance(weights, Path) or is_file_name(str(weights)) or Path(weights).is_dir()
+    return given_path(weights, "the path of the weights") if is_path else None
 
 
 def _saved_of(path: Path, card: Card) -> "_Saved":
@@ -216,7 +231,8 @@ def _built(entry: registry.Entry, pixels: "keras.KerasTensor", blueprint: Bluepr
         ) from fault
 
 
-def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_classifier: bool, origin: str) -> None:
+def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_classifier: bool, origin: str) -> bool:
+    """Assigns weights; returns whether a layer keeps the numbers that it was built with."""
     classifier = classifier_of(model).name
     arrays = _with_more_channels(model, arrays)
     if not keep_classifier:
@@ -226,6 +242,7 @@ def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_clas
     fresh = load_into(model, arrays, may_be_new=head, origin=origin)
     if keep_classifier and classifier in fresh:
         raise WeightsError(f"{origin} hold no classifier for {len(model.blueprint.classes)} classes")
+    return bool(fresh)
 
 
 def _with_more_channels(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
@@ -332,8 +349,10 @@ def rebuild(
     Raises:
         WeightsError: They do not fit.
     """
+    generator = random.getstate()
     model = build_graph(blueprint, precision=precision)
     load_into(model, arrays, origin=origin)
+    random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
 
 
