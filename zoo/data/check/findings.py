@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {
     "layout": Kind(fault=False, meaning="how the files lie"),
     "imbalance": Kind(fault=False, meaning="classes of very different size; see data.balance"),
     "extension": Kind(fault=False, meaning="another format than its name says; read as what it is"),
-    "cmyk": Kind(fault=False, meaning="colours for print; converted to RGB"),
+    "cmyk": Kind(fault=False, meaning="colours for print, or others that screens do not have; converted to RGB"),
     "deep": Kind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
     "dark": Kind(fault=False, meaning="pixels of more than 8 bits of which little is left in 8; see data.white"),
     "palette": Kind(fault=False, meaning="colours from a palette; converted"),

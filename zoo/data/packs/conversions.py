@@ -14,7 +14,7 @@ _WORDS = {
     "deep": "of more than 8 bits, scaled to 8 ({white} becomes white)",
     "turned": "turned upright, as EXIF says",
     "transparent": "with transparency, put on white",
-    "cmyk": "in colours for print, converted to RGB",
+    "cmyk": "in colours for print, or others that screens do not have, converted to RGB",
     "animated": "of several frames, of which the first is read",
 }
 # Deep pixels that all stay below a quarter of white, as those of 14 bits do, keep 64 greys or fewer in 8 bits.
