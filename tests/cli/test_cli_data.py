@@ -178,6 +178,24 @@ def test_a_file_that_cannot_be_written_is_told_before_any_work(photos, tmp_path,
     assert decoded.total() == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("data preview finetune/default --data photos --out sheet.svg", "'sheet.svg' ends in .svg; expected .png"),
+        ("lr-find finetune/default --data photos --out rates.pdf", "'rates.pdf' ends in .pdf; expected .png"),
+        ("recipe show finetune/default --plot rates.jpg", "'rates.jpg' ends in .jpg; expected .png"),
+        ("evaluate run --plot confusion.svg", "'confusion.svg' ends in .svg; expected .png"),
+        ("predict run photos --csv seen.xlsx", "'seen.xlsx' ends in .xlsx; expected .csv or .txt"),
+        ("features mnist_simple photos --out seen.txt", "'seen.txt' ends in .txt; expected .npz or .csv"),
+    ],
+)
+def test_a_name_that_promises_another_kind_of_file_is_refused(photos, typed, words, expected, monkeypatch, decoded):
+    monkeypatch.chdir(photos.parent)
+    code, _, err = typed(*words.split())
+    assert (code, expected in err) == (2, True), err
+    assert decoded.total() == 0
+
+
 def test_a_check_without_a_path_is_wrong_usage(typed):
     code, _, err = typed("data", "check")
     assert code == 2

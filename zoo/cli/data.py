@@ -11,7 +11,7 @@ import click
 from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.groups import VerbGroup
 from zoo.cli.options import InPath, Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
+from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError
 from zoo.tables import table
 
@@ -109,8 +109,8 @@ def check_command(
             if report.empties:
                 echo(f"warning: without them train has no images of the classes {quoted(report.empties)}")
     if report.faults:
-        faults = "1 fault" if report.faults == 1 else f"{report.faults:,} faults"
-        raise ContractError(f"{source if path is None else printable(path)}: {faults} in {report.images:,} images")
+        place, faults = source if path is None else printable(path), counted(report.faults, "fault")
+        raise ContractError(f"{place}: {faults} in {counted(report.images, 'image')}")
 
 
 def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
@@ -165,7 +165,8 @@ def _check_text(report: "Report") -> str:
             lines += [f"  {reason}; --fix-list names what to leave out" for reason in report.stops]
         word = "fault" if KINDS[kind].fault else "note"
         parts.append("\n".join([f"{word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
-    parts.append(f"{report.images:,} images, {report.faults:,} faults, {report.decoded:,} decoded for this check")
+    images, faults = counted(report.images, "image"), counted(report.faults, "fault")
+    parts.append(f"{images}, {faults}, {report.decoded:,} decoded for this check")
     return "\n\n".join(parts)
 
 
@@ -244,7 +245,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 )
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
-@click.option("--out", type=OutFile(), default=Path("preview.png"), show_default=True, help="The sheet to write.")
+@click.option("--out", type=OutFile(".png"), default=Path("preview.png"), show_default=True, help="The sheet to write.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def preview_command(

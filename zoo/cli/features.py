@@ -11,8 +11,8 @@ import click
 from zoo import registry
 from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
-from zoo.cli.predict import PATHS_FROM_OPTION, all_names, counted, fault_of, listed
+from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
+from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.errors import DataError, NotFoundError, did_you_mean
 from zoo.files import write_atomic
 from zoo.staging import HEAD
@@ -25,22 +25,11 @@ NPZ, CSV = ".npz", ".csv"
 RANDOM = "warning: model '{name}' has no pretrained weights: its features are those of random layers"
 
 
-class FeatureFile(OutFile):
-    """A file for features, whose name says of which kind; without a suffix it is .npz."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuses a suffix that would promise another kind of file."""
-        path = super().convert(value, param, ctx)
-        if isinstance(path, Path) and path.suffix.lower() not in (NPZ, CSV, ""):
-            self.fail(f"'{path}' ends in {path.suffix}; expected {NPZ} or {CSV}", param, ctx)
-        return path
-
-
 @click.command("features")
 @click.argument("source", type=Reference(), metavar="NAME|RUN", shell_complete=complete_model_or_run)
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @PATHS_FROM_OPTION
-@click.option("--out", type=FeatureFile(), required=True, help="The .npz or .csv file to write.")
+@click.option("--out", type=OutFile(NPZ, CSV), required=True, help="The .npz or .csv file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
 @TRUST_OPTION

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--to", "highest", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--steps", default=100, show_default=True, type=click.IntRange(min=10))
-@click.option("--out", type=OutFile(), default=Path("lr-find.png"), show_default=True, help="The plot to write.")
+@click.option("--out", type=OutFile(".png"), default=Path("lr-find.png"), show_default=True, help="The plot to write.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def lr_find(

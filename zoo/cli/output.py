@@ -135,10 +135,15 @@ def _loading_line() -> Generator[None]:
 
 
 class OutFile(click.Path):
-    """A file that is to be written, which is refused before any work is done where it cannot be."""
+    """A file that is to be written, which is refused before any work is done where it cannot be.
 
-    def __init__(self) -> None:
+    Args:
+        suffixes: What its name may end in: another ending would promise another kind of file. None takes every name.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
+        self.suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Gives a path in a folder that is there."""
@@ -150,6 +155,8 @@ class OutFile(click.Path):
             self.fail(f"there is no folder '{path.parent}'", param, ctx)
         if isinstance(path, Path) and not os.access(path.parent, os.W_OK):
             self.fail(f"the folder '{path.parent}' cannot be written to", param, ctx)
+        if isinstance(path, Path) and self.suffixes and path.suffix.lower() not in (*self.suffixes, ""):
+            self.fail(f"'{path}' ends in {path.suffix}; expected {' or '.join(self.suffixes)}", param, ctx)
         return path
 
 
@@ -165,6 +172,11 @@ TRUST_OPTION = click.option(
     callback=_grant,
     help="Let the SavedModel of a tfhub model run on this machine, from now on: it is a program.",
 )
+
+
+def counted(count: int, noun: str) -> str:
+    """Writes `1 image` or `1,234 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

@@ -13,7 +13,17 @@ import click
 
 from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, percent, start_backend, stdout_is_read, stdout_width
+from zoo.cli.output import (
+    TRUST_OPTION,
+    OutFile,
+    counted,
+    echo,
+    echo_json,
+    percent,
+    start_backend,
+    stdout_is_read,
+    stdout_width,
+)
 from zoo.errors import DataError
 from zoo.files import write_atomic
 
@@ -44,7 +54,9 @@ PATHS_FROM_OPTION = click.option(
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @PATHS_FROM_OPTION
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Name the K likeliest classes only.")
-@click.option("--csv", "table", type=OutFileOrStdout(), metavar="FILE", help="Write a table; - is stdout.")
+@click.option(
+    "--csv", "table", type=OutFileOrStdout(".csv", ".txt"), metavar="FILE", help="Write a table; - is stdout."
+)
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
 def predict_command(
@@ -218,11 +230,6 @@ class Report:
             echo(line.getvalue(), whole=True)
         else:
             self._rows.append(line.getvalue())
-
-
-def counted(count: int, noun: str) -> str:
-    """Writes `1 image` or `1,234 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(name: str, ranked: Sequence[tuple[str, float]]) -> str:

@@ -61,7 +61,7 @@ def list_recipes(as_json: bool) -> None:
     shell_complete=complete_key,
     help="Override a value; repeatable.",
 )
-@click.option("--plot", type=OutFile(), metavar="PNG", help="Draw the learning rate into this file.")
+@click.option("--plot", type=OutFile(".png"), metavar="PNG", help="Draw the learning rate into this file.")
 @JSON_OPTION
 def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     """Print a recipe with everything resolved: what it extends, overrides and defaults.

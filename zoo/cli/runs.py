@@ -34,7 +34,7 @@ DEFAULT_WIDTH = 80
 @click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
 @click.option("--wrong", is_flag=True, help="List the images that it got wrong, the most confident first.")
 @click.option("--wrong-to", type=InPath(), metavar="DIR", help="Copy them into folders by class, in a new folder.")
-@click.option("--plot", type=OutFile(), metavar="FILE", help="Draw the confusion matrix, as PNG.")
+@click.option("--plot", type=OutFile(".png"), metavar="FILE", help="Draw the confusion matrix, as PNG.")
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def evaluate_command(
