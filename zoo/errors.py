@@ -12,7 +12,6 @@
 A message is one line: where, found, expected, what to type next.
 """
 
-import difflib
 import reprlib
 from collections.abc import Collection, Iterable
 
@@ -76,6 +75,8 @@ def did_you_mean(name: str, known: Iterable[str], *, preferred: Collection[str] 
         known: What there is.
         preferred: Of names that are equally near, one of these is offered.
     """
+    import difflib  # here, because every command imports this module, and few names are wrong
+
     near = difflib.get_close_matches(name, list(known), n=20)
     if not near:
         return ""

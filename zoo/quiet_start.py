@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Generator
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -44,6 +43,8 @@ def descriptor_2_silenced(*, all_of_it: bool = True) -> Generator[None]:
     except OSError:  # closed: there is nothing to silence
         yield
         return
+    import tempfile  # here, because every command imports this module, and few start Keras
+
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         shown = False

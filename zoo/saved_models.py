@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -159,6 +158,8 @@ def _modules() -> Path:
 def _incoming() -> Generator[Path]:
     """Gives a folder that becomes a cached module only as a whole; a killed copy is never mistaken for one."""
     _modules().mkdir(parents=True, exist_ok=True)
+    import tempfile  # here, because `zoo list` imports this module and need not wait for it
+
     with tempfile.TemporaryDirectory(dir=_modules(), prefix=".part-") as folder:
         yield Path(folder) / "module"
 

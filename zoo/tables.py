@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Collection, Sequence
 from typing import TextIO
 
@@ -22,6 +21,8 @@ def cells(text: str) -> int:
     """Counts the columns of a terminal that a text takes: two for a letter of the East, none for a mark on another."""
     if text.isascii():
         return len(text)
+    import unicodedata  # here, because few texts need its tables
+
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text
