@@ -303,6 +303,25 @@ def test_images_that_were_put_into_another_class_are_said_and_a_renamed_class_is
     assert renamed.warnings == ("3 of the validation images have another class now than when the run was made",)
 
 
+def test_a_class_that_the_run_does_not_know_is_a_renamed_one_only_where_nothing_else_can_be_meant(grown):
+    photos, run = grown
+    (photos / "dog").rename(photos / "hound")
+    (photos / "cat").rename(photos / "dog")  # what is called dog now are cats, and the hounds would be dogs too
+    refused = (
+        f"{run.path}: images of its class 'dog' are in 'hound' now, which the classifier does not know, and it is not "
+        "'dog' renamed; put them back, or measure others with --data PATH"
+    )
+    with pytest.raises(DataError) as raised:
+        zoo.evaluate(run.path)
+    assert str(raised.value) == refused
+    for file in (photos / "dog").iterdir():
+        file.rename(photos / "hound" / f"cat-{file.name}")  # both classes in one
+    (photos / "dog").rmdir()
+    write_photos(photos, count=1, classes=("bird", "hound"), seed=9)
+    with pytest.raises(DataError, match="it is not 'dog' renamed"):
+        zoo.evaluate(run.path)
+
+
 def test_a_copy_at_another_place_gives_the_images_that_validated(grown, tmp_path):
     photos, run = grown
     photos.rename(tmp_path / "moved")

@@ -1,7 +1,7 @@
 """`zoo.evaluate`: a finished run's classifier, measured on the images that the run kept from training, or on others."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,8 +192,8 @@ def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept:
     def class_at(place: tuple[str, int]) -> str:
         return dataset.classes[int(splits[place[0]].labels[place[1]])]
 
-    rows: dict[str, list[tuple[int, str]]] = {origin: [] for origin in splits}
-    missing = relabelled = 0
+    missing = 0
+    there: list[tuple[tuple[str, int], str, str]] = []
     for truth, wanted in kept.splits[name].items():
         for key in wanted:
             found = places.get(key)
@@ -201,10 +201,11 @@ def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept:
                 missing += 1
                 continue
             place = next((one for one in found if class_at(one) == truth), found[0])
-            now = class_at(place)
-            relabelled += now != truth
-            # A class that was renamed is still the class that the run knows.
-            rows[place[0]].append((place[1], now if now in kept.splits[name] else truth))
+            there.append((place, truth, class_at(place)))
+    renamed = _renamed(folder, {(now, truth) for _, truth, now in there}, kept.splits[name], dataset.classes)
+    rows: dict[str, list[tuple[int, str]]] = {origin: [] for origin in splits}
+    for place, _, now in there:
+        rows[place[0]].append((place[1], renamed.get(now, now)))
     total = kept.count(name)
     if missing == total:
         raise DataError(
@@ -225,8 +226,39 @@ def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept:
         parts=parts,
         missing=missing,
         trained_on=total - missing if name == "train" else _shared(kept, name, "train"),
-        warnings=tuple(_warnings_of(kept, name, missing=missing, relabelled=relabelled)),
+        warnings=tuple(
+            _warnings_of(kept, name, missing=missing, relabelled=sum(truth != now for _, truth, now in there))
+        ),
     )
+
+
+def _renamed(
+    folder: RunFolder, pairs: Collection[tuple[str, str]], known: Collection[str], classes: Collection[str]
+) -> dict[str, str]:
+    """Finds which classes have another name now.
+
+    Args:
+        folder: The run.
+        pairs: Of each image its class now, and its class when the run was made.
+        known: The run's classes.
+        classes: Those of the data.
+
+    Returns:
+        The run's name by the name that the data has now.
+
+    Raises:
+        DataError: A class that the run does not know holds images of several, or of one that is still there.
+    """
+    renamed: dict[str, str] = {}
+    for now, truth in sorted(pairs):
+        if now in known:
+            continue
+        if truth in classes or renamed.setdefault(now, truth) != truth:
+            raise DataError(
+                f"{folder.path}: images of its class '{truth}' are in '{now}' now, which the classifier does not know, "
+                f"and it is not '{truth}' renamed; put them back, or measure others with --data PATH"
+            )
+    return renamed
 
 
 def _warnings_of(kept: RunImages, name: str, *, missing: int, relabelled: int) -> list[str]:
