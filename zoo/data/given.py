@@ -26,6 +26,7 @@ from zoo.errors import DataError
 from zoo.fitting import ImageFit
 from zoo.paths import given_path
 
+GREY_AND_ALPHA = 2
 CHANNELS = (1, 3, 4)
 EXPECTED = (
     "expected a path, a folder, uint8[n, height, width(, channels)], a Pillow image, bytes, an open file, "
@@ -271,6 +272,11 @@ def _one_or_many(array: np.ndarray, settings: Settings) -> "Iterator[GivenImage]
                 f"{second} x {last}; add an axis: images[None] or images[..., None]."
             )
         return iter([GivenImage(_one(array, "the image"), "the image")])
+    if last == GREY_AND_ALPHA and first:
+        raise DataError(
+            f"The images are {shape}: {first} grey images of {second} x {last}, or one of grey and alpha; "
+            "write images[..., None], or take the grey of one: image[..., 0]."
+        )
     if first in (3, 4) and settings.channels != 1:
         raise DataError(
             f"The images are {shape}: {first} grey images, or one with its channels first; expected channels last: "
