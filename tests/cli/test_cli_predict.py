@@ -315,3 +315,12 @@ def test_load_takes_a_models_name():
         tuple("0123456789"),
         registry.info("mnist_conv").weights[0].protocol.fit,
     )
+
+
+def test_a_name_with_a_line_break_takes_one_line(typed, finished, tmp_path):
+    Image.open(finished.data / "cat" / "000.png").save(tmp_path / "a\nb.png")
+    (tmp_path / "c\nd.png").write_text("not an image")
+    code, out, err = typed("predict", finished.run.path, tmp_path)
+    assert (code, len(out.splitlines()), len(err.splitlines())) == (1, 1, 1)
+    assert out.startswith(f"{tmp_path}/a\\nb.png  ")
+    assert err.startswith(f"zoo: {tmp_path}/c\\nd.png: ")

@@ -139,6 +139,16 @@ def test_control_characters_of_names_do_not_reach_the_terminal(monkeypatch):
     assert streams.read("stdout") == "a\\x1b[31m\\x0d\\x07\\x9b\tb\nc\n"
 
 
+def test_in_the_c_locale_labels_are_escaped():
+    code = (
+        "import sys\nfrom zoo.cli.streams import prepare_streams\nfrom zoo.cli.output import echo\n"
+        "assert sys.stdout.errors == 'surrogateescape'\nprepare_streams()\necho('\\u732b')"
+    )
+    settings = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"\\u732b\n", b"")
+
+
 def test_an_error_with_json_is_a_document(typed):
     code, out, err = typed("show", "mnist_con", "--json")
     message = "Unknown model 'mnist_con'. Did you mean 'mnist_conv'? See 'zoo list'."

@@ -185,7 +185,7 @@ class Report:
             if self.as_json:
                 echo_json({"path": name, "error": str(found)})
                 return
-            echo(f"zoo: {found}", err=True)
+            echo("zoo: " + str(found).replace("\n", "\\n"), err=True)
             if self.table is not None:
                 self._write([name, *[""] * (2 * self._columns), str(found)])
             return
@@ -235,6 +235,7 @@ class Report:
 def _line(name: str, ranked: Sequence[tuple[str, float]]) -> str:
     """Writes an image's line; on a screen that is too narrow for it, classes stand on lines of their own below."""
     classes = [f"{label} {percent(share)}" for label, share in ranked]
-    line = "  ".join([name, *classes])
+    shown = name.replace("\n", "\\n")
+    line = "  ".join([shown, *classes])
     width = stdout_width()
-    return line if width is None or len(line) <= width else "\n".join([name, *(f"    {one}" for one in classes)])
+    return line if width is None or len(line) <= width else "\n".join([shown, *(f"    {one}" for one in classes)])

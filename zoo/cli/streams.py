@@ -1,5 +1,6 @@
 """Standard streams as they are found: closed, missing, cut off, or unable to show a letter."""
 
+import codecs
 import contextlib
 import os
 import sys
@@ -40,7 +41,10 @@ def _is_unusable(stream: TextIO | None) -> bool:
 
 def _escape_what_cannot_be_shown(stream: Any) -> None:
     # A stream of an application's own, such as a notebook's, may have no such setting.
-    if getattr(stream, "errors", None) in (None, "backslashreplace", "surrogateescape"):
+    errors = getattr(stream, "errors", None)
+    # What Python sets in the C locale. It gives file names back byte by byte, and fails at all else that is not ASCII.
+    is_utf8 = errors == "surrogateescape" and codecs.lookup(stream.encoding).name == "utf-8"
+    if errors in (None, "backslashreplace") or is_utf8:
         return
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
