@@ -123,6 +123,16 @@ def test_a_plug_in_may_ask_for_the_list_while_it_loads(site):
     assert sys.modules["zoo_plug_in_asks"].found == ["mnist_conv"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("RESNET50", "resnet50"), ("MobileNetV2", "mobilenet_v2"), ("EfficientNetLite0", "efficientnet_lite0")],
+)
+def test_the_nearest_name_is_found_whatever_the_capitals(typed, meant):
+    with pytest.raises(NotFoundError) as raised:
+        registry.info(typed)
+    assert str(raised.value) == f"Unknown model '{typed}'. Did you mean '{meant}'? See 'zoo list'."
+
+
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(NotFoundError) as raised:
         zoo.info("mnist_cnov")

@@ -77,10 +77,13 @@ def did_you_mean(name: str, known: Iterable[str], *, preferred: Collection[str] 
     """
     import difflib  # here, because every command imports this module, and few names are wrong
 
-    near = difflib.get_close_matches(name, list(known), n=20)
+    typed = name.casefold()  # Keras writes MobileNetV2: only without its capitals is mobilenet_v2 the nearest
+    folded = {one: one.casefold() for one in known}
+    close = difflib.get_close_matches(typed, list(dict.fromkeys(folded.values())), n=20)
+    near = sorted((one for one in folded if folded[one] in close), key=lambda one: close.index(folded[one]))
     if not near:
         return ""
-    likeness = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in near}
+    likeness = {one: difflib.SequenceMatcher(None, folded[one], typed).ratio() for one in near}
     alike = sorted(one for one in near if likeness[near[0]] - likeness[one] < ALIKE and one in preferred)
     best = near[0] if near[0] in preferred or not alike else alike[0]
     return f" Did you mean '{best}'?"
