@@ -93,6 +93,7 @@ AMBIGUOUS = [
     ((3, 8, 8), RGB, "3 grey images, or one with its channels first"),
     ((12, 10, 2), RGB, "12 grey images of 10 x 2, or one of grey and alpha; write images[..., None], or take"),
     ((12, 10, 2), GREY, "12 grey images of 10 x 2, or one of grey and alpha"),
+    ((12, 10, 7), RGB, "12 grey images of 10 x 7, or one of 7 channels; write images[..., None], or take channels of"),
 ]
 
 

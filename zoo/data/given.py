@@ -27,6 +27,7 @@ from zoo.fitting import ImageFit
 from zoo.paths import given_path
 
 GREY_AND_ALPHA = 2
+BANDS = range(5, 8)  # of a satellite's image, say, which is likelier than images so narrow
 CHANNELS = (1, 3, 4)
 EXPECTED = (
     "expected a path, a folder, uint8[n, height, width(, channels)], a Pillow image, bytes, an open file, "
@@ -276,6 +277,11 @@ def _one_or_many(array: np.ndarray, settings: Settings) -> "Iterator[GivenImage]
         raise DataError(
             f"The images are {shape}: {first} grey images of {second} x {last}, or one of grey and alpha; "
             "write images[..., None], or take the grey of one: image[..., 0]."
+        )
+    if first and last in BANDS and (second, last) != (settings.height, settings.width):
+        raise DataError(
+            f"The images are {shape}: {first} grey images of {second} x {last}, or one of {last} channels; "
+            "write images[..., None], or take channels of one: image[..., :3]."
         )
     if first in (3, 4) and settings.channels != 1:
         raise DataError(
