@@ -57,6 +57,12 @@ def test_all_columns_of_a_list_count(photos, frame):
     assert (named.train.images, named.train.groups) == (dataset.train.images, dataset.train.groups)
 
 
+def test_a_column_of_true_and_false_has_these_two_classes(frame):
+    dataset = read_in_code(frame.assign(label=frame.label == "dog"))
+    assert dataset.classes == ("False", "True")
+    assert dataset.train.labels.tolist() == [0] * 8 + [1] * 8
+
+
 def test_numbers_are_labels_and_what_is_missing_is_named(frame):
     numbered = frame.assign(label=[0.0] * 8 + [1.0] * 8)
     assert read_in_code(numbered).classes == ("0", "1")

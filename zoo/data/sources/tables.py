@@ -59,6 +59,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, bool):
+        return str(value)  # a class False and a class True
     if isinstance(value, float):
         if math.isnan(value):
             return None
