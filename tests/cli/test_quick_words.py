@@ -96,6 +96,18 @@ def test_a_wrong_word_is_noticed_before_tensorflow_loads(typed, desk, without_ke
     assert not (desk / "runs").exists()
 
 
+def test_a_stage_that_a_run_does_not_have_is_noticed_before_tensorflow_loads(typed, desk, without_keras):
+    (desk / "run" / "model").mkdir(parents=True)
+    (desk / "run" / "run.json").touch()
+    (desk / "run" / "model" / "card.json").write_text('{"architecture": "mnist_conv"}')
+    code, out, err = typed("features", "run", "photos", "--at", "stage7", "--out", "x.npz")
+    assert (code, out) == (1, "")
+    assert err == (
+        "zoo: model 'mnist_conv' has no stage 'stage7' to take features at. Did you mean 'stage3'? It has: stem, "
+        "stage1, stage2, stage3.\n"
+    )
+
+
 def test_a_run_folder_that_holds_a_run_is_refused_with_a_line_that_can_be_pasted(typed, desk, without_keras):
     (desk / "my run").mkdir()
     for name in ("run.json", "recipe.toml"):

@@ -1,7 +1,9 @@
 """`zoo features`: images in, a file of vectors out."""
 
+import contextlib
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -130,6 +132,16 @@ def _is_a_run(source: str) -> bool:
     return (Path(source) / "run.json").is_file() or (Path(source) / "card.json").is_file()
 
 
+def _architecture(run: str) -> str | None:
+    """Reads on a run's card of which model it is; None where no card says it, which is told when the model loads."""
+    for card in (Path(run, "model", "card.json"), Path(run, "card.json")):
+        with contextlib.suppress(OSError, ValueError):
+            found: Any = json.loads(card.read_bytes())
+            name = found.get("architecture") if isinstance(found, dict) else None
+            return name if name in registry.list_models() else None
+    return None
+
+
 def _as_npz(vectors: "np.ndarray", paths: Sequence[str]) -> bytes:
     import numpy as np
 
@@ -154,15 +166,16 @@ def _refuse_unknown(source: str, at: str | None) -> None:
     Raises:
         NotFoundError: There is no such run or model, or the model has no such stage.
     """
-    if _is_a_run(source):
+    model = _architecture(source) if _is_a_run(source) else source
+    if model is None:
         return
-    if Path(source).exists() and source not in registry.list_models():
+    if Path(source).exists() and model not in registry.list_models():
         raise NotFoundError(
             f"{source}: not a run folder (no run.json in it) and not a model's name; see 'zoo list' for models"
         )
-    names = [stage.name for stage in registry.info(source).stages if stage.name != HEAD]
+    names = [stage.name for stage in registry.info(model).stages if stage.name != HEAD]
     if at is not None and names and at not in names:
         raise NotFoundError(
-            f"model '{source}' has no stage '{at}' to take features at.{did_you_mean(at, names)} "
+            f"model '{model}' has no stage '{at}' to take features at.{did_you_mean(at, names)} "
             f"It has: {', '.join(names)}."
         )
