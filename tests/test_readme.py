@@ -78,6 +78,7 @@ def test_every_file_that_is_named_is_there_or_made_before() -> None:
                 assert known, f"{word} of: {line}"
 
 
+@pytest.mark.slow
 def test_the_tour_runs_as_it_is_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,8 @@ def test_evaluate_refuses(typed, finished, words, message):
 
 
 def test_what_is_no_run_is_refused(typed, tmp_path):
-    code, out, err = typed("evaluate", tmp_path)
+    place = tmp_path / "alone" / "photos"  # a run beside it, of another test, would be offered
+    place.mkdir(parents=True)
+    code, out, err = typed("evaluate", place)
     assert (code, out) == (1, "")
-    assert err == (f"zoo: {tmp_path}: is not a run folder (no run.json in it); expected one that 'zoo finetune' left\n")
+    assert err == (f"zoo: {place}: is not a run folder (no run.json in it); expected one that 'zoo finetune' left\n")
