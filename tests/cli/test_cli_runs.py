@@ -39,6 +39,14 @@ def confused(finished, tmp_path):
     return photos, result
 
 
+def test_a_wrong_image_takes_two_lines_where_the_screen_is_too_narrow_for_one(typed, finished, confused, monkeypatch):
+    photos, result = confused
+    monkeypatch.setenv("COLUMNS", "60")
+    out = typed("evaluate", finished.run.path, "--data", photos, "--wrong")[1]
+    one = result.wrong[0]
+    assert f"{one.path}\n    {one.truth}, called {one.called} {100 * one.probability:.1f} %\n" in out
+
+
 def test_the_wrong_images_are_listed_most_confident_first_and_in_json(typed, finished, confused):
     photos, result = confused
     code, out, _ = typed("evaluate", finished.run.path, "--data", photos, "--wrong")

@@ -1,5 +1,6 @@
 """`zoo evaluate`: what a finished run is worth."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ from zoo.cli.output import (
     TRUST_OPTION,
     OutFile,
     accuracy_report,
+    counted,
     echo,
     echo_json,
     percent,
     start_backend,
     stdout_width,
 )
-from zoo.tables import table
+from zoo.tables import cells, table
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
@@ -92,11 +94,13 @@ def evaluate_command(
     if wrong:
         echo()
         for one in result.wrong:
-            echo(f"{one.path}  {one.truth}, called {one.called} {percent(one.probability)}", whole=True)
+            said = f"{one.truth}, called {one.called} {percent(one.probability)}"
+            fits = cells(f"{one.path}  {said}") <= (stdout_width() or sys.maxsize)
+            echo(f"{one.path}  {said}" if fits else f"{one.path}\n    {said}", whole=True)
     if plot is not None:
         echo(f"confusion matrix  {plot}", whole=True)
     if wrong_to is not None:
-        echo(f"{len(result.wrong):,} wrong images  {wrong_to}", whole=True)
+        echo(f"{counted(len(result.wrong), 'wrong image')}  {wrong_to}", whole=True)
 
 
 def _title(result: "Evaluation") -> str:
