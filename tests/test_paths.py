@@ -17,18 +17,20 @@ def test_an_empty_path_is_not_the_current_folder(given):
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("given", "shown", "steps"),
     [
-        ("https://x.org/y.zip", "https://x.org/y.zip"),
-        (Path("https://x.org/y.zip"), "https://x.org/y.zip"),
-        ("s3://bucket/photos", "s3://bucket/photos"),
-        (f"https://x.org/{'y' * 300}", f"https://x.org/{'y' * 300}"),  # longer than the name of a file may be
+        ("https://x.org/y.zip", "https://x.org/y.zip", "download it, unpack it, and"),
+        (Path("https://x.org/y.zip"), "https://x.org/y.zip", "download it, unpack it, and"),
+        ("s3://bucket/photos", "s3://bucket/photos", "download it, and"),
+        ("https://x.org/cat.jpg", "https://x.org/cat.jpg", "download it, and"),
+        # Longer than the name of a file may be.
+        (f"https://x.org/{'y' * 300}", f"https://x.org/{'y' * 300}", "download it, and"),
     ],
 )
-def test_an_address_is_named_whole(given, shown):
+def test_an_address_is_named_whole(given, shown, steps):
     with pytest.raises(DataError) as raised:
         given_path(given)
-    assert str(raised.value) == f"{shown}: is an address, which is not read; download it, unpack it, and give its path"
+    assert str(raised.value) == f"{shown}: is an address, which is not read; {steps} give its path"
 
 
 def test_what_else_is_not_a_path_says_what_it_is():

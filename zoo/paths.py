@@ -9,6 +9,7 @@ from zoo.errors import DataError, shown
 
 # A path that pathlib has read has lost one of the two slashes.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(?!/)(?=.)")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _SOURCE = re.compile(r"(hf|tfds|builtin):\S+")
 
 
@@ -40,7 +41,8 @@ def given_path(given: Path | str, what: str = "the path") -> Path:
     address = _ADDRESS.match(text)
     if address and not _is_there(path):
         whole = f"{address[1]}://{text[address.end() :]}"
-        raise DataError(f"{whole}: is an address, which is not read; download it, unpack it, and give its path")
+        steps = "download it, unpack it, and" if whole.lower().endswith(_ARCHIVES) else "download it, and"
+        raise DataError(f"{whole}: is an address, which is not read; {steps} give its path")
     if _SOURCE.fullmatch(text) and not _is_there(path):
         raise DataError(
             f"{text}: is a source, not a path; type --set data.source={text}, for zoo data check --source {text}"

@@ -276,7 +276,7 @@ def test_addresses_are_named_and_the_others_go_on(typed, finished):
     code, out, err = typed("predict", finished.run.path, *words)
     assert code == 1
     assert out.startswith(f"{good}  ")
-    is_address = "is an address, which is not read; download it, unpack it, and give its path"
+    is_address = "is an address, which is not read; download it, and give its path"
     assert err.splitlines() == [
         f"zoo: https://example.org/cat.jpg: {is_address}",
         "zoo: file:///tmp/cat.jpg: is an address; expected a path; leave out file://",
