@@ -65,6 +65,54 @@ def _entry(path: Path) -> Entry:
     return Entry(path, size, used)
 
 
+@dataclass(frozen=True)
+class Removal:
+    """What became of a folder that was to be removed.
+
+    Attributes:
+        bytes: Of the files that are gone.
+        left: Of the files that stay.
+        fault: Why the first of them stays; None where all is gone.
+    """
+
+    bytes: int = 0
+    left: int = 0
+    fault: OSError | None = None
+
+
+def remove(folder: Path) -> Removal:
+    """Removes a folder and all in it, as far as the system lets it; of a link to a folder, what the folder holds."""
+    faults: list[OSError] = []
+    gone = left = 0
+    top = folder.resolve()
+    for at, folders, files in os.walk(top, topdown=False, onerror=lambda fault: _note(fault, faults)):
+        for path in (Path(at, name) for name in (*files, *folders)):
+            try:
+                found = path.lstat()
+                size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+            except OSError as fault:
+                _note(fault, faults)
+                continue
+            try:
+                path.rmdir() if stat.S_ISDIR(found.st_mode) else path.unlink()
+                gone += size
+            except OSError as fault:
+                _note(fault, faults)
+                left += size if not isinstance(fault, FileNotFoundError) else 0
+    if not folder.is_symlink():
+        try:
+            top.rmdir()
+        except OSError as fault:
+            _note(fault, faults)
+    return Removal(gone, left, faults[0] if faults else None)
+
+
+def _note(fault: OSError, faults: list[OSError]) -> None:
+    """Notes why something stays; what is not there, or was removed by another process meanwhile, does not."""
+    if not isinstance(fault, FileNotFoundError):
+        faults.append(fault)
+
+
 def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
     """Removes entries of a kind, the least recently used first, until so many bytes more stay within the limit.
 
@@ -78,8 +126,7 @@ def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
     for entry in sorted(listed, key=lambda entry: entry.used):
         if total <= MAX_BYTES:
             return
-        shutil.rmtree(entry.path, ignore_errors=True)
-        total -= entry.bytes
+        total -= remove(entry.path).bytes
 
 
 def has_room(size: int, *, there: int = 0) -> bool:

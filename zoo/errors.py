@@ -68,7 +68,13 @@ ALIKE = 0.02
 
 
 def did_you_mean(name: str, known: Iterable[str], *, preferred: Collection[str] = ()) -> str:
-    """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near.
+    """Returns `" Did you mean 'x'?"`, or an empty string when no known name is near; see `nearest`."""
+    best = nearest(name, known, preferred=preferred)
+    return f" Did you mean '{best}'?" if best is not None else ""
+
+
+def nearest(name: str, known: Iterable[str], *, preferred: Collection[str] = ()) -> str | None:
+    """Returns the known name that is most like another, or None when no one is near.
 
     Args:
         name: What was typed.
@@ -82,8 +88,7 @@ def did_you_mean(name: str, known: Iterable[str], *, preferred: Collection[str] 
     close = difflib.get_close_matches(typed, list(dict.fromkeys(folded.values())), n=20)
     near = sorted((one for one in folded if folded[one] in close), key=lambda one: close.index(folded[one]))
     if not near:
-        return ""
+        return None
     likeness = {one: difflib.SequenceMatcher(None, folded[one], typed).ratio() for one in near}
     alike = sorted(one for one in near if likeness[near[0]] - likeness[one] < ALIKE and one in preferred)
-    best = near[0] if near[0] in preferred or not alike else alike[0]
-    return f" Did you mean '{best}'?"
+    return near[0] if near[0] in preferred or not alike else alike[0]

@@ -1,7 +1,9 @@
 """`zoo cache` shows what is kept, and clears it and nothing else."""
 
+import errno
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -53,7 +55,53 @@ def test_it_clears_one_kind_or_all(folder, capsys):
     assert sorted(path.name for path in folder.iterdir()) == ["other", "packs", "weights"]
     assert zoo("clear", "--yes") == 0
     assert [path.name for path in folder.iterdir()] == ["other"]
-    assert zoo("clear", "activation") == 2
+    capsys.readouterr()
+    assert zoo("clear", "pack") == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("'modules'. Did you mean 'packs'?")
+
+
+def test_it_counts_only_what_is_gone(folder, capsys, monkeypatch):
+    unlink = os.unlink
+
+    def refuse(path, **folder):
+        if os.fspath(path).endswith("activations.npy"):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        unlink(path, **folder)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert zoo("clear", "--yes") == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "activations: 10 B freed",
+        "files: 0 B freed",
+        "packs: 70 B freed",
+        "weights: 300 B freed",
+        "modules: 0 B freed",
+    ]
+    kept = folder / "activations" / "abc" / "activations.npy"
+    assert err == (f"zoo: {kept}: Permission denied; activations stay (2.0 MB); clear them as the user who owns them\n")
+    assert [path for path in (folder / "activations").rglob("*") if path.is_file()] == [kept]
+
+
+def test_nothing_is_freed_where_nothing_could_be_removed(folder, capsys, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert zoo("clear", "packs") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "images.npy: Permission denied; packs stay (70 B)" in err
+
+
+def test_a_link_to_another_disk_stays_and_what_it_holds_goes(folder, tmp_path, capsys):
+    elsewhere = tmp_path / "disk"
+    (folder / "packs").rename(elsewhere)
+    (folder / "packs").symlink_to(elsewhere)
+    assert zoo("clear", "packs") == 0
+    assert capsys.readouterr().out == "packs: 70 B freed\n"
+    assert (folder / "packs").is_symlink()
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_all_is_removed_only_by_who_says_so(folder, capsys):

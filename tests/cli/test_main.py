@@ -39,6 +39,31 @@ def test_an_unknown_verb_is_a_usage_error(typed):
     assert err.splitlines()[-1] == "Error: No such command 'fintune'. Did you mean 'finetune'?"
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["trian"], "finetune"),
+        (["train"], "finetune"),
+        (["fit"], "finetune"),
+        (["eval"], "evaluate"),
+        (["Predict"], "predict"),
+        (["ls"], "list"),
+        (["info"], "show"),
+        (["help", "trian"], "finetune"),
+        (["help", "fit"], "finetune"),
+        (["cache", "rm"], "clear"),
+        (["recipe", "list"], "ls"),
+        (["recipe", "validate"], "check"),
+        (["weights", "download"], "fetch"),
+    ],
+    ids=lambda words: words if isinstance(words, str) else " ".join(words),
+)
+def test_a_verb_is_found_by_what_other_tools_call_it(typed, words, meant):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == f"Error: No such command '{words[-1]}'. Did you mean '{meant}'?"
+
+
 class Failing:
     """A group of one verb that raises."""
 

@@ -1,14 +1,16 @@
 """`zoo cache`: what is kept to save work, and can be had again."""
 
-import shutil
+import contextlib
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from zoo.cache import cache_folder
+from zoo.cache import cache_folder, remove
 from zoo.cli.groups import VerbGroup
+from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
 from zoo.tables import table
 from zoo.weights import file_size
@@ -55,7 +57,7 @@ def list_cache(as_json: bool) -> None:
 
 
 @cache.command("clear")
-@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.argument("kind", required=False, type=Choice(list(KINDS)))
 @click.option("--yes", is_flag=True, help="Do not ask before all is removed.")
 def clear_cache(kind: str | None, yes: bool) -> None:
     """Remove what is kept: one KIND of it, or all after a question.
@@ -67,10 +69,18 @@ def clear_cache(kind: str | None, yes: bool) -> None:
     """
     if kind is None and not yes:
         _ask()
+    is_whole = True
     for one in [kind] if kind else list(KINDS):
-        size = _size(_files(one))
-        shutil.rmtree(cache_folder() / one, ignore_errors=True)
-        echo(f"{one}: {file_size(size)} freed")
+        removed = remove(cache_folder() / one)
+        if removed.bytes or removed.fault is None:
+            echo(f"{one}: {file_size(removed.bytes)} freed")
+        if removed.fault is not None:
+            is_whole = False
+            place = removed.fault.filename or cache_folder() / one
+            stays = f"{one} stay" + (f" ({file_size(removed.left)})" if removed.left else "")
+            echo(f"zoo: {place}: {removed.fault.strerror}; {stays}; clear them as the user who owns them", err=True)
+    if not is_whole:
+        raise click.exceptions.Exit(1)
 
 
 def _ask() -> None:
@@ -94,10 +104,19 @@ def _files(kind: str) -> list[Path]:
 
 
 def _size(files: list[Path]) -> int:
-    return sum(path.stat().st_size for path in files)
+    return sum(found.st_size for found in _there(files))
 
 
 def _used(files: list[Path]) -> str:
     # An entry that is read again is touched.
-    times = [time for path in files for time in (path.stat().st_mtime, path.parent.stat().st_mtime)]
+    times = [found.st_mtime for found in _there([one for path in files for one in (path, path.parent)])]
     return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC" if times else ""
+
+
+def _there(paths: list[Path]) -> list[os.stat_result]:
+    """Looks at what is still there; another process may remove it meanwhile."""
+    found: list[os.stat_result] = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(path.stat())
+    return found

@@ -11,6 +11,7 @@ import click
 
 from zoo import registry, weights
 from zoo.cli.completion import complete_model
+from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry import Card
@@ -54,7 +55,7 @@ SORT_KEYS = ("name", *NUMBERS)
     "--sort",
     "sort_key",
     metavar="KEY",
-    type=click.Choice([*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]),
+    type=Choice([*SORT_KEYS, *(f"-{key}" for key in SORT_KEYS)]),
     default="name",
     show_default=True,
     help="Order by name, params, madds, input or accuracy; '-params' puts the largest first.",

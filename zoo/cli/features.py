@@ -12,7 +12,7 @@ import click
 
 from zoo import registry
 from zoo.cli.completion import complete_model_or_run
-from zoo.cli.options import Reference
+from zoo.cli.options import Choice, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.errors import DataError, NotFoundError, did_you_mean
@@ -33,7 +33,7 @@ RANDOM = "warning: model '{name}' has no pretrained weights: its features are th
 @PATHS_FROM_OPTION
 @click.option("--out", type=OutFile(NPZ, CSV), required=True, help="The .npz or .csv file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
-@click.option("--pooling", type=click.Choice(["avg", "max", "none"]), default="avg", show_default=True)
+@click.option("--pooling", type=Choice(["avg", "max", "none"]), default="avg", show_default=True)
 @TRUST_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def features_command(

@@ -5,13 +5,40 @@ from typing import Any
 
 import click
 
-from zoo.errors import did_you_mean
+from zoo.errors import nearest
 from zoo.tables import fold, screen_width
 
 # Longer than any summary: none is broken off.
 WHOLE = 1000
 # Beyond, lines are hard to read, however wide the screen is.
 WIDEST = 80
+
+# What other tools call a verb -> what it may be here, in its group or another.
+ALSO_CALLED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("train", "training", "fit", "fine-tune", "tune", "learn", "resume", "run"), ("finetune",)),
+    **dict.fromkeys(("test", "score", "measure", "validate"), ("evaluate", "check", "verify")),
+    **dict.fromkeys(("infer", "inference", "classify", "label"), ("predict",)),
+    **dict.fromkeys(("embed", "extract", "embeddings"), ("features",)),
+    **dict.fromkeys(("list", "ls", "models"), ("list", "ls")),
+    **dict.fromkeys(("info", "describe", "summary", "cat", "print"), ("show",)),
+    **dict.fromkeys(("download", "get", "pull"), ("fetch", "weights")),
+    **dict.fromkeys(("remove", "rm", "delete", "clean", "purge", "empty"), ("clear", "cache")),
+    **dict.fromkeys(("dataset", "inspect", "lint"), ("check", "data")),
+    **dict.fromkeys(("find-lr", "lr", "lr_find"), ("lr-find",)),
+    "eval": ("evaluate",),
+}
+
+
+def nearest_verb(typed: str, known: list[str]) -> str:
+    """Returns `" Did you mean 'x'?"` for the verb of a group that is nearest, also by what other tools call it."""
+    by_name = {also: verb for also, verbs in ALSO_CALLED.items() if (verb := _first(verbs, known))}
+    by_name.update({verb: verb for verb in known})
+    best = nearest(typed, by_name)
+    return f" Did you mean '{by_name[best]}'?" if best is not None else ""
+
+
+def _first(verbs: tuple[str, ...], known: list[str]) -> str | None:
+    return next((verb for verb in verbs if verb in known), None)
 
 
 class Formatter(click.HelpFormatter):
@@ -58,5 +85,5 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds the verb that was typed; an unknown one is answered with the nearest."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"No such command '{args[0]}'.{did_you_mean(args[0], self.list_commands(ctx))}")
+            ctx.fail(f"No such command '{args[0]}'.{nearest_verb(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)

@@ -3,9 +3,8 @@
 import click
 
 from zoo.cli.completion import complete_verb
-from zoo.cli.groups import Verb
+from zoo.cli.groups import Verb, nearest_verb
 from zoo.cli.output import echo
-from zoo.errors import did_you_mean
 
 
 @click.command("help", cls=Verb)
@@ -25,7 +24,7 @@ def help_command(context: click.Context, verbs: tuple[str, ...]) -> None:
         found = command.get_command(parent, verb) if isinstance(command, click.Group) else None
         if found is None:
             known = command.list_commands(parent) if isinstance(command, click.Group) else []
-            raise click.UsageError(f"No such command '{verb}'.{did_you_mean(verb, known)}")
+            raise click.UsageError(f"No such command '{verb}'.{nearest_verb(verb, known)}")
         parent = found.context_class(found, parent=parent, info_name=verb)
         command = found
     echo(command.get_help(parent), whole=True)

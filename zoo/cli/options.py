@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from zoo.errors import DataError
+from zoo.errors import DataError, did_you_mean
 from zoo.paths import given_path
 
 
@@ -33,3 +33,11 @@ class Reference(click.ParamType):
         if isinstance(value, str) and not value.strip():
             self.fail("it is empty; expected a name, or the path of a file or run folder", param, ctx)
         return value
+
+
+class Choice(click.Choice[str]):
+    """One of some words; another word is answered with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Says what was typed, what it may be, and what is near."""
+        return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
