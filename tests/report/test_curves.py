@@ -253,3 +253,11 @@ def test_a_notebook_shows_the_figure_and_it_can_be_copied():
     for shown in (figure, pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
         with Image.open(io.BytesIO(shown._repr_png_())) as image:
             assert image.size == (1200, 480)
+
+
+def test_the_legend_lies_over_no_curve():
+    for figure in (plot_accuracy_and_loss(ROWS, "quickstart", kept=2), plot_accuracy_and_loss(ROWS[:1], "one epoch")):
+        figure.canvas.draw()
+        for axes in figure.axes:
+            assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+            assert axes.get_legend().get_window_extent().y0 >= 0

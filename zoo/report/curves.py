@@ -51,7 +51,8 @@ def plot_accuracy_and_loss(
         if metric == "accuracy":
             axes.yaxis.set_major_formatter(_percent)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend()
+            # Below the curves: no place among them is free in every run.
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, columnspacing=1, frameon=False)
         if not math.isfinite(axes.dataLim.y1):
             axes.set_yticks([])
     set_fonts(figure)

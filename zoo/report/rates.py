@@ -92,7 +92,7 @@ def _draw_schedules(axes: "Axes", phases: Sequence[PhaseRates]) -> None:
     axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axes.set_yticks([], minor=True)
     axes.grid(axis="y", color="0.9")
-    axes.set(xlabel="epoch", ylabel="learning rate", xlim=(0, begin))
+    axes.set(xlabel="epoch", ylabel="learning rate (logarithmic, linear near 0)", xlim=(0, begin))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if any(phase.stages for phase in phases):
         axes.plot([], color="0.4", linewidth=0.7, label="lower stages")
