@@ -1,6 +1,7 @@
 """`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
 
 import contextlib
+import re
 import shlex
 import statistics
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -22,7 +23,15 @@ from zoo.report.curves import plot_history, save_history
 from zoo.resolving import Job, Overrides, make_job, resumed_job
 from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.claim import claim
-from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
+from zoo.runs.folder import (
+    RunFolder,
+    default_path,
+    first_there,
+    holds_runs,
+    remove_empty,
+    reserve_default_path,
+    runs_within,
+)
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:
@@ -148,12 +157,14 @@ class Request:
         path: The folder to make; None for `runs/<recipe>-<UTC time>`.
         earlier: The run that goes on, or None where a new one begins.
         is_longer: Whether it goes on in a new folder, with more epochs.
+        is_one_of_several: Whether it is one seed's run: who trains all says how to go on.
     """
 
     job: Job
     path: Path | None = None
     earlier: RunFolder | None = None
     is_longer: bool = False
+    is_one_of_several: bool = False
 
 
 def resolve_request(
@@ -192,6 +203,8 @@ def resolve_request(
             display.line(f"{earlier.path} is finished already")
         return Run(earlier.path)
     if recipe_or_model is None:
+        if path is not None and runs_within(path):
+            raise RunError(_how_seeds_go_on(path))
         raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
     if path is not None:
         RunFolder.refuse_taken(path)
@@ -243,7 +256,12 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     there = first_there(asked.path or default_path(job.recipe.name))
     folder = _folder(asked)
     try:
-        with claim(folder.path), Display() as display, alone(display.line), _going_on_said(folder, display):
+        with (
+            claim(folder.path),
+            Display() as display,
+            alone(display.line),
+            _going_on_said(folder, asked.is_one_of_several),
+        ):
             if asked.is_longer and asked.earlier is not None:
                 begin_lengthened(folder, asked.earlier, job.recipe, say=display.line)
             begin = Beginning(data=job.data, weights=job.weights, repeats=job.repeats)
@@ -266,14 +284,25 @@ def _folder(asked: Request) -> RunFolder:
 
 
 @contextlib.contextmanager
-def _going_on_said(folder: RunFolder, display: Display) -> Generator[None]:
-    """Says how to go on with a run that is interrupted."""
+def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None]:
+    """Notes on an interruption how to go on with the run; a traceback and the command line show it last."""
     try:
         yield
-    except KeyboardInterrupt:
-        if folder.is_begun:
-            display.line(f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
+    except KeyboardInterrupt as pressed:
+        if folder.is_begun and not is_one_of_several:
+            pressed.add_note(f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
         raise
+
+
+def _how_seeds_go_on(path: Path) -> str:
+    """Says what to type for a folder that holds the runs of seeds, or other runs."""
+    names = runs_within(path)
+    seeds = [name.removeprefix("seed-") for name in names if re.fullmatch(r"seed--?\d+", name)]
+    if not seeds:
+        return holds_runs(path)
+    listed, all_seeds = ", ".join(f"seed-{seed}" for seed in seeds), ",".join(seeds)
+    again = shlex.join(["zoo", "finetune", str(path / f"seed-{seeds[0]}"), "--run", str(path), "--seeds", all_seeds])
+    return f"{path}: holds the runs of seeds, {listed}, and is not a run; go on with the seeds that you want: {again}"
 
 
 def _run_named(reference: str | Path | Recipe | None) -> Path:
@@ -395,12 +424,41 @@ def finetune_seeds(
                 if isinstance(overrides, Mapping)
                 else [*(overrides or ()), f"train.seed={seed}"]
             )
-            folder = around / f"seed-{seed}"
-            runs[seed] = finetune(recipe_or_model, data, overrides=seeded, run=folder, resume=True, weights=weights)
+            asked = resolve_request(
+                recipe_or_model, data, seeded, run=around / f"seed-{seed}", resume=True, weights=weights
+            )
+            runs[seed] = asked if isinstance(asked, Run) else carry_out(replace(asked, is_one_of_several=True))
+    except KeyboardInterrupt as pressed:
+        if runs_within(around):
+            again = _typed_again(recipe_or_model, seeds, data, overrides, run=around, weights=weights)
+            pressed.add_note(f"go on with all seeds: {again}")
+        raise
     finally:
         if run is None:
             remove_empty(around.absolute(), up_to=there)
     return runs
+
+
+def _typed_again(
+    recipe_or_model: str | Path | Recipe,
+    seeds: Sequence[int],
+    data: Path | str | InCode | None,
+    overrides: Overrides | None,
+    *,
+    run: Path,
+    weights: Path | str | None,
+) -> str:
+    """Writes the command that trains the same seeds in the same folder, quoted; or what to call again."""
+    if not isinstance(recipe_or_model, str | Path) or not isinstance(data, str | Path | None):
+        return f"make the same call with run={str(run)!r}"
+    words = ["zoo", "finetune", str(recipe_or_model)]
+    words += [] if data is None else ["--data", str(data)]
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={value}" for key, value in overrides.items()]
+    for one in [overrides] if isinstance(overrides, str) else overrides or ():
+        words += ["--set", one]
+    words += [] if weights is None else ["--weights", str(weights)]
+    return shlex.join([*words, "--seeds", ",".join(map(str, seeds)), "--run", str(run)])
 
 
 def spread(runs: Iterable[Run]) -> dict[str, Spread]:

@@ -1,6 +1,7 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from zoo.models import CARD_FILE, Blueprint, build, load_model, rebuild
 from zoo.paths import given_path
 from zoo.registry import Card, Download
 from zoo.runs.checkpoint import arrays_of
-from zoo.runs.folder import RunFolder
+from zoo.runs.folder import RunFolder, holds_runs
 
 if TYPE_CHECKING:
     import keras
@@ -239,6 +240,8 @@ def check_source(source: Path | str) -> None:
     if _model_folder(path) is not None:
         return
     if name not in registry.list_models():
+        if held := holds_runs(path):
+            raise NotFoundError(held)
         hint = "" if path.exists() else did_you_mean(name.lower(), registry.list_models())
         raise NotFoundError(
             f"{name}: not a run folder (no run.json in it) and not a model's name.{hint} See 'zoo list' for models."
@@ -266,6 +269,6 @@ def _model_folder(path: Path) -> Path | None:
     if not (folder.model / CARD_FILE).is_file():
         raise NotFoundError(
             f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
-            f"go on with it: zoo finetune --run {path} --resume"
+            f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
         )
     return folder.model

@@ -1,6 +1,7 @@
 """What a command or a call asks for, resolved: which recipe, and on which images. Nothing here imports Keras."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
-from zoo.runs.folder import RunFolder
+from zoo.runs.folder import RunFolder, holds_runs
 from zoo.training.initial_weights import InitialWeights
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
 # Sources that need no path.
 FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
+# Of files that are given with --data.
+DATA_SUFFIXES = (".csv", ".tsv", ".jsonl", ".npz", ".zip")
 
 Overrides = Sequence[str] | Mapping[str, object]
 _OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
@@ -74,6 +77,7 @@ def make_job(
     elif (Path(reference) / "run.json").is_file():
         return _repeated_job(RunFolder.open(Path(reference)), data, overrides, begin_with)
     elif _is_recipe(reference):
+        _refuse_data(Path(reference))
         recipe = load_recipe(reference, overrides, against_card=True)
         own_data = find_recipe(reference).parent
     elif str(reference) in registry.list_models():
@@ -81,12 +85,7 @@ def make_job(
         recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
         own_data = Path()
     else:
-        known = [*shipped_recipes(), *registry.list_models()]
-        near = did_you_mean(str(reference), known, preferred=_with_weights())
-        raise NotFoundError(
-            f"'{reference}' is not a recipe file, run folder, recipe or model."
-            f"{_beside(reference) or near} See 'zoo recipe ls' and 'zoo list'."
-        )
+        raise NotFoundError(_leads_nowhere(reference))
     if data is None and recipe.data.path:
         data = own_data / recipe.data.path
     recipe = _with_own_module(recipe, own_data)
@@ -133,6 +132,35 @@ def _recipe_for(card: registry.Card, begin_with: InitialWeights | None) -> str:
 
 def _with_weights() -> list[str]:
     return [name for name in registry.list_models() if registry.info(name).weights]
+
+
+def _refuse_data(path: Path) -> None:
+    """Refuses a file of images or labels in the recipe's place."""
+    if path.is_file() and path.suffix.lower() in DATA_SUFFIXES:
+        raise RecipeError(f"'{path}' is not a recipe; expected a .toml file or a name; {_as_data(path)}")
+
+
+def _as_data(path: Path) -> str:
+    return f"images are given with --data {shlex.quote(str(path))}, behind the name of a recipe or model"
+
+
+def _leads_nowhere(reference: str | Path) -> str:
+    """Says what is wrong with a name that is not of a file, run, recipe or model."""
+    path = Path(reference)
+    if held := holds_runs(path):
+        return held
+    what = f"'{reference}' is not a recipe file, run folder, recipe or model."
+    see = "See 'zoo recipe ls' and 'zoo list'."
+    if path.is_dir():
+        return f"'{path}' is a folder, and not a run's (no run.json in it); {_as_data(path)}. {see}"
+    known = [*shipped_recipes(), *registry.list_models(), *_named_like_a_path(path)]
+    return f"{what}{_beside(reference) or did_you_mean(str(reference), known, preferred=_with_weights())} {see}"
+
+
+def _named_like_a_path(path: Path) -> list[str]:
+    """Lists the runs and recipe files beside a path, as they would be typed."""
+    beside = [*path.parent.glob("*/run.json"), *path.parent.glob("*.toml")]
+    return [str(one.parent if one.name == "run.json" else one) for one in beside]
 
 
 def _beside(reference: str | Path) -> str:

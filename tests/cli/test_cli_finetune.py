@@ -135,9 +135,19 @@ def refused(typed, *words, code=1):
         ),
         (
             ["photos"],
-            "'photos' is not a recipe file, run folder, recipe or model. See 'zoo recipe ls' and 'zoo list'.",
+            "'photos' is a folder, and not a run's (no run.json in it); images are given with --data photos, behind "
+            "the name of a recipe or model. See 'zoo recipe ls' and 'zoo list'.",
         ),
-        (["gone.toml"], "Unknown recipe 'gone.toml'. See 'zoo recipe ls'."),
+        (["gone.toml"], "gone.toml: there is no such file. See 'zoo recipe ls'."),
+        (["tinny.toml"], "tinny.toml: there is no such file. Did you mean 'tiny.toml'? See 'zoo recipe ls'."),
+        (
+            ["quickstart.toml"],
+            "quickstart.toml: there is no such file. Did you mean 'quickstart'? See 'zoo recipe ls'.",
+        ),
+        (
+            ["photos/cat/000.png"],
+            "'photos/cat/000.png' is not a recipe; expected a .toml file or the name of a recipe",
+        ),
         (
             ["tiny.toml", "--data", "photos", "--set", "model.name=mnist_simpel"],
             "--set model.name: model.name is \"mnist_simpel\"; unknown model. Did you mean 'mnist_simple'? "
@@ -330,7 +340,7 @@ def test_an_interruption_has_its_exit_code_and_says_how_the_run_goes_on(typed, d
     assert process.returncode == expected, err
     assert out == ""
     lines = [line for line in err.splitlines() if line]
-    assert lines[-2:] == ["go on with it: zoo finetune --run a --resume", "zoo: interrupted"]
+    assert lines[-2:] == ["zoo: interrupted", "go on with it: zoo finetune --run a --resume"]
     # Nothing of the backend's, nor a traceback: our own lines only.
     assert {line.split()[0] for line in err.splitlines() if line} <= {
         *("packs", "warning:", "tiny:", "note:", "head:", "head", "go", "zoo:")
@@ -381,6 +391,76 @@ def test_seeds_are_runs_of_their_own_with_mean_and_spread(typed, desk):
     for wrong in ((*words[:-1], "0,x"), ("finetune", "--seeds", "0,1")):
         code, out, err = typed(*wrong)
         assert (code, out) == (2, ""), err
+
+
+def interrupted_in_seed(monkeypatch, number):
+    """Presses Ctrl-C in the run of one seed."""
+    import zoo.training.engine
+
+    train = zoo.training.engine.train
+
+    def until(recipe, *arguments, **named):
+        if recipe.train.seed == number:
+            named["folder"].write_record({"status": "running"})
+            named["folder"].recipe_path.write_text(recipe.to_toml())
+            raise KeyboardInterrupt
+        return train(recipe, *arguments, **named)
+
+    monkeypatch.setattr(zoo.training.engine, "train", until)
+
+
+def test_interrupted_seeds_go_on_with_the_command_that_is_said_last(typed, desk, monkeypatch):
+    words = (
+        "finetune",
+        "tiny.toml",
+        "--data",
+        "photos",
+        "--set",
+        "description=two words",
+        "--seeds",
+        "0,1",
+        "--run",
+        "runs/s",
+    )
+    with monkeypatch.context() as patched:
+        interrupted_in_seed(patched, 1)
+        code, out, err = typed(*words)
+    assert (code, out) == (130, "")
+    again = "zoo finetune tiny.toml --data photos --set 'description=two words' --seeds 0,1 --run runs/s"
+    assert err.splitlines()[-2:] == ["zoo: interrupted", f"go on with all seeds: {again}"]
+    assert "--resume" not in err
+    for verb in (("evaluate",), ("finetune",), ("lr-find",), ("features", "photos", "--out", "x.npz")):
+        code, out, err = typed(verb[0], "runs/s", *verb[1:])
+        assert (code, out, err) == (
+            1,
+            "",
+            "zoo: runs/s: is not a run folder; it holds runs seed-0, seed-1; name one, such as runs/s/seed-0\n",
+        )
+    code, out, err = typed("predict", "runs/s", "photos")
+    assert (code, err.count("it holds runs seed-0, seed-1; name one")) == (1, 1)
+    code, out, err = typed("finetune", "--run", "runs/s", "--resume")
+    offered = "zoo finetune runs/s/seed-0 --run runs/s --seeds 0,1"
+    assert (code, err) == (
+        1,
+        "zoo: runs/s: holds the runs of seeds, seed-0, seed-1, and is not a run; "
+        f"go on with the seeds that you want: {offered}\n",
+    )
+    (desk / "runs" / "s" / "seed-1" / "run.json").unlink()
+    (desk / "runs" / "s" / "seed-1" / "recipe.toml").unlink()
+    code, out, err = typed(*offered.split()[1:])
+    assert (code, out.splitlines()[-1]) == (0, "runs/s"), err
+    seeds = [zoo.Recipe.load(f"runs/s/seed-{seed}/recipe.toml").train.seed for seed in (0, 1)]
+    assert seeds == [0, 1]
+
+
+def test_seeds_in_a_folder_named_by_the_time_go_on_there(typed, desk, monkeypatch):
+    interrupted_in_seed(monkeypatch, 0)
+    code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--seeds", "0,1")
+    (around,) = (desk / "runs").iterdir()
+    assert (code, err.splitlines()[-1]) == (
+        130,
+        f"go on with all seeds: zoo finetune tiny.toml --data photos --seeds 0,1 --run runs/{around.name}",
+    )
 
 
 # Runs among the images

@@ -80,12 +80,17 @@ REFUSED = {
     "features mnist_conv fotos gone.png --out x.npz": "fotos: there is no such file; expected an image; "
     "check the path\nzoo: gone.png: there is no such file; expected an image; check the path\n"
     "zoo: features: none of 2 files could be read; nothing was written",
+    "finetune photos": "'photos' is a folder, and not a run's (no run.json in it); images are given with --data "
+    "photos, behind the name of a recipe or model. See 'zoo recipe ls' and 'zoo list'.",
+    "finetune ./petz.toml": "petz.toml: there is no such file. Did you mean 'pets.toml'? See 'zoo recipe ls'.",
+    "finetune runs/nothing": "'runs/nothing' is not a recipe file, run folder, recipe or model. See 'zoo recipe ls' "
+    "and 'zoo list'.",
     "lr-find nix --data photos": "'nix' is not a recipe file, run folder, recipe or model. See 'zoo recipe ls' and "
     "'zoo list'.",
     "lr-find pets.toml --data photos --phase tip": "recipe 'pets' has no phase 'tip'. Did you mean 'top'? It has: "
     "head, top.",
     "data preview pets.toml --data fotos": "fotos: there is no such file or folder; expected images; check --data",
-    "data pack nix.toml": "Unknown recipe 'nix.toml'. See 'zoo recipe ls'.",
+    "data pack nix.toml": "nix.toml: there is no such file. See 'zoo recipe ls'.",
 }
 
 

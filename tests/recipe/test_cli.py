@@ -64,7 +64,7 @@ def test_check_says_ok_and_prints_every_fault(write):
     assert result.stderr.splitlines() == [
         "bad.toml:7: phases[0].epochs is 0; expected >= 1",
         "bad.toml:8: phases[0].warmup is 1; expected < 1",
-        "Unknown recipe 'gone.toml'. See 'zoo recipe ls'.",
+        "gone.toml: there is no such file. See 'zoo recipe ls'.",
     ]
     assert isinstance(result.exception, ContractError)
     assert result.exception.exit_code == 3

@@ -352,7 +352,7 @@ def test_a_fault_names_the_file_that_it_came_from(write):
     ("extends", "text"),
     [
         ('"quickstrat"', "Unknown recipe 'quickstrat'. Did you mean 'quickstart'? See 'zoo recipe ls'."),
-        ('"gone.toml"', "Unknown recipe 'gone.toml'. See 'zoo recipe ls'."),
+        ('"gone.toml"', "gone.toml: there is no such file. See 'zoo recipe ls'."),
         ("3", "expected the name of a recipe, or a list of names"),
         ('"/x/base.toml"', "a recipe cannot name an absolute or '..' path; expected a file beside this one"),
         ('"../base.toml"', "a recipe cannot name an absolute or '..' path; expected a file beside this one"),
@@ -371,8 +371,8 @@ def test_what_cannot_be_extended_is_told(write, extends, text):
 def test_every_parent_that_is_missing_is_told(write):
     path = write(f'extends = ["a.toml", "b.toml"]\n{VALID}')
     assert message_of(path).splitlines() == [
-        "pets.toml:1: extends \"a.toml\": Unknown recipe 'a.toml'. See 'zoo recipe ls'.",
-        "pets.toml:1: extends \"b.toml\": Unknown recipe 'b.toml'. See 'zoo recipe ls'.",
+        "pets.toml:1: extends \"a.toml\": a.toml: there is no such file. See 'zoo recipe ls'.",
+        "pets.toml:1: extends \"b.toml\": b.toml: there is no such file. See 'zoo recipe ls'.",
     ]
 
 

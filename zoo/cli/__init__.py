@@ -66,8 +66,10 @@ class LazyGroup(VerbGroup):
                 if arguments != typed and not isinstance(fault, click.ClickException | click.Abort):
                     raise
                 code = _report(fault, as_json="--json" in arguments and not has_printed())
-            except KeyboardInterrupt:
-                code = _report(click.Abort(), as_json=False)
+            except KeyboardInterrupt as pressed:
+                aborted = click.Abort()
+                aborted.__cause__ = pressed
+                code = _report(aborted, as_json=False)
         sys.exit(code or 0)
 
 
@@ -79,6 +81,8 @@ def _report(fault: Exception, *, as_json: bool) -> int:
     """Prints what went wrong, in one line on stderr and with `--json` as a document too; returns the exit code."""
     if isinstance(fault, click.Abort):
         echo("zoo: interrupted", err=True)
+        for advice in getattr(fault.__cause__, "__notes__", ()):
+            echo(advice, err=True, whole=True)
         return Terminated.exit_code if isinstance(fault.__cause__, Terminated) else INTERRUPTED
     if isinstance(fault, NoArgsIsHelpError) and not as_json:  # its message is the whole help, usage included
         echo(fault.format_message(), err=True)

@@ -170,6 +170,10 @@ def _refuse_unknown(source: str, at: str | None) -> None:
     if model is None:
         return
     if Path(source).exists() and model not in registry.list_models():
+        from zoo.runs.folder import holds_runs
+
+        if held := holds_runs(Path(source)):
+            raise NotFoundError(held)
         raise NotFoundError(
             f"{source}: not a run folder (no run.json in it) and not a model's name; see 'zoo list' for models"
         )

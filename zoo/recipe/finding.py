@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import NotFoundError, RecipeError, did_you_mean
+from zoo.errors import NotFoundError, RecipeError, did_you_mean, nearest
 
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 
@@ -60,10 +60,23 @@ def find_recipe(reference: str | Path) -> Path:
     if path.exists() and name not in _shipped_paths():
         what = "a folder" if path.is_dir() else "not a recipe"
         raise RecipeError(f"'{path}' is {what}; expected a .toml file or the name of a recipe")
+    if path.suffix.lower() == ".toml":
+        raise NotFoundError(f"{path}: there is no such file.{_near_file(path)} See 'zoo recipe ls'.")
     file = Path(f"{name}.toml")
     if name not in _shipped_paths() and file.is_file():
         raise NotFoundError(f"Unknown recipe '{name}'. There is a file '{file}': type its ending too.")
     return find_shipped_recipe(name)
+
+
+def _near_file(path: Path) -> str:
+    """Suggests the recipe that ships under a file's name, or the file beside it that is called nearly so."""
+    name = path.with_suffix("").as_posix()
+    if name in _shipped_paths():
+        return f" Did you mean '{name}'?"
+    # By their names without the ending, which makes any two alike.
+    beside = {one.stem: str(one) for one in path.parent.glob("*.toml")}
+    best = nearest(path.stem, beside)
+    return f" Did you mean '{beside[best]}'?" if best is not None else did_you_mean(name, _shipped_paths())
 
 
 def find_shipped_recipe(name: str) -> Path:

@@ -5,6 +5,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -68,6 +69,31 @@ def _runs_beside(path: Path) -> list[str]:
     return sorted(record.parent.name for record in path.parent.glob("*/run.json"))
 
 
+def runs_within(path: Path) -> list[str]:
+    """Lists the names of the run folders in a folder that is not one, numbers in their order."""
+    if (path / "run.json").is_file():
+        return []
+    names = [record.parent.name for record in path.glob("*/run.json")]
+    return sorted(names, key=lambda name: [part.zfill(9) if part.isdecimal() else part for part in _PARTS.split(name)])
+
+
+_PARTS = re.compile(r"(\d+)")
+# More are counted.
+_NAMED = 5
+
+
+def holds_runs(path: Path) -> str:
+    """Says which runs a folder holds that is not one, and what to type in its place; nothing where it holds none."""
+    names = runs_within(path)
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    one = "it" if len(names) == 1 else "one"
+    runs = "the run" if len(names) == 1 else "runs"
+    first = shlex.quote(str(path / names[0]))
+    return f"{path}: is not a run folder; it holds {runs} {listed}; name {one}, such as {first}"
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """One run's folder.
@@ -126,6 +152,8 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.record_path.is_file():
+            if held := holds_runs(path):
+                raise NotFoundError(held)
             near = did_you_mean(path.name, _runs_beside(path))
             expected = f"expected one that 'zoo finetune' left{near and '.'}{near}"
             raise NotFoundError(f"{path}: is not a run folder (no run.json in it); {expected}")

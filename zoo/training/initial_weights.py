@@ -10,6 +10,7 @@ from zoo.errors import WeightsError
 from zoo.files import sha256
 from zoo.models import CARD_FILE, MODEL_FOLDER
 from zoo.runs.checkpoint import MODEL_FILE
+from zoo.runs.folder import holds_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,8 @@ class InitialWeights:
                 f"(a set goes by its name: --set model.weights={path.name})"
             )
         if not file.is_file():
+            if held := holds_runs(path):
+                raise WeightsError(held)
             raise WeightsError(f"{path}: holds no finished model; expected a finished run, or a file of weights")
         return cls(path=str(path), sha256=sha256(file))
 
