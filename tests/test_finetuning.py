@@ -255,14 +255,14 @@ def test_a_repeated_run_says_whether_data_and_result_are_the_same(tmp_path, caps
     assert manifest["run.json"] == sha256(same.path / "run.json")
     assert "images.json" in manifest
     seeded = zoo.finetune(run.path, overrides={"train.seed": 1}, run=tmp_path / "seeded")
-    assert capsys.readouterr().err.splitlines()[-1] == f"not the result of {run.path}: another recipe"
+    assert capsys.readouterr().err.splitlines()[-1] == f"differs from {run.path}: another recipe"
     assert seeded.record["repeats"]["same_data"]
     write_photos(photos, count=10, seed=4)
     grown = zoo.finetune(run.path, run=tmp_path / "grown")
     then, now = (one.record["data"]["fingerprint"][:12] for one in (run, grown))
     err = capsys.readouterr().err
     assert f"warning: the data is not what {run.path} was trained on (fingerprint {then}..., now {now}...)\n" in err
-    assert err.splitlines()[-1] == f"not the result of {run.path}: another data"
+    assert err.splitlines()[-1] == f"differs from {run.path}: other data"
     assert grown.record["repeats"] == {"run": str(run.path), "same_data": False, "same_result": False}
 
 

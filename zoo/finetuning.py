@@ -1,6 +1,7 @@
 """`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
 
 import contextlib
+import errno
 import re
 import shlex
 import statistics
@@ -197,6 +198,7 @@ def resolve_request(
         if not is_done or recipe_or_model is not None or data is not None or overrides or weights is not None:
             job = resumed_job(earlier, recipe_or_model, data, overrides, weights=weights)
             if not is_done:
+                earlier.refuse_read_only()
                 return Request(job=job, earlier=earlier)
             _check_trained_on(earlier, job)
         with Display() as display:
@@ -285,12 +287,15 @@ def _folder(asked: Request) -> RunFolder:
 
 @contextlib.contextmanager
 def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None]:
-    """Notes on an interruption how to go on with the run; a traceback and the command line show it last."""
+    """Notes on what ended the run how to go on with it; a traceback and the command line show it last.
+
+    Only on an interruption or a fault of the machine: what a ZooError says is to be changed first.
+    """
     try:
         yield
-    except KeyboardInterrupt as pressed:
+    except (KeyboardInterrupt, OSError, MemoryError) as fault:
         if folder.is_begun and not is_one_of_several:
-            pressed.add_note(f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
+            _advise(fault, f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
         raise
 
 
@@ -303,6 +308,11 @@ def _how_seeds_go_on(path: Path) -> str:
     listed, all_seeds = ", ".join(f"seed-{seed}" for seed in seeds), ",".join(seeds)
     again = shlex.join(["zoo", "finetune", str(path / f"seed-{seeds[0]}"), "--run", str(path), "--seeds", all_seeds])
     return f"{path}: holds the runs of seeds, {listed}, and is not a run; go on with the seeds that you want: {again}"
+
+
+def _advise(fault: BaseException, advice: str) -> None:
+    is_full = isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT)
+    fault.add_note(f"free some space and {advice}" if is_full else advice)
 
 
 def _run_named(reference: str | Path | Recipe | None) -> Path:
@@ -336,9 +346,12 @@ def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
     differing = [
         name
         for name, same in (
-            ("data", record["repeats"]["same_data"]),
-            ("recipe", load_recipe(repeated.recipe_path) == job.recipe),
-            ("first weights", before.get("weights", {}).get("sha256") == record.get("weights", {}).get("sha256")),
+            ("other data", record["repeats"]["same_data"]),
+            ("another recipe", load_recipe(repeated.recipe_path) == job.recipe),
+            (
+                "other initial weights",
+                before.get("weights", {}).get("sha256") == record.get("weights", {}).get("sha256"),
+            ),
         )
         if not same
     ]
@@ -346,7 +359,7 @@ def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
     if same_result:
         display.line(f"same result as {repeated.path}, bit for bit")
     elif differing:
-        display.line(f"not the result of {repeated.path}: another {' and '.join(differing)}")
+        display.line(f"differs from {repeated.path}: {' and '.join(differing)}")
     else:
         display.line(
             f"not the same result as {repeated.path}, from the same recipe and data: "
@@ -428,10 +441,10 @@ def finetune_seeds(
                 recipe_or_model, data, seeded, run=around / f"seed-{seed}", resume=True, weights=weights
             )
             runs[seed] = asked if isinstance(asked, Run) else carry_out(replace(asked, is_one_of_several=True))
-    except KeyboardInterrupt as pressed:
+    except (KeyboardInterrupt, OSError, MemoryError) as fault:
         if runs_within(around):
             again = _typed_again(recipe_or_model, seeds, data, overrides, run=around, weights=weights)
-            pressed.add_note(f"go on with all seeds: {again}")
+            _advise(fault, f"go on with all seeds: {again}")
         raise
     finally:
         if run is None:

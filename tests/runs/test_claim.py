@@ -1,5 +1,8 @@
+import errno
 import multiprocessing
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +70,17 @@ def test_no_two_of_many_processes_hold_it_at_once(tmp_path):
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert overlaps.value == 0
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_folder_of_another_user_is_said_to_be_read_only_and_what_to_type(tmp_path, monkeypatch, number):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number), str(tmp_path / ".claim"))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RunError) as raised, claim(tmp_path):
+        pass
+    assert str(raised.value) == (
+        f"{tmp_path}: cannot be written ({os.strerror(number)}); train it again in a folder of yours: "
+        f"zoo finetune {tmp_path} --run DIR"
+    )

@@ -233,3 +233,13 @@ def test_a_run_whose_name_is_mistyped_is_answered_with_the_nearest(tmp_path):
         RunFolder.open(tmp_path / "runs" / "pest")
     with pytest.raises(NotFoundError, match=r"expected one that 'zoo finetune' left$"):
         RunFolder.open(tmp_path / "gone" / "pest")
+
+
+def test_a_run_that_cannot_be_written_does_not_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(RunError) as raised:
+        RunFolder(tmp_path).refuse_read_only()
+    assert str(raised.value) == (
+        f"{tmp_path}: cannot be written (Permission denied); train it again in a folder of yours: "
+        f"zoo finetune {tmp_path} --run DIR"
+    )

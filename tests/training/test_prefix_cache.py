@@ -211,12 +211,14 @@ def test_a_cache_that_cannot_be_written_costs_no_run(data, tmp_path, monkeypatch
     probe = phase("head", "head", batchnorm="frozen")
     run = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "run")
     assert run.record["phases"][0]["prefix_cache"]["computed"] == 40
-    assert "what comes up to head_pool is kept in memory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f" MB in memory, since {tmp_path}/cache/zoo/activations cannot be written\n" in said
+    assert "on disk" not in said
     monkeypatch.setattr("zoo.memory.available_bytes", lambda: 0)
     run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "auto")
     assert run.record["phases"][0]["prefix_cache"] is None
     assert "head: no prefix cache: " in capsys.readouterr().err
-    with pytest.raises(OSError, match="activations"):
+    with pytest.raises(RecipeError, match=r"activations cannot be written, and its 0\.0 GB do not fit in memory"):
         zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "refused")
 
 

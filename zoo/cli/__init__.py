@@ -108,7 +108,8 @@ def _explain(fault: Exception) -> str:
         return str(fault)
     if isinstance(fault, OSError):
         place = f"{fault.filename}: " if fault.filename else ""
-        return f"{place}{fault.strerror or fault}; what was written whole before is kept"
+        kept = f"{place}{fault.strerror or fault}; what was written whole before is kept"
+        return "; ".join([kept, *getattr(fault, "__notes__", ())])
     message = " ".join(str(fault).split())
     return f"{type(fault).__name__}: {message}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
 

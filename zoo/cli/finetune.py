@@ -218,7 +218,7 @@ def _figure(name: str, value: float) -> str:
 
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
-    from zoo.training.engine import build_untrained
+    from zoo.training.engine import build_untrained, idle_keys
     from zoo.training.inputs import open_source
     from zoo.training.phases import apply_freezing
     from zoo.training.random_layers import random_layers_warning
@@ -232,7 +232,7 @@ def _show_plan(job: "Job", *, as_json: bool) -> None:
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     random = random_layers_warning(model, recipe, begins_with_weights=job.weights is not None)
-    for warning in (*source.warnings, random):
+    for warning in (*source.warnings, *idle_keys(recipe, source), random):
         if warning:
             echo(f"warning: {warning}", err=True)
     if as_json:

@@ -143,6 +143,15 @@ class RunFolder:
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise _cannot_be_written(path, os.strerror(errno.EACCES))
 
+    def refuse_read_only(self) -> None:
+        """Checks that the run can go on here, as far as can be known without writing.
+
+        Raises:
+            RunError: This user may not write in the folder.
+        """
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise read_only(self.path, os.strerror(errno.EACCES))
+
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Opens the folder of an earlier execution.
@@ -230,6 +239,14 @@ class RunFolder:
         )
         hashes = {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
         write_atomic(manifest, json.dumps({"schema": SCHEMA, "kind": "manifest", "sha256": hashes}, indent=2) + "\n")
+
+
+def read_only(path: Path, reason: str | None) -> RunError:
+    """Makes the fault of a run that this user may read and not write."""
+    return RunError(
+        f"{path}: cannot be written ({reason}); train it again in a folder of yours: "
+        f"zoo finetune {shlex.quote(str(path))} --run DIR"
+    )
 
 
 def _cannot_be_written(path: Path, reason: str | None) -> RunError:

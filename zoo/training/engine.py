@@ -18,6 +18,7 @@ from zoo.interruption import noticed
 from zoo.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
+from zoo.recipe.without_effect import without_effect
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
@@ -121,7 +122,7 @@ def train(
     apply_freezing(model, largest)
     crowded = memory_warning(model, recipe, device)
     # Folders that are read in another way than they are meant should be known before an image is decoded.
-    for warning in source.warnings:
+    for warning in (*source.warnings, *idle_keys(recipe, source)):
         display.line(f"warning: {warning}")
     inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
     flipped = flip_warning(recipe.augment, source.dataset.classes)
@@ -182,6 +183,12 @@ def train(
             record["kept"] = {**record["kept"], "shortfall": fell_short}
             display.line(f"warning: {fell_short}")
     return Trained(model=model, inputs=inputs, record=record)
+
+
+def idle_keys(recipe: Recipe, source: Source) -> list[str]:
+    """Says which keys of a recipe change nothing on these images."""
+    own = source.dataset.validation is not None
+    return without_effect(recipe, validates=source.validation is not None, has_own_validation=own)
 
 
 def _from_weights(

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, make_room
+from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
 from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
 from zoo.files import sha256, sync, write_atomic
@@ -185,7 +185,7 @@ def is_counted(model: Any) -> bool:
 
 def place_for(size: int) -> Place | None:
     """Chooses where activations of so many bytes are kept: on disk, where the next run finds them, if they fit."""
-    return "on disk" if has_room(size) else "in memory" if has_memory(size) else None
+    return "on disk" if is_writable(KIND) and has_room(size) else "in memory" if has_memory(size) else None
 
 
 def bytes_of(prefix: Prefix) -> int:

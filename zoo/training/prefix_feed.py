@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from zoo.cache import cache_folder
+from zoo.cache import cache_folder, is_writable
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
 from zoo.memory import has_memory
@@ -65,7 +65,12 @@ def run_once(
         size = count * prefix_cache.bytes_of(split)
         place = prefix_cache.place_for(size) if any(found is None for found in there) else "there"
         if place is None:
-            reason = f"its {size / 1e9:.1f} GB fit neither in {cache_folder()} nor in memory"
+            gigabytes = f"its {size / 1e9:.1f} GB"
+            reason = (
+                f"{gigabytes} fit neither in {cache_folder()} nor in memory"
+                if is_writable(prefix_cache.KIND)
+                else f"{prefix_cache.entries_folder()} cannot be written, and {gigabytes} do not fit in memory"
+            )
     if reason and is_required:
         raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
     if split is None or place is None:
@@ -76,7 +81,8 @@ def run_once(
     else:
         per_epoch = sum(len(pack.labels) for pack, _ in needed)
         forecast = prefix_cache.forecast(split, train.images, count=count, per_epoch=per_epoch)
-        display.line(f"{phase.name}: runs up to {split.cut} once: {forecast} {place}")
+        why = "" if is_writable(prefix_cache.KIND) else f", since {prefix_cache.entries_folder()} cannot be written"
+        display.line(f"{phase.name}: runs up to {split.cut} once: {forecast} {place}{why}")
     keep = functools.partial(_kept, split, needed, there, display)
     try:
         kept = keep(in_memory=place == "in memory")
