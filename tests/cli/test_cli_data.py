@@ -9,6 +9,7 @@ from tests.tiny import write_photos
 from zoo.cli.data import data
 from zoo.errors import NotFoundError
 from zoo.recipe.loading import load_recipe
+from zoo.training.inputs import open_source
 from zoo.training.preview import preview
 
 
@@ -280,6 +281,51 @@ def test_greys_that_use_little_of_their_range_are_told_by_the_check_and_by_train
     assert zoo.load(tmp_path / "run0").read(deep / "a" / "0.png").max() == 16
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (
+            ["nowhere"],
+            1,
+            "nowhere: no such file or folder. Give a folder with one subfolder of images per class as PATH.",
+        ),
+        (
+            ["README.md"],
+            3,
+            "README.md: is a file; expected a folder with one subfolder per class, or a file that ends in .npz, .csv, "
+            ".tsv, .jsonl. Unpack it if it is an archive, and give the folder.",
+        ),
+        (["one.PNG"], 3, "It is one image: give the folder of all."),
+        (["my photos/cat"], 3, "or type zoo data check 'my photos' if 'cat' is a class"),
+        (["empty"], 3, "Give the folder that holds the class folders."),
+        (["idx.gz", "--source", "idx"], 3, "Give .."),
+        (["empty", "--source", "builtin:fashion_sample"], 3, "Leave PATH out, or"),
+        (["empty", "--source", "builtin:cifar10"], 3, "x_test, y_test. Give the file."),
+    ],
+    ids=lambda words: words if isinstance(words, str) else None,
+)
+def test_the_check_advises_to_give_a_bare_path(tmp_path, monkeypatch, typed, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("README.md", "one.PNG", "idx.gz"):
+        (tmp_path / name).write_text("nothing")
+    (tmp_path / "empty").mkdir()
+    write_photos(tmp_path / "my photos", count=1)
+    found, out, err = typed("data", "check", *words)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "--data" not in err
+    assert "--data" not in typed("data", "check", *words, "--json")[1]
+
+
+def test_the_check_that_messages_name_can_be_typed_as_it_is(tmp_path):
+    write_photos(tmp_path / "my photos", count=20)
+    section = load_recipe("finetune/default", ["model.name=mnist_simple", "model.weights=none"]).data
+    source = open_source(section, tmp_path / "my photos", seed=0)
+    assert source.check == f"zoo data check '{tmp_path}/my photos'"
+    sample = section.model_copy(update={"source": "builtin:fashion_sample"})
+    assert open_source(sample, None, seed=0).check == "zoo data check --source builtin:fashion_sample"
+
+
 def test_the_check_says_when_training_will_stop(photos, tmp_path, typed, fresh_cache):
     for number in range(2):
         (photos / "dog" / f"page{number}.jpg").write_text("<html>not found</html>")
@@ -291,7 +337,7 @@ def test_the_check_says_when_training_will_stop(photos, tmp_path, typed, fresh_c
     code, _, err = typed("finetune", "finetune/default", "--data", photos, *settings, "--run", tmp_path / "run")
     assert code == 1
     assert "2 of 34 files cannot be read, more than 1 %" in err
-    assert "'zoo data check --fix-list out.txt' lists all" in err
+    assert f"'zoo data check {photos} --fix-list out.txt' lists all" in err
     (photos / "dog" / "page1.jpg").unlink()
     assert "will stop" not in typed("data", "check", photos)[1]
     assert typed("data", "check", photos, "--json")[0] == 3  # one is a fault still; training leaves it out

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.groups import VerbGroup
 from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
-from zoo.errors import ContractError, DataError
+from zoo.errors import ContractError, DataError, NotFoundError
 from zoo.tables import table
 
 if TYPE_CHECKING:
@@ -84,17 +84,21 @@ def check_command(
         )
     try:
         dataset = open_dataset(source, path, group=group, columns=columns)
+        dataset = replace(dataset, warnings=tuple(map(_with_bare_path, dataset.warnings)))
+    except NotFoundError as fault:
+        raise NotFoundError(_with_bare_path(str(fault))) from fault
     except DataError as fault:
+        said = _with_bare_path(str(fault))
         if as_json:
             document = {
                 "schema": 1,
                 "kind": "data-check",
                 "path": path and str(path),
                 "ok": False,
-                "refused": str(fault),
+                "refused": said,
             }
             echo_json(document)
-        raise ContractError(str(fault)) from fault
+        raise ContractError(said) from fault
     total = sum(len(split) for split in dataset.splits().values())
     with Display() as display, display.bar("checking images", total) as move:
         report = inspect(dataset, report=lambda done, _total: move(done, ""))
@@ -111,6 +115,25 @@ def check_command(
     if report.faults:
         place, faults = source if path is None else printable(path), counted(report.faults, "fault")
         raise ContractError(f"{place}: {faults} in {counted(report.images, 'image')}")
+
+
+# What other verbs are given behind --data, the check is given bare.
+_BARE_PATH = (
+    ("Point --data at", "Give"),
+    ("point --data at", "give"),
+    ("Leave --data out", "Leave PATH out"),
+    ("type --data ", "type zoo data check "),
+    ("with --data PATH", "as PATH"),
+    ("with --data ", "as PATH "),
+    ("with --data", "as PATH"),
+)
+
+
+def _with_bare_path(text: str) -> str:
+    """Returns an advice of how to give images as it is for this verb."""
+    for behind_option, bare in _BARE_PATH:
+        text = text.replace(behind_option, bare)
+    return text
 
 
 def _check_document(path: Path | None, report: "Report") -> dict[str, object]:

@@ -3,7 +3,7 @@
 from zoo.data.batches import Batches
 from zoo.data.dataset import Dataset, Split
 from zoo.data.images.decoding import fit_image, read_image
-from zoo.data.packs.packing import Pack, Skipped, pack
+from zoo.data.packs.packing import CHECK, Pack, Skipped, pack
 from zoo.data.packs.pixels import Pixels
 from zoo.data.sources.folders import image_files
 from zoo.data.sources.in_code import InCode, read_in_code
@@ -11,6 +11,7 @@ from zoo.data.sources.opening import open_dataset
 from zoo.data.splitting import split_share
 
 __all__ = [
+    "CHECK",
     "Batches",
     "Dataset",
     "InCode",

@@ -131,7 +131,7 @@ def train(
         precision.warning(policy, device),
         flipped,
         crowded,
-        leak_warning(inputs),
+        leak_warning(inputs, check=source.check),
     ):
         if warning:
             display.line(f"warning: {warning}")

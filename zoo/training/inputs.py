@@ -1,5 +1,6 @@
 """From a recipe's `[data]` and a path to packed pixels: which images train, which validate."""
 
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo import registry
-from zoo.data import Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
+from zoo.data import CHECK, Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
 from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
@@ -29,6 +30,7 @@ class Source:
         validation: What decides which epoch is kept; None where the recipe has none.
         shares: Which images of the dataset's train split these two are, where one is a share of it.
         warnings: What the user should know, one line each.
+        check: The command that checks the images.
     """
 
     dataset: Dataset
@@ -36,6 +38,7 @@ class Source:
     validation: Split | None
     shares: tuple[np.ndarray, np.ndarray] | None
     warnings: tuple[str, ...]
+    check: str = CHECK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,18 @@ def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, m
         dataset = open_dataset(data.source, images, group=data.group, columns=data.columns, measuring=measuring)
     else:
         dataset = read_in_code(images, group=data.group, columns=data.columns)
-    return choose_splits(dataset, data, seed=seed)
+    return replace(choose_splits(dataset, data, seed=seed), check=_check_command(data, images))
+
+
+def _check_command(data: DataSection, images: Path | InCode | None) -> str:
+    """Writes the command that checks the images of a recipe, as it can be typed."""
+    words = CHECK.split()
+    words += [str(images)] if isinstance(images, Path) else []
+    words += ["--source", data.source] if data.source != "folder" else []
+    words += ["--group", data.group] if data.group else []
+    for role, name in data.columns.items():
+        words += ["--column", f"{role}={name}"]
+    return shlex.join(words)
 
 
 def pack_source(
@@ -93,7 +107,15 @@ def pack_source(
     """
 
     def packed(split: Split, name: str) -> Pack:
-        return pack_split(split, data, input_shape=input_shape, bar=bar, say=say, description=f"reading {name} images")
+        return pack_split(
+            split,
+            data,
+            input_shape=input_shape,
+            bar=bar,
+            say=say,
+            description=f"reading {name} images",
+            check=source.check,
+        )
 
     if source.shares is not None:
         whole = packed(source.dataset.train, "train")
@@ -128,6 +150,7 @@ def pack_ahead(
             say=say,
             description=f"reading {name} images",
             keep_only=True,
+            check=source.check,
         )
         for name, split in source.dataset.splits().items()
     }
@@ -149,7 +172,7 @@ def input_shape(recipe: Recipe) -> tuple[int, ...]:
     return (size, size, card.input_shape[-1]) if size else card.input_shape
 
 
-def leak_warning(inputs: Inputs) -> str | None:
+def leak_warning(inputs: Inputs, *, check: str = CHECK) -> str | None:
     """Says whether validation holds files that train holds too, byte for byte."""
     if inputs.validation is None or inputs.train.contents is None or inputs.validation.contents is None:
         return None
@@ -158,7 +181,7 @@ def leak_warning(inputs: Inputs) -> str | None:
         return None
     return (
         f"{len(both):,} images of validation are in train too, so that its figures flatter: "
-        "'zoo data check' lists them, and --fix-list writes what to remove"
+        f"'{check}' lists them, and --fix-list writes what to remove"
     )
 
 
@@ -220,6 +243,7 @@ def pack_split(
     say: Callable[[str], None] | None = None,
     keep: bool = True,
     keep_only: bool = False,
+    check: str = CHECK,
 ) -> Pack:
     """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
     height, width, channels = input_shape
@@ -236,6 +260,7 @@ def pack_split(
             on_bad=data.on_bad,
             keep=keep,
             keep_only=keep_only,
+            check=check,
             say=say,
             on_progress=lambda done, _total: move(done, ""),
         )

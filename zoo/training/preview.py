@@ -63,6 +63,7 @@ def preview(recipe: Recipe, data: Path | InCode | None, *, count: int, epochs: i
         bar=bar,
         description="reading images",
         keep=False,
+        check=source.check,
     )
     images = packed.images[:]
     classes = source.dataset.classes

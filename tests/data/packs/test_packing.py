@@ -61,12 +61,12 @@ def test_bad_files_are_skipped_up_to_one_in_a_hundred(tmp_path):
 def test_one_bad_file_of_few_is_skipped_and_two_are_not(tmp_path):
     assert len(pack(files(tmp_path, 20, bad=(3,)), height=1, width=1, channels=1).labels) == 19
     with pytest.raises(DataError) as raised:
-        pack(files(tmp_path, 20, bad=(3, 4, 7, 9)), height=1, width=1, channels=1)
+        pack(files(tmp_path, 20, bad=(3, 4, 7, 9)), height=1, width=1, channels=1, check="zoo data check photos")
     reason = "is a text, not an image"
     assert str(raised.value) == (
         f"4 of 20 files cannot be read, more than 1 %: {tmp_path}/3.png {reason}; {tmp_path}/4.png {reason}; "
-        f"{tmp_path}/7.png {reason}. Repair or remove them ('zoo data check --fix-list out.txt' lists all), or check "
-        "that --data is the folder you mean."
+        f"{tmp_path}/7.png {reason}. Repair or remove them ('zoo data check photos --fix-list out.txt' lists all), or "
+        "check that --data is the folder you mean."
     )
 
 

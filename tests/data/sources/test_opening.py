@@ -520,6 +520,18 @@ def test_a_failed_download_names_the_alternative(keras_datasets):
         "Give a local copy with --data PATH: an .npz file with x_train, y_train, x_test, y_test, "
         "or a folder of MNIST-style IDX files."
     )
+    keras_datasets.cifar10 = Module
+    assert fault("builtin:cifar10", None) == (
+        "builtin:cifar10: the download failed (URL fetch failure on https://x: None -- offline). "
+        "Give a local copy with --data PATH: an .npz file with x_train, y_train, x_test, y_test."
+    )
+
+
+def test_colour_images_are_not_looked_for_in_a_folder_of_mnist_files(tmp_path):
+    assert fault("builtin:cifar100", tmp_path) == (
+        f"{tmp_path}: is a folder; builtin:cifar100 expects an .npz file with x_train, y_train, x_test, y_test. "
+        "Point --data at the file."
+    )
 
 
 @pytest.mark.parametrize(("name", "first", "last"), [("cifar10", "airplane", "truck"), ("cifar100", "apple", "worm")])

@@ -25,6 +25,8 @@ from zoo.memory import has_memory
 OnBad = Literal["skip", "stop", "leave_out"]
 # As many files of a split may be unreadable, rounded up.
 BAD_PERCENT = 1
+# What checks images.
+CHECK = "zoo data check"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ def pack(
     keep_only: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
+    check: str = CHECK,
 ) -> Pack:
     """Decodes a split, on as many threads as there are cores.
 
@@ -112,6 +115,7 @@ def pack(
         keep_only: Whether files that cannot be kept are an error, raised before any of them is decoded.
         on_progress: Called with the images done and their total, from the calling thread.
         say: Told what is about to be done, in a line.
+        check: The command that checks the files, for messages.
 
     Returns:
         The images that could be read, in the order of the split.
@@ -153,7 +157,7 @@ def pack(
     if skipped and stop_at_first:
         _stop(skipped[0].path, skipped[0].reason)
     if skipped:
-        _check_skipped(split, names, skipped, failed, on_bad)
+        _check_skipped(split, names, skipped, failed, on_bad, check)
     kept = np.delete(np.arange(len(split)), failed)
     return Pack(
         images=choose(images, place[kept]),
@@ -250,7 +254,12 @@ def most_bad(total: int) -> int:
 
 
 def _check_skipped(
-    split: Split, paths: Sequence[Path], skipped: Sequence[Skipped], skipped_rows: Sequence[int], on_bad: OnBad
+    split: Split,
+    paths: Sequence[Path],
+    skipped: Sequence[Skipped],
+    skipped_rows: Sequence[int],
+    on_bad: OnBad,
+    check: str,
 ) -> None:
     total = len(split)
     if on_bad == "leave_out":
@@ -261,7 +270,7 @@ def _check_skipped(
         first = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:3])
         are_files = isinstance(split.images, Sequence)
         advice = (
-            "Repair or remove them ('zoo data check --fix-list out.txt' lists all), or check that --data is the folder "
+            f"Repair or remove them ('{check} --fix-list out.txt' lists all), or check that --data is the folder "
             "you mean."
             if are_files
             else "Correct what gives them."
@@ -276,7 +285,7 @@ def _check_skipped(
             path = next(paths[row] for row in skipped_rows if split.labels[row] == label)
             raise DataError(
                 f"{path}: of its class no image can be read ({lost[label]} found); expected one or more. "
-                "Repair the files, or remove the class; 'zoo data check' says what is wrong with each."
+                f"Repair the files, or remove the class; '{check}' says what is wrong with each."
             )
 
 

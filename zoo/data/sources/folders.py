@@ -7,6 +7,7 @@ photos/val/cat/2.jpg             recognised in any case, and with words that add
 
 import functools
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -267,7 +268,7 @@ def _refuse_wrapper(root: Path, train: Iterable[str], look: Look) -> None:
     if len(look(deepest)[0]) > 1:
         raise DataError(
             f"{root}: has one class only, {quoted(train)}; expected two or more. "
-            f"If its subfolders are the classes, type --data {deepest}"
+            f"If its subfolders are the classes, type --data {shlex.quote(str(deepest))}"
         )
 
 

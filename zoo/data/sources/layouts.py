@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,8 +115,12 @@ def no_classes(folder: Path, files: Sequence[Path]) -> DataError:
     """Returns the error for a folder without class folders."""
     if images := [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
         lists = sorted(path for place in (folder, folder.parent) for path in place.glob("*.[ctj]s*") if _is_list(path))
-        parent = f", or type --data {folder.parent} if '{folder.name}' is a class" if _is_beside_others(folder) else ""
-        or_list = f", or, if {lists[0].name} lists them, type --data {lists[0]}" if lists else ""
+        parent = (
+            f", or type --data {_typed(folder.parent)} if '{folder.name}' is a class"
+            if _is_beside_others(folder)
+            else ""
+        )
+        or_list = f", or, if {lists[0].name} lists them, type --data {_typed(lists[0])}" if lists else ""
         return DataError(
             f"{folder}: {len(images)} images lie directly in the folder; expected one subfolder per class, "
             f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class{or_list}{parent}"
@@ -289,7 +294,7 @@ def _refuse_splits_inside_classes(found: _Folders) -> None:
             raise DataError(
                 f"{root}: the class folder '{folder.name}' holds split folders, {quoted(path.name for path in parts)}; "
                 f"expected classes inside splits. Move {folder.name}/{inner.name} to {parts[inner]}/{folder.name}, "
-                f"or, if '{folder.name}' is the whole data, type --data {folder}"
+                f"or, if '{folder.name}' is the whole data, type --data {_typed(folder)}"
             )
         others = tops - {folder.name.casefold()}
         same = len(others & found.names_inside(folder))
@@ -335,11 +340,12 @@ def _same_inside(found: _Folders) -> list[str]:
     if any(one.splits or one.is_unclear or (one.is_filler and not one.rest) for one in readings):
         raise DataError(
             f"{root}: {what} ({inside}), and their names look like those of splits; expected train, val and test. "
-            f"Rename them, or type --data {folders[0]} to use one of them."
+            f"Rename them, or type --data {_typed(folders[0])} to use one of them."
         )
     return [
         f"{root}: {what} ({inside}): they are read as the classes. "
-        f"If the inner folders are the classes, type --data {folders[0]}; splits are to be named train, val and test"
+        f"If the inner folders are the classes, type --data {_typed(folders[0])}; splits are to be named train, "
+        "val and test"
     ]
 
 
@@ -351,7 +357,7 @@ def _wrapped_classes(found: _Folders, *, measuring: bool) -> list[str]:
     inside = quoted(inner.name for inner in found.inside(wrapped[0]))
     return [
         f"{found.root}: the class folders {quoted(folder.name for folder in wrapped)} hold no images but folders "
-        f"({inside}), whose images are put together. If these are the classes, type --data {wrapped[0]}"
+        f"({inside}), whose images are put together. If these are the classes, type --data {_typed(wrapped[0])}"
     ]
 
 
@@ -364,3 +370,8 @@ def _classes_named_like_splits(found: _Folders) -> list[str]:
         f"{found.root}: {quoted(named)} {read}, though named like a split. If that is wrong, put the folders of the "
         "classes that train into a folder 'train'"
     ]
+
+
+def _typed(path: Path) -> str:
+    """Returns a path as it is typed in a shell."""
+    return shlex.quote(str(path))

@@ -211,8 +211,17 @@ def _open_builtin(name: str, path: Path | None) -> Dataset:
         return _open_npz(_SAMPLE, _How())
     if path is None:
         return array_dataset(f"builtin:{name}", _download(name), _BUILTIN_CLASSES[name])
-    arrays = read_idx(path) if path.is_dir() else read_npz(path)[0]
-    return array_dataset(str(path), arrays, _BUILTIN_CLASSES[name])
+    if path.is_dir() and not name.startswith("cifar"):
+        return array_dataset(str(path), read_idx(path), _BUILTIN_CLASSES[name])
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; builtin:{name} expects {_local_copy(name)}. Point --data at the file.")
+    return array_dataset(str(path), read_npz(path)[0], _BUILTIN_CLASSES[name])
+
+
+def _local_copy(name: str) -> str:
+    """Says what a local copy may be: colour images do not come as IDX files."""
+    archive = "an .npz file with x_train, y_train, x_test, y_test"
+    return archive if name.startswith("cifar") else f"{archive}, or a folder of MNIST-style IDX files"
 
 
 def _download(name: str) -> Arrays:
@@ -223,8 +232,7 @@ def _download(name: str) -> Arrays:
     except Exception as fault:  # Keras raises a bare Exception when a download fails
         reason = " ".join(str(fault).split())
         raise DataError(
-            f"builtin:{name}: the download failed ({reason}). Give a local copy with --data PATH: "
-            "an .npz file with x_train, y_train, x_test, y_test, or a folder of MNIST-style IDX files."
+            f"builtin:{name}: the download failed ({reason}). Give a local copy with --data PATH: {_local_copy(name)}."
         ) from fault
     return dict(zip(("train", "test"), loaded, strict=True))
 
