@@ -92,7 +92,7 @@ class Failing:
         (
             RecipeError("pets.toml:3: unknown key 'x'\npets.toml:4: ..."),
             1,
-            "pets.toml:3: unknown key 'x'\npets.toml:4: ...",
+            "pets.toml:3: unknown key 'x'\nzoo: pets.toml:4: ...",
         ),
         (
             ContractError("phase 'head': 1 tensors are frozen, yet moved"),

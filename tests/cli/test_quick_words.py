@@ -62,7 +62,7 @@ REFUSED = {
     "finetune pets.toml --data photos --set train.batch_size=0": "--set train.batch_size: train.batch_size is 0; "
     'expected "auto" or >= 1',
     "finetune pets.toml --data photos --dry-run --set phases.top.train=stage9": "--set phases.top.train: "
-    f"phases[1].train: selector 'stage9' matches nothing. Did you mean 'stage3'? {STAGES}",
+    f"phases.top.train: selector 'stage9' matches nothing. Did you mean 'stage3'? {STAGES}",
     "finetune resnet50 --data photos --set model.weights=imagnet": '--set model.weights: model.weights is "imagnet"; '
     "Unknown weights 'imagnet' for model 'resnet50'. Did you mean 'imagenet'? It has: imagenet.",
     "finetune quickstart --seeds 0,1 --set model.name=mnist_con": '--set model.name: model.name is "mnist_con"; '
@@ -175,8 +175,8 @@ batchsize = 8
         "model.weights is \"imagenet\"; Unknown weights 'imagenet' for model 'mnist_conv'. It has: mnist.",
         "data.source is \"builtin:minst\"; unknown data set. Did you mean 'builtin:mnist'?",
         "data.image_size is -3; expected >= 0",
-        "phases[0].train: selector 'last:x' matches nothing.",
-        "phases[1].train: selector 're:(': not a regular expression",
+        "phases.head.train: selector 'last:x' matches nothing.",
+        "phases.top.train: selector 're:(': not a regular expression",
     ):
         assert part in err
 
@@ -208,8 +208,8 @@ def test_an_image_size_below_the_models_smallest_is_found(typed, desk, without_k
     assert err.splitlines() == [
         "zoo: --set data.image_size: data.image_size is 31; expected 32 or more, the smallest input of model "
         "'mobilenet'",
-        "--set model.options.alfa: model.options.alfa: model 'mobilenet' has no such option. Did you mean 'alpha'? "
-        "It has: alpha.",
+        "zoo: --set model.options.alfa: model.options.alfa: model 'mobilenet' has no such option. Did you mean "
+        "'alpha'? It has: alpha.",
     ]
 
 

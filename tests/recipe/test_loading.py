@@ -343,7 +343,7 @@ def test_a_fault_names_the_file_that_it_came_from(write):
         "base.toml:9: train.seed is -1; expected >= 0",
         "base.toml:17: phases[1].epochs is 0; expected >= 1",
         'pets.toml:3: train.batch_size is 0; expected "auto" or >= 1',
-        'pets.toml:5: phases[0].epochs is "many"; expected a whole number',
+        'pets.toml:5: phases.head.epochs is "many"; expected a whole number',
         "pets.toml:6: no phase 'tail'; phases are head, all.",
     ]
 

@@ -122,3 +122,29 @@ def test_numbers_of_numpy_are_numbers():
     assert (found.train.deterministic, found.data.path, found.data.validation) == (False, "photos", 0.25)
     with pytest.raises(RecipeError, match="phases"):
         load_recipe("quickstart", {"phases.head.epochs": np.array([1, 2])})
+
+
+def test_faults_come_as_they_were_typed_and_call_a_phase_by_its_name(tmp_path):
+    (tmp_path / "pets.toml").write_text(
+        'name = "pets"\nextends = "finetune/default"\nmodel.name = "mnist_conv"\n'
+        '[set]\n"phases.top.warmup" = 2\n[train]\nseed = -1\n'
+    )
+    typed = ["train.batch_size=0", "phases.head.epochs=0", "nothing", "augment.rotation=x", "phases.0.learning_rate=0"]
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(tmp_path / "pets.toml", typed)
+    lines = [line.replace(f"{tmp_path}/", "") for line in str(raised.value).splitlines()]
+    assert [line.partition("; ")[0] for line in lines] == [
+        "--set train.batch_size: train.batch_size is 0",
+        "--set phases.head.epochs: phases.head.epochs is 0",
+        "--set nothing: has no '='",
+        '--set augment.rotation: augment.rotation is "x"',
+        "--set phases.0.learning_rate: phases[0].learning_rate is 0",
+        "pets.toml:5: phases.top.warmup is 2",
+        "pets.toml:7: train.seed is -1",
+    ]
+
+
+def test_an_unknown_key_of_a_phase_is_looked_for_in_the_phase_that_was_typed():
+    with pytest.raises(RecipeError) as raised:
+        load_recipe("finetune/default", {"phases": {"top": {"epoch": 3}}})
+    assert str(raised.value) == ("--set phases.top.epoch: unknown key 'epoch' in phases.top. Did you mean 'epochs'?")

@@ -95,7 +95,8 @@ def _report(fault: Exception, *, as_json: bool) -> int:
         echo(f"Error: {message}", err=True)
     else:
         message, code = _explain(fault), fault.exit_code if isinstance(fault, ZooError) else 1
-        echo(f"zoo: {message}", err=True)
+        for line in message.splitlines() or [""]:  # a recipe may have several faults
+            echo(f"zoo: {line}", err=True)
     if as_json:
         with contextlib.suppress(OSError):  # stdout itself may be at fault
             echo_json({"schema": 1, "kind": "error", "error": message, "exit_code": code})

@@ -4,8 +4,9 @@ A layer is what one file says. A child lies over its parents and an override ove
 value travels with it, so a fault always names the file and line, or the `--set`, that is to be changed.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.errors import RecipeError
@@ -16,10 +17,19 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, order=True)
 class Origin:
-    """Where a value was written: a file and a line counted from 1, or an override without a line."""
+    """Where a value was written: a file and a line counted from 1, or an override without a line.
+
+    Attributes:
+        source: The file as it is typed, or `--set KEY`.
+        line: In a file, else 0.
+        typed: Which of the overrides that were typed it is, counted from 1; 0 for a file.
+        key: The dotted key of an override, also of one in a file's `[set]`, in which a phase may go by its name.
+    """
 
     source: str
     line: int = 0
+    typed: int = field(default=0, compare=False)
+    key: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
@@ -33,12 +43,21 @@ class Fault:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self.text}"
+        return f"{self.origin}: {self._as_typed()}"
+
+    def _as_typed(self) -> str:
+        """Returns the text with the phase called as in the key of the override at fault."""
+        section, _, rest = self.origin.key.partition(".")
+        name = rest.partition(".")[0]
+        if section != "phases" or not name or name.isdecimal():
+            return self.text
+        return re.sub(r"\bphases\[\d+\]", lambda _: f"phases.{name}", self.text, count=1)
 
 
 def recipe_error(faults: list[Fault]) -> RecipeError:
-    """Returns the error that lists the faults, one a line, in the order of the file."""
-    return RecipeError("\n".join(str(fault) for fault in sorted(faults)))
+    """Returns the error that lists the faults, one a line: of overrides as they were typed, then as in the file."""
+    in_order = sorted(faults, key=lambda fault: (not fault.origin.typed, fault.origin.typed, fault))
+    return RecipeError("\n".join(str(fault) for fault in in_order))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import did_you_mean
@@ -36,17 +36,19 @@ def read_overrides(
     """
     if isinstance(overrides, Mapping):
         flat = ((".".join(path), _plain(value)) for path, value in _flattened(overrides))
-        return [Override(key, value, Origin(f"--set {key}")) for key, value in flat], []
+        listed = enumerate(flat, 1)
+        return [Override(key, value, Origin(f"--set {key}", typed=n, key=key)) for n, (key, value) in listed], []
     read: list[Override] = []
     faults: list[Fault] = []
-    for text in [overrides] if isinstance(overrides, str) else overrides:
+    for number, text in enumerate([overrides] if isinstance(overrides, str) else overrides, 1):
         key, equals, value = (part.strip() for part in text.partition("="))
         if key and equals:
-            read += read_overrides({key: toml_value(value)})[0]
+            of_text = read_overrides({key: toml_value(value)})[0]
+            read += [replace(one, origin=replace(one.origin, typed=number)) for one in of_text]
         else:
             missing = "key before '='" if equals else "'='"
             fault = f"has no {missing}; expected KEY=VALUE, such as train.batch_size=64"
-            faults.append(Fault(Origin(f"--set {text}"), fault))
+            faults.append(Fault(Origin(f"--set {text}", typed=number), fault))
     return read, faults
 
 
@@ -57,7 +59,10 @@ def overrides_in(layer: Layer) -> tuple[list[Override], list[Fault]]:
         text = 'set is not a table; expected [set] and lines such as "train.batch_size" = 64'
         return [], [Fault(layer.origin(("set",)), text)]
     tweaks = _flattened(table)
-    return [Override(".".join(path), value, layer.origin(("set", *path))) for path, value in tweaks], []
+    return [
+        Override(".".join(path), value, replace(layer.origin(("set", *path)), key=".".join(path)))
+        for path, value in tweaks
+    ], []
 
 
 def apply_overrides(layer: Layer, overrides: Sequence[Override]) -> tuple[Layer, list[Fault]]:
