@@ -30,8 +30,13 @@ def main() -> None:
     here = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     data = open_dataset("builtin:fashion_sample", None)
     assert data.validation is not None
-    write(here / "photos", data.train, PHOTOS)
-    write(here / "other-photos", data.validation, OTHERS)
+    try:
+        write(here / "photos", data.train, PHOTOS)
+        write(here / "other-photos", data.validation, OTHERS)
+    except OSError as fault:
+        sys.exit(
+            f"{fault.filename or here}: cannot be written ({fault.strerror}); name another: python {sys.argv[0]} FOLDER"
+        )
     print(f"{here / 'photos'} and {here / 'other-photos'}: {len(CLASSES)} classes")
 
 

@@ -201,8 +201,20 @@ _TAKE_IN = "import sys; from zoo import saved_models; print(saved_models.take_in
 
 def take_in_elsewhere(handle):
     """In a process of its own: tensorflow_hub imports a second Keras."""
-    command = [sys.executable, "-c", _TAKE_IN, handle]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True)
+    return run_elsewhere(_TAKE_IN, handle)
+
+
+def run_elsewhere(code, *arguments):
+    """As a user's script, who has set no level of TensorFlow's log."""
+    settings = {name: value for name, value in environment().items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, env=settings, capture_output=True, text=True)
+
+
+def test_a_script_on_a_module_prints_nothing_of_tensorflows_log():
+    code = "import sys, zoo; zoo.trust(sys.argv[1]); zoo.build('tfhub', handle=sys.argv[1], classes=2)"
+    ended = run_elsewhere(code, module())
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tmp_path, cache):
@@ -213,6 +225,7 @@ def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tm
     try:
         first = take_in_elsewhere(f"{address}/net/1")
         assert first.stdout.strip() == saved_models.take_in(str(module())).handle, first.stderr
+        assert first.stderr == ""
         asked = Hub.asked
         Hub.data = b"something else"
         assert take_in_elsewhere(f"{address}/net/1").stdout == first.stdout

@@ -15,6 +15,7 @@ from zoo.cache import cache_folder
 from zoo.errors import WeightsError
 from zoo.files import sha256, sync
 from zoo.keras_globals import require_backend
+from zoo.quiet_start import import_keras
 from zoo.registry import Download, WeightSet
 
 # A server that sends nothing for so long has failed.
@@ -63,6 +64,7 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
     import tempfile
 
     require_backend()
+    import_keras()
     import keras
 
     path = cached_path(source)

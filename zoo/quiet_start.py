@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Generator
 
-LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+LEVEL, QUIET = "TF_CPP_MIN_LOG_LEVEL", "3"
 # As absl writes them, and what TensorFlow writes without its mark. A fault that matters is an exception too.
 _LOG_LINE = re.compile(
     rb"[IWE]\d{4} .*|WARNING: All log messages before absl.*|To enable the following instructions: .*"
@@ -20,13 +20,22 @@ def import_keras() -> None:
     """
     if "keras" in sys.modules:
         return
-    if LEVEL in os.environ:
+    with tensorflows_log_left_out():
         import keras
-    else:
-        os.environ[LEVEL] = "3"
-        with descriptor_2_silenced(all_of_it=False):
-            import keras
     del keras
+
+
+@contextlib.contextmanager
+def tensorflows_log_left_out() -> Generator[None]:
+    """Leaves out what TensorFlow's compiled code writes where it is imported here; what else was written comes after.
+
+    A caller who has set `TF_CPP_MIN_LOG_LEVEL` to another level gets what he asked for.
+    """
+    if os.environ.setdefault(LEVEL, QUIET) != QUIET:
+        yield
+        return
+    with descriptor_2_silenced(all_of_it=False):
+        yield
 
 
 @contextlib.contextmanager

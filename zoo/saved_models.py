@@ -21,6 +21,7 @@ from zoo import trusted_programs
 from zoo.cache import cache_folder
 from zoo.errors import NotFoundError, WeightsError, shown
 from zoo.files import sha256, sync, write_atomic
+from zoo.quiet_start import tensorflows_log_left_out
 
 GRAPH_FILE = "saved_model.pb"
 BY_HASH = "sha256:"
@@ -321,7 +322,7 @@ def _resolve(url: str, folder: Path) -> str:
     import warnings
 
     try:
-        with warnings.catch_warnings():
+        with tensorflows_log_left_out(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it imports pkg_resources, which says that it is going away
             import tensorflow_hub as hub  # pyright: ignore[reportMissingImports]: an extra
     except ImportError as fault:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo import saved_models, trusted_programs
 from zoo.errors import NotFoundError, WeightsError, ZooError
+from zoo.quiet_start import tensorflows_log_left_out
 from zoo.registry import Card, Stage, register
 from zoo.saved_models import SavedModel
 
@@ -153,8 +154,9 @@ def entrance(module: SavedModel) -> Entrance:
     Raises:
         WeightsError: It is no SavedModel of images.
     """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
+    with tensorflows_log_left_out():
+        from google.protobuf.message import DecodeError
+        from tensorflow.core.protobuf import saved_model_pb2
 
     document = saved_model_pb2.SavedModel()
     try:
