@@ -1,9 +1,11 @@
 import errno
+import io
 import itertools
 import json
 import os
 import shutil
 import signal
+import sys
 import time
 import tomllib
 
@@ -395,6 +397,27 @@ def test_seeds_are_runs_of_their_own_with_mean_and_spread(typed, desk):
     for wrong in ((*words[:-1], "0,x"), ("finetune", "--seeds", "0,1")):
         code, out, err = typed(*wrong)
         assert (code, out) == (2, ""), err
+
+
+class Full(io.StringIO):
+    """A stdout on a disk that is full."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["text", "JSON"])
+def test_a_stdout_that_is_full_does_not_hide_that_the_run_is_finished(typed, desk, monkeypatch, more):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "runs/a")[0] == 0
+    monkeypatch.setattr(sys, "stdout", Full())
+    code, _, err = typed("finetune", "--run", "runs/a", "--resume", *more)
+    assert (code, err.splitlines()[-1]) == (
+        1,
+        "zoo: standard output: No space left on device; the run is finished: runs/a",
+    )
+    assert typed("recipe", "ls")[2] == (
+        "zoo: standard output: No space left on device; the rest of what it would show is lost\n"
+    )
 
 
 def interrupted_in_seed(monkeypatch, number):

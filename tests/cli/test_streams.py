@@ -76,7 +76,7 @@ def test_a_full_disk_behind_stdout_is_a_fault():
     assert shell("zoo list >/dev/full") == (
         1,
         b"",
-        b"zoo: No space left on device; what was written whole before is kept\n",
+        b"zoo: standard output: No space left on device; the rest of what it would show is lost\n",
     )
 
 

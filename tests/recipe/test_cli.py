@@ -47,6 +47,7 @@ def test_show_draws_the_rates(tmp_path):
     result = run("show", "finetune/gradual", "--plot", str(picture))
     assert result.exit_code == 0
     assert tomllib.loads(result.stdout)["name"] == "gradual"
+    assert f"learning rates  {picture}\n" in result.stderr
     with Image.open(picture) as image:
         assert image.format == "PNG"
 

@@ -13,7 +13,7 @@ from click.exceptions import NoArgsIsHelpError
 from zoo import __version__
 from zoo.cli.groups import VerbContext, VerbGroup
 from zoo.cli.output import echo, echo_json, noticing_output
-from zoo.cli.streams import finish_streams, prepare_streams
+from zoo.cli.streams import STDOUT, finish_streams, prepare_streams
 from zoo.errors import Terminated, ZooError
 
 # Verb -> where its click command is.
@@ -109,8 +109,10 @@ def _explain(fault: Exception) -> str:
         return str(fault)
     if isinstance(fault, OSError):
         place = f"{fault.filename}: " if fault.filename else ""
-        kept = f"{place}{fault.strerror or fault}; what was written whole before is kept"
-        return "; ".join([kept, *getattr(fault, "__notes__", ())])
+        said, notes = f"{place}{fault.strerror or fault}", getattr(fault, "__notes__", ())
+        if fault.filename == STDOUT:
+            return "; ".join([said, *(notes or ("the rest of what it would show is lost",))])
+        return "; ".join([said, "what was written whole before is kept", *notes])
     message = " ".join(str(fault).split())
     return f"{type(fault).__name__}: {message}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
 

@@ -13,6 +13,7 @@ import click
 from zoo.cli.completion import complete_key, complete_reference
 from zoo.cli.options import InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
+from zoo.cli.streams import STDOUT, finish_streams
 from zoo.errors import Terminated
 from zoo.tables import table
 
@@ -130,7 +131,8 @@ def finetune_command(
             return
         with _terminated_as_interrupted():
             runs = finetune_seeds(recipe or "", seeds, data=data, overrides=overrides, run=run_path, weights=weights)
-        _show_spread(runs, as_json=as_json)
+        with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
+            _show_spread(runs, as_json=as_json)
         return
     run = resolve_request(
         recipe, data, overrides, run=run_path, resume=resume, weights=weights, more_epochs=more_epochs
@@ -139,18 +141,34 @@ def finetune_command(
         start_backend()
         with _terminated_as_interrupted():
             run = carry_out(run)
-    if as_json:
-        document = {
-            "schema": 1,
-            "kind": "finetune",
-            "run": str(run.path),
-            "metrics": run.metrics,
-            "phases": run.record["phases"],
-            "split": run.record.get("split"),
-        }
-        echo_json(document)
-    else:
-        _show_result(run)
+    with _finished_said("the run is finished", run.path):
+        if as_json:
+            echo_json(_document(run))
+        else:
+            _show_result(run)
+
+
+def _document(run: "Run") -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "kind": "finetune",
+        "run": str(run.path),
+        "metrics": run.metrics,
+        "phases": run.record["phases"],
+        "split": run.record.get("split"),
+    }
+
+
+@contextlib.contextmanager
+def _finished_said(what: str, path: Path) -> Generator[None]:
+    """Notes where stdout cannot be written that the training is finished all the same, and where."""
+    try:
+        yield
+        finish_streams()
+    except OSError as fault:
+        if fault.filename == STDOUT:
+            fault.add_note(f"{what}: {path}")
+        raise
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from zoo import trusted_programs
-from zoo.cli.streams import abandon_stdout
+from zoo.cli.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
 from zoo.interruption import noticed
 from zoo.paths import given_path
@@ -71,6 +71,9 @@ def _print(text: str) -> None:
         # As `head` leaves it. The work goes on: what it finds decides the exit code, and click's own would be 1.
         _unread.set(True)
         abandon_stdout()
+    except OSError as fault:
+        fault.filename = fault.filename or STDOUT
+        raise
 
 
 def _without_nan(value: Any) -> Any:

@@ -81,6 +81,9 @@ def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, a
         _print_document("recipe", recipe=resolved.to_dict())
     else:
         echo(resolved.to_toml().removesuffix("\n"), whole=True)
+        if plot is not None:
+            # Not on stdout, which is a recipe that can be written into a file.
+            echo(f"learning rates  {plot}", err=True, whole=True)
 
 
 @recipe.command("check")

@@ -7,6 +7,8 @@ import sys
 from typing import Any, TextIO
 
 DESCRIPTORS = {"stdin": 0, "stdout": 1, "stderr": 2}
+# What a message calls it.
+STDOUT = "standard output"
 
 
 def prepare_streams() -> None:
@@ -61,6 +63,9 @@ def finish_streams() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         abandon_stdout()
+    except OSError as fault:
+        fault.filename = fault.filename or STDOUT
+        raise
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
 
