@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+import zoo
+from tests.tiny import write_photos
 from zoo import registry, weights
-from zoo.errors import WeightsError
+from zoo.errors import MissingWeightsError, WeightsError, offering
 from zoo.registry import PackageFile, ShippedFile, WeightSet
 
 NET = SimpleNamespace(name="net")
@@ -36,7 +38,7 @@ def test_a_package_is_found_and_never_imported():
 def test_missing_weights_name_the_command_that_gets_them(monkeypatch):
     lite0 = registry.info("efficientnet_lite0").weights[0]
     monkeypatch.setattr(weights, "locate", lambda _: None)
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(WeightsError) as raised, offering("build with weights=None"):
         weights.read(lite0, SimpleNamespace(name="efficientnet_lite0"))
     assert str(raised.value) == (
         "efficientnet_lite0: weights 'imagenet' (18.8 MB, Apache-2.0) are not here; get them with "
@@ -177,3 +179,25 @@ def test_a_layer_that_may_be_new_is_new_as_a_whole(model, change):
     for weight, old in zip(model.get_layer("classifier").weights, fresh, strict=True):
         assert (weight.numpy() == old).all()
     assert (model.get_layer("hidden").kernel.numpy() == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("ask", "otherwise"),
+    [
+        (lambda photos: zoo.build("mobilenet_v2"), ", or build with weights=None"),
+        (lambda photos: zoo.load("mobilenet_v2"), ""),
+        (
+            lambda photos: zoo.finetune("mobilenet_v2", photos, run=photos.parent / "run"),
+            ", or begin with random ones: --set model.weights=none",
+        ),
+    ],
+)
+def test_what_can_be_done_without_weights_is_said_in_the_words_of_who_asks(tmp_path, monkeypatch, ask, otherwise):
+    def fail(*_):
+        raise MissingWeightsError("weights 'imagenet' could not be fetched")
+
+    monkeypatch.setattr("zoo.downloads.fetch", fail)
+    monkeypatch.setattr("zoo.downloads.is_cached", lambda _: False)
+    with pytest.raises(MissingWeightsError) as raised:
+        ask(write_photos(tmp_path / "photos", count=4))
+    assert str(raised.value) == f"weights 'imagenet' could not be fetched{otherwise}"

@@ -10,9 +10,11 @@ import json
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from zoo.cache import cache_folder
-from zoo.errors import WeightsError
+from zoo.errors import MissingWeightsError, WeightsError
 from zoo.files import sha256, sync
 from zoo.keras_globals import require_backend
 from zoo.quiet_start import import_keras
@@ -72,7 +74,7 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-            with contextlib.redirect_stdout(sys.stderr), _stalls_limited():
+            with contextlib.redirect_stdout(_FromTheFirstByte(sys.stderr)), _stalls_limited():
                 arrived = Path(
                     keras.utils.get_file(
                         path.name, source.url, file_hash=known, cache_dir=folder, cache_subdir="", force_download=True
@@ -86,11 +88,51 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
             sync(noted)
             noted.replace(_pin_path(path))
     except Exception as fault:  # Keras raises a bare Exception for every failure of the net
-        raise WeightsError(
-            f"weights '{weight_set.name}' could not be fetched: {fault}; check the connection and try again, or build "
-            "with weights=None"
+        raise MissingWeightsError(
+            f"weights '{weight_set.name}' could not be fetched from {urlsplit(source.url).netloc}: {_reason(fault)}"
         ) from fault
     return path
+
+
+def _reason(fault: Exception) -> str:
+    """Says in one line what went wrong, without the address, and what to do; Keras' own message breaks lines."""
+    if isinstance(fault, OSError) and fault.filename:
+        return f"{fault.filename}: {fault.strerror}; correct that and try again"
+    from urllib.error import HTTPError, URLError
+
+    cause = fault.__context__
+    text = str(fault)
+    if isinstance(cause, HTTPError):
+        text = f"{cause.code} {cause.msg}"
+    elif isinstance(cause, URLError):
+        text = str(getattr(cause.reason, "strerror", None) or cause.reason)
+    return f"{' '.join(text.split())}; check the connection and try again"
+
+
+class _FromTheFirstByte:
+    """A stream that holds back the announcement of a download until something arrives: a failure is one line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._held = ""
+        self._has_begun = False
+
+    def write(self, text: str) -> int:
+        """Writes, or holds back what comes before the first bar."""
+        if not self._has_begun and (text.startswith("Downloading data from") or not text.strip()):
+            self._held += text
+            return len(text)
+        self._has_begun = True
+        self._stream.write(self._held + text)
+        self._held = ""
+        return len(text)
+
+    def flush(self) -> None:
+        """Shows what was written; what is held back stays so."""
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
     ├── RecipeError         a recipe or an override that does not hold
     ├── DataError           images, labels or folders that cannot be used
     ├── WeightsError        weights that are missing, damaged or do not fit
+    │   └── MissingWeightsError   not on this machine, and not fetched
     ├── TrustError          a program that is not trusted on this machine
     ├── RunError            a run folder that is taken, incomplete or damaged
     └── ContractError       exit code 3: a check, contract or expectation failed
@@ -12,8 +13,9 @@
 A message is one line: where, found, expected, what to type next.
 """
 
+import contextlib
 import reprlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
 
 
 class ZooError(Exception):
@@ -36,6 +38,30 @@ class DataError(ZooError):
 
 class WeightsError(ZooError):
     """Weights that are missing, damaged or do not fit the model."""
+
+
+class MissingWeightsError(WeightsError):
+    """Weights that are not on this machine, and were not fetched.
+
+    Attributes:
+        otherwise: What can be done without them, in the words of whoever asked; empty where nothing can.
+    """
+
+    otherwise = ""
+
+    def __str__(self) -> str:
+        """Returns the message, with what can be done otherwise."""
+        return f"{super().__str__()}, or {self.otherwise}" if self.otherwise else super().__str__()
+
+
+@contextlib.contextmanager
+def offering(otherwise: str) -> Generator[None]:
+    """Says what can be done where weights that are asked for here are missing; the outermost decides."""
+    try:
+        yield
+    except MissingWeightsError as fault:
+        fault.otherwise = otherwise
+        raise
 
 
 class TrustError(ZooError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import keras_globals, registry, saved_models, trusted_programs
 from zoo.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
-from zoo.errors import DataError, NotFoundError, WeightsError, ZooError
+from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
 from zoo.files import sha256, write_atomic
 from zoo.fitting import ImageFit
 from zoo.paths import given_path
@@ -147,7 +147,8 @@ def build(
     model = build_graph(blueprint, precision=precision)
     is_new = True
     if weight_set is not None:
-        arrays = read(weight_set, model)
+        with offering("build with weights=None"):
+            arrays = read(weight_set, model)
         is_new = _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
     elif saved is not None:
         is_new = _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry, weights
-from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean
+from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
 from zoo.fitting import ImageFit
 from zoo.models import CARD_FILE, Blueprint, build, load_model, rebuild
 from zoo.paths import given_path
@@ -226,7 +226,8 @@ def load(run: Path | str) -> Classifier:
     """
     check_source(run)
     folder = _model_folder(given_path(run, "the path of the run"))
-    return Classifier(build(str(run)) if folder is None else load_model(folder))
+    with offering(""):  # random weights predict nothing
+        return Classifier(build(str(run)) if folder is None else load_model(folder))
 
 
 def check_source(source: Path | str) -> None:

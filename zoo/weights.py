@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import downloads, hdf5_weights
-from zoo.errors import WeightsError
+from zoo.errors import MissingWeightsError, WeightsError
 from zoo.registry import Download, PackageFile, WeightSet
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def read(weight_set: WeightSet, model: "keras.Model") -> "dict[str, np.ndarray]"
     if path is None and isinstance(weight_set.source, Download):
         path = downloads.fetch(weight_set, weight_set.source)
     if path is None:
-        raise WeightsError(
+        raise MissingWeightsError(
             f"{model.name}: weights '{weight_set.name}' ({file_size(weight_set.bytes)}, {weight_set.licence})"
-            f" are not here; get them with '{how_to_get(weight_set, model.name)}', or build with weights=None"
+            f" are not here; get them with '{how_to_get(weight_set, model.name)}'"
         )
     arrays = _read_arrays(path, read_verified(weight_set, path, model.name), model)
     return arrays if weight_set.convert is None else weight_set.convert(arrays)

@@ -15,7 +15,7 @@ from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Choice, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
-from zoo.errors import DataError, NotFoundError, did_you_mean
+from zoo.errors import DataError, NotFoundError, did_you_mean, offering
 from zoo.files import write_atomic
 from zoo.staging import HEAD
 
@@ -117,7 +117,8 @@ def _classifier(source: str) -> Any:
     from zoo.models import build
     from zoo.prediction import Classifier, load
 
-    return load(source) if _is_a_run(source) else Classifier(build(source))
+    with offering(""):
+        return load(source) if _is_a_run(source) else Classifier(build(source))
 
 
 def _count_trained_on(source: str, names: Sequence[str]) -> int:

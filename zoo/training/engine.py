@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
-from zoo.errors import RunError
+from zoo.errors import RunError, offering
 from zoo.files import write_atomic
 from zoo.interruption import noticed
 from zoo.keras_globals import pinned, require_no_strategy
@@ -231,15 +231,16 @@ def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
 def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
     """Builds a recipe's model for the data's class names, with its own weights where none are given."""
     dropout = recipe.model.dropout
-    return build(
-        recipe.model.name,
-        classes=classes,
-        input_shape=input_shape(recipe),
-        weights=recipe.model.weights if weights is None else weights,
-        precision=policy,
-        dropout=None if dropout == "auto" else dropout,
-        **recipe.model.builder_options,
-    )
+    with offering("begin with random ones: --set model.weights=none"):
+        return build(
+            recipe.model.name,
+            classes=classes,
+            input_shape=input_shape(recipe),
+            weights=recipe.model.weights if weights is None else weights,
+            precision=policy,
+            dropout=None if dropout == "auto" else dropout,
+            **recipe.model.builder_options,
+        )
 
 
 @pinned()
