@@ -121,3 +121,14 @@ def test_module_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     names: dict[str, Any] = {}
     exec(compile(f"import zoo\n{example}", "README.md", "exec"), names)
     assert names["model"].blueprint.classes == ("cat", "dog")
+
+
+def test_pictures_that_cannot_be_written_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").write_text("a file where the folder should be")
+    monkeypatch.setattr(sys, "argv", ["docs/make_photos.py", str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path("docs/make_photos.py", run_name="__main__")
+    assert left.value.code == (
+        f"{tmp_path}/photos/trouser: cannot be written (Not a directory); name another: "
+        "python docs/make_photos.py FOLDER"
+    )
