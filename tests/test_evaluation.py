@@ -274,7 +274,7 @@ def test_images_that_are_gone_are_counted_and_none_at_all_is_refused(grown, caps
     files[validated[0]].unlink()
     result = zoo.evaluate(run.path)
     assert (result.images, result.missing) == (5, 1)
-    said = "1 of the 6 validation images of the run are no longer in the data: measured on the others"
+    said = "1 of the 6 validation images of the run is no longer in the data: measured on the others"
     assert result.warnings == (said,)
     assert f"warning: {said}\n" in capsys.readouterr().err
     for key in validated[1:]:
@@ -294,7 +294,7 @@ def test_images_that_were_put_into_another_class_are_said_and_a_renamed_class_is
     moved = next(file for file in photos.rglob("*.png") if sha256(file)[:24] == key)
     moved.rename(photos / "dog" / "was a cat.png")
     result = zoo.evaluate(run.path)
-    assert result.warnings == ("1 of the validation images have another class now than when the run was made",)
+    assert result.warnings == ("1 of the validation images has another class now than when the run was made",)
     assert [one.images for one in result.per_class.values()] == [2, 4]
     (photos / "dog" / "was a cat.png").rename(moved)
     (photos / "dog").rename(photos / "hound")

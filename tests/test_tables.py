@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from zoo.tables import beside, cells, fold, screen_width, table, without_controls
+from zoo.tables import beside, cells, fold, of_these, screen_width, table, without_controls
 
 HEADER = ("name", "size", "licence", "")
 ROWS = [("mnist", "2.0 MB", "MIT", "small"), ("imagenet", "98.0 MB", "Apache-2.0", "")]
@@ -106,3 +106,11 @@ def test_letters_of_the_east_take_two_columns():
 
 def test_spaces_inside_a_line_that_is_folded_stay():
     assert fold("photo.jpg  cat 91.0 %  dog 9.0 %", 25).splitlines() == ["photo.jpg  cat 91.0 %", "  dog 9.0 %"]
+
+
+def test_one_image_is_one_image():
+    assert [of_these(1, 1), of_these(1, 2), of_these(1_000, 2_000)] == [
+        "this image",
+        "1 of these 2 images",
+        "1,000 of these 2,000 images",
+    ]

@@ -18,6 +18,7 @@ from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 from zoo.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
+from zoo.tables import of_these
 from zoo.training.inputs import Source, open_source, pack_split
 from zoo.training.progress import Display
 
@@ -170,7 +171,7 @@ def _choose(folder: RunFolder, source: Source, name: str | None, *, is_own: bool
     trained_on = sum(key in kept.known["train"] for key in keys[part.origin])
     warnings = (
         [
-            f"the run was trained on {trained_on:,} of these {len(part.split):,} images: its figures flatter"
+            f"the run was trained on {of_these(trained_on, len(part.split))}: its figures flatter"
             + ("; those that validated it: --split validation" if kept.count("validation") else "")
         ]
         if trained_on and name != "train"
@@ -265,13 +266,16 @@ def _warnings_of(kept: RunImages, name: str, *, missing: int, relabelled: int) -
     total = kept.count(name)
     warnings: list[str] = []
     if missing:
+        are = "is" if missing == 1 else "are"
         warnings.append(
-            f"{missing:,} of the {total:,} {name} images of the run are no longer in the data: measured on the others"
+            f"{missing:,} of the {total:,} {name} images of the run {are} no longer in the data: measured on the others"
         )
     if relabelled:
-        warnings.append(f"{relabelled:,} of the {name} images have another class now than when the run was made")
+        have = "has" if relabelled == 1 else "have"
+        warnings.append(f"{relabelled:,} of the {name} images {have} another class now than when the run was made")
     if name != "train" and (shared := _shared(kept, name, "train")):
-        warnings.append(f"{shared:,} of the {name} images are in train too, so that its figures flatter")
+        are = "is" if shared == 1 else "are"
+        warnings.append(f"{shared:,} of the {name} images {are} in train too, so that its figures flatter")
     if name == "test" and (shared := _shared(kept, name, "validation")):
         warnings.append(f"{shared:,} of the test images validated too: the kept epoch is chosen on them")
     return warnings

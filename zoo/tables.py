@@ -17,6 +17,16 @@ def without_controls(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def counted(count: int, noun: str) -> str:
+    """Writes `1 image` or `1,234 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def of_these(count: int, total: int) -> str:
+    """Writes `2 of these 10 images`, and `this image` for the only one."""
+    return "this image" if count == total == 1 else f"{count:,} of these {counted(total, 'image')}"
+
+
 def cells(text: str) -> int:
     """Counts the columns of a terminal that a text takes: two for a letter of the East, none for a mark on another."""
     if text.isascii():

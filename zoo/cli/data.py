@@ -109,7 +109,7 @@ def check_command(
     else:
         echo(_check_text(report))
         if fix_list is not None:
-            echo(f"\n{len(report.exclude):,} images to leave out: {fix_list}")
+            echo(f"\n{counted(len(report.exclude), 'image')} to leave out: {fix_list}")
             if report.empties:
                 echo(f"warning: without them train has no images of the classes {quoted(report.empties)}")
     if report.faults:
@@ -252,7 +252,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
         echo_json({"schema": 1, "kind": "data-pack", "splits": splits})
         return
     for name, pack in packed.items():
-        echo(f"{name}: {len(pack.labels):,} images of {'x'.join(map(str, pack.images.shape[1:]))}")
+        echo(f"{name}: {counted(len(pack.labels), 'image')} of {'x'.join(map(str, pack.images.shape[1:]))}")
 
 
 @data.command("preview")
@@ -317,6 +317,6 @@ def preview_command(
         echo_json(document)
         return
     size = "x".join(map(str, seen.before.shape[1:]))
-    echo(f"{len(seen.before)} images of {size}, pixels {low} to {high}, mean {mean:.0f}: {out}")
+    echo(f"{counted(len(seen.before), 'image')} of {size}, pixels {low} to {high}, mean {mean:.0f}: {out}")
     if not len(seen.after):
         echo("the recipe augments nothing: each epoch sees them as they are")

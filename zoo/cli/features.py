@@ -18,6 +18,7 @@ from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.errors import DataError, NotFoundError, did_you_mean, offering
 from zoo.files import write_atomic
 from zoo.staging import HEAD
+from zoo.tables import of_these
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ def features_command(
     write_atomic(out, _as_csv(vectors, read) if out.suffix.lower() == CSV else _as_npz(vectors, read))
     trained_on = _count_trained_on(source, read)
     if trained_on:
-        echo(f"note: {source} was trained on {trained_on:,} of these {counted(len(read), 'image')}", err=True)
+        echo(f"note: {source} was trained on {of_these(trained_on, len(read))}", err=True)
     if as_json:
         document = {
             "schema": 1,

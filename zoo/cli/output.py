@@ -18,6 +18,7 @@ from zoo.errors import DataError
 from zoo.interruption import noticed
 from zoo.paths import given_path
 from zoo.quiet_start import descriptor_2_silenced
+from zoo.tables import counted as counted  # for the verbs
 from zoo.tables import fold, screen_width, table, without_controls
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
@@ -177,11 +178,6 @@ TRUST_OPTION = click.option(
 )
 
 
-def counted(count: int, noun: str) -> str:
-    """Writes `1 image` or `1,234 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def percent(share: float | None) -> str:
     """Writes a share as `91.2 %`, and None as `-`."""
     return "-" if share is None else f"{100 * share:.1f} %"
@@ -201,9 +197,9 @@ def accuracy_report(result: Mapping[str, Any]) -> str:
     low, high = result["intervals"]["accuracy"]
     header = ("class", "images", "recall", "precision", "F1")
     split = result.get("split")
-    kind = f"{split} images" if split in ("train", "validation", "test") else "images"
+    kind = f"{split} image" if split in ("train", "validation", "test") else "image"
     return (
         f"{table(header, rows, right=(1, 2, 3, 4), width=stdout_width(), spare=(4, 3, 1))}\n\n"
-        f"accuracy {percent(metrics['accuracy'])} of {images:,} {kind} "
+        f"accuracy {percent(metrics['accuracy'])} of {counted(images, kind)} "
         f"(95 % interval {percent(low)} to {percent(high)})"
     )

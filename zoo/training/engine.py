@@ -164,7 +164,8 @@ def train(
         display.line(begin.weights.summary(source.dataset.classes))
     validating = record["data"]["validation"]
     if 0 < validating < FEW_TO_VALIDATE:
-        display.line(f"note: {validating} images validate: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
+        few = "1 image validates" if validating == 1 else f"{validating} images validate"
+        display.line(f"note: {few}: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
     backend.keep_freed_memory()
     with recording(folder, record):
         images.write(folder.path)

@@ -14,6 +14,7 @@ from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection, Recipe
+from zoo.tables import counted
 from zoo.training.hyperrule import with_hyperrule
 
 # Opens a progress bar (description, total) and gives what moves it (done, detail).
@@ -179,8 +180,9 @@ def leak_warning(inputs: Inputs, *, check: str = CHECK) -> str | None:
     both = set(inputs.train.contents) & set(inputs.validation.contents)
     if not both:
         return None
+    are = "is" if len(both) == 1 else "are"
     return (
-        f"{len(both):,} images of validation are in train too, so that its figures flatter: "
+        f"{counted(len(both), 'image')} of validation {are} in train too, so that its figures flatter: "
         f"'{check}' lists them, and --fix-list writes what to remove"
     )
 

@@ -121,7 +121,7 @@ CASES = {
     ),
     "a validation folder without classes": Case(
         files(*TRAIN, "val/3.jpg"),
-        refused="/val: 1 images lie directly in the folder; expected one subfolder per class",
+        refused="/val: 1 image lies directly in the folder; expected one subfolder per class",
     ),
     "one level too deep": Case(
         below("photos", "cat/1.jpg", "dog/2.jpg"),
@@ -345,7 +345,7 @@ CASES = {
     ),
     "train and test without classes, and more": Case(
         files("train/1.jpg", "test/2.jpg", "extra/3.jpg"),
-        refused="/train: 1 images lie directly in the folder; expected one subfolder per class",
+        refused="/train: 1 image lies directly in the folder; expected one subfolder per class",
     ),
     "a class that holds folders only": Case(
         files("Dataset/0/1.jpg", "Dataset/1/2.jpg", "Examples/3.jpg"),
@@ -521,7 +521,7 @@ def test_what_is_measured_need_not_be_fit_to_train(tmp_path, names, counts):
 
 @pytest.mark.parametrize("names", [("1.jpg",), ("test/1.jpg", "test/2.jpg"), ("cat/.keep", "dog/.keep")])
 def test_what_is_measured_has_labels_and_images(tmp_path, names):
-    with pytest.raises(DataError, match=r"lie directly in the folder|no images in the class folders"):
+    with pytest.raises(DataError, match=r"lies? directly in the folder|no images in the class folders"):
         open_dataset("folder", touch(tmp_path, *names), measuring=True)
 
 

@@ -149,7 +149,7 @@ def test_what_lies_beside_is_said(tmp_path):
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "val/3.jpg"],
-            "{root}/val: 1 images lie directly in the folder; expected one subfolder per class",
+            "{root}/val: 1 image lies directly in the folder; expected one subfolder per class",
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "val/a/.x"],
@@ -157,7 +157,7 @@ def test_what_lies_beside_is_said(tmp_path):
         ),
         (
             ["train/1.jpg", "val/2.jpg"],
-            "{root}/train: 1 images lie directly in the folder; expected one subfolder",
+            "{root}/train: 1 image lies directly in the folder; expected one subfolder",
         ),
         (
             ["val/a/1.jpg", "test/a/2.jpg"],

@@ -12,6 +12,7 @@ from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.lying_beside import is_ignored
 from zoo.data.sources.split_names import Reading, read_name
 from zoo.errors import DataError
+from zoo.tables import counted
 
 # Gives the folders and the files in a folder.
 Look = Callable[[Path], tuple[Sequence[Path], Sequence[Path]]]
@@ -121,9 +122,11 @@ def no_classes(folder: Path, files: Sequence[Path]) -> DataError:
             else ""
         )
         or_list = f", or, if {lists[0].name} lists them, type --data {_typed(lists[0])}" if lists else ""
+        lie = "lies" if len(images) == 1 else "lie"
         return DataError(
-            f"{folder}: {len(images)} images lie directly in the folder; expected one subfolder per class, "
-            f"such as {folder / 'cat' / images[0].name}. Move each image into the folder of its class{or_list}{parent}"
+            f"{folder}: {counted(len(images), 'image')} {lie} directly in the folder; expected one subfolder per "
+            f"class, such as {folder / 'cat' / images[0].name}. Move each image into the folder of its "
+            f"class{or_list}{parent}"
         )
     return DataError(
         f"{folder}: no images and no class folders; expected one subfolder of images per class. "
