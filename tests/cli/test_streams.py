@@ -270,3 +270,20 @@ def test_all_text_leaves_by_one_way():
     others = [file for file in Path(output.__file__).parent.glob("*.py") if file.name not in ("output.py", "cards.py")]
     assert len(others) > 10
     assert [file.name for file in others if "click.echo(" in file.read_text(encoding="utf-8")] == []
+
+
+def test_the_line_of_the_start_is_wiped_with_what_a_terminal_adds_on_ctrl_c(monkeypatch):
+    from zoo.cli.output import _loading_line
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(KeyboardInterrupt), _loading_line():
+        shown.write("^C")
+        raise KeyboardInterrupt
+    assert shown.getvalue() == "loading JAX ...^C\r" + " " * len("loading JAX ...^C") + "\r"

@@ -134,6 +134,9 @@ def _loading_line() -> Generator[None]:
     click.echo(line, nl=False, file=stream)
     try:
         yield
+    except KeyboardInterrupt:
+        line += "^C"  # which the terminal has added
+        raise
     finally:
         click.echo(f"\r{' ' * len(line)}\r", nl=False, file=stream)
 
