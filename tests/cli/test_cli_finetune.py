@@ -210,7 +210,8 @@ def test_three_faults_of_a_recipe_are_told_at_once(typed, desk):
     (desk / "bad.toml").write_text(text.replace("keep = 2", "keeps = 2"))
     lines = refused(typed, "bad.toml", "--data", "photos").splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("bad.toml:") for line in lines)
+    assert all(line.removeprefix("zoo: ").startswith("bad.toml:") for line in lines)
+    assert all(line.startswith("zoo: ") for line in lines[1:])  # `refused` took it off the first
     for part in (
         "epochs is 0; expected >= 1",
         'train.batch_size is "many"; expected',
