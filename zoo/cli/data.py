@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_key, complete_reference
+from zoo.cli.completion import complete_reference
 from zoo.cli.groups import VerbGroup
-from zoo.cli.options import InPath, Reference
+from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError, NotFoundError
 from zoo.tables import table
@@ -210,14 +210,7 @@ def _spread(sizes: "Sizes") -> str:
 @data.command("pack")
 @click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_key,
-    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
-)
+@SET_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Decode RECIPE's images ahead, so that training begins at once: all splits, at the size that its model takes.
@@ -258,14 +251,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 @data.command("preview")
 @click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_key,
-    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
-)
+@SET_OPTION
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
 @click.option("--out", type=OutFile(".png"), default=Path("preview.png"), show_default=True, help="The sheet to write.")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.completion import complete_key, complete_reference
-from zoo.cli.options import InPath, Reference
+from zoo.cli.completion import complete_reference
+from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
 from zoo.cli.streams import STDOUT, finish_streams
 from zoo.errors import Terminated
@@ -52,14 +52,7 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
     "recipe", type=Reference(), required=False, metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference
 )
 @click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_key,
-    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
-)
+@SET_OPTION
 @click.option(
     "--run",
     "run_path",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_key, complete_reference
-from zoo.cli.options import InPath, Reference
+from zoo.cli.completion import complete_reference
+from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 
 if TYPE_CHECKING:
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 @click.command("lr-find")
 @click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
 @click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_key,
-    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
-)
+@SET_OPTION
 @click.option("--phase", metavar="NAME", help="Whose layers and optimizer; by default the first phase's.")
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--to", "highest", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True))

@@ -1,10 +1,11 @@
-"""Types of options and arguments that several verbs share."""
+"""Options that several verbs share, and the types of options and arguments."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
+from zoo.cli.completion import complete_key
 from zoo.errors import DataError, did_you_mean
 from zoo.paths import given_path
 
@@ -41,3 +42,13 @@ class Choice(click.Choice[str]):
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Says what was typed, what it may be, and what is near."""
         return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
+
+
+SET_OPTION = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_key,
+    help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
+)
