@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.output import start_backend
-from zoo.files import sha256, write_atomic
+from zoo.system.files import sha256, write_atomic
 from zoo.runs.folder import RunFolder
 from zoo.weights import ASSETS
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 import zoo
 from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError
-from zoo.files import sha256
+from zoo.system.files import sha256
 from zoo.fitting import ImageFit
 from zoo.models import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet

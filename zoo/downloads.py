@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-from zoo.cache import cache_folder
+from zoo.system.cache import cache_folder
 from zoo.errors import MissingWeightsError, WeightsError
-from zoo.files import sha256, sync
+from zoo.system.files import sha256, sync
 from zoo.keras_globals import require_backend
 from zoo.quiet_start import import_keras
 from zoo.registry import Download, WeightSet

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import InCode
 from zoo.errors import ContractError, RunError, ZooError
-from zoo.files import sha256
-from zoo.interruption import noticed
+from zoo.system.files import sha256
+from zoo.system.interruption import noticed
 from zoo.lengthening import begin_lengthened, lengthened
-from zoo.paths import given_path
+from zoo.system.paths import given_path
 from zoo.prediction import Classifier, load
 from zoo.quiet_start import import_keras
 from zoo.recipe.loading import load_recipe

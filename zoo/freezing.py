@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from zoo.errors import ContractError, ZooError, shown
 from zoo.graphs import flat_operations, graph_of, is_layer, is_nested
 from zoo.staging import Selector, count_params, selected_layers, stages
-from zoo.tables import table
+from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
     import keras

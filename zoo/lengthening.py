@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.files import write_atomic
+from zoo.system.files import write_atomic
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from zoo import keras_globals, registry, saved_models, trusted_programs
 from zoo.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
-from zoo.files import sha256, write_atomic
+from zoo.system.files import sha256, write_atomic
 from zoo.fitting import ImageFit
-from zoo.paths import given_path
+from zoo.system.paths import given_path
 from zoo.registry import Card, WeightSet
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA

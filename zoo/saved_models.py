@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from zoo import trusted_programs
-from zoo.cache import cache_folder
+from zoo.system.cache import cache_folder
 from zoo.errors import NotFoundError, WeightsError, shown
-from zoo.files import sha256, sync, write_atomic
+from zoo.system.files import sha256, sync, write_atomic
 from zoo.quiet_start import tensorflows_log_left_out
 
 GRAPH_FILE = "saved_model.pb"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import TrustError
-from zoo.files import write_atomic
+from zoo.system.files import write_atomic
 
 _granting: ContextVar[bool] = ContextVar("granting", default=False)
 

@@ -229,7 +229,7 @@ def test_all_splits_are_packed_ahead_and_training_decodes_nothing(photos, tmp_pa
 
 
 def test_packing_ahead_without_room_is_refused(photos, typed, fresh_cache, monkeypatch, decoded):
-    monkeypatch.setattr("zoo.cache.MAX_BYTES", 100)
+    monkeypatch.setattr("zoo.system.cache.MAX_BYTES", 100)
     settings = ("--set", "model.name=mnist_simple", "--set", "model.weights=none")
     code, out, err = typed("data", "pack", "finetune/default", "--data", photos, *settings)
     assert (code, out) == (1, "")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tiny import start
 from zoo.errors import NotFoundError, RunError
-from zoo.files import sha256, write_atomic
+from zoo.system.files import sha256, write_atomic
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 
 

@@ -4,7 +4,7 @@ import pytest
 import zoo
 from tests.data.check.odd_files import encoded, odd_files, photo
 from tests.tiny import phase, recipe, write_photos
-from zoo import cache
+from zoo.system import cache
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 

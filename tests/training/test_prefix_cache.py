@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_photos
-from zoo import cache
+from zoo.system import cache
 from zoo.data import Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError

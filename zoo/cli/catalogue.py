@@ -15,7 +15,7 @@ from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry import Card
-from zoo.tables import beside, table
+from zoo.system.text_tables import beside, table
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}

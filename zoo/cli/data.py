@@ -13,7 +13,7 @@ from zoo.cli.groups import VerbGroup
 from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.errors import ContractError, DataError, NotFoundError
-from zoo.tables import table
+from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
     from zoo.data.check.findings import Report, Sizes

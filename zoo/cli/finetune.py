@@ -15,7 +15,7 @@ from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
 from zoo.cli.streams import STDOUT, finish_streams
 from zoo.errors import Terminated
-from zoo.tables import table
+from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

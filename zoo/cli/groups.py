@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from zoo.errors import nearest
-from zoo.tables import fold, screen_width
+from zoo.system.text_tables import fold, screen_width
 
 # Longer than any summary: none is broken off.
 WHOLE = 1000

@@ -7,7 +7,7 @@ import click
 
 from zoo.cli.completion import complete_key
 from zoo.errors import DataError, did_you_mean
-from zoo.paths import given_path
+from zoo.system.paths import given_path
 
 
 class InPath(click.Path):

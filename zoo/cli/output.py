@@ -15,11 +15,11 @@ import click
 from zoo import trusted_programs
 from zoo.cli.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
-from zoo.interruption import noticed
-from zoo.paths import given_path
+from zoo.system.interruption import noticed
+from zoo.system.paths import given_path
 from zoo.quiet_start import descriptor_2_silenced
-from zoo.tables import counted as counted  # for the verbs
-from zoo.tables import fold, screen_width, table, without_controls
+from zoo.system.text_tables import counted  # for the verbs
+from zoo.system.text_tables import fold, screen_width, table, without_controls
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
 _printed = ContextVar("printed", default=False)

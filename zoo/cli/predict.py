@@ -25,7 +25,7 @@ from zoo.cli.output import (
     stdout_width,
 )
 from zoo.errors import DataError
-from zoo.files import write_atomic
+from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     from zoo.data.given import GivenImage
@@ -129,7 +129,7 @@ def all_names(paths: Sequence[str], paths_from: IO[bytes] | None) -> list[str]:
 def listed(names: Iterable[str]) -> "Iterator[GivenImage]":
     """Lists the images that names stand for, a folder's in its place; what names none stands for itself."""
     from zoo.data.given import GivenImage, files_of
-    from zoo.paths import given_path
+    from zoo.system.paths import given_path
 
     for name in names:
         if name == STANDARD:

@@ -11,7 +11,7 @@ from zoo.cli.groups import VerbGroup
 from zoo.cli.output import OutFile, echo, echo_json, stdout_width
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
-from zoo.tables import beside
+from zoo.system.text_tables import beside
 
 if TYPE_CHECKING:
     from zoo.recipe.schema import Recipe

@@ -19,7 +19,7 @@ from zoo.cli.output import (
     start_backend,
     stdout_width,
 )
-from zoo.tables import cells, table
+from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation

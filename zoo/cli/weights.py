@@ -10,7 +10,7 @@ from zoo.cli.groups import VerbGroup
 from zoo.cli.output import echo, echo_json, start_backend, stdout_width
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.registry import Download, PackageFile, WeightSet
-from zoo.tables import table
+from zoo.system.text_tables import table
 
 
 @click.group(cls=VerbGroup)

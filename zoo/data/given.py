@@ -24,7 +24,7 @@ from zoo.data.packs.loading import fit_item, load_array
 from zoo.data.sources.folders import image_files
 from zoo.errors import DataError
 from zoo.fitting import ImageFit
-from zoo.paths import given_path
+from zoo.system.paths import given_path
 
 GREY_AND_ALPHA = 2
 BANDS = range(5, 8)  # of a satellite's image, say, which is likelier than images so narrow

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.files import write_atomic
+from zoo.system.files import write_atomic
 from zoo.report.lettering import set_fonts
 
 if TYPE_CHECKING:

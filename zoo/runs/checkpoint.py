@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.files import sha256, sync, write_atomic
+from zoo.system.files import sha256, sync, write_atomic
 from zoo.runs.folder import SCHEMA
 
 if TYPE_CHECKING:

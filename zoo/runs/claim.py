@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from zoo.errors import RunError
-from zoo.files import is_still_there
-from zoo.locks import lock
+from zoo.system.files import is_still_there
+from zoo.system.locks import lock
 from zoo.runs.folder import read_only
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
-from zoo.files import sha256, write_atomic
+from zoo.system.files import sha256, write_atomic
 
 SCHEMA = 1
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from zoo.errors import RunError
-from zoo.files import write_atomic
+from zoo.system.files import write_atomic
 
 FILE = "images.json"
 SCHEMA = 1

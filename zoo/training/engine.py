@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError, offering
-from zoo.files import write_atomic
-from zoo.interruption import noticed
+from zoo.system.files import write_atomic
+from zoo.system.interruption import noticed
 from zoo.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe

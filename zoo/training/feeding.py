@@ -18,7 +18,7 @@ import numpy as np
 from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
 from zoo.data.packs.pixels import resolve
-from zoo.interruption import raise_lost
+from zoo.system.interruption import raise_lost
 from zoo.keras_globals import pinned
 from zoo.memory import is_aligned
 from zoo.training import backend

@@ -14,7 +14,7 @@ from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection, Recipe
-from zoo.tables import counted
+from zoo.system.text_tables import counted
 from zoo.training.hyperrule import with_hyperrule
 
 # Opens a progress bar (description, total) and gives what moves it (done, detail).

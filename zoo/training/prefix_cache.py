@@ -22,10 +22,10 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
+from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
 from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
-from zoo.files import sha256, sync, write_atomic
+from zoo.system.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
 from zoo.memory import has_memory
 from zoo.models import count_madds

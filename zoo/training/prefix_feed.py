@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from zoo.cache import cache_folder, is_writable
+from zoo.system.cache import cache_folder, is_writable
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
 from zoo.memory import has_memory

@@ -9,7 +9,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zoo.tables import fold, screen_width, without_controls
+from zoo.system.text_tables import fold, screen_width, without_controls
 
 SHOWN_METRICS = {"loss": "loss", "accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
 # What they are called on a narrow screen.

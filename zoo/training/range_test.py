@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
-from zoo.interruption import noticed, raise_lost
+from zoo.system.interruption import noticed, raise_lost
 from zoo.keras_globals import pinned, require_no_strategy
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import backend, precision

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import cache
+from zoo.system import cache
 from zoo.data import Batches, Split, pack
 from zoo.data.images import decoding
 from zoo.data.packs import storing

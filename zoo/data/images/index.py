@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.cache import cache_folder
+from zoo.system.cache import cache_folder
 from zoo.data.images.content import NoPixelsError, open_number
 from zoo.data.images.decoding import READER, Facts
 from zoo.data.images.threads import map_ranges

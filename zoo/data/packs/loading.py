@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.cache import cache_folder
+from zoo.system.cache import cache_folder
 from zoo.data.dataset import Items
 from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_known, read_pixels
 from zoo.data.images.threads import map_ranges

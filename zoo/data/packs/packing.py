@@ -8,7 +8,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from zoo.cache import has_room
+from zoo.system.cache import has_room
 from zoo.data.dataset import Split
 from zoo.data.images import index
 from zoo.data.images.decoding import BadImageError, Facts, Settings, beyond_white, quiet_pillow, read_pixels

@@ -12,7 +12,7 @@ from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.lying_beside import is_ignored
 from zoo.data.sources.split_names import Reading, read_name
 from zoo.errors import DataError
-from zoo.tables import counted
+from zoo.system.text_tables import counted
 
 # Gives the folders and the files in a folder.
 Look = Callable[[Path], tuple[Sequence[Path], Sequence[Path]]]

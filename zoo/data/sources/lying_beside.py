@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from zoo.cache import cache_folder
+from zoo.system.cache import cache_folder
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
 
 # In lower case. Hidden ones need no row: all that begins with a dot is passed over.

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from zoo.errors import Terminated
-from zoo.interruption import noticed, raise_lost
+from zoo.system.interruption import noticed, raise_lost
 
 
 def press(number=signal.SIGINT):

@@ -4,7 +4,7 @@ import pytest
 
 import zoo
 from zoo.errors import DataError, NotFoundError
-from zoo.paths import given_path
+from zoo.system.paths import given_path
 
 
 @pytest.mark.parametrize("given", ["", " ", "\t"])

@@ -4,7 +4,7 @@ import types
 import pytest
 
 from tests.tiny import start
-from zoo import locks
+from zoo.system import locks
 
 
 def test_a_second_lock_waits_for_none_and_says_so(tmp_path):

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from zoo.tables import beside, cells, fold, of_these, screen_width, table, without_controls
+from zoo.system.text_tables import beside, cells, fold, of_these, screen_width, table, without_controls
 
 HEADER = ("name", "size", "licence", "")
 ROWS = [("mnist", "2.0 MB", "MIT", "small"), ("imagenet", "98.0 MB", "Apache-2.0", "")]
