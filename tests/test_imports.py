@@ -135,7 +135,7 @@ def test_the_first_model_in_a_script_prints_nothing_of_tensorflows_log():
 
 
 def test_what_is_not_of_a_librarys_log_is_shown_after_the_start(capfd):
-    from zoo.quiet_start import descriptor_2_silenced
+    from zoo.backend.quiet_start import descriptor_2_silenced
 
     with descriptor_2_silenced(all_of_it=False):
         os.write(2, b"I0000 00:00:1.2 3 port.cc:153] oneDNN\nspoken by the user\n")

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from zoo.system.cache import cache_folder
 from zoo.errors import MissingWeightsError, WeightsError
 from zoo.system.files import sha256, sync
-from zoo.keras_globals import require_backend
-from zoo.quiet_start import import_keras
+from zoo.backend.keras_globals import require_backend
+from zoo.backend.quiet_start import import_keras
 from zoo.registry import Download, WeightSet
 
 # A server that sends nothing for so long has failed.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
 from zoo.fitting import RESIZES, ImageFit, Resize
 from zoo.graphs import graph_of, is_nested, known_cards
-from zoo.keras_globals import pinned
+from zoo.backend.keras_globals import pinned
 from zoo.models import Blueprint
 from zoo.staging import HEAD, ModelStage, stages
 

@@ -17,7 +17,7 @@ from zoo.system.interruption import noticed
 from zoo.lengthening import begin_lengthened, lengthened
 from zoo.system.paths import given_path
 from zoo.prediction import Classifier, load
-from zoo.quiet_start import import_keras
+from zoo.backend.quiet_start import import_keras
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
@@ -243,7 +243,7 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     """Trains, measures and closes a run."""
     import_keras()
     # These import Keras, which a refusal does not need.
-    from zoo.training.callers_state import alone
+    from zoo.backend.callers_state import alone
     from zoo.training.engine import Beginning, recording, train
     from zoo.training.inputs import open_source
     from zoo.training.kept_images import check_same_data

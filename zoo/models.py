@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import keras_globals, registry, saved_models, trusted_programs
+from zoo.backend import keras_globals
+from zoo import registry, saved_models, trusted_programs
 from zoo.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
 from zoo.system.files import sha256, write_atomic

@@ -21,7 +21,7 @@ from zoo import trusted_programs
 from zoo.system.cache import cache_folder
 from zoo.errors import NotFoundError, WeightsError, shown
 from zoo.system.files import sha256, sync, write_atomic
-from zoo.quiet_start import tensorflows_log_left_out
+from zoo.backend.quiet_start import tensorflows_log_left_out
 
 GRAPH_FILE = "saved_model.pb"
 BY_HASH = "sha256:"

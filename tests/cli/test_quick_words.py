@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import write_photos
 
 HEAVY = ("keras", "tensorflow", "jax")
-OURS = ("zoo.training.engine", "zoo.training.inputs", "zoo.training.backend")
+OURS = ("zoo.training.engine", "zoo.training.inputs", "zoo.backend.devices")
 
 
 class Blocking:

@@ -208,10 +208,10 @@ def on_a_terminal(code):
 
 FAKE_BACKEND = """
 import sys, types
-module = types.ModuleType("zoo.training.backend")
+module = types.ModuleType("zoo.backend.devices")
 module.accelerator = lambda: {does}
 sys.modules["zoo.training"] = types.ModuleType("zoo.training")
-sys.modules["zoo.training.backend"] = module
+sys.modules["zoo.backend.devices"] = module
 from zoo.cli.output import start_backend
 start_backend()
 """
@@ -241,7 +241,7 @@ def test_ctrl_c_while_a_library_loads_is_an_interrupt_whatever_it_makes_of_it(mo
             raise ImportError("numpy failed to import") from pressed
 
     for load in (swallow, turn):
-        monkeypatch.setattr("zoo.training.backend.accelerator", load)
+        monkeypatch.setattr("zoo.backend.devices.accelerator", load)
         with pytest.raises(KeyboardInterrupt):
             output.start_backend()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -256,11 +256,11 @@ def test_what_a_start_wrote_is_shown_when_it_fails_and_not_at_ctrl_c(monkeypatch
         os.write(2, b"a log of C code\n")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.training.backend.accelerator", fail)
+    monkeypatch.setattr("zoo.backend.devices.accelerator", fail)
     with pytest.raises(DataError):
         output.start_backend()
     assert capfd.readouterr().err == "no such device\n"
-    monkeypatch.setattr("zoo.training.backend.accelerator", interrupt)
+    monkeypatch.setattr("zoo.backend.devices.accelerator", interrupt)
     with pytest.raises(KeyboardInterrupt):
         output.start_backend()
     assert capfd.readouterr().err == ""

@@ -9,8 +9,9 @@ from zoo import registry
 from zoo.errors import ZooError
 from zoo.freezing import train_only
 from zoo.registry import Card, Entry, Stage
-from zoo.training import backend, batch_size
-from zoo.training.backend import Accelerator
+from zoo.backend import devices
+from zoo.training import batch_size
+from zoo.backend.devices import Accelerator
 from zoo.training.batch_size import Pieces, in_pieces, largest_that_fits, memory_warning, step_bytes
 
 CPU = Accelerator("cpu", "cpu")
@@ -131,13 +132,13 @@ def test_a_full_device_is_told_with_what_would_fit(data, tmp_path, monkeypatch):
         "phase 'all': out of memory with train.batch_size = 32; 4 would fit: --set train.batch_size=4 "
         "--set train.accumulate=8 takes steps of as many images"
     )
-    monkeypatch.setattr(backend, "accelerator", lambda: Accelerator("gpu", "small", (7, 0)))
+    monkeypatch.setattr(devices, "accelerator", lambda: Accelerator("gpu", "small", (7, 0)))
     auto = recipe(phase("all", "all"), model="crowded", train={"batch_size": "auto", "precision": "float32"})
     run = zoo.finetune(auto, data, run=tmp_path / "auto")
     assert run.record["batch"] == {"batch_size": 4, "accumulate": 8}
 
 
 def test_other_faults_are_none_of_memory():
-    assert not backend.is_out_of_memory(ValueError("no"))
-    assert backend.is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"))
-    assert backend.is_out_of_memory(MemoryError())
+    assert not devices.is_out_of_memory(ValueError("no"))
+    assert devices.is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"))
+    assert devices.is_out_of_memory(MemoryError())

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 import zoo
 from tests.tiny import phase, recipe, write_npz
-from zoo.training import backend
+from zoo.backend import devices
 
 MOMENTUM = 0.75
 
@@ -20,7 +20,7 @@ class Weights(keras.callbacks.Callback):
         self.kernels = []
 
     def on_train_batch_end(self, batch, logs=None):
-        backend.sync(self.model)
+        devices.sync(self.model)
         self.kernels.append(np.asarray(self.model.get_layer("classifier").kernel.value).copy())
 
 

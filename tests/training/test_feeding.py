@@ -12,7 +12,7 @@ import pytest
 from tests.tiny import write_photos
 from zoo.data import Batches, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
-from zoo.memory import aligned, is_aligned
+from zoo.backend.memory import aligned, is_aligned
 from zoo.training.feeding import StopWatch, predict_in_batches, training_data, validation_data
 
 ON_TENSORFLOW = pytest.mark.skipif(

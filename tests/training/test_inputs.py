@@ -40,7 +40,7 @@ def test_a_streamed_run_is_the_same_run(tmp_path, monkeypatch, decoded):
     packed = zoo.finetune(short, photos, run=tmp_path / "packed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "small"))
     monkeypatch.setattr(cache, "MAX_BYTES", 0)
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 0)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 0)
     decoded.clear()
     streamed = zoo.finetune(short, photos, run=tmp_path / "streamed")
     assert decoded.total() > 2 * 40  # each in each epoch

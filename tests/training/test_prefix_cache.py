@@ -191,7 +191,7 @@ def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, caps
     assert in_memory.history[-1]["val_loss"] == pytest.approx(live.history[-1]["val_loss"], rel=1e-4)
     assert " MB in memory" in capsys.readouterr().err
     assert cache.entries("activations") == []
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 1000)
     with pytest.raises(RecipeError, match=r"0\.0 GB fit neither in .*zoo nor in memory"):
         zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "nowhere")
 
@@ -200,7 +200,7 @@ def test_what_is_there_is_used_also_when_the_disk_is_full(data, tmp_path, monkey
     probe = recipe(phase("head", "head", epochs=3, batchnorm="frozen"), **settings("required"))
     zoo.finetune(probe, data, run=tmp_path / "first")
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 1000)
     run = zoo.finetune(probe, data, run=tmp_path / "second")
     assert run.record["phases"][0]["prefix_cache"]["computed"] == 0
 
@@ -214,7 +214,7 @@ def test_a_cache_that_cannot_be_written_costs_no_run(data, tmp_path, monkeypatch
     said = capsys.readouterr().err
     assert f" MB in memory, since {tmp_path}/cache/zoo/activations cannot be written\n" in said
     assert "on disk" not in said
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 0)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 0)
     run = zoo.finetune(recipe(probe, **settings("auto")), data, run=tmp_path / "auto")
     assert run.record["phases"][0]["prefix_cache"] is None
     assert "head: no prefix cache: " in capsys.readouterr().err

@@ -8,7 +8,8 @@ import pytest
 
 import zoo
 from tests.tiny import phase, pixels, recipe, write_npz
-from zoo.training import backend, trackers
+from zoo.backend import devices
+from zoo.training import trackers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -124,7 +125,7 @@ def test_a_fault_in_a_phase_comes_out_of_the_trackers_fit(data, tmp_path, monkey
 
 def test_another_backend_says_what_is_not_tracked(data, tmp_path, monkeypatch, capsys):
     tracker = Autolog(tmp_path).patched(monkeypatch)
-    monkeypatch.setattr(backend, "name", lambda: "other")
+    monkeypatch.setattr(devices, "name", lambda: "other")
     zoo.finetune(PLAN, data, run=tmp_path / "run")
     assert tracker.runs == 0
     assert "warning: mlflow sees nothing of this run on the other backend" in capsys.readouterr().err

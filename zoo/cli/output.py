@@ -17,7 +17,7 @@ from zoo.cli.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
-from zoo.quiet_start import descriptor_2_silenced
+from zoo.backend.quiet_start import descriptor_2_silenced
 from zoo.system.text_tables import counted  # for the verbs
 from zoo.system.text_tables import fold, screen_width, table, without_controls
 
@@ -118,7 +118,7 @@ def start_backend() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _loading_line(), noticed(), descriptor_2_silenced():
-        from zoo.training.backend import accelerator
+        from zoo.backend.devices import accelerator
 
         accelerator()
 

@@ -1,6 +1,6 @@
 """From a recipe and a folder to a trained model; `engine.py` tells the story."""
 
-from zoo.keras_globals import require_backend
+from zoo.backend.keras_globals import require_backend
 
 # Its modules import Keras, which would fail in words of its own.
 require_backend()

@@ -15,9 +15,9 @@ import numpy as np
 from zoo.data import Batches
 from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
-from zoo.memory import available_bytes
+from zoo.backend.memory import available_bytes
 from zoo.recipe.schema import Phase, Recipe
-from zoo.training import backend
+from zoo.backend import devices
 from zoo.training.prefix import frozen_prefix
 from zoo.training.schedules import RateByStep
 from zoo.training.trainee import Trainee, make_trainee
@@ -73,7 +73,7 @@ def _outputs(operation: Any) -> list[Any]:
     return [tensor for tensor in keras.tree.flatten(operation.output) if tensor.shape[0] is None]
 
 
-def memory_warning(model: keras.Model, recipe: Recipe, device: backend.Accelerator) -> str | None:
+def memory_warning(model: keras.Model, recipe: Recipe, device: devices.Accelerator) -> str | None:
     """Says that a CPU's memory is likely to be too small for a step of the model as it is frozen now, or None."""
     free = available_bytes()
     if device.kind != "cpu" or free is None:
@@ -111,7 +111,7 @@ def _runs(trainee: Trainee, batches: Batches, size: int) -> bool:
     try:
         trainee.model.train_on_batch((images, labels) if trainee.takes_labels else images, labels)
     except Exception as fault:
-        if not backend.is_out_of_memory(fault):
+        if not devices.is_out_of_memory(fault):
             raise
         return False
     return True
@@ -123,7 +123,7 @@ def wanted(recipe: Recipe) -> int:
 
 
 def with_batch_size(
-    recipe: Recipe, model: keras.Model, phase: Phase, images: Pixels, device: backend.Accelerator
+    recipe: Recipe, model: keras.Model, phase: Phase, images: Pixels, device: devices.Accelerator
 ) -> Recipe:
     """Finds the batch that `train.batch_size = "auto"` asks for.
 

@@ -16,7 +16,7 @@ from zoo.system.interruption import raise_lost
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
-from zoo.training import backend
+from zoo.backend import devices
 from zoo.training.feeding import StopWatch
 from zoo.training.optimizers import applied_steps, loss_scale, moving_averages
 
@@ -36,7 +36,7 @@ class ContractGuard(keras.callbacks.Callback):
         """Checks once; raises ContractError."""
         if not self._checked:
             self._checked = True
-            backend.sync(self.model)
+            devices.sync(self.model)
             self._contract.check()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

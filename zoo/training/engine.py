@@ -15,14 +15,15 @@ from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError, offering
 from zoo.system.files import write_atomic
 from zoo.system.interruption import noticed
-from zoo.keras_globals import pinned, require_no_strategy
+from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training import backend, precision, trackers
+from zoo.backend import devices, precision
+from zoo.training import trackers
 from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
 from zoo.training.feeding import StopWatch, training_data, validation_data
 from zoo.training.hyperrule import with_hyperrule
@@ -109,7 +110,7 @@ def train(
     import keras
 
     require_no_strategy("finetune")
-    device = backend.accelerator()
+    device = devices.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
     keras.utils.set_random_seed(recipe.train.seed)
     resume_from = checkpoint.latest(folder.checkpoints)
@@ -166,7 +167,7 @@ def train(
     if 0 < validating < FEW_TO_VALIDATE:
         few = "1 image validates" if validating == 1 else f"{validating} images validate"
         display.line(f"note: {few}: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
-    backend.keep_freed_memory()
+    devices.keep_freed_memory()
     with recording(folder, record):
         images.write(folder.path)
         write_atomic(folder.recipe_path, as_asked.to_toml())
@@ -254,7 +255,7 @@ def build_untrained(
         The model, and the recipe with what its data decides.
     """
     recipe = with_hyperrule(recipe, source.train)
-    policy = precision.resolve(recipe.train.precision, backend.accelerator())
+    policy = precision.resolve(recipe.train.precision, devices.accelerator())
     if weights is not None:
         recipe = for_given_weights(recipe)
     path = None if weights is None else weights.path
@@ -276,8 +277,8 @@ def _train_phases(
     total = sum(phase.epochs for phase in recipe.phases)
     one_run = OneRun(callbacks, model, epochs=total)
     tracker = trackers.replaced_by()
-    if tracker and backend.name() != "tensorflow":
-        display.line(f"warning: {tracker} sees nothing of this run on the {backend.name()} backend; give its callback")
+    if tracker and devices.name() != "tensorflow":
+        display.line(f"warning: {tracker} sees nothing of this run on the {devices.name()} backend; give its callback")
         tracker = ""
     phases = _each_phase(model, recipe, inputs, folder, resume_from, one_run, display, record, by_epoch=bool(tracker))
     if tracker and next(phases, record) is not record:
@@ -396,7 +397,7 @@ def _record(
     source: Source,
     inputs: Inputs,
     policy: str,
-    device: backend.Accelerator,
+    device: devices.Accelerator,
 ) -> dict[str, Any]:
     import keras
 

@@ -19,9 +19,9 @@ from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
 from zoo.data.packs.pixels import resolve
 from zoo.system.interruption import raise_lost
-from zoo.keras_globals import pinned
-from zoo.memory import is_aligned
-from zoo.training import backend
+from zoo.backend.keras_globals import pinned
+from zoo.backend.memory import is_aligned
+from zoo.backend import devices
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
 def _finite(
     load: Callable[[int], tuple[np.ndarray, np.ndarray]], gathered: Any | None, *, steps: int, with_labels: bool
 ) -> Any:
-    dataset = gathered if gathered is not None else backend.tf_dataset(load, steps=steps)
+    dataset = gathered if gathered is not None else devices.tf_dataset(load, steps=steps)
     if dataset is None:
         return FiniteBatches(load, steps=steps, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
@@ -117,7 +117,7 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
         drawn = batches.drawn(first_epoch + number)
         return replace(drawn, rows=which[drawn.rows])
 
-    return backend.tf_gathered(
+    return devices.tf_gathered(
         whole,
         watch.watch(draw),
         classes=batches.classes,
@@ -147,14 +147,14 @@ def predict_in_batches(
     Returns:
         What the model gives, float32[n, ...].
     """
-    backend.keep_freed_memory()
+    devices.keep_freed_memory()
     size = min(batch_size, len(images))
     results: list[np.ndarray] = []
-    run = backend.predictor(model)
+    run = devices.predictor(model)
     for start in range(0, len(images), size):
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-        with backend.one_prediction_at_a_time():
+        with devices.one_prediction_at_a_time():
             results.append(np.asarray(run(filled))[: len(batch)])
         raise_lost()
         if move is not None:

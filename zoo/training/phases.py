@@ -14,7 +14,7 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training import backend
+from zoo.backend import devices
 from zoo.training.batch_size import out_of_memory, wanted
 from zoo.training.callbacks import (
     AugmentationSeeds,
@@ -215,7 +215,7 @@ def run_phase(
                     **options,
                 )
             except Exception as fault:
-                if backend.is_out_of_memory(fault):
+                if devices.is_out_of_memory(fault):
                     raise out_of_memory(recipe, phase, trainee, training) from fault
                 raise
             done = phase.epochs if trainee.model.stop_training else until

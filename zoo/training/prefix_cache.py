@@ -27,7 +27,7 @@ from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
 from zoo.system.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
-from zoo.memory import has_memory
+from zoo.backend.memory import has_memory
 from zoo.models import count_madds
 from zoo.training.feeding import predict_in_batches
 from zoo.training.inputs import Bar

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.system.cache import cache_folder, is_writable
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
-from zoo.memory import has_memory
+from zoo.backend.memory import has_memory
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.data import InCode
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
-from zoo.keras_globals import pinned
+from zoo.backend.keras_globals import pinned
 from zoo.recipe.schema import Recipe
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import Bar, input_shape, open_source, pack_split

@@ -14,11 +14,11 @@ import numpy as np
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
 from zoo.system.interruption import noticed, raise_lost
-from zoo.keras_globals import pinned, require_no_strategy
+from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.recipe.schema import Phase, Recipe
-from zoo.training import backend, precision
+from zoo.backend import devices, precision
 from zoo.training.batch_size import wanted
-from zoo.training.callers_state import alone
+from zoo.backend.callers_state import alone
 from zoo.training.engine import build_for
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import input_shape, open_source, pack_source
@@ -93,7 +93,7 @@ def _find_rate(
     keras.utils.set_random_seed(recipe.train.seed)
     source = open_source(recipe.data, data, seed=recipe.train.seed)
     recipe = with_hyperrule(recipe, source.train)
-    policy = precision.resolve(recipe.train.precision, backend.accelerator())
+    policy = precision.resolve(recipe.train.precision, devices.accelerator())
     model = build_for(recipe, source.dataset.classes, policy=policy)
     apply_freezing(model, phase)
     for warning in source.warnings:
@@ -113,7 +113,7 @@ def _find_rate(
     trainee = make_trainee(
         model, plain, phase, rate, split=frozen_prefix(model), weighted=inputs.train.weights is not None
     )
-    backend.keep_freed_memory()
+    devices.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:
         for step, (images, labels) in zip(range(rate.steps), batches.stream(0), strict=False):

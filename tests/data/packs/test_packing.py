@@ -126,7 +126,7 @@ def test_a_large_pack_lies_in_an_unlinked_file(tmp_path, monkeypatch):
     split = files(tmp_path, 200, bad=(7,))
     in_memory = pack(split, height=4, width=4, channels=3)
     assert not cache.exists()
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: 4 * 200 * 4 * 4 * 3)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 4 * 200 * 4 * 4 * 3)
     on_disk = pack(split, height=4, width=4, channels=3)
     assert is_mapped(on_disk.images)
     assert not is_mapped(in_memory.images)
@@ -148,7 +148,7 @@ def test_a_pack_larger_than_the_disk_is_refused(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "zoo").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("zoo.memory.available_bytes", lambda: None)
+    monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: None)
     with pytest.raises(DataError, match=r"zoo: the packed images cannot be written there \(File exists\)"):
         pack(files(tmp_path, 2), height=1, width=1, channels=3)
 

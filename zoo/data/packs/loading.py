@@ -18,7 +18,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.errors import DataError
 from zoo.fitting import ImageFit
-from zoo.memory import aligned, has_memory
+from zoo.backend.memory import aligned, has_memory
 
 # ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
 _LUMA = np.array([19595, 38470, 7471], np.uint32)

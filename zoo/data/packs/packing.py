@@ -20,7 +20,7 @@ from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.errors import DataError
 from zoo.fitting import ImageFit, Interpolation, Resize
-from zoo.memory import has_memory
+from zoo.backend.memory import has_memory
 
 OnBad = Literal["skip", "stop", "leave_out"]
 # As many files of a split may be unreadable, rounded up.

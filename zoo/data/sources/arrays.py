@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split, quoted
 from zoo.errors import DataError
-from zoo.memory import available_bytes
+from zoo.backend.memory import available_bytes
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
 

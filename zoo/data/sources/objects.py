@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.data.sources.labelling import LabelledImages, class_names, labels_of, listed_labels, named
 from zoo.errors import DataError
-from zoo.memory import available_bytes
+from zoo.backend.memory import available_bytes
 
 CHANNELS = (1, 3, 4)
 

@@ -172,7 +172,7 @@ def tf_gathered(
     Python's lock: twice as many in the same time.
 
     Args:
-        images: Where the images lie; see `zoo.memory.is_aligned`, as they are not to be copied as a whole.
+        images: Where the images lie; see `zoo.backend.memory.is_aligned`, as they are not to be copied as a whole.
         draw: Gives what an epoch shows, by its number from 0 on.
         classes: The length of a label's row.
         batch_size: Images a step; the last batch of an epoch may be smaller.

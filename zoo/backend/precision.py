@@ -1,6 +1,6 @@
 """Which dtype policy a run trains in."""
 
-from zoo.training.backend import Accelerator
+from zoo.backend.devices import Accelerator
 
 
 def resolve(precision: str, accelerator: Accelerator) -> str:

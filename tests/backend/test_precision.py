@@ -1,7 +1,7 @@
 import pytest
 
-from zoo.training.backend import Accelerator, accelerator
-from zoo.training.precision import resolve, warning
+from zoo.backend.devices import Accelerator, accelerator
+from zoo.backend.precision import resolve, warning
 
 KERAS_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 

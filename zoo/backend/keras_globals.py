@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, shown
-from zoo.quiet_start import import_keras
+from zoo.backend.quiet_start import import_keras
 
 DEFAULT_BACKEND = "tensorflow"
 BACKENDS = (DEFAULT_BACKEND, "jax")

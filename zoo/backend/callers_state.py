@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from zoo.training import backend
+from zoo.backend import devices
 
 _WORKING = threading.RLock()
 
@@ -79,7 +79,7 @@ def _without_retracing_warnings() -> Generator[None]:
 
 def _tensorflow_seed() -> Callable[[], None]:
     """Returns what puts TensorFlow's seed, and the generator of seeds for operations, back."""
-    if backend.name() != "tensorflow":
+    if devices.name() != "tensorflow":
         return lambda: None
     from tensorflow.python.eager import context
 

@@ -10,7 +10,7 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_npz
-from zoo.training.callers_state import alone, callers_state
+from zoo.backend.callers_state import alone, callers_state
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 import zoo
 from tests.tiny import environment, phase, recipe, write_photos
-from zoo import keras_globals
+from zoo.backend import keras_globals
 from zoo.errors import ZooError
-from zoo.keras_globals import pinned, require_backend
+from zoo.backend.keras_globals import pinned, require_backend
 
 # What a caller may have set, each far from what zoo is made for.
 FOREIGN = {

@@ -1,0 +1,1 @@
+"""What differs between machines and Keras' backends: devices, precision, memory, Keras' global state."""
