@@ -14,7 +14,7 @@ from safetensors.numpy import save
 import zoo
 from zoo import downloads, registry, weights
 from zoo.errors import WeightsError
-from zoo.registry import Card, Download, Stage, WeightSet
+from zoo.registry import Card, Download, Stage, WeightSet, entries
 
 DATA = save(
     {"classifier/kernel": np.arange(6, dtype="float32").reshape(3, 2), "classifier/bias": np.zeros(2, "float32")}
@@ -193,7 +193,7 @@ def test_building_fetches_once(address, monkeypatch):
 
         return layers.Dense(classes, name="classifier")(layers.Flatten(name="flatten")(inputs))
 
-    monkeypatch.setitem(registry._entries, card.name, registry.Entry(card, build))
+    monkeypatch.setitem(entries._entries, card.name, registry.Entry(card, build))
     for _ in range(2):
         model = zoo.build("downloaded_net")
         assert np.asarray(model.get_layer("classifier").kernel).tolist() == [[0, 1], [2, 3], [4, 5]]

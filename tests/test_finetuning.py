@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 import zoo
 from tests.tiny import phase, recipe, write_npz, write_photos
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, WeightsError, ZooError
-from zoo.system.files import sha256
 from zoo.finetuning import make_job
+from zoo.system.files import sha256
 
 
 def untimed(rows):

@@ -11,10 +11,10 @@ from safetensors.numpy import save
 import zoo
 from zoo import registry, weights
 from zoo.errors import NotFoundError, WeightsError, ZooError
-from zoo.system.files import sha256
-from zoo.fitting import ImageFit
 from zoo.models import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
-from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet
+from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet, entries
+from zoo.registry.fitting import ImageFit
+from zoo.system.files import sha256
 
 SMALL = zoo.list_models("mnist_*")
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1)).astype("uint8")
@@ -395,7 +395,7 @@ def tiny(tmp_path, monkeypatch):
             weights=(animals, absent),
             options={"activation": "relu"},
         )
-        monkeypatch.setitem(registry._entries, "tiny", Entry(card, build_tiny))
+        monkeypatch.setitem(entries._entries, "tiny", Entry(card, build_tiny))
 
     monkeypatch.setattr(weights, "ASSETS", tmp_path)
     store(TINY)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-from zoo.system.cache import cache_folder
-from zoo.errors import MissingWeightsError, WeightsError
-from zoo.system.files import sha256, sync
 from zoo.backend.keras_globals import require_backend
 from zoo.backend.quiet_start import import_keras
+from zoo.errors import MissingWeightsError, WeightsError
 from zoo.registry import Download, WeightSet
+from zoo.system.cache import cache_folder
+from zoo.system.files import sha256, sync
 
 # A server that sends nothing for so long has failed.
 STALL_SECONDS = 60.0

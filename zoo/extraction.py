@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
-from zoo.fitting import RESIZES, ImageFit, Resize
-from zoo.graphs import graph_of, is_nested, known_cards
 from zoo.backend.keras_globals import pinned
+from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
+from zoo.graphs import graph_of, is_nested, known_cards
 from zoo.models import Blueprint
+from zoo.registry.fitting import RESIZES, ImageFit, Resize
 from zoo.staging import HEAD, ModelStage, stages
 
 if TYPE_CHECKING:

@@ -10,14 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import ContractError, RunError, ZooError
-from zoo.system.files import sha256
-from zoo.system.interruption import noticed
 from zoo.lengthening import begin_lengthened, lengthened
-from zoo.system.paths import given_path
 from zoo.prediction import Classifier, load
-from zoo.backend.quiet_start import import_keras
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
@@ -33,6 +30,9 @@ from zoo.runs.folder import (
     reserve_default_path,
     runs_within,
 )
+from zoo.system.files import sha256
+from zoo.system.interruption import noticed
+from zoo.system.paths import given_path
 from zoo.training.progress import Display
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.system.files import write_atomic
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE
+from zoo.system.files import write_atomic
 
 # What run.json says of the result, which is another after more epochs.
 OF_THE_RESULT = ("kept", "metrics", "intervals", "per_class", "split", "repeats", "reason")

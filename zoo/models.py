@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.backend import keras_globals
 from zoo import registry, saved_models, trusted_programs
-from zoo.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
+from zoo.backend import keras_globals
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
-from zoo.system.files import sha256, write_atomic
-from zoo.fitting import ImageFit
-from zoo.system.paths import given_path
 from zoo.registry import Card, WeightSet
+from zoo.registry.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
+from zoo.registry.fitting import ImageFit
 from zoo.runs.checkpoint import MODEL_FILE, arrays_of
 from zoo.runs.folder import SCHEMA
 from zoo.staging import HEAD, stages
+from zoo.system.files import sha256, write_atomic
+from zoo.system.paths import given_path
 from zoo.weights import class_names as names_of
 from zoo.weights import is_file_name, load_into, read, read_file
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import registry, weights
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
-from zoo.fitting import ImageFit
 from zoo.models import CARD_FILE, Blueprint, build, load_model, rebuild
-from zoo.system.paths import given_path
 from zoo.registry import Card, Download
+from zoo.registry.fitting import ImageFit
 from zoo.runs.checkpoint import arrays_of
 from zoo.runs.folder import RunFolder, holds_runs
+from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
     import keras

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 from zoo import registry, saved_models
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
 from zoo.models import MODULE_FOLDER
-from zoo.system.paths import given_path
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder, holds_runs
+from zoo.system.paths import given_path
 from zoo.training.initial_weights import InitialWeights
 
 if TYPE_CHECKING:

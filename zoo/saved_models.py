@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from zoo import trusted_programs
-from zoo.system.cache import cache_folder
-from zoo.errors import NotFoundError, WeightsError, shown
-from zoo.system.files import sha256, sync, write_atomic
 from zoo.backend.quiet_start import tensorflows_log_left_out
+from zoo.errors import NotFoundError, WeightsError, shown
+from zoo.system.cache import cache_folder
+from zoo.system.files import sha256, sync, write_atomic
 
 GRAPH_FILE = "saved_model.pb"
 BY_HASH = "sha256:"

@@ -10,8 +10,8 @@ from PIL import Image
 import zoo
 from zoo import registry
 from zoo.cli import main
-from zoo.fitting import ImageFit
 from zoo.prediction import Classifier
+from zoo.registry.fitting import ImageFit
 
 SETS = [(name, weight_set) for name in registry.list_models() for weight_set in registry.info(name).weights]
 
@@ -60,7 +60,7 @@ def half(monkeypatch):
     (weight_set,) = entry.card.weights
     measured = replace(weight_set, protocol=registry.Protocol(size=28, fit=fit, source="a test"))
     card = replace(entry.card, weights=(measured,))
-    monkeypatch.setitem(registry._entries, "mnist_conv_tiny", replace(entry, card=card))
+    monkeypatch.setitem(entries._entries, "mnist_conv_tiny", replace(entry, card=card))
     return fit
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 import zoo
 from tests.tiny import environment, phase, recipe, write_photos
 from zoo.backend import keras_globals
-from zoo.errors import ZooError
 from zoo.backend.keras_globals import pinned, require_backend
+from zoo.errors import ZooError
 
 # What a caller may have set, each far from what zoo is made for.
 FOREIGN = {

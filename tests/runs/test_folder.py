@@ -10,8 +10,8 @@ import pytest
 
 from tests.tiny import start
 from zoo.errors import NotFoundError, RunError
-from zoo.system.files import sha256, write_atomic
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
+from zoo.system.files import sha256, write_atomic
 
 
 def disk_full(*_):

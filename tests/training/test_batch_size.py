@@ -6,12 +6,12 @@ import pytest
 import zoo
 from tests.tiny import phase, recipe, write_photos
 from zoo import registry
+from zoo.backend import devices
+from zoo.backend.devices import Accelerator
 from zoo.errors import ZooError
 from zoo.freezing import train_only
-from zoo.registry import Card, Entry, Stage
-from zoo.backend import devices
+from zoo.registry import Card, Entry, Stage, entries
 from zoo.training import batch_size
-from zoo.backend.devices import Accelerator
 from zoo.training.batch_size import Pieces, in_pieces, largest_that_fits, memory_warning, step_bytes
 
 CPU = Accelerator("cpu", "cpu")
@@ -119,7 +119,7 @@ def register_crowded(monkeypatch):
         ),
         preprocessing="none",
     )
-    monkeypatch.setitem(registry._entries, "crowded", Entry(card=card, build=build))
+    monkeypatch.setitem(entries._entries, "crowded", Entry(card=card, build=build))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the toy device is TensorFlow's")

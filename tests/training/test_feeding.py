@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.tiny import write_photos
+from zoo.backend.memory import aligned, is_aligned
 from zoo.data import Batches, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
-from zoo.backend.memory import aligned, is_aligned
 from zoo.training.feeding import StopWatch, predict_in_batches, training_data, validation_data
 
 ON_TENSORFLOW = pytest.mark.skipif(

@@ -9,12 +9,12 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_photos
-from zoo.system import cache
 from zoo.data import Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing import train_only
 from zoo.recipe.schema import AugmentSection
+from zoo.system import cache
 from zoo.training import prefix_cache, prefix_feed
 from zoo.training.feeding import predict_in_batches
 from zoo.training.prefix import frozen_prefix

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.fitting import ImageFit
 from zoo.registry import Accuracy, Card, PackageFile, Protocol, Stage, WeightSet, register
+from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
-from zoo.fitting import ImageFit
 from zoo.registry import Accuracy, Card, Download, Protocol, Stage, WeightSet, register
+from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ convolution with what follows it, or, in the two pattern nets, one pair of convo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.fitting import ImageFit
 from zoo.registry import Card, Protocol, ShippedFile, Stage, WeightSet, register
+from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
     from keras import KerasTensor

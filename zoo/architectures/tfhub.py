@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo import saved_models, trusted_programs
-from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.backend.quiet_start import tensorflows_log_left_out
+from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.registry import Card, Stage, register
 from zoo.saved_models import SavedModel
 

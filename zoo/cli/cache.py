@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from zoo.system.cache import cache_folder, remove
 from zoo.cli.groups import VerbGroup
 from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.system.cache import cache_folder, remove
 from zoo.system.text_tables import table
 from zoo.weights import file_size
 

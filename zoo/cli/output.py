@@ -13,13 +13,18 @@ from typing import Any
 import click
 
 from zoo import trusted_programs
+from zoo.backend.quiet_start import descriptor_2_silenced
 from zoo.cli.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
-from zoo.backend.quiet_start import descriptor_2_silenced
-from zoo.system.text_tables import counted  # for the verbs
-from zoo.system.text_tables import fold, screen_width, table, without_controls
+from zoo.system.text_tables import (
+    counted,  # for the verbs
+    fold,
+    screen_width,
+    table,
+    without_controls,
+)
 
 # Whether this command has printed something on stdout; an error is then not the only document there.
 _printed = ContextVar("printed", default=False)

@@ -23,7 +23,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.loading import fit_item, load_array
 from zoo.data.sources.folders import image_files
 from zoo.errors import DataError
-from zoo.fitting import ImageFit
+from zoo.registry.fitting import ImageFit
 from zoo.system.paths import given_path
 
 GREY_AND_ALPHA = 2

@@ -19,7 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from zoo.errors import NotFoundError, did_you_mean
-from zoo.fitting import MAX_WHITE, SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
+from zoo.registry.fitting import MAX_WHITE, SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
 
 
 @dataclass(frozen=True)

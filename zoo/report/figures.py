@@ -10,8 +10,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.system.files import write_atomic
 from zoo.report.lettering import set_fonts
+from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

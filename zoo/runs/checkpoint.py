@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.system.files import sha256, sync, write_atomic
 from zoo.runs.folder import SCHEMA
+from zoo.system.files import sha256, sync, write_atomic
 
 if TYPE_CHECKING:
     import numpy as np

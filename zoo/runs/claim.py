@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import IO
 
 from zoo.errors import RunError
+from zoo.runs.folder import read_only
 from zoo.system.files import is_still_there
 from zoo.system.locks import lock
-from zoo.runs.folder import read_only
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.backend import devices
+from zoo.backend.memory import available_bytes
 from zoo.data import Batches
 from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
-from zoo.backend.memory import available_bytes
 from zoo.recipe.schema import Phase, Recipe
-from zoo.backend import devices
 from zoo.training.prefix import frozen_prefix
 from zoo.training.schedules import RateByStep
 from zoo.training.trainee import Trainee, make_trainee

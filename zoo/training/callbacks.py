@@ -9,14 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.backend import devices
 from zoo.data.augmentation import seed_augmentation
 from zoo.errors import ZooError
 from zoo.freezing import Contract
-from zoo.system.interruption import raise_lost
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
-from zoo.backend import devices
+from zoo.system.interruption import raise_lost
 from zoo.training.feeding import StopWatch
 from zoo.training.optimizers import applied_steps, loss_scale, moving_averages
 

@@ -10,19 +10,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.backend import devices, precision
+from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError, offering
-from zoo.system.files import write_atomic
-from zoo.system.interruption import noticed
-from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.models import build, save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.backend import devices, precision
+from zoo.system.files import write_atomic
+from zoo.system.interruption import noticed
 from zoo.training import trackers
 from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
 from zoo.training.feeding import StopWatch, training_data, validation_data

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from zoo.backend import devices
+from zoo.backend.keras_globals import pinned
+from zoo.backend.memory import is_aligned
 from zoo.data import Batches, Pixels
 from zoo.data.batches import Drawn
 from zoo.data.packs.pixels import resolve
 from zoo.system.interruption import raise_lost
-from zoo.backend.keras_globals import pinned
-from zoo.backend.memory import is_aligned
-from zoo.backend import devices
 
 T = TypeVar("T")
 

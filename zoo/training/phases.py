@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from zoo.backend import devices
 from zoo.data import Batches, Pack
 from zoo.errors import RecipeError
 from zoo.freezing import BatchNormMode, Contract, Plan, train_only
@@ -14,7 +15,6 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
-from zoo.backend import devices
 from zoo.training.batch_size import out_of_memory, wanted
 from zoo.training.callbacks import (
     AugmentationSeeds,

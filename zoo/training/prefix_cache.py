@@ -22,13 +22,13 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
+from zoo.backend.memory import has_memory
 from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
-from zoo.system.files import sha256, sync, write_atomic
 from zoo.freezing import fingerprint
-from zoo.backend.memory import has_memory
 from zoo.models import count_madds
+from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
+from zoo.system.files import sha256, sync, write_atomic
 from zoo.training.feeding import predict_in_batches
 from zoo.training.inputs import Bar
 from zoo.training.prefix import Prefix

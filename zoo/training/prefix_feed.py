@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from zoo.system.cache import cache_folder, is_writable
+from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
-from zoo.backend.memory import has_memory
 from zoo.recipe.schema import Phase, Recipe
+from zoo.system.cache import cache_folder, is_writable
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches
 from zoo.training.prefix import Prefix, frozen_prefix

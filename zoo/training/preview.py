@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.backend.keras_globals import pinned
 from zoo.data import InCode
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
-from zoo.backend.keras_globals import pinned
 from zoo.recipe.schema import Recipe
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import Bar, input_shape, open_source, pack_split

@@ -11,14 +11,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from zoo.backend import devices, precision
+from zoo.backend.callers_state import alone
+from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
-from zoo.system.interruption import noticed, raise_lost
-from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.recipe.schema import Phase, Recipe
-from zoo.backend import devices, precision
+from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import wanted
-from zoo.backend.callers_state import alone
 from zoo.training.engine import build_for
 from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import input_shape, open_source, pack_source

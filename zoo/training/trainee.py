@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from zoo.data.augmentation import augmentation_layers
 from zoo.backend.keras_globals import pinned
+from zoo.data.augmentation import augmentation_layers
 from zoo.recipe.schema import Phase, Recipe
 from zoo.staging import stages
 from zoo.training.losses import AccuracyOfWeighted, build_loss

@@ -11,7 +11,7 @@ from zoo.data import Split, fit_image, pack, read_image
 from zoo.data.images.decoding import BadImageError, Settings, read_pixels
 from zoo.data.packs.conversions import dark_warning
 from zoo.errors import DataError
-from zoo.fitting import ImageFit
+from zoo.registry.fitting import ImageFit
 
 
 def png(path, values, *, clear=None):

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.system import cache
 from zoo.data import Batches, Split, pack
 from zoo.data.images import decoding
 from zoo.data.packs import storing
 from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity, identity_of
 from zoo.errors import DataError
-from zoo.fitting import ImageFit
+from zoo.registry.fitting import ImageFit
+from zoo.system import cache
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 

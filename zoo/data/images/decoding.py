@@ -32,7 +32,7 @@ from zoo.data.images.flattening import (
 )
 from zoo.data.images.pillow import RASTER_FORMATS, heic_version, open_heic, quiet_pillow
 from zoo.errors import DataError
-from zoo.fitting import ImageFit, Interpolation, Resize
+from zoo.registry.fitting import ImageFit, Interpolation, Resize
 
 # What pixels come of a file is decided by the rules of this folder, whose number goes up with them, by Pillow, and by
 # what reads HEIC photos: once that is installed, those that could not be read are tried again.

@@ -15,11 +15,11 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.system.cache import cache_folder
 from zoo.data.images.content import NoPixelsError, open_number
 from zoo.data.images.decoding import READER, Facts
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
+from zoo.system.cache import cache_folder
 
 KIND, FILE = "files", "index.sqlite"
 # A file that was written this short a time ago may change again without another time; it is hashed each time.

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.system.cache import cache_folder
+from zoo.backend.memory import aligned, has_memory
 from zoo.data.dataset import Items
 from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_known, read_pixels
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.errors import DataError
-from zoo.fitting import ImageFit
-from zoo.backend.memory import aligned, has_memory
+from zoo.registry.fitting import ImageFit
+from zoo.system.cache import cache_folder
 
 # ITU-R 601-2 in 1/65536, as Pillow converts RGB to L.
 _LUMA = np.array([19595, 38470, 7471], np.uint32)

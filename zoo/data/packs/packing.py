@@ -8,7 +8,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from zoo.system.cache import has_room
+from zoo.backend.memory import has_memory
 from zoo.data.dataset import Split
 from zoo.data.images import index
 from zoo.data.images.decoding import BadImageError, Facts, Settings, beyond_white, quiet_pillow, read_pixels
@@ -19,8 +19,8 @@ from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.errors import DataError
-from zoo.fitting import ImageFit, Interpolation, Resize
-from zoo.backend.memory import has_memory
+from zoo.registry.fitting import ImageFit, Interpolation, Resize
+from zoo.system.cache import has_room
 
 OnBad = Literal["skip", "stop", "leave_out"]
 # As many files of a split may be unreadable, rounded up.

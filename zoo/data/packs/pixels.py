@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from zoo.backend.memory import aligned
 from zoo.data.images import index
 from zoo.data.images.decoding import READER, BadImageError, Settings, quiet_pillow, read_pixels
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
-from zoo.backend.memory import aligned
 
 _ROWS_AT_ONCE = 1024
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
 from zoo.data.images import index
 from zoo.data.images.decoding import BadImageError, Settings, read_pixels
 from zoo.data.images.index import Known
@@ -31,6 +30,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.pixels import Decoded, identity_of
 from zoo.errors import DataError
+from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
 from zoo.system.files import is_still_there, write_atomic
 from zoo.system.locks import lock
 

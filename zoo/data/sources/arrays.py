@@ -10,9 +10,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from zoo.backend.memory import available_bytes
 from zoo.data.dataset import Dataset, Split, quoted
 from zoo.errors import DataError
-from zoo.backend.memory import available_bytes
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from zoo.system.cache import cache_folder
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
+from zoo.system.cache import cache_folder
 
 # In lower case. Hidden ones need no row: all that begins with a dot is passed over.
 IGNORED_NAMES = {

@@ -11,7 +11,7 @@ import pytest
 import zoo
 from zoo import registry
 from zoo.errors import NotFoundError, ZooError
-from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet
+from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet, entries
 
 REPOSITORY = Path(__file__).parents[1]
 SEVEN = [
@@ -47,9 +47,9 @@ def weight_set(name):
 def entries(monkeypatch):
     """A registry that a test may add to; ours are loaded, plug-ins are looked for again."""
     registry.list_models()
-    copy = dict(registry._entries)
-    monkeypatch.setattr(registry, "_entries", copy)
-    monkeypatch.setattr(registry, "_loaded", False)
+    copy = dict(entries._entries)
+    monkeypatch.setattr(entries, "_entries", copy)
+    monkeypatch.setattr(entries, "_loaded", False)
     return copy
 
 

@@ -20,7 +20,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
-from zoo.fitting import ImageFit
+from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
     import numpy as np
