@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from zoo.evaluation import evaluate
     from zoo.extraction import features
     from zoo.finetuning import Run, finetune
+    from zoo.foreign.saved_models import trust
     from zoo.freezing import freeze, unfreeze
     from zoo.models import build
     from zoo.prediction import load
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
-    from zoo.saved_models import trust
     from zoo.staging import stages
 
 __version__ = "0.1.0"
@@ -62,7 +62,7 @@ _HOMES = {
     "load": "zoo.prediction",
     "register": "zoo.registry",
     "stages": "zoo.staging",
-    "trust": "zoo.saved_models",
+    "trust": "zoo.foreign.saved_models",
     "unfreeze": "zoo.freezing",
 }
 

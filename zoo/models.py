@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry, saved_models, trusted_programs
+from zoo import registry
 from zoo.backend import keras_globals
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
+from zoo.foreign import saved_models, trust
 from zoo.registry import Card, WeightSet
 from zoo.registry.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
 from zoo.registry.fitting import ImageFit
@@ -364,7 +365,7 @@ def _take_in_module(folder: Path, handle: str) -> None:
     module = saved_models.take_in(str(carried)) if carried.is_dir() else None
     if module is None or module.handle != handle:
         raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
-    trusted_programs.require(module.sha256, str(folder))
+    trust.require(module.sha256, str(folder))
 
 
 @dataclass(frozen=True)

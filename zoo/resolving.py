@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from zoo import registry, saved_models
+from zoo import registry
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
+from zoo.foreign import saved_models
 from zoo.models import MODULE_FOLDER
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe

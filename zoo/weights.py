@@ -8,8 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import downloads, hdf5_weights
+from zoo import downloads
 from zoo.errors import MissingWeightsError, WeightsError
+from zoo.foreign import hdf5
 from zoo.registry import Download, PackageFile, WeightSet
 
 if TYPE_CHECKING:
@@ -108,16 +109,16 @@ def read_file(path: Path, model: "keras.Model") -> "dict[str, np.ndarray]":
 
 def is_file_name(text: str) -> bool:
     """Says whether `weights=` names a file or folder rather than a set."""
-    return "/" in text or "\\" in text or Path(text).suffix in (*_READERS, *hdf5_weights.SUFFIXES)
+    return "/" in text or "\\" in text or Path(text).suffix in (*_READERS, *hdf5.SUFFIXES)
 
 
 def _known_suffixes() -> str:
-    return " or ".join([*_READERS, *hdf5_weights.SUFFIXES])
+    return " or ".join([*_READERS, *hdf5.SUFFIXES])
 
 
 def _read_arrays(path: Path, data: bytes, model: "keras.Model") -> "dict[str, np.ndarray]":
-    if path.suffix in hdf5_weights.SUFFIXES:
-        return hdf5_weights.match_layers(model, hdf5_weights.read_layers(path), origin=str(path))
+    if path.suffix in hdf5.SUFFIXES:
+        return hdf5.match_layers(model, hdf5.read_layers(path), origin=str(path))
     if path.suffix not in _READERS:
         raise WeightsError(f"{model.name}: cannot read {path}; expected a file {_known_suffixes()}")
     return _READERS[path.suffix](data, str(path))
@@ -157,7 +158,7 @@ def _read_safetensors(data: bytes, origin: str) -> "dict[str, np.ndarray]":
 
 
 def _read_torch_checkpoint(data: bytes, origin: str) -> "dict[str, np.ndarray]":
-    from zoo.torch_checkpoint import read_checkpoint
+    from zoo.foreign.torch_checkpoint import read_checkpoint
 
     return read_checkpoint(data, origin)
 

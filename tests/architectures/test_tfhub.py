@@ -13,8 +13,8 @@ import zoo
 from tests import test_architectures as contract
 from tests.modules import FEATURES, SIDE, module, twin
 from tests.tiny import environment, phase, recipe, write_photos
-from zoo import saved_models
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
+from zoo.foreign import saved_models
 from zoo.freezing import Contract, train_only
 from zoo.models import load_model, save_model
 

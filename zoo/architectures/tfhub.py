@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo import saved_models, trusted_programs
 from zoo.backend.quiet_start import tensorflows_log_left_out
 from zoo.errors import NotFoundError, WeightsError, ZooError
+from zoo.foreign import saved_models, trust
+from zoo.foreign.saved_models import SavedModel
 from zoo.registry import Card, Stage, register
-from zoo.saved_models import SavedModel
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -78,7 +78,7 @@ def adapt(card: Card, options: Mapping[str, object]) -> tuple[Card, dict[str, ob
     """Takes the module into the cache, names it by its hash, and gives the card its input size."""
     handle = str(options.get("handle") or "")
     module = saved_models.take_in(handle)
-    trusted_programs.require(module.sha256, handle)
+    trust.require(module.sha256, handle)
     takes = entrance(module)
     height, width, channels = card.input_shape
     return (
@@ -119,7 +119,7 @@ def build(
             "KERAS_BACKEND=tensorflow"
         )
     module = saved_models.take_in(handle)
-    trusted_programs.require(module.sha256, handle)
+    trust.require(module.sha256, handle)
     saved_models.verify(module)
     if input_range not in RANGES:
         raise NotFoundError(f"tfhub: input_range is '{input_range}'; expected {' or '.join(RANGES)}")

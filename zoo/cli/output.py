@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from zoo import trusted_programs
 from zoo.backend.quiet_start import descriptor_2_silenced
 from zoo.cli.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
+from zoo.foreign import trust
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
 from zoo.system.text_tables import (
@@ -174,7 +174,7 @@ class OutFile(click.Path):
 
 def _grant(context: click.Context, _: click.Parameter, granted: bool) -> None:
     if granted:
-        context.with_resource(trusted_programs.granting())
+        context.with_resource(trust.granting())
 
 
 TRUST_OPTION = click.option(

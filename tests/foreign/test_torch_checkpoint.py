@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from zoo import torch_checkpoint
 from zoo.errors import WeightsError
-from zoo.torch_checkpoint import read_checkpoint
+from zoo.foreign import torch_checkpoint
+from zoo.foreign.torch_checkpoint import read_checkpoint
 
 MARK, TUPLE, REDUCE, BUILD, NONE, FALSE, EMPTY_TUPLE, EMPTY_DICT = b"(", b"t", b"R", b"b", b"N", b"\x89", b")", b"}"
 PERSISTENT_ID, SET_ITEMS, STOP = b"Q", b"u", b"."

@@ -14,8 +14,8 @@ import pytest
 import zoo
 from tests.modules import module
 from tests.tiny import environment
-from zoo import saved_models, trusted_programs
 from zoo.errors import NotFoundError, TrustError, WeightsError
+from zoo.foreign import saved_models, trust
 
 
 @pytest.fixture(autouse=True)
@@ -132,15 +132,15 @@ def test_what_is_no_module_is_told(tmp_path):
 def test_trust_is_by_hash_and_lasts():
     module_hash = saved_models.take_in(str(module())).sha256
     with pytest.raises(TrustError, match=module_hash):
-        trusted_programs.require(module_hash, "net")
-    with trusted_programs.granting():
-        trusted_programs.require(module_hash, "net")
-    trusted_programs.require(module_hash, "net")
+        trust.require(module_hash, "net")
+    with trust.granting():
+        trust.require(module_hash, "net")
+    trust.require(module_hash, "net")
     with pytest.raises(TrustError, match="0000"):
-        trusted_programs.require("0" * 64, "net")
-    trusted_programs.pins_path().write_text("[]")
+        trust.require("0" * 64, "net")
+    trust.pins_path().write_text("[]")
     with pytest.raises(TrustError, match="damaged"):
-        trusted_programs.require(module_hash, "net")
+        trust.require(module_hash, "net")
 
 
 @pytest.mark.parametrize(

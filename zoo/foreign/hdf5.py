@@ -76,7 +76,7 @@ def read_layers(path: Path) -> HeldWeights:
         source = _unpacked(path, Path(folder)) if path.suffix == ".keras" else path
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "zoo.hdf5_weights", str(source), str(target)],
+                [sys.executable, "-m", "zoo.foreign.hdf5", str(source), str(target)],
                 capture_output=True,
                 text=True,
                 timeout=TIME_LIMIT_SECONDS,

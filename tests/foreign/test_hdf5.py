@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import hdf5_weights
 from zoo.errors import WeightsError
+from zoo.foreign import hdf5
 
 # What Keras itself warns of while it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -94,7 +94,7 @@ def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "page.h5"
     path.write_text("<html>not found</html>")
     with pytest.raises(WeightsError, match=r"page.h5: is no readable file of Keras weights \(OSError"):
-        hdf5_weights.read_layers(path)
+        hdf5.read_layers(path)
     with pytest.raises(WeightsError, match="there is no such file of weights"):
         zoo.build("conv2d_small", weights=str(tmp_path / "absent.h5"))
 
@@ -104,7 +104,7 @@ def test_a_truncated_file(small, tmp_path):
     cut = tmp_path / "cut.h5"
     cut.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(WeightsError, match="is no readable file"):
-        hdf5_weights.read_layers(cut)
+        hdf5.read_layers(cut)
 
 
 def test_a_link_to_another_file_is_not_followed(small, tmp_path):
@@ -119,7 +119,7 @@ def test_a_link_to_another_file_is_not_followed(small, tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["numbers"] = np.zeros(3)
     with pytest.raises(WeightsError, match="is no member of the file itself"):
-        hdf5_weights.read_layers(path)
+        hdf5.read_layers(path)
 
 
 def test_a_small_file_of_huge_arrays_takes_no_memory(tmp_path):
@@ -130,7 +130,7 @@ def test_a_small_file_of_huge_arrays_takes_no_memory(tmp_path):
         file["conv"].create_dataset("kernel", shape=(1 << 34,), dtype="f4", chunks=(1 << 16,), compression="gzip")
     assert path.stat().st_size < 1e6
     with pytest.raises(WeightsError, match="its arrays hold 68,719,476,736 bytes"):
-        hdf5_weights.read_layers(path)
+        hdf5.read_layers(path)
 
 
 def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
@@ -138,10 +138,10 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", b"\0" * 10_000_000)
     with pytest.raises(WeightsError, match="unpack to 10,000,000 bytes"):
-        hdf5_weights.read_layers(path)
+        hdf5.read_layers(path)
     path.write_bytes(b"PK nothing")
     with pytest.raises(WeightsError, match=r"is no readable \.keras file"):
-        hdf5_weights.read_layers(path)
+        hdf5.read_layers(path)
 
 
 def test_the_configuration_of_a_keras_file_is_never_read(tmp_path):
