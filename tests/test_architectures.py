@@ -6,9 +6,9 @@ import pytest
 
 import zoo
 from zoo import registry
-from zoo.freezing import train_only
+from zoo.freezing.plans import train_only
+from zoo.freezing.stages import legal_cuts
 from zoo.models import count_madds, load_model, save_model
-from zoo.staging import legal_cuts
 
 # A model above this size takes seconds a case.
 LARGE = 5_000_000

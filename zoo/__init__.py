@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from zoo.extraction import features
     from zoo.finetuning import Run, finetune
     from zoo.foreign.saved_models import trust
-    from zoo.freezing import freeze, unfreeze
+    from zoo.freezing.plans import freeze, unfreeze
+    from zoo.freezing.stages import stages
     from zoo.models import build
     from zoo.prediction import load
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
-    from zoo.staging import stages
 
 __version__ = "0.1.0"
 
@@ -56,14 +56,14 @@ _HOMES = {
     "evaluate": "zoo.evaluation",
     "features": "zoo.extraction",
     "finetune": "zoo.finetuning",
-    "freeze": "zoo.freezing",
+    "freeze": "zoo.freezing.plans",
     "info": "zoo.registry",
     "list_models": "zoo.registry",
     "load": "zoo.prediction",
     "register": "zoo.registry",
-    "stages": "zoo.staging",
+    "stages": "zoo.freezing.stages",
     "trust": "zoo.foreign.saved_models",
-    "unfreeze": "zoo.freezing",
+    "unfreeze": "zoo.freezing.plans",
 }
 
 

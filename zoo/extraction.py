@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zoo.backend.keras_globals import pinned
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
-from zoo.graphs import graph_of, is_nested, known_cards
+from zoo.freezing.graphs import graph_of, is_nested, known_cards
+from zoo.freezing.stages import HEAD, ModelStage, stages
 from zoo.models import Blueprint
 from zoo.registry.fitting import RESIZES, ImageFit, Resize
-from zoo.staging import HEAD, ModelStage, stages
 
 if TYPE_CHECKING:
     import keras

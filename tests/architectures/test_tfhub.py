@@ -15,7 +15,7 @@ from tests.modules import FEATURES, SIDE, module, twin
 from tests.tiny import environment, phase, recipe, write_photos
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
 from zoo.foreign import saved_models
-from zoo.freezing import Contract, train_only
+from zoo.freezing.plans import Contract, train_only
 from zoo.models import load_model, save_model
 
 CLASSES = ("cat", "dog", "eel")

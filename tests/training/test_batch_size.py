@@ -9,7 +9,7 @@ from zoo import registry
 from zoo.backend import devices
 from zoo.backend.devices import Accelerator
 from zoo.errors import ZooError
-from zoo.freezing import train_only
+from zoo.freezing.plans import train_only
 from zoo.registry import Card, Entry, Stage, entries
 from zoo.training import batch_size
 from zoo.training.batch_size import Pieces, in_pieces, largest_that_fits, memory_warning, step_bytes

@@ -12,7 +12,7 @@ from tests.tiny import phase, recipe, write_photos
 from zoo.data import Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
-from zoo.freezing import train_only
+from zoo.freezing.plans import train_only
 from zoo.recipe.schema import AugmentSection
 from zoo.system import cache
 from zoo.training import prefix_cache, prefix_feed

@@ -16,7 +16,7 @@ from zoo.cli.options import Choice, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
 from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.errors import DataError, NotFoundError, did_you_mean, offering
-from zoo.staging import HEAD
+from zoo.freezing.stages import HEAD
 from zoo.system.files import write_atomic
 from zoo.system.text_tables import of_these
 

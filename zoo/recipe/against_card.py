@@ -8,10 +8,10 @@ from typing import Any
 
 from zoo import registry
 from zoo.errors import NotFoundError, did_you_mean
+from zoo.freezing.stages import selector_fault
 from zoo.recipe.layers import Fault, KeyPath, Layer, tables
 from zoo.recipe.validation import quoted
 from zoo.registry import Card
-from zoo.staging import selector_fault
 
 # What a value must be for the option's default to be of its kind.
 _KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}

@@ -12,7 +12,7 @@ import numpy as np
 from zoo.backend import devices
 from zoo.data.augmentation import seed_augmentation
 from zoo.errors import ZooError
-from zoo.freezing import Contract
+from zoo.freezing.plans import Contract
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo.errors import RecipeError
-from zoo.freezing import violation
+from zoo.freezing.plans import violation
 from zoo.recipe.schema import Phase
 from zoo.training.schedules import RateByStep, RisingRate
 

@@ -10,7 +10,7 @@ import keras
 from zoo.backend import devices
 from zoo.data import Batches, Pack
 from zoo.errors import RecipeError
-from zoo.freezing import BatchNormMode, Contract, Plan, train_only
+from zoo.freezing.plans import BatchNormMode, Contract, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from zoo.freezing import moves
-from zoo.staging import HEAD, legal_cuts, stages
+from zoo.freezing.plans import moves
+from zoo.freezing.stages import HEAD, legal_cuts, stages
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import keras
 
-from zoo.freezing import is_batchnorm
+from zoo.freezing.plans import is_batchnorm
+from zoo.freezing.stages import stages
 from zoo.recipe.schema import Recipe
-from zoo.staging import stages
 from zoo.training.phases import apply_freezing
 
 

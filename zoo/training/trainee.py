@@ -8,8 +8,8 @@ import keras
 
 from zoo.backend.keras_globals import pinned
 from zoo.data.augmentation import augmentation_layers
+from zoo.freezing.stages import stages
 from zoo.recipe.schema import Phase, Recipe
-from zoo.staging import stages
 from zoo.training.losses import AccuracyOfWeighted, build_loss
 from zoo.training.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.optimizers import build_optimizer

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.test_architectures import SMALL, build_small, names, random_images, small_shape
-from zoo.freezing import Contract, fingerprint, is_batchnorm, train_only
+from zoo.freezing.plans import Contract, fingerprint, is_batchnorm, train_only
+from zoo.freezing.stages import select, stages
 from zoo.models import classifier_of
-from zoo.staging import select, stages
 
 
 def cases(model):

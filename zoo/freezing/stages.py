@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
-from zoo.graphs import flat_operations, graph_of, is_layer, is_nested, known_ends, legal_cuts
+from zoo.freezing.graphs import flat_operations, graph_of, is_layer, is_nested, known_ends, legal_cuts
 
 if TYPE_CHECKING:
     import keras

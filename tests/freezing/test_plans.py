@@ -7,7 +7,7 @@ from keras import layers
 
 import zoo
 from zoo.errors import ContractError, NotFoundError, ZooError
-from zoo.freezing import Contract, frozen_variables, plan, train_only
+from zoo.freezing.plans import Contract, frozen_variables, plan, train_only
 
 
 @pytest.fixture

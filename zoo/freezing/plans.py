@@ -13,8 +13,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from zoo.errors import ContractError, ZooError, shown
-from zoo.graphs import flat_operations, graph_of, is_layer, is_nested
-from zoo.staging import Selector, count_params, selected_layers, stages
+from zoo.freezing.graphs import flat_operations, graph_of, is_layer, is_nested
+from zoo.freezing.stages import Selector, count_params, selected_layers, stages
 from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def freeze(model: "keras.Model", selector: Selector = "!head") -> Plan:
 
     Args:
         model: A functional model, or a Sequential that knows its input; models in it are looked into.
-        selector: As for `zoo.staging.select`, or a list of terms; by default all but the head.
+        selector: As for `zoo.freezing.stages.select`, or a list of terms; by default all but the head.
 
     Returns:
         The table of stages as the model stands now.
@@ -142,7 +142,7 @@ def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: Bat
 
     Args:
         model: A functional model, or a Sequential that knows its input; models in it are looked into.
-        selector: As for `zoo.staging.select`, or a list of terms.
+        selector: As for `zoo.freezing.stages.select`, or a list of terms.
         batchnorm: What BatchNorm layers among them do: `frozen` keeps statistics and affine weights still, which
             fine-tuning on little data wants; `affine` trains gamma and beta only; `train` trains all of it.
 

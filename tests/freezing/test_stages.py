@@ -5,7 +5,7 @@ from keras import layers
 
 import zoo
 from zoo.errors import NotFoundError, ZooError
-from zoo.staging import count_params, legal_cuts, select, stages
+from zoo.freezing.stages import count_params, legal_cuts, select, stages
 
 
 def chain():

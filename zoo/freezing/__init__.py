@@ -1,0 +1,1 @@
+"""Parts of a model by name, what trains of them, and the proof that nothing else moved."""
