@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from zoo.cli.output import start_backend
+from zoo.models.weights import ASSETS
 from zoo.runs.folder import RunFolder
 from zoo.system.files import sha256, write_atomic
-from zoo.weights import ASSETS
 
 LEFT_OUT = ("schema", "kind", "status", "inputs", "plan", "kept")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zoo.foreign.saved_models import trust
     from zoo.freezing.plans import freeze, unfreeze
     from zoo.freezing.stages import stages
-    from zoo.models import build
+    from zoo.models.building import build
     from zoo.prediction import load
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
@@ -52,7 +52,7 @@ _HOMES = {
     "Recipe": "zoo.recipe.schema",
     "Run": "zoo.finetuning",
     "ZooError": "zoo.errors",
-    "build": "zoo.models",
+    "build": "zoo.models.building",
     "evaluate": "zoo.evaluation",
     "features": "zoo.extraction",
     "finetune": "zoo.finetuning",

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry, weights
+from zoo import registry
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
-from zoo.models import CARD_FILE, Blueprint, build, load_model, rebuild
+from zoo.models import weights
+from zoo.models.building import CARD_FILE, Blueprint, build, load_model, rebuild
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
 from zoo.runs.checkpoint import arrays_of

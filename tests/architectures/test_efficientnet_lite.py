@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import weights
+from zoo.models import weights
 
 
 @pytest.fixture(scope="module")

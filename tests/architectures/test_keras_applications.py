@@ -10,9 +10,9 @@ from keras.src.utils import file_utils
 from sklearn.datasets import load_sample_images
 
 import zoo
-from zoo import weights
 from zoo.architectures.keras_applications import FAMILIES
 from zoo.errors import ZooError
+from zoo.models import weights
 
 # Each family has a module of its name in Keras, but this.
 MODULES = {"vgg": "vgg16"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.models import count_madds
-from zoo.weights import ASSETS
+from zoo.models.building import count_madds
+from zoo.models.weights import ASSETS
 
 # Parameters, layer by layer: kernel height * width * inputs * filters + biases; BatchNorm 4 a filter.
 PARAMS = {

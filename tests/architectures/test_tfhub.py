@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import zoo
-from tests import test_architectures as contract
+from tests.models import test_contract as contract
 from tests.modules import FEATURES, SIDE, module, twin
 from tests.tiny import environment, phase, recipe, write_photos
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
 from zoo.foreign import saved_models
 from zoo.freezing.plans import Contract, train_only
-from zoo.models import load_model, save_model
+from zoo.models.building import load_model, save_model
 
 CLASSES = ("cat", "dog", "eel")
 # In the order of the twin's weights.

@@ -6,9 +6,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from zoo import registry, weights
+from zoo import registry
 from zoo.cli.catalogue import list_models_command, parse_where, short_count, show
 from zoo.errors import NotFoundError
+from zoo.models import weights
 
 LITE = [f"efficientnet_lite{number}" for number in range(5)]
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 import zoo
 from tests.tiny import write_photos
-from zoo import registry, weights
+from zoo import registry
+from zoo.models import weights
 
 
 @pytest.fixture

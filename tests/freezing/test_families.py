@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.test_architectures import SMALL, build_small, names, random_images, small_shape
+from tests.models.test_contract import SMALL, build_small, names, random_images, small_shape
 from zoo.freezing.plans import Contract, fingerprint, is_batchnorm, train_only
 from zoo.freezing.stages import select, stages
-from zoo.models import classifier_of
+from zoo.models.building import classifier_of
 
 
 def cases(model):

@@ -11,9 +11,9 @@ import click
 from zoo.cli.groups import VerbGroup
 from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.models.weights import file_size
 from zoo.system.cache import cache_folder, remove
 from zoo.system.text_tables import table
-from zoo.weights import file_size
 
 # What lies in the cache's folders.
 KINDS = {

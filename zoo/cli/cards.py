@@ -12,13 +12,13 @@ from zoo import registry
 @click.argument("pattern", default="*")
 def main(pattern: str) -> None:
     """Prints parameters, multiply-adds and stages of the models that match PATTERN, as Python literals."""
-    from zoo import models
     from zoo.freezing import stages
+    from zoo.models import building
 
     for name in registry.list_models(pattern):
-        model = models.build(name, weights=None)
+        model = building.build(name, weights=None)
         click.echo(f'"{name}":')
-        click.echo(f"    params={model.count_params()}, madds={models.count_madds(model)},")
+        click.echo(f"    params={model.count_params()}, madds={building.count_madds(model)},")
         for stage in stages.stages(model):
             last_layer = "" if stage.name == stages.HEAD else stage.last.name
             names = f'name="{stage.name}", last_layer="{last_layer}"'

@@ -115,7 +115,7 @@ def _none_read(files: int) -> DataError:
 
 
 def _classifier(source: str) -> Any:
-    from zoo.models import build
+    from zoo.models.building import build
     from zoo.prediction import Classifier, load
 
     with offering(""):

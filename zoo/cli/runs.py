@@ -126,7 +126,7 @@ def refuse_what_is_not_a_run(path: Path) -> None:
     Raises:
         NotFoundError: There is none.
     """
-    from zoo.models import CARD_FILE
+    from zoo.models.building import CARD_FILE
     from zoo.runs.folder import RunFolder
 
     if not (path / CARD_FILE).is_file():

@@ -2,14 +2,15 @@
 
 import click
 
-from zoo import downloads, registry
-from zoo import weights as weight_files
+from zoo import registry
 from zoo.cli.catalogue import weights_label
 from zoo.cli.completion import complete_model
 from zoo.cli.groups import VerbGroup
 from zoo.cli.output import echo, echo_json, start_backend, stdout_width
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.foreign import saved_models
+from zoo.models import downloads
+from zoo.models import weights as weight_files
 from zoo.registry import Download, PackageFile, WeightSet
 from zoo.system.text_tables import table
 

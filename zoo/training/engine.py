@@ -15,7 +15,8 @@ from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
 from zoo.data.augmentation import flip_warning
 from zoo.errors import RunError, offering
-from zoo.models import build, save_model
+from zoo.models.building import build, save_model
+from zoo.models.weights import settle
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.runs import checkpoint
@@ -36,7 +37,6 @@ from zoo.training.phases import apply_freezing, batches_of, run_phase
 from zoo.training.prefix_feed import predict
 from zoo.training.progress import Display
 from zoo.training.random_layers import random_layers_warning
-from zoo.weights import settle
 
 if TYPE_CHECKING:
     import keras

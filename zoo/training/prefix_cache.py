@@ -26,7 +26,7 @@ from zoo.backend.memory import has_memory
 from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
 from zoo.freezing.plans import fingerprint
-from zoo.models import count_madds
+from zoo.models.building import count_madds
 from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
 from zoo.system.files import sha256, sync, write_atomic
 from zoo.training.feeding import predict_in_batches

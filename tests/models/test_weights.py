@@ -9,8 +9,9 @@ from safetensors.numpy import save
 
 import zoo
 from tests.tiny import write_photos
-from zoo import registry, weights
+from zoo import registry
 from zoo.errors import MissingWeightsError, WeightsError, offering
+from zoo.models import weights
 from zoo.registry import PackageFile, ShippedFile, WeightSet
 
 NET = SimpleNamespace(name="net")
@@ -196,8 +197,8 @@ def test_what_can_be_done_without_weights_is_said_in_the_words_of_who_asks(tmp_p
     def fail(*_):
         raise MissingWeightsError("weights 'imagenet' could not be fetched")
 
-    monkeypatch.setattr("zoo.downloads.fetch", fail)
-    monkeypatch.setattr("zoo.downloads.is_cached", lambda _: False)
+    monkeypatch.setattr("zoo.models.building.downloads.fetch", fail)
+    monkeypatch.setattr("zoo.models.building.downloads.is_cached", lambda _: False)
     with pytest.raises(MissingWeightsError) as raised:
         ask(write_photos(tmp_path / "photos", count=4))
     assert str(raised.value) == f"weights 'imagenet' could not be fetched{otherwise}"

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import downloads
 from zoo.errors import MissingWeightsError, WeightsError
 from zoo.foreign import hdf5
+from zoo.models import downloads
 from zoo.registry import Download, PackageFile, WeightSet
 
 if TYPE_CHECKING:

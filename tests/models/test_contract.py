@@ -8,7 +8,7 @@ import zoo
 from zoo import registry
 from zoo.freezing.plans import train_only
 from zoo.freezing.stages import legal_cuts
-from zoo.models import count_madds, load_model, save_model
+from zoo.models.building import count_madds, load_model, save_model
 
 # A model above this size takes seconds a case.
 LARGE = 5_000_000

@@ -9,9 +9,10 @@ import pytest
 from safetensors.numpy import save
 
 import zoo
-from zoo import registry, weights
+from zoo import registry
 from zoo.errors import NotFoundError, WeightsError, ZooError
-from zoo.models import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
+from zoo.models import weights
+from zoo.models.building import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet, entries
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import sha256

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import save
 
 import zoo
-from zoo import downloads, registry, weights
+from zoo import registry
 from zoo.errors import WeightsError
+from zoo.models import downloads, weights
 from zoo.registry import Card, Download, Stage, WeightSet, entries
 
 DATA = save(
