@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from zoo.errors import ZooError
     from zoo.estimator import Estimator
     from zoo.evaluation import evaluate
-    from zoo.extraction import features
     from zoo.finetuning import Run, finetune
     from zoo.foreign.saved_models import trust
     from zoo.freezing.plans import freeze, unfreeze
     from zoo.freezing.stages import stages
+    from zoo.inference.classifier import load
+    from zoo.inference.features import features
     from zoo.models.building import build
-    from zoo.prediction import load
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
 
@@ -54,12 +54,12 @@ _HOMES = {
     "ZooError": "zoo.errors",
     "build": "zoo.models.building",
     "evaluate": "zoo.evaluation",
-    "features": "zoo.extraction",
+    "features": "zoo.inference.features",
     "finetune": "zoo.finetuning",
     "freeze": "zoo.freezing.plans",
     "info": "zoo.registry",
     "list_models": "zoo.registry",
-    "load": "zoo.prediction",
+    "load": "zoo.inference.classifier",
     "register": "zoo.registry",
     "stages": "zoo.freezing.stages",
     "trust": "zoo.foreign.saved_models",

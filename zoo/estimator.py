@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.finetuning import Run
-    from zoo.prediction import Classifier
+    from zoo.inference.classifier import Classifier
     from zoo.recipe.schema import Recipe
 
 

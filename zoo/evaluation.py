@@ -10,7 +10,7 @@ from zoo.data import Dataset, InCode, Split
 from zoo.data.dataset import quoted, unknown_classes
 from zoo.data.membership import image_keys
 from zoo.errors import DataError, NotFoundError
-from zoo.prediction import Classifier, load
+from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import ContractError, RunError, ZooError
+from zoo.inference.classifier import Classifier, load
 from zoo.lengthening import begin_lengthened, lengthened
-from zoo.prediction import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history

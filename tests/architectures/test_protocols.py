@@ -10,7 +10,7 @@ from PIL import Image
 import zoo
 from zoo import registry
 from zoo.cli import main
-from zoo.prediction import Classifier
+from zoo.inference.classifier import Classifier
 from zoo.registry.fitting import ImageFit
 
 SETS = [(name, weight_set) for name in registry.list_models() for weight_set in registry.info(name).weights]

@@ -69,7 +69,7 @@ def features_command(
     start_backend()
     import numpy as np
 
-    from zoo.extraction import feature_model
+    from zoo.inference.features import feature_model
     from zoo.training.progress import Display
 
     classifier = _classifier(source)
@@ -115,8 +115,8 @@ def _none_read(files: int) -> DataError:
 
 
 def _classifier(source: str) -> Any:
+    from zoo.inference.classifier import Classifier, load
     from zoo.models.building import build
-    from zoo.prediction import Classifier, load
 
     with offering(""):
         return load(source) if _is_a_run(source) else Classifier(build(source))

@@ -29,7 +29,7 @@ from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     from zoo.data.given import GivenImage
-    from zoo.prediction import Prediction
+    from zoo.inference.classifier import Prediction
 
 # How many classes a line of text names where the user does not say.
 SHOWN_CLASSES = 3
@@ -83,7 +83,7 @@ def predict_command(
     if as_json and table is not None:
         raise click.UsageError("--csv and --json are two forms of one answer; expected one of them")
     names = all_names(paths, paths_from)
-    from zoo.prediction import check_source, load
+    from zoo.inference.classifier import check_source, load
 
     check_source(source)
     images = list(listed(names))

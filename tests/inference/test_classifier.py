@@ -13,7 +13,7 @@ import zoo
 from tests.tiny import phase, pixels, recipe
 from zoo.errors import DataError, NotFoundError, WeightsError
 from zoo.evaluation import evaluate
-from zoo.prediction import Classifier
+from zoo.inference.classifier import Classifier
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
 from zoo.training.preview import preview

@@ -1,0 +1,1 @@
+"""What predicts: classifiers and features, without anything that trains."""
