@@ -26,7 +26,7 @@ LEFT_OUT = ("schema", "kind", "status", "inputs", "plan", "kept")
 def main(run: Path, data: Path) -> None:
     """Ships the kept model of RUN as zoo/assets/<model>.safetensors with its receipt."""
     start_backend()
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.measuring import evaluate
     from zoo.training.progress import Display
 
     folder = RunFolder.open(run)

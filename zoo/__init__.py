@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo.errors import ZooError
     from zoo.estimator import Estimator
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.measuring import evaluate
     from zoo.finetuning import Run, finetune
     from zoo.foreign.saved_models import trust
     from zoo.freezing.plans import freeze, unfreeze
@@ -53,7 +53,7 @@ _HOMES = {
     "Run": "zoo.finetuning",
     "ZooError": "zoo.errors",
     "build": "zoo.models.building",
-    "evaluate": "zoo.evaluation",
+    "evaluate": "zoo.evaluation.measuring",
     "features": "zoo.inference.features",
     "finetune": "zoo.finetuning",
     "freeze": "zoo.freezing.plans",

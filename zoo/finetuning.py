@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-    from zoo.evaluation import Evaluation
+    from zoo.evaluation.measuring import Evaluation
     from zoo.training.engine import Trained
 
 __all__ = ["Job", "Run", "Spread", "finetune", "finetune_seeds", "make_job", "spread"]
@@ -487,7 +487,7 @@ def _earlier(path: Path) -> RunFolder | None:
 
 def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluation | None":
     """Measures the kept model, draws the curves, and closes the run."""
-    from zoo.evaluation import score
+    from zoo.evaluation.measuring import score
 
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None

@@ -9,7 +9,7 @@ from PIL import Image
 
 import zoo
 from tests.tiny import write_photos
-from zoo.scores import score
+from zoo.evaluation.scores import score
 
 
 def test_evaluate(typed, finished):

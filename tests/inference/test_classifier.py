@@ -12,7 +12,7 @@ from PIL import Image
 import zoo
 from tests.tiny import phase, pixels, recipe
 from zoo.errors import DataError, NotFoundError, WeightsError
-from zoo.evaluation import evaluate
+from zoo.evaluation.measuring import evaluate
 from zoo.inference.classifier import Classifier
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder

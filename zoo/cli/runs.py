@@ -22,7 +22,7 @@ from zoo.cli.output import (
 from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Evaluation
+    from zoo.evaluation.measuring import Evaluation
 
 # A matrix of more classes is not read as text.
 SHOWN_CLASSES = 15
@@ -61,7 +61,7 @@ def evaluate_command(
     """
     refuse_what_is_not_a_run(run)
     if wrong_to is not None:
-        from zoo.mistakes import refuse_taken
+        from zoo.evaluation.mistakes import refuse_taken
 
         refuse_taken(wrong_to, run, data)
     if data is not None:
@@ -69,7 +69,7 @@ def evaluate_command(
 
         check_exists(data)
     start_backend()
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.measuring import evaluate
     from zoo.training.progress import Display
 
     with Display() as display:
@@ -80,7 +80,7 @@ def evaluate_command(
 
         save_figure(plot_confusion(result.confusion, result.classes, _title(result)), plot)
     if wrong_to is not None:
-        from zoo.mistakes import copy_mistakes
+        from zoo.evaluation.mistakes import copy_mistakes
 
         copy_mistakes(result.wrong, wrong_to)
     if as_json:

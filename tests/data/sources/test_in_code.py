@@ -10,7 +10,7 @@ import zoo
 from tests.tiny import phase, pixels, recipe, write_photos
 from zoo.data import read_in_code
 from zoo.errors import DataError
-from zoo.evaluation import evaluate
+from zoo.evaluation.measuring import evaluate
 from zoo.training.hyperrule import typical_area
 from zoo.training.progress import Display
 

@@ -9,7 +9,7 @@ from tests.tiny import phase, pixels, recipe
 from zoo.data import open_dataset
 from zoo.data.images.decoding import BadImageError
 from zoo.errors import DataError
-from zoo.evaluation import evaluate
+from zoo.evaluation.measuring import evaluate
 from zoo.training.progress import Display
 
 

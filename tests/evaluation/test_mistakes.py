@@ -1,8 +1,8 @@
 import pytest
 
 from zoo.errors import DataError
-from zoo.mistakes import copy_mistakes
-from zoo.scores import Mistake
+from zoo.evaluation.mistakes import copy_mistakes
+from zoo.evaluation.scores import Mistake
 
 
 def mistake(path, truth="cat", called="dog", probability=0.9):

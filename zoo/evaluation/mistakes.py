@@ -10,7 +10,7 @@ from zoo.errors import DataError
 from zoo.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from zoo.scores import Mistake
+    from zoo.evaluation.scores import Mistake
 
 # A class's name may be anything; as part of a folder's name it must not lead elsewhere.
 UNFIT = re.compile(r"[^\w ,.()-]")

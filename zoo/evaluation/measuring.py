@@ -10,12 +10,12 @@ from zoo.data import Dataset, InCode, Split
 from zoo.data.dataset import quoted, unknown_classes
 from zoo.data.membership import image_keys
 from zoo.errors import DataError, NotFoundError
+from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
 from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
-from zoo.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
 from zoo.system.text_tables import of_these
