@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.errors import ZooError
-    from zoo.estimator import Estimator
     from zoo.evaluation.measuring import evaluate
-    from zoo.finetuning import Run, finetune
     from zoo.foreign.saved_models import trust
     from zoo.freezing.plans import freeze, unfreeze
     from zoo.freezing.stages import stages
     from zoo.inference.classifier import load
     from zoo.inference.features import features
+    from zoo.jobs.estimator import Estimator
+    from zoo.jobs.finetuning import Run, finetune
     from zoo.models.building import build
     from zoo.recipe.schema import Recipe
     from zoo.registry import info, list_models, register
@@ -48,14 +48,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Estimator": "zoo.estimator",
+    "Estimator": "zoo.jobs.estimator",
     "Recipe": "zoo.recipe.schema",
-    "Run": "zoo.finetuning",
+    "Run": "zoo.jobs.finetuning",
     "ZooError": "zoo.errors",
     "build": "zoo.models.building",
     "evaluate": "zoo.evaluation.measuring",
     "features": "zoo.inference.features",
-    "finetune": "zoo.finetuning",
+    "finetune": "zoo.jobs.finetuning",
     "freeze": "zoo.freezing.plans",
     "info": "zoo.registry",
     "list_models": "zoo.registry",

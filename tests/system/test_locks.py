@@ -50,7 +50,7 @@ def test_zoo_imports_without_fcntl(tmp_path):
     code = """
 import sys
 sys.modules["fcntl"] = None
-import zoo.data, zoo.finetuning, zoo.inference.classifier, zoo.runs.claim, zoo.data.packs.storing
+import zoo.data, zoo.jobs.finetuning, zoo.inference.classifier, zoo.runs.claim, zoo.data.packs.storing
 from pathlib import Path
 with zoo.runs.claim.claim(Path(sys.argv[1])):
     print("held")

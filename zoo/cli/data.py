@@ -223,7 +223,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
       zoo data pack finetune/lp-ft --data photos/
       zoo data pack resnet50 --data photos/ --set data.image_size=160
     """
-    from zoo.resolving import make_job
+    from zoo.jobs.resolving import make_job
 
     job = make_job(recipe, path, overrides)
     start_backend()
@@ -269,7 +269,7 @@ def preview_command(
       zoo data preview finetune/from-scratch --data photos/
       zoo data preview quickstart --set augment.policy=trivial --out sheet.png
     """
-    from zoo.resolving import make_job
+    from zoo.jobs.resolving import make_job
 
     job = make_job(recipe, path, overrides)
     start_backend()

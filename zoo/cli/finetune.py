@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.data import Split
-    from zoo.finetuning import Run
-    from zoo.resolving import Job
+    from zoo.jobs.finetuning import Run
+    from zoo.jobs.resolving import Job
     from zoo.training.inputs import Source
 
 # More classes than this are counted in the plan, not listed.
@@ -112,8 +112,8 @@ def finetune_command(
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
     if more_epochs and (recipe is None or seeds or dry_run):
         raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
-    from zoo.finetuning import Run, carry_out, finetune_seeds, resolve_request
-    from zoo.resolving import make_job
+    from zoo.jobs.finetuning import Run, carry_out, finetune_seeds, resolve_request
+    from zoo.jobs.resolving import make_job
 
     # What can be refused without TensorFlow is refused before it loads; a finished run needs none of it.
     if dry_run or seeds:
@@ -191,7 +191,7 @@ def _show_result(run: "Run") -> None:
 
 
 def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
-    from zoo.finetuning import spread
+    from zoo.jobs.finetuning import spread
 
     figures = spread(runs.values())
     folder = next(iter(runs.values())).path.parent

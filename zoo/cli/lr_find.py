@@ -48,7 +48,7 @@ def lr_find(
     """
     if highest <= lowest:
         raise click.UsageError(f"--to is {highest}; expected more than --from, which is {lowest}")
-    from zoo.resolving import make_job
+    from zoo.jobs.resolving import make_job
 
     job = make_job(recipe, data, overrides)
     tested = job.recipe.phase_named(phase)

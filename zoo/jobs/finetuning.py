@@ -14,11 +14,11 @@ from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.inference.classifier import Classifier, load
-from zoo.lengthening import begin_lengthened, lengthened
+from zoo.jobs.lengthening import begin_lengthened, lengthened
+from zoo.jobs.resolving import Job, Overrides, make_job, resumed_job
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
-from zoo.resolving import Job, Overrides, make_job, resumed_job
 from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.claim import claim
 from zoo.runs.folder import (
@@ -130,7 +130,7 @@ def finetune(
         weights: What the model begins with in place of the recipe's weights: a finished run, or a file of weights of
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
-            `zoo.lengthening`.
+            `zoo.jobs.lengthening`.
 
     Returns:
         The finished run.

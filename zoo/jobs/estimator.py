@@ -11,8 +11,8 @@ from zoo.errors import DataError, RunError
 if TYPE_CHECKING:
     import numpy as np
 
-    from zoo.finetuning import Run
     from zoo.inference.classifier import Classifier
+    from zoo.jobs.finetuning import Run
     from zoo.recipe.schema import Recipe
 
 
@@ -69,7 +69,7 @@ class Estimator:
         """
         import numpy as np
 
-        from zoo.finetuning import finetune
+        from zoo.jobs.finetuning import finetune
 
         images, labels = _listed(X), np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):

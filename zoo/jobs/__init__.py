@@ -1,0 +1,1 @@
+"""What a command or a call asks for, resolved and carried out."""
