@@ -27,7 +27,7 @@ def main(run: Path, data: Path) -> None:
     """Ships the kept model of RUN as zoo/assets/<model>.safetensors with its receipt."""
     start_backend()
     from zoo.evaluation.measuring import evaluate
-    from zoo.training.progress import Display
+    from zoo.report.progress import Display
 
     folder = RunFolder.open(run)
     weights = ASSETS / f"{folder.record()['model']}.safetensors"

@@ -82,7 +82,7 @@ def test_tensorflows_operations_go_on_where_they_were():
 
 
 def test_the_range_test_gives_the_generators_back_too(data):
-    from zoo.training.progress import Display
+    from zoo.report.progress import Display
     from zoo.training.range_test import find_rate
     from zoo.training.schedules import RisingRate
 

@@ -15,7 +15,7 @@ import pytest
 from tests.tiny import environment
 from zoo.cli import main, output
 from zoo.errors import DataError
-from zoo.training.progress import Display
+from zoo.report.progress import Display
 
 ZOO = f"{sys.executable} -c 'from zoo.cli import main; main()'"
 

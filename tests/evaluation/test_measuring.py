@@ -9,9 +9,9 @@ import zoo
 from tests.tiny import phase, pixels, recipe, write_npz, write_photos
 from zoo.errors import DataError, NotFoundError
 from zoo.evaluation.measuring import evaluate, score, wilson_interval
+from zoo.report.progress import Display
 from zoo.runs.images import read_images
 from zoo.system.files import sha256
-from zoo.training.progress import Display
 
 
 def measure(*arguments, **options):

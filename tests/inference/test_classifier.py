@@ -15,9 +15,9 @@ from zoo.errors import DataError, NotFoundError, WeightsError
 from zoo.evaluation.measuring import evaluate
 from zoo.inference.classifier import Classifier
 from zoo.recipe.schema import Recipe
+from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.training.preview import preview
-from zoo.training.progress import Display
 
 
 @pytest.fixture(scope="module")

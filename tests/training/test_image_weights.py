@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from tests.tiny import CLASSES, phase, pixels, recipe
-from zoo.training.progress import Display
+from zoo.report.progress import Display
 from zoo.training.range_test import find_rate
 from zoo.training.schedules import RisingRate
 

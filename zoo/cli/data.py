@@ -75,7 +75,7 @@ def check_command(
     from zoo.data import open_dataset
     from zoo.data.check.inspection import inspect, printable, raw_bytes
     from zoo.data.dataset import quoted
-    from zoo.training.progress import Display
+    from zoo.report.progress import Display
 
     if path is None and ":" not in source:
         raise click.UsageError(
@@ -228,8 +228,8 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
     job = make_job(recipe, path, overrides)
     start_backend()
     from zoo.data.packs.conversions import Conversions
+    from zoo.report.progress import Display
     from zoo.training.inputs import pack_ahead
-    from zoo.training.progress import Display
 
     with Display() as display:
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
@@ -274,9 +274,9 @@ def preview_command(
     job = make_job(recipe, path, overrides)
     start_backend()
     from zoo.report.figures import save_figure
+    from zoo.report.progress import Display
     from zoo.report.sheet import SheetRow, plot_sheet
     from zoo.training.preview import preview
-    from zoo.training.progress import Display
 
     with Display() as display:
         seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)

@@ -70,7 +70,7 @@ def features_command(
     import numpy as np
 
     from zoo.inference.features import feature_model
-    from zoo.training.progress import Display
+    from zoo.report.progress import Display
 
     classifier = _classifier(source)
     model = feature_model(classifier.model, at=at, pooling=pooling)  # pyright: ignore[reportArgumentType]: click checked

@@ -55,8 +55,8 @@ def lr_find(
     start_backend()
     from zoo.report.curves import plot_range_test
     from zoo.report.figures import save_figure
+    from zoo.report.progress import Display
     from zoo.training.kept_images import say_where_data_differs
-    from zoo.training.progress import Display
     from zoo.training.range_test import find_rate
     from zoo.training.schedules import RisingRate
 

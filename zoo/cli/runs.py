@@ -70,7 +70,7 @@ def evaluate_command(
         check_exists(data)
     start_backend()
     from zoo.evaluation.measuring import evaluate
-    from zoo.training.progress import Display
+    from zoo.report.progress import Display
 
     with Display() as display:
         result = evaluate(run, data, split=split, display=display)

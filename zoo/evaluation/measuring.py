@@ -14,13 +14,13 @@ from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilso
 from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
+from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
 from zoo.system.text_tables import of_these
 from zoo.training.inputs import Source, open_source, pack_split
-from zoo.training.progress import Display
 
 if TYPE_CHECKING:
     import numpy as np

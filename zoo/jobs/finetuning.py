@@ -19,6 +19,7 @@ from zoo.jobs.resolving import Job, Overrides, make_job, resumed_job
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
+from zoo.report.progress import Display
 from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.claim import claim
 from zoo.runs.folder import (
@@ -33,7 +34,6 @@ from zoo.runs.folder import (
 from zoo.system.files import sha256
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
-from zoo.training.progress import Display
 
 if TYPE_CHECKING:
     import keras

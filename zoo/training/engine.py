@@ -19,6 +19,7 @@ from zoo.models.building import build, save_model
 from zoo.models.weights import settle
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
+from zoo.report.progress import Display
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
@@ -35,7 +36,6 @@ from zoo.training.one_run import OneRun, check_monitors
 from zoo.training.optimizers import Memory
 from zoo.training.phases import apply_freezing, batches_of, run_phase
 from zoo.training.prefix_feed import predict
-from zoo.training.progress import Display
 from zoo.training.random_layers import random_layers_warning
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from zoo.data import Dataset, InCode, Split
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
 from zoo.recipe.schema import Recipe
+from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 from zoo.training.inputs import Inputs, open_source
-from zoo.training.progress import Display
 
 
 def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> RunImages:

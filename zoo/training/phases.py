@@ -12,6 +12,7 @@ from zoo.data import Batches, Pack
 from zoo.errors import RecipeError
 from zoo.freezing.plans import BatchNormMode, Contract, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
+from zoo.report.progress import Display
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
@@ -31,7 +32,6 @@ from zoo.training.one_run import OneRun
 from zoo.training.optimizers import Memory, carry_over, inner_optimizer, moving_averages, remember, take_averages
 from zoo.training.prefix import frozen_prefix
 from zoo.training.prefix_feed import run_once
-from zoo.training.progress import Display
 from zoo.training.schedules import RateByStep
 from zoo.training.trackers import unwatched_fit
 from zoo.training.trainee import make_trainee, rate_factors

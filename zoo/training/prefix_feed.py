@@ -11,11 +11,11 @@ from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
 from zoo.recipe.schema import Phase, Recipe
+from zoo.report.progress import Display
 from zoo.system.cache import cache_folder, is_writable
 from zoo.training import prefix_cache
 from zoo.training.feeding import predict_in_batches
 from zoo.training.prefix import Prefix, frozen_prefix
-from zoo.training.progress import Display
 from zoo.training.views import View, fixed_views
 
 

@@ -17,6 +17,7 @@ from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Batches, InCode
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase, Recipe
+from zoo.report.progress import Display
 from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import wanted
 from zoo.training.engine import build_for
@@ -24,7 +25,6 @@ from zoo.training.hyperrule import with_hyperrule
 from zoo.training.inputs import input_shape, open_source, pack_source
 from zoo.training.phases import apply_freezing
 from zoo.training.prefix import frozen_prefix
-from zoo.training.progress import Display
 from zoo.training.schedules import RisingRate
 from zoo.training.trainee import make_trainee
 

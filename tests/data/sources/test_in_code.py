@@ -11,8 +11,8 @@ from tests.tiny import phase, pixels, recipe, write_photos
 from zoo.data import read_in_code
 from zoo.errors import DataError
 from zoo.evaluation.measuring import evaluate
+from zoo.report.progress import Display
 from zoo.training.hyperrule import typical_area
-from zoo.training.progress import Display
 
 GREY = np.zeros((4, 5), np.uint8)
 

@@ -10,7 +10,7 @@ from zoo.data import open_dataset
 from zoo.data.images.decoding import BadImageError
 from zoo.errors import DataError
 from zoo.evaluation.measuring import evaluate
-from zoo.training.progress import Display
+from zoo.report.progress import Display
 
 
 def fault(source, path=None, **options):

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from zoo.training.progress import Display
+from zoo.report.progress import Display
 
 ROW = {"loss": 0.27731, "accuracy": 0.90984, "val_loss": 0.371, "val_accuracy": 0.867}
 
