@@ -28,7 +28,7 @@ NET, BATCH_SIZE = "mnist_striding", 128
 
 def _toolkit(images: Any, labels: Any) -> dict[str, Any]:
     from zoo.data import Batches
-    from zoo.training.feeding import StopWatch, training_data
+    from zoo.training.feeding.streams import StopWatch, training_data
 
     batches = Batches(images=images, labels=labels, classes=10, batch_size=BATCH_SIZE, seed=0, shuffle=True)
     return {

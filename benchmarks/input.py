@@ -106,7 +106,7 @@ def _first_pillow(photos: Path, size: int) -> Callable[[], int]:
 
 def _later_zoo(photos: Path, size: int) -> Epoch:
     from zoo.data import Batches
-    from zoo.training.feeding import StopWatch, training_data
+    from zoo.training.feeding.streams import StopWatch, training_data
 
     packed = _pack(_split(photos), size)
     classes = int(packed.labels.max()) + 1

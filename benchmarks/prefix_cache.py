@@ -194,8 +194,8 @@ def frozen_share(selector: str) -> float:
     import numpy as np
 
     import zoo
-    from zoo.training.feeding import predict_in_batches
-    from zoo.training.prefix import frozen_prefix
+    from zoo.training.feeding.streams import predict_in_batches
+    from zoo.training.prefix.splitting import frozen_prefix
 
     model = zoo.build(NET)
     zoo.freeze(model, "all")

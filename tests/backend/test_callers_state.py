@@ -83,8 +83,8 @@ def test_tensorflows_operations_go_on_where_they_were():
 
 def test_the_range_test_gives_the_generators_back_too(data):
     from zoo.report.progress import Display
-    from zoo.training.range_test import find_rate
-    from zoo.training.schedules import RisingRate
+    from zoo.training.compiling.schedules import RisingRate
+    from zoo.training.tools.range_test import find_rate
 
     first, second, _ = expected(5)
     keras.utils.set_random_seed(5)

@@ -9,8 +9,8 @@ from tests.tiny import write_photos
 from zoo.cli.data import data
 from zoo.errors import NotFoundError
 from zoo.recipe.loading import load_recipe
-from zoo.training.inputs import open_source
-from zoo.training.preview import preview
+from zoo.training.preparation.inputs import open_source
+from zoo.training.tools.preview import preview
 
 
 def run(*arguments):

@@ -423,9 +423,9 @@ def test_a_stdout_that_is_full_does_not_hide_that_the_run_is_finished(typed, des
 
 def interrupted_in_seed(monkeypatch, number):
     """Presses Ctrl-C in the run of one seed."""
-    import zoo.training.engine
+    import zoo.training.run
 
-    train = zoo.training.engine.train
+    train = zoo.training.run.train
 
     def until(recipe, *arguments, **named):
         if recipe.train.seed == number:
@@ -434,7 +434,7 @@ def interrupted_in_seed(monkeypatch, number):
             raise KeyboardInterrupt
         return train(recipe, *arguments, **named)
 
-    monkeypatch.setattr(zoo.training.engine, "train", until)
+    monkeypatch.setattr(zoo.training.run, "train", until)
 
 
 def test_interrupted_seeds_go_on_with_the_command_that_is_said_last(typed, desk, monkeypatch):

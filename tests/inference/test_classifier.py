@@ -17,7 +17,7 @@ from zoo.inference.classifier import Classifier
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
-from zoo.training.preview import preview
+from zoo.training.tools.preview import preview
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_other_sizes_and_channels_are_brought_to_the_models(classifier):
 
 
 def test_the_kept_model_gives_the_runs_figures(classifier, finished):
-    from tests.training.test_engine import validation_images
+    from tests.training.test_run import validation_images
 
     images, labels = validation_images(finished)
     found = [classifier.classes.index(one.label) for one in classifier.predict(images)]

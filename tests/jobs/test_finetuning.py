@@ -100,9 +100,9 @@ def test_a_model_of_signals_is_refused_in_words(tmp_path):
 
 @pytest.mark.parametrize("name", zoo.list_models("mnist*"))
 def test_every_small_model_can_be_named_alone(name, tmp_path):
-    from zoo.training.engine import build_untrained
-    from zoo.training.inputs import open_source
-    from zoo.training.phases import apply_freezing
+    from zoo.training.phase import apply_freezing
+    from zoo.training.preparation.inputs import open_source
+    from zoo.training.run import build_untrained
 
     plan = make_job(name, write_npz(tmp_path / "data.npz", count=8))
     model, _ = build_untrained(plan.recipe, open_source(plan.recipe.data, plan.data, seed=0))

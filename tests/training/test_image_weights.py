@@ -9,8 +9,8 @@ import pytest
 import zoo
 from tests.tiny import CLASSES, phase, pixels, recipe
 from zoo.report.progress import Display
-from zoo.training.range_test import find_rate
-from zoo.training.schedules import RisingRate
+from zoo.training.compiling.schedules import RisingRate
+from zoo.training.tools.range_test import find_rate
 
 
 def write_list(folder: Path, rows, name: str = "list.csv") -> Path:

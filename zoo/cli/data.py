@@ -229,7 +229,7 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
     start_backend()
     from zoo.data.packs.conversions import Conversions
     from zoo.report.progress import Display
-    from zoo.training.inputs import pack_ahead
+    from zoo.training.preparation.inputs import pack_ahead
 
     with Display() as display:
         packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
@@ -276,7 +276,7 @@ def preview_command(
     from zoo.report.figures import save_figure
     from zoo.report.progress import Display
     from zoo.report.sheet import SheetRow, plot_sheet
-    from zoo.training.preview import preview
+    from zoo.training.tools.preview import preview
 
     with Display() as display:
         seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)

@@ -124,7 +124,7 @@ def _classifier(source: str) -> Any:
 
 def _count_trained_on(source: str, names: Sequence[str]) -> int:
     """Counts the images that a run was trained on, which its features flatter; 0 for a model's name."""
-    from zoo.training.kept_images import count_trained_on
+    from zoo.training.preparation.kept_images import count_trained_on
 
     files = [Path(name) for name in names if Path(name).is_file()]
     return count_trained_on(Path(source), files) if (Path(source) / "run.json").is_file() else 0

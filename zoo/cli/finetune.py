@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.data import Split
     from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import Job
-    from zoo.training.inputs import Source
+    from zoo.training.preparation.inputs import Source
 
 # More classes than this are counted in the plan, not listed.
 SHOWN_CLASSES = 20
@@ -229,10 +229,10 @@ def _figure(name: str, value: float) -> str:
 
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
-    from zoo.training.engine import build_untrained, idle_keys
-    from zoo.training.inputs import open_source
-    from zoo.training.phases import apply_freezing
-    from zoo.training.random_layers import random_layers_warning
+    from zoo.training.phase import apply_freezing
+    from zoo.training.preparation.inputs import open_source
+    from zoo.training.preparation.random_layers import random_layers_warning
+    from zoo.training.run import build_untrained, idle_keys
 
     source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
     model, recipe = build_untrained(job.recipe, source, job.weights)

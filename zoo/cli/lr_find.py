@@ -12,7 +12,7 @@ from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
 
 if TYPE_CHECKING:
     from zoo.recipe.schema import Phase
-    from zoo.training.range_test import RangeTest
+    from zoo.training.tools.range_test import RangeTest
 
 
 @click.command("lr-find")
@@ -56,9 +56,9 @@ def lr_find(
     from zoo.report.curves import plot_range_test
     from zoo.report.figures import save_figure
     from zoo.report.progress import Display
-    from zoo.training.kept_images import say_where_data_differs
-    from zoo.training.range_test import find_rate
-    from zoo.training.schedules import RisingRate
+    from zoo.training.compiling.schedules import RisingRate
+    from zoo.training.preparation.kept_images import say_where_data_differs
+    from zoo.training.tools.range_test import find_rate
 
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:

@@ -160,7 +160,7 @@ def _plot_rates(recipe: "Recipe", path: Path) -> None:
 
     from zoo.report.figures import save_figure
     from zoo.report.rates import PhaseRates, plot_rates
-    from zoo.training.schedules import RateByStep
+    from zoo.training.compiling.schedules import RateByStep
 
     by_stage = _rates_by_stage(recipe)
     phases: list[PhaseRates] = []
@@ -183,8 +183,8 @@ def _rates_by_stage(recipe: "Recipe") -> dict[str, dict[str, float | None]]:
     """Returns each phase's highest rate by stage, None for frozen ones; nothing where all stages train alike."""
     if all(phase.layer_decay == 1.0 for phase in recipe.phases):
         return {}
-    from zoo.training.engine import build_for
-    from zoo.training.phases import apply_freezing
+    from zoo.training.phase import apply_freezing
+    from zoo.training.run import build_for
 
     # Stages are the same whatever the weights and the classes are, and random weights need no file.
     random = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from zoo.evaluation.measuring import Evaluation
-    from zoo.training.engine import Trained
+    from zoo.training.run import Trained
 
 __all__ = ["Job", "Run", "Spread", "finetune", "finetune_seeds", "make_job", "spread"]
 
@@ -244,10 +244,10 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     import_keras()
     # These import Keras, which a refusal does not need.
     from zoo.backend.callers_state import alone
-    from zoo.training.engine import Beginning, recording, train
-    from zoo.training.inputs import open_source
-    from zoo.training.kept_images import check_same_data
-    from zoo.training.one_run import check_callbacks
+    from zoo.training.preparation.inputs import open_source
+    from zoo.training.preparation.kept_images import check_same_data
+    from zoo.training.run import Beginning, recording, train
+    from zoo.training.user_callbacks.one_run import check_callbacks
 
     listeners = check_callbacks(callbacks)
     job = asked.job
@@ -324,7 +324,7 @@ def _run_named(reference: str | Path | Recipe | None) -> Path:
 
 def _check_trained_on(folder: RunFolder, job: Job) -> None:
     """Refuses other images than those that a finished run was trained on."""
-    from zoo.training.inputs import open_source
+    from zoo.training.preparation.inputs import open_source
 
     record = folder.record()
     now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()

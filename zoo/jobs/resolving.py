@@ -17,7 +17,7 @@ from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder, holds_runs
 from zoo.system.paths import given_path
-from zoo.training.initial_weights import InitialWeights
+from zoo.training.preparation.initial_weights import InitialWeights
 
 if TYPE_CHECKING:
     from zoo.data import InCode

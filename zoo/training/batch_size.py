@@ -18,9 +18,9 @@ from zoo.data import Batches
 from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase, Recipe
-from zoo.training.prefix import frozen_prefix
-from zoo.training.schedules import RateByStep
-from zoo.training.trainee import Trainee, make_trainee
+from zoo.training.compiling.schedules import RateByStep
+from zoo.training.compiling.training_model import Trainee, make_trainee
+from zoo.training.prefix.splitting import frozen_prefix
 
 # What `train.batch_size = "auto"` trains with, in as many pieces as memory needs.
 AUTO = 32

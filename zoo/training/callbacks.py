@@ -17,8 +17,8 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
 from zoo.system.interruption import raise_lost
-from zoo.training.feeding import StopWatch
-from zoo.training.optimizers import applied_steps, loss_scale, moving_averages
+from zoo.training.compiling.optimizers import applied_steps, loss_scale, moving_averages
+from zoo.training.feeding.streams import StopWatch
 
 
 class ContractGuard(keras.callbacks.Callback):

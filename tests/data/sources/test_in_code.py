@@ -12,7 +12,7 @@ from zoo.data import read_in_code
 from zoo.errors import DataError
 from zoo.evaluation.measuring import evaluate
 from zoo.report.progress import Display
-from zoo.training.hyperrule import typical_area
+from zoo.training.preparation.hyperrule import typical_area
 
 GREY = np.zeros((4, 5), np.uint8)
 

@@ -1,0 +1,1 @@
+"""What fit compiles: the training model, its optimizer, loss, schedule and mixing."""

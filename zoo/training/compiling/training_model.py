@@ -1,0 +1,133 @@
+"""What `fit` trains: the model with augmentation and mixing around it, compiled for a phase."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from zoo.backend.keras_globals import pinned
+from zoo.data.augmentation import augmentation_layers
+from zoo.freezing.stages import stages
+from zoo.recipe.schema import Phase, Recipe
+from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss
+from zoo.training.compiling.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
+from zoo.training.compiling.optimizers import build_optimizer
+from zoo.training.compiling.schedules import RateByStep, RisingRate
+from zoo.training.prefix.splitting import Prefix
+
+JIT_COMPILE: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainee:
+    """What a phase trains.
+
+    Attributes:
+        model: Compiled; its layers are the zoo model's, and those of augmentation.
+        drawing: The layers of augmentation and mixing, whose seeds are set for each epoch.
+        takes_labels: Whether it takes (pixels, labels) instead of pixels, to mix them.
+    """
+
+    model: keras.Model
+    drawing: tuple[Any, ...]
+    takes_labels: bool
+
+
+def make_trainee(
+    model: keras.Model,
+    recipe: Recipe,
+    phase: Phase,
+    rate: RateByStep | RisingRate,
+    *,
+    split: Prefix | None,
+    suffix: keras.Model | None = None,
+    class_weights: Sequence[float] | None = None,
+    weighted: bool = False,
+) -> Trainee:
+    """Compiles what a phase trains.
+
+    Args:
+        model: Its trainable set is already that of the phase.
+        recipe: Its augmentation and training sections count.
+        phase: Its optimizer and layer-wise rates count.
+        rate: Learning rate by step.
+        split: The model's frozen prefix, or None.
+        suffix: What trains instead of all of it, where the prefix has been run already.
+        class_weights: One for each class, or None where all count the same.
+        weighted: Whether images have weights, which are then in their labels.
+    """
+    augmenters = augmentation_layers(recipe.augment, channels=model.input_shape[-1]) if suffix is None else []
+    mixing = mixing_layer(recipe.augment)
+    trainee: Any = suffix if suffix is not None else _assembled(model, augmenters, split, mixing)
+    loss = build_loss(recipe.train, class_weights, weighted=weighted)
+    accuracy = AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
+    optimizer = build_optimizer(
+        phase,
+        rate,
+        model=model,
+        factors=_factors_by_path(model, phase),
+        ema=recipe.train.ema,
+        accumulate=recipe.train.accumulate,
+        clip_norm=recipe.train.clip_norm,
+    )
+    trainee.compile(
+        optimizer=optimizer,
+        loss=OnMixedLabels(loss) if mixing else loss,
+        metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
+        jit_compile=JIT_COMPILE[recipe.train.xla],
+        # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
+        auto_scale_loss=False,
+    )
+    drawing = (*augmenters, *([mixing] if mixing else []))
+    return Trainee(model=trainee, drawing=drawing, takes_labels=mixing is not None)
+
+
+def rate_factors(model: keras.Model, phase: Phase) -> dict[str, float]:
+    """Returns each stage's share of the phase's learning rate: `layer_decay` once for every stage above it.
+
+    Source: Howard and Ruder 2018 (arXiv:1801.06146), section 3.2, by groups of layers as in Clark et al. 2020
+    (arXiv:2003.10555).
+    """
+    names = [stage.name for stage in stages(model)]
+    return {name: phase.layer_decay ** (len(names) - 1 - number) for number, name in enumerate(names)}
+
+
+def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
+    factors = rate_factors(model, phase)
+    return {
+        weight.path: factors[stage.name]
+        for stage in stages(model)
+        for layer in stage.layers
+        for weight in layer.weights
+    }
+
+
+def _assembled(
+    model: keras.Model,
+    augmenters: Sequence[keras.layers.Layer],
+    split: Prefix | None,
+    mixing: Mixing | None,
+) -> keras.Model:
+    """Puts together what `fit` trains: augmentation, the frozen prefix in inference mode, the rest.
+
+    What is saved and exported is the model itself, whose layers these are.
+    """
+    if split is not None and not split.silenced:
+        split = None  # the model itself gives the same
+    if not augmenters and split is None and mixing is None:
+        # Not the model itself, which is compiled for those who look at it: see `one_run`.
+        return keras.Model(model.input, model.output)
+    with pinned(model.dtype_policy.name):
+        pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
+        x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
+        if mixing is None:
+            return keras.Model(pixels, _through(model, split, x))
+        labels = keras.Input(model.output_shape[1:], dtype="float32", name="labels")
+        x, mixed = mixing(x, labels)
+        beside = keras.layers.Concatenate(dtype="float32", name="labels_and_probabilities")
+        return keras.Model([pixels, labels], beside([mixed, _through(model, split, x)]))
+
+
+def _through(model: keras.Model, split: Prefix | None, x: Any) -> Any:
+    return model(x) if split is None else split.suffix(split.prefix(x, training=False))

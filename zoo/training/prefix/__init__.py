@@ -1,0 +1,1 @@
+"""The frozen prefix of a model: computed once, kept, and trained on."""

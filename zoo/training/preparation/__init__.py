@@ -1,0 +1,1 @@
+"""The beginning of every run: what a recipe asks, made ready on the data and the machine at hand."""

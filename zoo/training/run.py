@@ -1,0 +1,471 @@
+"""The story of a run: read the data, build the model, train phase after phase, keep the best, write it down."""
+
+import contextlib
+import functools
+import os
+import platform
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.backend import devices, precision
+from zoo.backend.keras_globals import pinned, require_no_strategy
+from zoo.data import InCode, Pixels
+from zoo.data.augmentation import flip_warning
+from zoo.errors import RunError, offering
+from zoo.models.building import build, save_model
+from zoo.models.weights import settle
+from zoo.recipe.schema import Phase, Recipe
+from zoo.recipe.without_effect import without_effect
+from zoo.report.progress import Display
+from zoo.runs import checkpoint
+from zoo.runs.checkpoint import Checkpoint, Progress
+from zoo.runs.folder import RunFolder
+from zoo.system.files import write_atomic
+from zoo.system.interruption import noticed
+from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
+from zoo.training.compiling.optimizers import Memory
+from zoo.training.feeding.streams import StopWatch, training_data, validation_data
+from zoo.training.phase import apply_freezing, batches_of, run_phase
+from zoo.training.prefix.feeding import predict
+from zoo.training.preparation.hyperrule import with_hyperrule
+from zoo.training.preparation.initial_weights import InitialWeights
+from zoo.training.preparation.inputs import Inputs, Source, input_shape, leak_warning, pack_source
+from zoo.training.preparation.kept_images import check_same_data, check_same_images, difference, images_of
+from zoo.training.preparation.random_layers import random_layers_warning
+from zoo.training.user_callbacks import trackers
+from zoo.training.user_callbacks.one_run import OneRun, check_monitors
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+# Fewer validation images than this cannot tell one epoch from another: the standard error of a share is above 3 %.
+FEW_TO_VALIDATE = 100
+# What a run that goes on keeps of run.json.
+KEPT_KEYS = ("continues", "repeats", "weights")
+RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What a run begins from, beside its recipe.
+
+    Attributes:
+        data: The images as they were given; None for a source that ships or downloads.
+        weights: What the model begins with in place of the recipe's weights, or None.
+        repeats: The run whose recipe it is, or None.
+    """
+
+    data: Path | InCode | None = None
+    weights: InitialWeights | None = None
+    repeats: RunFolder | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training gives.
+
+    Attributes:
+        model: The kept model: the best epoch's of all phases, or the last where nothing was monitored.
+        inputs: What it learnt from.
+        record: run.json so far.
+    """
+
+    model: "keras.Model"
+    inputs: Inputs
+    record: dict[str, Any]
+
+    @pinned()
+    def predict(self, images: "Pixels") -> "np.ndarray":
+        """Computes the kept model's probabilities, float32[n, classes], for pixels that it trained or validated on."""
+        return predict(self.model, images)
+
+
+@pinned()
+def train(
+    recipe: Recipe,
+    source: Source,
+    *,
+    begin: Beginning,
+    folder: RunFolder,
+    callbacks: Sequence[Any] = (),
+    display: Display,
+) -> Trained:
+    """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
+
+    Args:
+        recipe: The resolved recipe.
+        source: Its data, opened.
+        begin: What it begins from.
+        folder: The run's folder, claimed by this process.
+        callbacks: The user's own Keras callbacks.
+        display: Shows progress.
+
+    Raises:
+        ZooError: Any of its children; the run's status is then `failed`, and `interrupted` after Ctrl-C.
+    """
+    import keras
+
+    require_no_strategy("finetune")
+    device = devices.accelerator()
+    policy = precision.resolve(recipe.train.precision, device)
+    keras.utils.set_random_seed(recipe.train.seed)
+    resume_from = checkpoint.latest(folder.checkpoints)
+    as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
+    recipe, build_new = _from_weights(recipe, source, begin.weights, resume_from, folder, policy)
+    model = build_new()
+    # A wrong selector or a frozen-only phase should be known before an image is decoded.
+    largest = largest_phase(model, recipe)
+    random = random_layers_warning(model, recipe, begins_with_weights=begin.weights is not None)
+    apply_freezing(model, largest)
+    crowded = memory_warning(model, recipe, device)
+    # Folders that are read in another way than they are meant should be known before an image is decoded.
+    for warning in (*source.warnings, *idle_keys(recipe, source)):
+        display.line(f"warning: {warning}")
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
+    flipped = flip_warning(recipe.augment, source.dataset.classes)
+    for warning in (
+        random,
+        precision.warning(policy, device),
+        flipped,
+        crowded,
+        leak_warning(inputs, check=source.check),
+    ):
+        if warning:
+            display.line(f"warning: {warning}")
+    for skipped in inputs.skipped:
+        display.line(f"skipped: {skipped.path}: {skipped.reason}")
+    for line in inputs.converted.lines(recipe.data.white):
+        display.line(line)
+    record = _record(recipe, begin, source, inputs, policy, device)
+    images = images_of(source.dataset, inputs, validation=recipe.data.validation)
+    if begin.repeats is not None:
+        record["repeats"] = _compare_data(begin.repeats, record, display)
+    if resume_from is not None:
+        before = folder.record()
+        check_same_data(folder, record["data"]["fingerprint"])
+        check_same_images(folder, images)
+        record |= {key: before[key] for key in KEPT_KEYS if key in before}
+        record["phases"] = before["phases"][: resume_from.progress.phase]
+        recipe = with_pieces(recipe, Pieces(**before["batch"]))
+    elif recipe.train.batch_size == "auto":
+        trial = build_new()
+        apply_freezing(trial, largest)
+        recipe = with_batch_size(recipe, trial, largest, inputs.train.images, device)
+        display.line(f"batches of {recipe.train.batch_size}, {recipe.train.accumulate} to a step")
+    record["batch"] = {"batch_size": recipe.train.batch_size, "accumulate": recipe.train.accumulate}
+    display.line(
+        f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
+        f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
+    )
+    if begin.weights is not None and resume_from is None:
+        display.line(begin.weights.summary(source.dataset.classes))
+    validating = record["data"]["validation"]
+    if 0 < validating < FEW_TO_VALIDATE:
+        few = "1 image validates" if validating == 1 else f"{validating} images validate"
+        display.line(f"note: {few}: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
+    devices.keep_freed_memory()
+    with recording(folder, record):
+        images.write(folder.path)
+        write_atomic(folder.recipe_path, as_asked.to_toml())
+        _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
+        kept = checkpoint.best(folder.checkpoints)
+        if kept is None:
+            raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
+        _restore_weights(model, kept)
+        save_model(model, folder.model, fit=recipe.data.fit)
+        record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
+        if kept.progress.best_loss is not None:
+            record["kept"]["val_loss"] = kept.progress.best_loss
+        fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
+        if fell_short:
+            record["kept"] = {**record["kept"], "shortfall": fell_short}
+            display.line(f"warning: {fell_short}")
+    return Trained(model=model, inputs=inputs, record=record)
+
+
+def idle_keys(recipe: Recipe, source: Source) -> list[str]:
+    """Says which keys of a recipe change nothing on these images."""
+    own = source.dataset.validation is not None
+    return without_effect(recipe, validates=source.validation is not None, has_own_validation=own)
+
+
+def _from_weights(
+    recipe: Recipe,
+    source: Source,
+    weights: InitialWeights | None,
+    resume_from: Checkpoint | None,
+    folder: RunFolder,
+    policy: str,
+) -> "tuple[Recipe, Callable[[], keras.Model]]":
+    """Returns the recipe for what training begins with, and what builds the model."""
+    classes = source.dataset.classes
+    if weights is None:
+        return recipe, functools.partial(build_for, recipe, classes, policy=policy)
+    recipe = for_given_weights(recipe)
+    if resume_from is not None:  # all numbers come from the checkpoint
+        return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights="none")
+    weights.verify(folder.path)
+    return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights=weights.path)
+
+
+def for_given_weights(recipe: Recipe) -> Recipe:
+    """Returns the recipe for a model that begins with given weights: they are pretrained, so `auto` is `frozen`."""
+    phases = [
+        phase.model_copy(update={"batchnorm": "frozen"}) if phase.batchnorm == "auto" else phase
+        for phase in recipe.phases
+    ]
+    return recipe.model_copy(update={"phases": tuple(phases)})
+
+
+def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
+    """Returns the phase that trains most parameters; goes through the trainable sets of all.
+
+    Raises:
+        ZooError: One that cannot be.
+    """
+    return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
+
+
+def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
+    """Builds a recipe's model for the data's class names, with its own weights where none are given."""
+    dropout = recipe.model.dropout
+    with offering("begin with random ones: --set model.weights=none"):
+        return build(
+            recipe.model.name,
+            classes=classes,
+            input_shape=input_shape(recipe),
+            weights=recipe.model.weights if weights is None else weights,
+            precision=policy,
+            dropout=None if dropout == "auto" else dropout,
+            **recipe.model.builder_options,
+        )
+
+
+@pinned()
+def build_untrained(
+    recipe: Recipe, source: Source, weights: InitialWeights | None = None
+) -> "tuple[keras.Model, Recipe]":
+    """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
+
+    Returns:
+        The model, and the recipe with what its data decides.
+    """
+    recipe = with_hyperrule(recipe, source.train)
+    policy = precision.resolve(recipe.train.precision, devices.accelerator())
+    if weights is not None:
+        recipe = for_given_weights(recipe)
+    path = None if weights is None else weights.path
+    return build_for(recipe, source.dataset.classes, policy=policy, weights=path), recipe
+
+
+def _train_phases(
+    model: "keras.Model",
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: RunFolder,
+    resume_from: Checkpoint | None,
+    callbacks: Sequence[Any],
+    display: Display,
+    record: dict[str, Any],
+) -> None:
+    """Trains all phases that are left, and shows them to callbacks and trackers as one training."""
+    check_monitors(callbacks, validates=inputs.validation is not None)
+    total = sum(phase.epochs for phase in recipe.phases)
+    one_run = OneRun(callbacks, model, epochs=total)
+    tracker = trackers.replaced_by()
+    if tracker and devices.name() != "tensorflow":
+        display.line(f"warning: {tracker} sees nothing of this run on the {devices.name()} backend; give its callback")
+        tracker = ""
+    phases = _each_phase(model, recipe, inputs, folder, resume_from, one_run, display, record, by_epoch=bool(tracker))
+    if tracker and next(phases, record) is not record:
+        batches = batches_of(recipe, inputs.train, len(model.blueprint.classes))
+        validation = inputs.validation and batches_of(recipe, inputs.validation, batches.classes, shuffle=False)
+        trackers.watched_fit(
+            model,
+            phases,
+            training_data(batches, 0, StopWatch(), epochs=1),
+            steps=batches.steps,
+            one_run=one_run,
+            initial_epoch=resume_from.progress.epoch if resume_from else 0,
+            epochs=total,
+            validation_data=validation and validation_data(validation),
+        )
+    for _ in phases:
+        pass
+    one_run.end()
+    if one_run.stopped_by:
+        record["stopped_by"] = one_run.stopped_by
+
+
+def _each_phase(
+    model: "keras.Model",
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: RunFolder,
+    resume_from: Checkpoint | None,
+    one_run: OneRun,
+    display: Display,
+    record: dict[str, Any],
+    *,
+    by_epoch: bool,
+) -> Generator[None]:
+    progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0) if resume_from is None else resume_from.progress
+    folder.write_metrics(folder.metrics()[: progress.epoch])
+    if resume_from is not None:
+        _restore_weights(model, resume_from)
+        display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
+    memory = Memory()
+    for index in range(progress.phase, len(recipe.phases)):
+        if progress.phase < index:
+            progress = progress.next_phase(index)
+        result = yield from run_phase(
+            model,
+            recipe,
+            index,
+            train=inputs.train,
+            validation=inputs.validation,
+            folder=folder,
+            start=progress,
+            resume_from=resume_from if resume_from and resume_from.progress.phase == index else None,
+            memory=memory,
+            one_run=one_run,
+            display=display,
+            by_epoch=by_epoch,
+        )
+        progress, memory = result.progress, result.memory
+        record["phases"].append(result.record)
+        folder.write_record(record)
+        if one_run.stopped_by:
+            left = ", ".join(phase.name for phase in recipe.phases[index + 1 :])
+            display.line(
+                f"{one_run.stopped_by} stopped the run after epoch {progress.epoch}"
+                + (f"; left out: {left}" if left else "")
+            )
+            return
+
+
+def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:
+    arrays = source.model_arrays()
+    if set(arrays) != {weight.path for weight in model.weights}:
+        raise RunError(f"{source.path}: belongs to another model than {model.name}")
+    for weight in model.weights:
+        weight.assign(arrays[weight.path])
+    settle(model)
+
+
+def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
+    """Says when phases stayed below what they began from, as fine-tuning may that began from a linear probe.
+
+    Args:
+        history: The lines of metrics.jsonl.
+        monitor: The metric that decides which epoch is kept; `val_loss` is best when lowest.
+
+    Returns:
+        A sentence, or None where the last phase is as good as any or nothing was monitored.
+    """
+    sign = -1 if monitor == "val_loss" else 1
+
+    def merit(row: Mapping[str, Any]) -> tuple[float, float]:
+        return sign * row[monitor], -row.get("val_loss", 0.0)
+
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in history:
+        before = best.get(row["phase"])
+        if row.get(monitor) is not None and (before is None or merit(row) > merit(before)):
+            best[row["phase"]] = row
+    if not best:
+        return None
+    kept = max(best.values(), key=merit)
+    later = list(best)[list(best).index(kept["phase"]) + 1 :]
+    worse = [name for name in later if best[name][monitor] != kept[monitor]]
+    if not worse or worse != later:
+        return None
+    came_to = ", ".join(f"'{name}' came to {best[name][monitor]:.4f}" for name in later)
+    return (
+        f"epoch {kept['epoch_in_phase']} of phase '{kept['phase']}' is kept, with {monitor} {kept[monitor]:.4f}; "
+        f"{came_to}: below what it began from"
+    )
+
+
+def _record(
+    recipe: Recipe,
+    begin: Beginning,
+    source: Source,
+    inputs: Inputs,
+    policy: str,
+    device: devices.Accelerator,
+) -> dict[str, Any]:
+    import keras
+
+    return {
+        "status": "running",
+        "recipe": recipe.name,
+        "model": recipe.model.name,
+        "inputs": _inputs(begin.data),
+        "environment": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "backend": keras.backend.backend(),
+            "device": device.name,
+            "cpus": os.cpu_count(),
+        },
+        "versions": {name: _version(name) for name in RECORDED_PACKAGES},
+        "seed": recipe.train.seed,
+        "precision": policy,
+        "data": {
+            "fingerprint": source.dataset.fingerprint(),
+            "train": len(inputs.train.labels),
+            "validation": len(inputs.validation.labels) if inputs.validation else 0,
+            "test": len(source.dataset.test) if source.dataset.test else 0,
+            "skipped": [{"path": str(bad.path), "reason": bad.reason} for bad in inputs.skipped],
+        },
+        "classes": list(source.dataset.classes),
+        "phases": [],
+        **({"weights": asdict(begin.weights)} if begin.weights else {}),
+    }
+
+
+def _inputs(data: Path | InCode | None) -> dict[str, Any]:
+    if data is None or isinstance(data, Path):
+        return {"data": None if data is None else str(data.resolve())}
+    return {"data": None, "in_code": f"{type(data).__module__}.{type(data).__qualname__}"}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _compare_data(repeated: RunFolder, record: dict[str, Any], display: Display) -> dict[str, Any]:
+    """Says where the run that is repeated had other data, and returns what run.json keeps of it."""
+    then, now = repeated.record()["data"]["fingerprint"], record["data"]["fingerprint"]
+    if then != now:
+        display.line(f"warning: {difference(repeated, then, now)}")
+    return {"run": str(repeated.path.resolve()), "same_data": then == now}
+
+
+@contextlib.contextmanager
+def recording(folder: RunFolder, record: dict[str, Any]) -> Generator[None]:
+    """Keeps run.json's status true, however training ends."""
+    folder.write_record(record)
+    try:
+        with noticed():
+            yield
+    except KeyboardInterrupt:
+        _write_last_words(folder, record, "interrupted", "interrupted by the user")
+        raise
+    except Exception as fault:
+        _write_last_words(folder, record, "failed", str(fault) or type(fault).__name__)
+        raise
+
+
+def _write_last_words(folder: RunFolder, record: dict[str, Any], status: str, reason: str) -> None:
+    # A full disk is a likely cause; then the status on disk stays `running`, and the first fault is what is told.
+    with contextlib.suppress(OSError):
+        folder.write_record({**record, "status": status, "reason": reason})

@@ -1,0 +1,180 @@
+"""The learning-rate range test: train while the rate rises, and see where the loss falls fastest.
+
+Source: Smith 2017 (arXiv:1506.01186), section 3.3, with the exponential rise and the smoothing of fastai's `lr_find`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.backend import devices, precision
+from zoo.backend.callers_state import alone
+from zoo.backend.keras_globals import pinned, require_no_strategy
+from zoo.data import Batches, InCode
+from zoo.errors import ZooError
+from zoo.recipe.schema import Phase, Recipe
+from zoo.report.progress import Display
+from zoo.system.interruption import noticed, raise_lost
+from zoo.training.batch_size import wanted
+from zoo.training.compiling.schedules import RisingRate
+from zoo.training.compiling.training_model import make_trainee
+from zoo.training.phase import apply_freezing
+from zoo.training.prefix.splitting import frozen_prefix
+from zoo.training.preparation.hyperrule import with_hyperrule
+from zoo.training.preparation.inputs import input_shape, open_source, pack_source
+from zoo.training.run import build_for
+
+SMOOTHING = 0.9
+# Standard deviation of the average in the plot, as a share of the steps.
+WIDTH = 0.05
+# The loss has left for good when it is so many times its best.
+DIVERGED = 4.0
+# By fewer losses than these no slope can be told.
+FEWEST_LOSSES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeTest:
+    """What a range test found.
+
+    Attributes:
+        rates: The learning rate of each step.
+        losses: The loss of each step's batch, before its update.
+        smoothed: Their average over neighbouring steps.
+        suggested: The rate at which the smoothed loss falls fastest, by decade.
+        fell: Whether the smoothed loss fell by more than twice what neighbouring batches differ by; where it did not,
+            the suggestion is chance.
+        stopped: Why the test stopped before its last step; None where it did not.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    suggested: float
+    fell: bool
+    stopped: str | None
+
+
+@noticed()
+@pinned()
+def find_rate(
+    recipe: Recipe,
+    data: Path | InCode | None,
+    *,
+    phase_name: str | None = None,
+    rate: RisingRate,
+    display: Display,
+) -> RangeTest:
+    """Trains a recipe's phase from its first weights while the rate rises; nothing is kept of it.
+
+    Args:
+        recipe: The resolved recipe.
+        data: The images; None for a source that ships or downloads.
+        phase_name: Whose trainable set and optimizer; by default the first phase's.
+        rate: From which rate to which, and over how many steps.
+        display: Shows progress.
+
+    Raises:
+        NotFoundError: The recipe has no such phase.
+        ZooError: The data or the model cannot be used, or the loss is not finite from the first steps on.
+    """
+    require_no_strategy("lr-find")
+    with alone(display.line):
+        return _find_rate(recipe, data, recipe.phase_named(phase_name), rate, display)
+
+
+def _find_rate(
+    recipe: Recipe, data: Path | InCode | None, phase: Phase, rate: RisingRate, display: Display
+) -> RangeTest:
+    keras.utils.set_random_seed(recipe.train.seed)
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
+    recipe = with_hyperrule(recipe, source.train)
+    policy = precision.resolve(recipe.train.precision, devices.accelerator())
+    model = build_for(recipe, source.dataset.classes, policy=policy)
+    apply_freezing(model, phase)
+    for warning in source.warnings:
+        display.line(f"warning: {warning}")
+    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
+    batches = Batches(
+        images=inputs.train.images,
+        labels=inputs.train.labels,
+        weights=inputs.train.weights,
+        classes=len(source.dataset.classes),
+        batch_size=wanted(recipe),
+        seed=recipe.train.seed,
+        shuffle=True,
+    )
+    # Each batch is a step at its own rate, of the weights themselves.
+    plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
+    trainee = make_trainee(
+        model, plain, phase, rate, split=frozen_prefix(model), weighted=inputs.train.weights is not None
+    )
+    devices.keep_freed_memory()
+    losses: list[float] = []
+    with display.bar("rate", rate.steps) as move:
+        for step, (images, labels) in zip(range(rate.steps), batches.stream(0), strict=False):
+            trainee.model.reset_metrics()
+            pixels = (images, labels) if trainee.takes_labels else images
+            losses.append(float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0]))
+            move(step + 1, f"loss {losses[-1]:.3f}")
+            raise_lost()
+            if stopped(losses):
+                break
+    return judged([float(rate.at(step)) for step in range(len(losses))], losses)
+
+
+def stopped(losses: Sequence[float]) -> str | None:
+    """Says why a test need not go on; None where it should."""
+    if losses and not math.isfinite(losses[-1]):
+        return f"the loss became {losses[-1]}"
+    averages = running(losses)
+    if averages and averages[-1] > DIVERGED * min(averages):
+        return f"the loss rose to more than {DIVERGED:g} times its lowest"
+    return None
+
+
+def running(losses: Sequence[float]) -> list[float]:
+    """Returns the exponential moving average of losses, without the bias of its beginning."""
+    average, smoothed = 0.0, list[float]()
+    for number, loss in enumerate(losses, 1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smoothed.append(average / (1 - SMOOTHING**number))
+    return smoothed
+
+
+def smooth(losses: Sequence[float]) -> list[float]:
+    """Returns losses averaged over their neighbours on both sides, so that a fall stays where it is."""
+    width = max(1.0, len(losses) * WIDTH)
+    places = np.arange(len(losses))
+    near = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
+    return list(map(float, near @ np.asarray(losses) / near.sum(axis=1)))
+
+
+def judged(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
+    """Finds the steepest fall of the smoothed losses over the logarithm of the rate.
+
+    Raises:
+        ZooError: There are too few finite losses to tell a fall by.
+    """
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if len(finite) < FEWEST_LOSSES:
+        raise ZooError(
+            f"the loss is {losses[-1]} at step {len(losses)}, where the rate is {rates[len(losses) - 1]:.2g}; expected "
+            f"{FEWEST_LOSSES} finite losses or more; begin lower: --from {rates[0] / 1000:.1g}"
+        )
+    smoothed = smooth(finite)
+    lowest = int(np.argmin(smoothed)) + 1
+    slopes = np.gradient(smoothed, np.log(rates[: len(finite)]))
+    steepest = int(np.argmin(slopes[: max(lowest, 2)]))
+    return RangeTest(
+        rates=tuple(rates[: len(finite)]),
+        losses=tuple(finite),
+        smoothed=tuple(smoothed),
+        suggested=rates[steepest],
+        fell=smoothed[0] - min(smoothed) > 2 * float(np.median(np.abs(np.diff(finite)))),
+        stopped=stopped(losses),
+    )

@@ -1,0 +1,1 @@
+"""What a user's callbacks and trackers see: one training of the whole model."""
