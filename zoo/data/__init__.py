@@ -5,9 +5,9 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.images.decoding import fit_image, read_image
 from zoo.data.packs.packing import CHECK, Pack, Skipped, pack
 from zoo.data.packs.pixels import Pixels
-from zoo.data.sources.folders import image_files
-from zoo.data.sources.in_code import InCode, read_in_code
+from zoo.data.sources.objects.in_code import InCode, read_in_code
 from zoo.data.sources.opening import open_dataset
+from zoo.data.sources.trees.folders import image_files
 from zoo.data.splitting import split_share
 
 __all__ = [

@@ -21,7 +21,7 @@ from zoo.data.images.content import says_what_to_do
 from zoo.data.images.decoding import BadImageError, Settings, quiet_pillow, read_pixels
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.loading import fit_item, load_array
-from zoo.data.sources.folders import image_files
+from zoo.data.sources.trees.folders import image_files
 from zoo.errors import DataError
 from zoo.registry.fitting import ImageFit
 from zoo.system.paths import given_path

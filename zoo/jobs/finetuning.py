@@ -121,7 +121,7 @@ def finetune(
             runs `finetune/default` with it), or a Recipe. With `resume` it may be None.
         data: The images; by default the recipe's own, or the earlier run's. A path; or an object with a length that
             gives (image, label) for an index, as the datasets of PyTorch do, or a dict of such objects by `train`,
-            `validation` and `test`: see `zoo.data.sources.in_code.LabelledImages`.
+            `validation` and `test`: see `zoo.data.sources.objects.in_code.LabelledImages`.
         overrides: Changes to the recipe, as `["train.batch_size=64"]` or `{"train.batch_size": 64}`.
         run: The folder to make; by default `runs/<recipe>-<UTC time>`.
         resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.

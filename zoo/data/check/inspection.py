@@ -27,7 +27,7 @@ from zoo.data.images.suffixes import FOREIGN_SUFFIXES, SUFFIXES_OF, TEXT_SUFFIXE
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import PRINT_MODES, count, dark_warning
 from zoo.data.packs.packing import BAD_PERCENT, most_bad
-from zoo.data.sources.lying_beside import is_ignored, is_output
+from zoo.data.sources.trees.lying_beside import is_ignored, is_output
 
 # What a JPEG is decoded to at least: enough for the perceptual hash.
 _SIDE = SMALLEST_SIDE

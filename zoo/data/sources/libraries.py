@@ -19,7 +19,7 @@ from PIL import Image
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, quoted
 from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
-from zoo.data.sources.split_names import split_of
+from zoo.data.sources.trees.split_names import split_of
 from zoo.errors import DataError, did_you_mean
 
 # What a column of labels may be called where nothing says that it is one.

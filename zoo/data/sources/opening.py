@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.dataset import Dataset, Split, check_dataset
-from zoo.data.sources import libraries, listings
+from zoo.data.sources import libraries
 from zoo.data.sources.arrays import Arrays, array_dataset, holds_idx, read_idx, read_npz
-from zoo.data.sources.folders import read_class_folders
 from zoo.data.sources.grouping import group_by_name, no_groups, shared_groups
+from zoo.data.sources.lists import listings
+from zoo.data.sources.trees.folders import read_class_folders
 from zoo.errors import DataError, NotFoundError, did_you_mean
 
 __all__ = ["Dataset", "Split", "open_dataset"]

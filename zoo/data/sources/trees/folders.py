@@ -18,8 +18,8 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
-from zoo.data.sources.layouts import Look, deepest_single, find_layout, no_classes
-from zoo.data.sources.lying_beside import is_ignored, is_output, is_written
+from zoo.data.sources.trees.layouts import Look, deepest_single, find_layout, no_classes
+from zoo.data.sources.trees.lying_beside import is_ignored, is_output, is_written
 from zoo.errors import DataError
 
 # The files of each class folder by its name.

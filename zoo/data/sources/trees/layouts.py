@@ -9,8 +9,8 @@ from pathlib import Path
 
 from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
-from zoo.data.sources.lying_beside import is_ignored
-from zoo.data.sources.split_names import Reading, read_name
+from zoo.data.sources.trees.lying_beside import is_ignored
+from zoo.data.sources.trees.split_names import Reading, read_name
 from zoo.errors import DataError
 from zoo.system.text_tables import counted
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.data.dataset import SPLIT_NAMES, quoted
-from zoo.data.sources.split_names import read_name
+from zoo.data.sources.trees.split_names import read_name
 from zoo.errors import DataError, did_you_mean
 
 PATH, LABEL, SPLIT, WEIGHT, GROUP = ROLES = ("path", "label", "split", "weight", "group")

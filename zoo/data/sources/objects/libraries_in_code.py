@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from zoo.backend.memory import available_bytes
-from zoo.data.sources.labelling import LabelledImages, class_names, labels_of, listed_labels, named
+from zoo.data.sources.objects.labelling import LabelledImages, class_names, labels_of, listed_labels, named
 from zoo.errors import DataError
 
 CHANNELS = (1, 3, 4)

@@ -21,7 +21,7 @@ import numpy as np
 
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, SplitName, hidden_sign, quoted, unknown_classes
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
-from zoo.data.sources.columns import (
+from zoo.data.sources.lists.columns import (
     REQUIRED,
     ROLES,
     Columns,
@@ -30,7 +30,7 @@ from zoo.data.sources.columns import (
     how_to_name,
     refuse_unnamed_split,
 )
-from zoo.data.sources.listed_paths import all_missing, located
+from zoo.data.sources.lists.listed_paths import all_missing, located
 from zoo.errors import DataError, did_you_mean
 
 _GROUP = "group"

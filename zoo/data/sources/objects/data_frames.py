@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from zoo.data.dataset import Dataset
-from zoo.data.sources import libraries, listings
+from zoo.data.sources import libraries
+from zoo.data.sources.lists import listings
 from zoo.errors import DataError
 
 

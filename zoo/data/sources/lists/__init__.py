@@ -1,0 +1,1 @@
+"""Files that list images: their rows, columns and paths."""

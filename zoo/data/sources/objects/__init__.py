@@ -1,0 +1,1 @@
+"""Data sets that exist in code, and what they know of their labels."""

@@ -1,0 +1,1 @@
+"""Folders of images: which are splits, which are classes."""
