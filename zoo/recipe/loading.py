@@ -12,8 +12,8 @@ from typing import Any
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.against_card import card_faults
 from zoo.recipe.finding import find_recipe, find_shipped_recipe
-from zoo.recipe.layers import Fault, Layer, Origin, recipe_error
-from zoo.recipe.locating import key_lines
+from zoo.recipe.line_numbers import key_lines
+from zoo.recipe.overlays import Fault, Layer, Origin, recipe_error
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.recipe.validation import quoted, validated

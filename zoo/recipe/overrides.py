@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import did_you_mean
-from zoo.recipe.layers import Fault, KeyPath, Layer, Origin
+from zoo.recipe.overlays import Fault, KeyPath, Layer, Origin
 
 
 @dataclass(frozen=True)

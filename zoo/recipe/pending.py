@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from zoo.recipe.layers import KeyPath, tables
+from zoo.recipe.overlays import KeyPath, tables
 
 # Key -> what it may be now; a key that is not listed may be all that the schema allows.
 # A text may hold a `*`. Delete a row once its feature is there.

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from zoo.errors import did_you_mean
-from zoo.recipe.layers import Fault, KeyPath, Layer, recipe_error, tables
+from zoo.recipe.overlays import Fault, KeyPath, Layer, recipe_error, tables
 from zoo.recipe.pending import pending_values
 from zoo.recipe.schema import (
     AugmentSection,

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from zoo.recipe.layers import KeyPath
+from zoo.recipe.overlays import KeyPath
 
 _TOKEN = re.compile(
     r'''
