@@ -114,7 +114,7 @@ def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
 
     listed = json.loads(python("-c", "from zoo.cli import main; main()", "list", "--json"))["models"]
     assert [model["params"] for model in listed if model["name"] == "blurnet"] == [98]
-    assert python("-m", "zoo.cli.cards", "blurnet") == printed
+    assert python("-m", "zoo.models.measuring", "blurnet") == printed
     built = "import zoo; model = zoo.build('blurnet', classes=['dog', 'cat']); zoo.freeze(model, 'stem')"
     assert python("-c", f"{built}; print(sum(w.numpy().size for w in model.trainable_weights))") == "18\n"
 

@@ -3,11 +3,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli.cards import main as cards
 from zoo.cli.weights import weights
 from zoo.errors import ContractError, NotFoundError
 from zoo.models import downloads
 from zoo.models import weights as weight_files
+from zoo.models.measuring import main as cards
 
 
 def run(*arguments):

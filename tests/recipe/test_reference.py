@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli.completion import complete_key
 from zoo.cli.recipe import recipe
+from zoo.cli.shell.completion import complete_key
 from zoo.errors import NotFoundError
 from zoo.recipe import reference
 from zoo.recipe.loading import load_recipe

@@ -18,7 +18,7 @@ FILTERS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A number of dimensions, and what it amounts to (printed by `python -m zoo.cli.cards 'conv*_small'`)."""
+    """A number of dimensions, and what it amounts to (printed by `python -m zoo.models.measuring 'conv*_small'`)."""
 
     input_shape: tuple[int, ...]
     what: str

@@ -64,7 +64,7 @@ GROUPS = (
 class Variant:
     """A size: how much wider and deeper than Lite0, and what that amounts to.
 
-    The counts are those that `python -m zoo.cli.cards 'efficientnet_lite*'` prints; `sha256` and `bytes` are
+    The counts are those that `python -m zoo.models.measuring 'efficientnet_lite*'` prints; `sha256` and `bytes` are
     those of the file of weights, where there is one.
     """
 

@@ -93,7 +93,7 @@ SEED_NETS = {
 
 
 # Description, parameters, multiply-adds, then each stage's last layer, layers and parameters; the head's are last.
-# Figures as printed by `python -m zoo.cli.cards 'mnist_*'`.
+# Figures as printed by `python -m zoo.models.measuring 'mnist_*'`.
 _SEED_FIGURES: dict[str, tuple[str, int, int, tuple[tuple[str, int, int], ...]]] = {
     "mnist_simple": (
         "One 5x5 convolution and a dense classifier",

@@ -11,9 +11,9 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from zoo import __version__
-from zoo.cli.groups import VerbContext, VerbGroup
 from zoo.cli.output import echo, echo_json, noticing_output
-from zoo.cli.streams import STDOUT, finish_streams, prepare_streams
+from zoo.cli.shell.groups import VerbContext, VerbGroup
+from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
 from zoo.errors import Terminated, ZooError
 
 # Verb -> where its click command is.
@@ -29,7 +29,7 @@ VERBS = {
     "lr-find": "zoo.cli.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
     "recipe": "zoo.cli.recipe:recipe",
-    "help": "zoo.cli.help:help_command",
+    "help": "zoo.cli.shell.help:help_command",
 }
 
 INTERRUPTED = 130

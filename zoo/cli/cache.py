@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.groups import VerbGroup
 from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.cli.shell.groups import VerbGroup
 from zoo.models.weights import file_size
 from zoo.system.cache import cache_folder, remove
 from zoo.system.text_tables import table

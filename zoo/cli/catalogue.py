@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from zoo import registry
-from zoo.cli.completion import complete_model
 from zoo.cli.options import Choice
 from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.cli.shell.completion import complete_model
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.models import weights
 from zoo.registry import Card

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_reference
-from zoo.cli.groups import VerbGroup
 from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
+from zoo.cli.shell.completion import complete_reference
+from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, DataError, NotFoundError
 from zoo.system.text_tables import table
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.completion import complete_reference
 from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
-from zoo.cli.streams import STDOUT, finish_streams
+from zoo.cli.shell.completion import complete_reference
+from zoo.cli.shell.streams import STDOUT, finish_streams
 from zoo.errors import Terminated
 from zoo.system.text_tables import table
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_reference
 from zoo.cli.options import SET_OPTION, InPath, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
+from zoo.cli.shell.completion import complete_reference
 
 if TYPE_CHECKING:
     from zoo.recipe.schema import Phase

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.completion import complete_key
+from zoo.cli.shell.completion import complete_key
 from zoo.errors import DataError, did_you_mean
 from zoo.system.paths import given_path
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from zoo.backend.quiet_start import descriptor_2_silenced
-from zoo.cli.streams import STDOUT, abandon_stdout
+from zoo.cli.shell.streams import STDOUT, abandon_stdout
 from zoo.errors import DataError
 from zoo.foreign import trust
 from zoo.system.interruption import noticed

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.completion import complete_model_or_run
 from zoo.cli.options import Reference
 from zoo.cli.output import (
     TRUST_OPTION,
@@ -24,6 +23,7 @@ from zoo.cli.output import (
     stdout_is_read,
     stdout_width,
 )
+from zoo.cli.shell.completion import complete_model_or_run
 from zoo.errors import DataError
 from zoo.system.files import write_atomic
 

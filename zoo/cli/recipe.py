@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.completion import complete_key, complete_recipe
-from zoo.cli.groups import VerbGroup
 from zoo.cli.output import OutFile, echo, echo_json, stdout_width
+from zoo.cli.shell.completion import complete_key, complete_recipe
+from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
 from zoo.system.text_tables import beside

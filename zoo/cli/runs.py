@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.completion import complete_run
 from zoo.cli.options import InPath
 from zoo.cli.output import (
     TRUST_OPTION,
@@ -19,6 +18,7 @@ from zoo.cli.output import (
     start_backend,
     stdout_width,
 )
+from zoo.cli.shell.completion import complete_run
 from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:

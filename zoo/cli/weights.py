@@ -4,9 +4,9 @@ import click
 
 from zoo import registry
 from zoo.cli.catalogue import weights_label
-from zoo.cli.completion import complete_model
-from zoo.cli.groups import VerbGroup
 from zoo.cli.output import echo, echo_json, start_backend, stdout_width
+from zoo.cli.shell.completion import complete_model
+from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.foreign import saved_models
 from zoo.models import downloads

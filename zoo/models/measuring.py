@@ -1,6 +1,6 @@
 """For developers: what a family's card has to say, measured on the built models and printed as literals.
 
-python -m zoo.cli.cards 'efficientnet_lite*'
+python -m zoo.models.measuring 'efficientnet_lite*'
 """
 
 import click

@@ -2,9 +2,9 @@
 
 import click
 
-from zoo.cli.completion import complete_verb
-from zoo.cli.groups import Verb, nearest_verb
 from zoo.cli.output import echo
+from zoo.cli.shell.completion import complete_verb
+from zoo.cli.shell.groups import Verb, nearest_verb
 
 
 @click.command("help", cls=Verb)

@@ -1,0 +1,1 @@
+"""How the command line talks: groups, help, completion and streams."""
