@@ -60,7 +60,7 @@ def half(monkeypatch):
     (weight_set,) = entry.card.weights
     measured = replace(weight_set, protocol=registry.Protocol(size=28, fit=fit, source="a test"))
     card = replace(entry.card, weights=(measured,))
-    monkeypatch.setitem(entries._entries, "mnist_conv_tiny", replace(entry, card=card))
+    monkeypatch.setitem(registry.entries._entries, "mnist_conv_tiny", replace(entry, card=card))
     return fit
 
 

@@ -11,9 +11,9 @@ import pytest
 import zoo
 from zoo import registry
 from zoo.errors import NotFoundError, ZooError
-from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet, entries
+from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 SEVEN = [
     "mnist_bigger",
     "mnist_pattern_pooling",
@@ -47,9 +47,9 @@ def weight_set(name):
 def entries(monkeypatch):
     """A registry that a test may add to; ours are loaded, plug-ins are looked for again."""
     registry.list_models()
-    copy = dict(entries._entries)
-    monkeypatch.setattr(entries, "_entries", copy)
-    monkeypatch.setattr(entries, "_loaded", False)
+    copy = dict(registry.entries._entries)
+    monkeypatch.setattr(registry.entries, "_entries", copy)
+    monkeypatch.setattr(registry.entries, "_loaded", False)
     return copy
 
 

@@ -1,8 +1,8 @@
 """Every model of `keras.applications`: one table of families and variants, and one adapter.
 
 Keras' own function builds the graph, on our pixels: in Keras each family wants its pixels in another range, here every
-model takes [0, 255] and brings them there itself. The figures of the table are what `python -m zoo.models.measuring NAME`
-prints; top-1 accuracies are those of keras.io/api/applications and its pages.
+model takes [0, 255] and brings them there itself. The figures of the table are what
+`python -m zoo.models.measuring NAME` prints; top-1 accuracies are those of keras.io/api/applications and its pages.
 
 How photos were brought to the input where the accuracies were measured stands at `by_the_shorter_side` and below it.
 

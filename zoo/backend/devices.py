@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.batches import Drawn
-
 # A batch: pixels and one-hot labels.
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -158,7 +156,7 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int) -> Any | None:
 
 def tf_gathered(
     images: np.ndarray,
-    draw: Callable[[int], Drawn],
+    draw: Callable[[int], Any],
     *,
     classes: int,
     batch_size: int,

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 from zoo.backend.quiet_start import tensorflows_log_left_out
 from zoo.errors import NotFoundError, WeightsError, shown
-from zoo.foreign import trust
+from zoo.foreign.trust import pin
 from zoo.system.cache import cache_folder
 from zoo.system.files import sha256, sync, write_atomic
 
@@ -118,7 +118,7 @@ def trust(handle: str | Path) -> str:
         raise NotFoundError(f"trust: handle is {shown(unchecked)}; expected the folder of a SavedModel, or its address")
     in_run = Path(handle) / "model" / "saved_model"
     module = take_in(str(in_run if in_run.is_dir() else handle))
-    trust.pin(module.sha256, str(handle))
+    pin(module.sha256, str(handle))
     return module.handle
 
 

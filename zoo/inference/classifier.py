@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
 from zoo.models import weights
+from zoo.models.arrays import arrays_of
 from zoo.models.building import CARD_FILE, Blueprint, build, load_model, rebuild
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
-from zoo.runs.checkpoint import arrays_of
 from zoo.runs.folder import RunFolder, holds_runs
 from zoo.system.paths import given_path
 

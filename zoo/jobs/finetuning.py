@@ -16,11 +16,11 @@ from zoo.errors import ContractError, RunError, ZooError
 from zoo.inference.classifier import Classifier, load
 from zoo.jobs.lengthening import begin_lengthened, lengthened
 from zoo.jobs.resolving import Job, Overrides, make_job, resumed_job
+from zoo.models.arrays import MODEL_FILE
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
 from zoo.report.progress import Display
-from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.claim import claim
 from zoo.runs.folder import (
     RunFolder,

@@ -13,13 +13,12 @@ from zoo.backend import keras_globals
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
 from zoo.foreign import saved_models, trust
 from zoo.freezing.stages import HEAD, stages
+from zoo.models.arrays import MODEL_FILE, arrays_of
 from zoo.models.weights import class_names as names_of
 from zoo.models.weights import is_file_name, load_into, read, read_file
 from zoo.registry import Card, WeightSet
 from zoo.registry.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
 from zoo.registry.fitting import ImageFit
-from zoo.runs.checkpoint import MODEL_FILE, arrays_of
-from zoo.runs.folder import SCHEMA
 from zoo.system.files import sha256, write_atomic
 from zoo.system.paths import given_path
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 PROBABILITIES = "probabilities"
 RGB = 3
 CARD_FILE = "card.json"
+SCHEMA = 1
 MODEL_FOLDER = "model"
 # Where a model whose graph is a SavedModel carries it, and the option that names it.
 MODULE_FOLDER = "saved_model"

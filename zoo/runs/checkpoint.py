@@ -9,19 +9,19 @@ checkpoints/step-00001200/
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
+from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path
 from zoo.runs.folder import SCHEMA
 from zoo.system.files import sha256, sync, write_atomic
 
 if TYPE_CHECKING:
     import numpy as np
 
-MODEL_FILE = "model.safetensors"
 STATE_FILE = "state.safetensors"
 MANIFEST_FILE = "manifest.json"
 FOLDER_NAME = re.compile(r"step-(\d{8,})")
@@ -196,36 +196,10 @@ def at_step(folder: Path, step: int) -> Checkpoint | None:
     return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == step), None)
 
 
-def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
-    """Reads variables by path.
-
-    Raises:
-        RunError: Two have the same path.
-    """
-    return {path: _array(variable) for path, variable in _by_path(variables).items()}
-
-
-def _by_path(variables: Iterable[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for variable in variables:
-        if variable.path in found:
-            raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
-        found[variable.path] = variable
-    return found
-
-
-def _array(variable: Any) -> "np.ndarray":
-    import numpy as np
-
-    # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
-    # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
-    return np.asarray(variable.value, order="C")
-
-
 def kept_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
     """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight."""
     arrays = arrays_of(model.weights)
-    return {path: _array(averages[path]) if path in averages else array for path, array in arrays.items()}
+    return {path: array_of(averages[path]) if path in averages else array for path, array in arrays.items()}
 
 
 def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
@@ -234,7 +208,7 @@ def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "
     That is: optimizer variables by path; the weights themselves where `kept_weights` has their averages; and seed
     generators, numbered in the order of the graph, since their own names count up from process to process.
     """
-    return {name: _array(variable) for name, variable in _state_variables(model, optimizer, averages).items()}
+    return {name: array_of(variable) for name, variable in _state_variables(model, optimizer, averages).items()}
 
 
 def restore_training_state(
@@ -256,7 +230,7 @@ def restore_training_state(
 
 
 def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {f"optimizer/{path}": variable for path, variable in _by_path(optimizer.variables).items()}
+    variables = {f"optimizer/{path}": variable for path, variable in by_path(optimizer.variables).items()}
     variables |= {f"weight/{weight.path}": weight for weight in model.weights if weight.path in averages}
     return variables | {f"seed/{number}": state for number, state in enumerate(seed_states(model))}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from zoo.data.dataset import quoted
 from zoo.errors import WeightsError
+from zoo.models.arrays import MODEL_FILE
 from zoo.models.building import CARD_FILE, MODEL_FOLDER
-from zoo.runs.checkpoint import MODEL_FILE
 from zoo.runs.folder import holds_runs
 from zoo.system.files import sha256
 

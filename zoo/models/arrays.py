@@ -1,0 +1,43 @@
+"""The weights of a model as arrays by name, and the file that holds them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MODEL_FILE = "model.safetensors"
+
+
+def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
+    """Reads variables by path.
+
+    Raises:
+        RunError: Two have the same path.
+    """
+    return {path: array_of(variable) for path, variable in by_path(variables).items()}
+
+
+def by_path(variables: Iterable[Any]) -> dict[str, Any]:
+    """Returns variables by path.
+
+    Raises:
+        RunError: Two have the same path.
+    """
+    found: dict[str, Any] = {}
+    for variable in variables:
+        if variable.path in found:
+            raise RunError(f"two variables are called {variable.path}; expected a name for each layer of its own")
+        found[variable.path] = variable
+    return found
+
+
+def array_of(variable: Any) -> "np.ndarray":
+    """Reads one variable; safetensors may write what it gives."""
+    import numpy as np
+
+    # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
+    # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
+    return np.asarray(variable.value, order="C")
