@@ -30,7 +30,7 @@ def main(run: Path, data: Path) -> None:
     from zoo.report.progress import Display
 
     folder = RunFolder.open(run)
-    weights = ASSETS / f"{folder.record()['model']}.safetensors"
+    weights = ASSETS / f"{folder.record().model}.safetensors"
     shutil.copyfile(folder.model / "model.safetensors", weights)
     with Display() as display:
         evaluation = evaluate(run, data, split="test", display=display)
@@ -39,7 +39,7 @@ def main(run: Path, data: Path) -> None:
         "kind": "receipt",
         "weights": {"file": weights.name, "sha256": sha256(weights), "bytes": weights.stat().st_size},
         "recipe": folder.recipe_path.read_text(encoding="utf-8"),
-        "run": {key: value for key, value in folder.record().items() if key not in LEFT_OUT},
+        "run": {key: value for key, value in folder.record().to_json().items() if key not in LEFT_OUT},
         "epochs": folder.metrics(),
         "test": evaluation.to_json(),
     }

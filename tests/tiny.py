@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.recipe.schema import Recipe
+from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, Status
 
 HERE = Path(__file__).parents[1]
 CLASSES = ("cat", "dog")
@@ -62,6 +63,24 @@ def recipe(*phases: Mapping[str, Any], model: str = "mnist_simple", **sections: 
             "train": {"batch_size": 8, **sections.get("train", {})},
         }
     )
+
+
+def record(status: Status = "running", **changes: Any) -> RunRecord:
+    """Makes the record of a run at its beginning, as `zoo.finetune` writes it."""
+    keys = {
+        "recipe": "tiny",
+        "model": "mnist_simple",
+        "inputs": InputsRecord(data="/photos"),
+        "environment": EnvironmentRecord(
+            python="3.11.7", platform="Linux", backend="tensorflow", device="2 CPU cores", cpus=2
+        ),
+        "versions": {"keras": "3.15.1", "jax": None},
+        "seed": 0,
+        "precision": "float32",
+        "data": DataRecord(fingerprint="3f0c" * 16, train=3068, validation=341),
+        "classes": CLASSES,
+    }
+    return RunRecord(status=status, **{**keys, **changes})
 
 
 def environment(**extra: str) -> dict[str, str]:

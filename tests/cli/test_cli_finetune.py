@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, start, write_photos
+from tests.tiny import phase, recipe, record, start, write_photos
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 
@@ -37,7 +37,7 @@ def test_the_last_line_on_stdout_is_the_runs_path(typed, desk):
     assert lines[-2] == "next     zoo predict runs/a IMAGE"
     assert lines[-3] == "curves   runs/a/history.png"
     assert (desk / "runs" / "a" / "history.png").is_file()
-    metrics = RunFolder.open(desk / "runs" / "a").record()["metrics"]
+    metrics = RunFolder.open(desk / "runs" / "a").record().result.metrics
     assert f"accuracy {100 * metrics['accuracy']:.1f} % of 4 validation images (95 % interval" in out
     assert "tiny: mnist_simple on 12 images of 2 classes, float32 on cpu, runs/a\n" in err
     assert "head 1/1  loss " in err
@@ -51,7 +51,7 @@ def test_json_leaves_only_json_on_stdout(typed, desk):
     assert list(document) == ["schema", "kind", "run", "metrics", "phases", "split"]
     assert document["split"] == "validation"
     assert (document["schema"], document["kind"], document["run"]) == (1, "finetune", "a")
-    assert document["metrics"] == RunFolder.open(desk / "a").record()["metrics"]
+    assert document["metrics"] == RunFolder.open(desk / "a").record().result.metrics
     assert [one["name"] for one in document["phases"]] == ["head"]
 
 
@@ -97,7 +97,7 @@ def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed
 def test_a_run_can_be_repeated_and_resumed_when_it_is_done(typed, desk):
     assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
     assert typed("finetune", "a", "--run", "b", "--data", "photos/")[0] == 0
-    first, second = (RunFolder.open(desk / name).record()["metrics"] for name in "ab")
+    first, second = (RunFolder.open(desk / name).record().result.metrics for name in "ab")
     assert first == second
     code, out, _ = typed("finetune", "--run", "a", "--resume")
     assert code == 0
@@ -249,8 +249,8 @@ def test_a_file_that_is_no_image_is_skipped_and_named(typed, desk):
     code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
     assert (code, out.splitlines()[-1]) == (0, "a")
     assert "skipped: photos/cat/zzz.png: is a text, not an image" in err
-    (skipped,) = RunFolder.open(desk / "a").record()["data"]["skipped"]
-    assert skipped["path"] == "photos/cat/zzz.png"
+    (skipped,) = RunFolder.open(desk / "a").record().data.skipped
+    assert skipped.path == "photos/cat/zzz.png"
     assert refused(typed, "tiny.toml", "--data", "photos", "--set", "data.on_bad=stop", "--run", "b").startswith(
         "photos/cat/zzz.png: is a text, not an image"
     )
@@ -266,7 +266,7 @@ def test_an_expectation_that_is_not_met_is_exit_code_3(typed, desk):
     words = ["--set", "phases.head.learning_rate=1e-9", "--set", "expect={value=1.0, tolerance=0.0}"]
     code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", *words)
     assert (code, out) == (3, "")
-    accuracy = RunFolder.open(desk / "a").record()["metrics"]["accuracy"]
+    accuracy = RunFolder.open(desk / "a").record().result.metrics["accuracy"]
     assert err.splitlines()[-1] == (
         f"zoo: recipe 'tiny' expects val_accuracy 1.0 (tolerance 0.0); found {accuracy:.4f}"
     )
@@ -284,7 +284,7 @@ def test_a_broken_contract_is_exit_code_3(typed, desk, monkeypatch):
     code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
     assert code == 3
     assert err.splitlines()[-1].startswith("zoo: phase 'head': 1 tensors are frozen, yet moved: stem_1_conv/bias;")
-    assert RunFolder.open(desk / "a").record()["status"] == "failed"
+    assert RunFolder.open(desk / "a").record().status == "failed"
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(typed, desk, monkeypatch):
@@ -353,7 +353,7 @@ def test_an_interruption_has_its_exit_code_and_says_how_the_run_goes_on(typed, d
         *("packs", "warning:", "tiny:", "note:", "head:", "head", "go", "zoo:")
     }, err
     record = RunFolder.open(desk / "a").record()
-    assert (record["status"], record["reason"]) == ("interrupted", "interrupted by the user")
+    assert (record.status, record.reason) == ("interrupted", "interrupted by the user")
     done = len(RunFolder.open(desk / "a").metrics())
     assert 2 <= done < 25
     code, _, err = typed("predict", "a", "photos")
@@ -429,7 +429,7 @@ def interrupted_in_seed(monkeypatch, number):
 
     def until(recipe, *arguments, **named):
         if recipe.train.seed == number:
-            named["folder"].write_record({"status": "running"})
+            named["folder"].write_record(record())
             named["folder"].recipe_path.write_text(recipe.to_toml())
             raise KeyboardInterrupt
         return train(recipe, *arguments, **named)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import zoo
-from tests.tiny import phase, pixels, recipe
+from tests.tiny import phase, pixels, recipe, record
 from zoo.errors import DataError, NotFoundError, WeightsError
 from zoo.evaluation.measuring import evaluate
 from zoo.inference.classifier import Classifier
@@ -158,7 +158,7 @@ def test_the_models_folder_alone_will_do(finished, tmp_path):
 
 
 def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path):
-    RunFolder(tmp_path).write_record({"status": "interrupted"})
+    RunFolder(tmp_path).write_record(record("interrupted"))
     with pytest.raises(NotFoundError) as raised:
         zoo.load(tmp_path)
     assert str(raised.value) == (

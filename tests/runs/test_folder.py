@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import start
+from tests.tiny import record, start
 from zoo.errors import NotFoundError, RunError
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
+from zoo.runs.record import ResultRecord
 from zoo.system.files import sha256, write_atomic
 
 
@@ -89,7 +90,7 @@ def test_create_refuses_a_file(tmp_path):
 
 
 def test_create_refuses_an_earlier_run_and_tells_how_to_go_on(tmp_path):
-    RunFolder(tmp_path).write_record({"status": "running"})
+    RunFolder(tmp_path).write_record(record())
     RunFolder(tmp_path).recipe_path.touch()
     with pytest.raises(RunError) as raised:
         RunFolder.create(tmp_path)
@@ -135,14 +136,11 @@ def test_open_refuses_what_is_no_run(tmp_path):
 
 def test_record_comes_back_as_it_was_written(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write_record({"status": "done", "classes": ["Käse", "猫"], "metrics": {"accuracy": 0.1 + 0.2}})
-    assert RunFolder.open(tmp_path).record() == {
-        "schema": 1,
-        "kind": "run",
-        "status": "done",
-        "classes": ["Käse", "猫"],
-        "metrics": {"accuracy": 0.1 + 0.2},
-    }
+    result = ResultRecord(split="validation", metrics={"accuracy": 0.1 + 0.2}, per_class={"猫": {"recall": None}})
+    written = record("done", classes=("Käse", "猫"), result=result)
+    folder.write_record(written)
+    assert RunFolder.open(tmp_path).record() == written
+    assert "猫" in (tmp_path / "run.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", b"\xff"])

@@ -36,7 +36,7 @@ def data(tmp_path):
 
 def status(path):
     record = RunFolder.open(path).record()
-    return record["status"], record.get("reason")
+    return record.status, record.reason
 
 
 def arrays(path):
@@ -435,7 +435,7 @@ def test_changed_data_is_refused_and_damage_is_named(stopped, data, tmp_path):
     write_npz(data, count=40)
     with pytest.raises(RunError) as raised:
         zoo.finetune(None, run=stopped, resume=True)
-    before = RunFolder.open(stopped).record()["data"]["fingerprint"][:12]
+    before = RunFolder.open(stopped).record().data.fingerprint[:12]
     now = open_dataset("folder", data).fingerprint()[:12]
     assert str(raised.value) == (
         f"{stopped}: the data is no longer what this run began with (fingerprint {before}..., now {now}...); "
@@ -567,7 +567,7 @@ def test_any_other_fault_is_written_down_too(data, tmp_path):
 
 @pytest.mark.parametrize("last", ["zoo.jobs.finetuning.save_history", "zoo.runs.folder.RunFolder.write_manifest"])
 def test_a_fault_after_training_is_written_down_and_the_run_can_be_finished(data, tmp_path, monkeypatch, last):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:

@@ -15,6 +15,7 @@ from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, perce
 from zoo.cli.shell.completion import complete_reference
 from zoo.cli.shell.streams import STDOUT, finish_streams
 from zoo.errors import Terminated
+from zoo.runs.folder import RunFolder
 from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
@@ -142,13 +143,14 @@ def finetune_command(
 
 
 def _document(run: "Run") -> dict[str, Any]:
+    record = RunFolder(run.path).record()
     return {
         "schema": 1,
         "kind": "finetune",
         "run": str(run.path),
         "metrics": run.metrics,
-        "phases": run.record["phases"],
-        "split": run.record.get("split"),
+        "phases": [phase.to_json() for phase in record.phases],
+        "split": record.result.split if record.result else None,
     }
 
 
@@ -184,7 +186,8 @@ def _terminated_as_interrupted() -> Generator[None]:
 
 def _show_result(run: "Run") -> None:
     if run.metrics:
-        echo("\n" + accuracy_report(run.record) + "\n")
+        result = RunFolder(run.path).record().result
+        echo(f"\n{accuracy_report(result.to_json())}\n" if result else "")
     echo(f"curves   {run.path / 'history.png'}", whole=True)
     echo(f"next     zoo predict {shlex.quote(str(run.path))} IMAGE", whole=True)
     echo(run.path, whole=True)
@@ -194,7 +197,8 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
     from zoo.jobs.finetuning import spread
 
     figures = spread(runs.values())
-    folder = next(iter(runs.values())).path.parent
+    first = next(iter(runs.values()))
+    folder = first.path.parent
     if as_json:
         document = {
             "schema": 1,
@@ -205,7 +209,7 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
                 name: {"mean": one.mean, "deviation": one.deviation, "values": one.values}
                 for name, one in figures.items()
             },
-            "split": next(iter(runs.values())).record.get("split"),
+            "split": result.split if (result := RunFolder(first.path).record().result) else None,
         }
         echo_json(document)
         return
@@ -217,7 +221,7 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
     # On a narrow screen the mean and the deviation stay.
     seeds_last_first = range(len(header) - 1, 2, -1)
     echo(table(header, rows, right=range(1, len(header)), width=stdout_width(), spare=seeds_last_first))
-    validating = {run.record["data"]["validation"] for run in runs.values()}
+    validating = {RunFolder(run.path).record().data.validation for run in runs.values()}
     if figures:
         echo(f"of {' or '.join(f'{count:,}' for count in sorted(validating))} validation images")
     echo(folder, whole=True)

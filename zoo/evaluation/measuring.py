@@ -94,15 +94,15 @@ def _images(folder: RunFolder, data: Path | str | InCode | None) -> tuple[Path |
     if data is not None:
         path = given_path(data, "the path of the images") if isinstance(data, str | Path) else data
         return path, str(path) if isinstance(path, Path) else None
-    inputs = folder.record()["inputs"]
-    if "in_code" in inputs:
+    inputs = folder.record().inputs
+    if inputs.in_code is not None:
         raise DataError(
-            f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
+            f"{folder.path}: its images were given in code ({inputs.in_code}), and a run does not keep them; "
             "give them again: zoo.evaluate(run, data), or others with --data PATH"
         )
-    if inputs["data"] is None:
+    if inputs.data is None:
         return None, None
-    path = Path(inputs["data"])
+    path = Path(inputs.data)
     if not path.exists():
         raise NotFoundError(
             f"{folder.path}: its images are no longer at {path}; say where they are now: "
@@ -317,7 +317,7 @@ def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own:
     if source.validation is not None:
         splits["validation"] = source.validation
     name = _checked(name or next((kind for kind in ("test", "validation") if kind in splits), None), splits)
-    then, now = folder.record()["data"]["fingerprint"], source.dataset.fingerprint()
+    then, now = folder.record().data.fingerprint, source.dataset.fingerprint()
     chosen = _Chosen(name=name, parts=(_Part(origin=name, split=splits[name]),))
     if then == now:
         return chosen

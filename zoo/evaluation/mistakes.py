@@ -24,7 +24,7 @@ def refuse_taken(folder: Path, run: Path, data: Path | None) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: is there already; expected a new folder; choose another --wrong-to")
-    own = RunFolder.open(run).record()["inputs"]["data"] if data is None else data
+    own = RunFolder.open(run).record().inputs.data if data is None else data
     if own and Path(own).is_dir() and folder.resolve().is_relative_to(Path(own).resolve()):
         raise DataError(
             f"{folder}: lies among the images, where it would be read as a class; choose another --wrong-to"

@@ -270,7 +270,7 @@ def _model_folder(path: Path) -> Path | None:
         return None
     if not (folder.model / CARD_FILE).is_file():
         raise NotFoundError(
-            f"{path}: the run holds no finished model (status {folder.record().get('status')}); "
+            f"{path}: the run holds no finished model (status {folder.record().status}); "
             f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
         )
     return folder.model

@@ -6,7 +6,7 @@ import re
 import shlex
 import statistics
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ from zoo.runs.folder import (
     reserve_default_path,
     runs_within,
 )
+from zoo.runs.record import ResultRecord, RunRecord, WeightsRecord, read_document
+from zoo.runs.recording import recording
 from zoo.system.files import sha256
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
@@ -62,7 +64,7 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """run.json."""
-        return RunFolder.open(self.path).record()
+        return read_document(RunFolder.open(self.path).record_path)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -72,12 +74,20 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """The kept model's figures on the validation images; empty where there were none."""
-        return self.record["metrics"]
+        return dict(self._result.metrics)
 
     @property
     def per_class(self) -> dict[str, dict[str, Any]]:
         """The kept model's figures class by class."""
-        return self.record["per_class"]
+        return {name: dict(figures) for name, figures in self._result.per_class.items()}
+
+    @property
+    def _result(self) -> ResultRecord:
+        folder = RunFolder.open(self.path)
+        record = folder.record()
+        if record.result is None:
+            raise RunError(f"{folder.path}: is not finished (status {record.status}); {how_to_resume(folder.path)}")
+        return record.result
 
     @property
     def classifier(self) -> Classifier:
@@ -93,12 +103,13 @@ class Run:
 
     def plot(self) -> "Figure":
         """Draws accuracy and loss over the epochs; a notebook shows the figure."""
-        return plot_history(self.history, self.record)
+        record = RunFolder.open(self.path).record()
+        return plot_history(self.history, title=record.summary, kept_step=record.kept.step if record.kept else None)
 
     def __repr__(self) -> str:
         try:
             accuracy = self.metrics.get("accuracy")
-        except (ZooError, KeyError):  # a folder that was moved away is no fault of who looks at the name
+        except ZooError:  # a folder that was moved away is no fault of who looks at the name
             accuracy = None
         return f"Run({str(self.path)!r}{'' if accuracy is None else f', accuracy={accuracy:.4f}'})"
 
@@ -194,7 +205,7 @@ def resolve_request(
         path, recipe_or_model = _run_named(recipe_or_model), None
     earlier = _earlier(path) if resume and path else None
     if earlier is not None:
-        is_done = earlier.record()["status"] == "done"
+        is_done = earlier.record().status == "done"
         if not is_done or recipe_or_model is not None or data is not None or overrides or weights is not None:
             job = resumed_job(earlier, recipe_or_model, data, overrides, weights=weights)
             if not is_done:
@@ -246,7 +257,7 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     from zoo.backend.callers_state import alone
     from zoo.training.preparation.inputs import open_source
     from zoo.training.preparation.kept_images import check_same_data
-    from zoo.training.run import Beginning, recording, train
+    from zoo.training.run import Beginning, train
     from zoo.training.user_callbacks.one_run import check_callbacks
 
     listeners = check_callbacks(callbacks)
@@ -269,7 +280,7 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
             begin = Beginning(data=job.data, weights=job.weights, repeats=job.repeats)
             trained = train(job.recipe, source, begin=begin, folder=folder, callbacks=listeners, display=display)
             with recording(folder, trained.record):
-                evaluation = _finish(folder, job.recipe, trained)
+                evaluation = _finish(folder, trained)
             _compare_result(folder, job, display)
         _check_expectation(job.recipe, evaluation)
     finally:
@@ -295,8 +306,13 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None
         yield
     except (KeyboardInterrupt, OSError, MemoryError) as fault:
         if folder.is_begun and not is_one_of_several:
-            _advise(fault, f"go on with it: zoo finetune --run {shlex.quote(str(folder.path))} --resume")
+            _advise(fault, how_to_resume(folder.path))
         raise
+
+
+def how_to_resume(path: Path) -> str:
+    """Says what to type for a run that is not finished."""
+    return f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
 
 
 def _how_seeds_go_on(path: Path) -> str:
@@ -326,9 +342,8 @@ def _check_trained_on(folder: RunFolder, job: Job) -> None:
     """Refuses other images than those that a finished run was trained on."""
     from zoo.training.preparation.inputs import open_source
 
-    record = folder.record()
     now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()
-    then = record["data"]["fingerprint"]
+    then = folder.record().data.fingerprint
     if now != then:
         given = job.data if isinstance(job.data, Path) else "these images"
         raise RunError(
@@ -340,18 +355,15 @@ def _check_trained_on(folder: RunFolder, job: Job) -> None:
 def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
     """Says whether a repeated run came to the same numbers, bit for bit, and writes it down."""
     record, repeated = folder.record(), job.repeats
-    if repeated is None or not record.get("repeats") or not (repeated.model / MODEL_FILE).is_file():
+    if repeated is None or record.repeats is None or not (repeated.model / MODEL_FILE).is_file():
         return
     before = repeated.record()
     differing = [
         name
         for name, same in (
-            ("other data", record["repeats"]["same_data"]),
+            ("other data", record.repeats.same_data),
             ("another recipe", load_recipe(repeated.recipe_path) == job.recipe),
-            (
-                "other initial weights",
-                before.get("weights", {}).get("sha256") == record.get("weights", {}).get("sha256"),
-            ),
+            ("other initial weights", _hash_of(before.weights) == _hash_of(record.weights)),
         )
         if not same
     ]
@@ -365,16 +377,23 @@ def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
             f"not the same result as {repeated.path}, from the same recipe and data: "
             f"{', '.join(_changed_environment(before, record)) or 'no cause is recorded'}"
         )
-    folder.write_record({**record, "repeats": {**record["repeats"], "same_result": same_result}})
+    folder.write_record(replace(record, repeats=replace(record.repeats, same_result=same_result)))
     folder.write_manifest()
 
 
-def _changed_environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _hash_of(weights: WeightsRecord | None) -> str | None:
+    return weights.sha256 if weights else None
+
+
+def _changed_environment(before: RunRecord, now: RunRecord) -> list[str]:
     return [
-        f"{name} {before[part].get(name)}, now {value}"
-        for part in ("environment", "versions")
-        for name, value in now[part].items()
-        if before[part].get(name) != value
+        f"{name} {then.get(name)}, now {value}"
+        for then, current in (
+            (before.environment.to_json(), now.environment.to_json()),
+            (before.versions, now.versions),
+        )
+        for name, value in current.items()
+        if then.get(name) != value
     ]
 
 
@@ -485,25 +504,25 @@ def _earlier(path: Path) -> RunFolder | None:
     return RunFolder(path) if RunFolder(path).is_begun else None
 
 
-def _finish(folder: RunFolder, recipe: Recipe, trained: "Trained") -> "Evaluation | None":
+def _finish(folder: RunFolder, trained: "Trained") -> "Evaluation | None":
     """Measures the kept model, draws the curves, and closes the run."""
     from zoo.evaluation.measuring import score
 
     validation = trained.inputs.validation
     evaluation: Evaluation | None = None
+    result = ResultRecord(split=None, metrics={}, per_class={})
     if validation is not None:
         evaluation = score(trained.predict(validation.images), validation.labels, trained.model.blueprint.classes)
-    measured = evaluation.to_json() if evaluation else {}
-    record = {
-        **trained.record,
-        "status": "done",
-        "split": "validation" if evaluation else None,
-        "metrics": measured.get("metrics", {}),
-        "intervals": measured.get("intervals", {}),
-        "per_class": measured.get("per_class", {}),
-    }
-    save_history(folder.metrics(), record, folder.path / "history.png")
-    folder.write_record(record)
+        result = ResultRecord(
+            split="validation",
+            metrics=evaluation.metrics,
+            intervals=evaluation.intervals,
+            per_class={name: asdict(one) for name, one in evaluation.per_class.items()},
+        )
+    record = trained.record
+    kept_step = record.kept.step if record.kept else None
+    save_history(folder.metrics(), folder.path / "history.png", title=record.summary, kept_step=kept_step)
+    folder.write_record(replace(record, status="done", result=result))
     folder.write_manifest()
     return evaluation
 

@@ -8,7 +8,7 @@ shorter one, and the new ones have those of the longer one from there on, down t
 import shlex
 import shutil
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 from zoo.errors import RunError
 from zoo.recipe.loading import load_recipe
@@ -16,10 +16,8 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE
+from zoo.runs.record import ContinuesRecord
 from zoo.system.files import write_atomic
-
-# What run.json says of the result, which is another after more epochs.
-OF_THE_RESULT = ("kept", "metrics", "intervals", "per_class", "split", "repeats", "reason")
 
 
 def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
@@ -35,7 +33,7 @@ def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
     """
     if more_epochs < 1:
         raise RunError(f"{more_epochs} more epochs; expected 1 or more")
-    if (status := run.record()["status"]) != "done":
+    if (status := run.record().status) != "done":
         raise RunError(
             f"{run.path}: is not finished (status {status}); go on with it first: "
             f"zoo finetune --run {shlex.quote(str(run.path))} --resume"
@@ -79,15 +77,14 @@ def begin_lengthened(folder: RunFolder, run: RunFolder, recipe: Recipe, *, say: 
     """
     before = load_recipe(run.recipe_path).phases[-1]
     say(f"goes on with {run.path}{_difference(before, recipe.phases[-1])}")
-    record: dict[str, Any] = {key: value for key, value in run.record().items() if key not in OF_THE_RESULT}
-    epochs = len(run.metrics())
+    continues = ContinuesRecord(run=str(run.path.resolve()), epochs=len(run.metrics()))
+    record = replace(run.record().without_result(), status="interrupted", continues=continues)
     try:
         shutil.copytree(run.checkpoints, folder.checkpoints)
         folder.write_metrics(run.metrics())
         if (run.path / FILE).is_file():
             shutil.copy(run.path / FILE, folder.path / FILE)
-        continues = {"run": str(run.path.resolve()), "epochs": epochs}
-        folder.write_record({**record, "status": "interrupted", "continues": continues})
+        folder.write_record(record)
         # The last: until it is there, no run has begun here.
         write_atomic(folder.recipe_path, recipe.to_toml())
     except BaseException:

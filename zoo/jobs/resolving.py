@@ -16,6 +16,7 @@ from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder, holds_runs
+from zoo.runs.record import WeightsRecord
 from zoo.system.paths import given_path
 from zoo.training.preparation.initial_weights import InitialWeights
 
@@ -220,19 +221,19 @@ def _repeated_job(
     if recipe.model.handle and carried.is_dir():
         saved_models.take_in(str(carried))
     record = folder.record()
-    inputs = record["inputs"]
-    if weights is None and record.get("weights"):
-        weights = InitialWeights.recorded(record["weights"], folder.path)
-    if data is None and "in_code" in inputs:
+    inputs = record.inputs
+    if weights is None and record.weights is not None:
+        weights = InitialWeights.recorded(record.weights, folder.path)
+    if data is None and inputs.in_code is not None:
         raise DataError(
-            f"{folder.path}: its images were given in code ({inputs['in_code']}), and a run does not keep them; "
+            f"{folder.path}: its images were given in code ({inputs.in_code}), and a run does not keep them; "
             "give them again: zoo.finetune(..., data=...)"
         )
-    if data is None and inputs["data"] and not Path(inputs["data"]).exists():
+    if data is None and inputs.data and not Path(inputs.data).exists():
         raise NotFoundError(
-            f"{folder.path}: its images are no longer at {inputs['data']}; say where they are now: --data PATH"
+            f"{folder.path}: its images are no longer at {inputs.data}; say where they are now: --data PATH"
         )
-    images = _images(recipe, inputs["data"] if data is None else data)
+    images = _images(recipe, inputs.data if data is None else data)
     return Job(recipe=recipe, data=images, weights=weights, repeats=folder)
 
 
@@ -266,9 +267,9 @@ def resumed_job(
         RunError: It was begun with another recipe or other weights than those given.
         ZooError: See `make_job`.
     """
-    recorded = folder.record().get("weights")
+    recorded = folder.record().weights
     given = None if weights is None else InitialWeights.at(given_path(weights, "the path of the weights"))
-    if given is not None and given.sha256 != (recorded or {}).get("sha256"):
+    if given is not None and (recorded is None or given.sha256 != recorded.sha256):
         raise RunError(
             f"{folder.path}: did not begin with the weights {weights}; leave out --weights to go on with it, "
             "or choose another --run"
@@ -295,9 +296,11 @@ def _asked_recipe(
     return make_job(reference, data, overrides).recipe
 
 
-def _begun_job(folder: RunFolder, data: "Path | str | InCode | None", recorded: Mapping[str, str] | None) -> Job:
+def _begun_job(folder: RunFolder, data: "Path | str | InCode | None", recorded: WeightsRecord | None) -> Job:
     """Resolves a run itself. Its first weights are needed only until there is a checkpoint."""
-    job = _repeated_job(folder, data, (), InitialWeights(**recorded) if recorded else None)
+    job = _repeated_job(
+        folder, data, (), InitialWeights(path=recorded.path, sha256=recorded.sha256) if recorded else None
+    )
     return replace(job, repeats=None)
 
 

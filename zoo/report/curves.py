@@ -173,31 +173,23 @@ def _rows(history: Any) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def save_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any], path: Path) -> None:
+def save_history(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str, kept_step: int | None) -> None:
     """Writes a run's curves as a PNG, with a ring at the epoch whose model is kept.
 
     Args:
         rows: The lines of metrics.jsonl.
-        record: What run.json says.
         path: Where to.
+        title: What stands above them.
+        kept_step: The step of the checkpoint whose model is kept, or None.
 
     Raises:
         OSError: It could not be written.
     """
-    save_figure(plot_history(rows, record), path)
+    save_figure(plot_history(rows, title=title, kept_step=kept_step), path)
 
 
-def plot_history(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> "Figure":
+def plot_history(rows: Sequence[Mapping[str, Any]], *, title: str, kept_step: int | None) -> "Figure":
     """Draws a run's curves, with a ring at the epoch whose model is kept; arguments as for `save_history`."""
-    step = record.get("kept", {}).get("step")
-    kept = [row["epoch"] for row in rows if step is not None and row.get("step") == step]
+    kept = [row["epoch"] for row in rows if kept_step is not None and row.get("step") == kept_step]
     with default_style():
-        return plot_accuracy_and_loss(rows, history_title(record), kept=kept[-1] if kept else None)
-
-
-def history_title(record: Mapping[str, Any]) -> str:
-    """Says which recipe trained which model on how many images: two lines."""
-    data = record["data"]
-    validation = f"{data['validation']:,} to validate" if data["validation"] else "none to validate"
-    trained = f"{record['model']} on {data['train']:,} images of {len(record['classes']):,} classes, {validation}"
-    return f"{record['recipe']}\n{trained}"
+        return plot_accuracy_and_loss(rows, title, kept=kept[-1] if kept else None)

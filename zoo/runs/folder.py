@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
+from zoo.runs.record import FILE as RECORD_FILE
+from zoo.runs.record import RunRecord, read_record, write_record
 from zoo.system.files import sha256, write_atomic
 
 SCHEMA = 1
@@ -176,7 +178,7 @@ class RunFolder:
     @property
     def record_path(self) -> Path:
         """run.json: what went in, what came out."""
-        return self.path / "run.json"
+        return self.path / RECORD_FILE
 
     @property
     def recipe_path(self) -> Path:
@@ -198,25 +200,17 @@ class RunFolder:
         """Folder of the kept model: model.safetensors and card.json."""
         return self.path / "model"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """Reads run.json.
 
         Raises:
-            RunError: It is damaged.
+            RunError: It is damaged, or a key is missing or of another type.
         """
-        try:
-            record: dict[str, Any] = json.loads(self.record_path.read_text(encoding="utf-8"))
-            schema = record["schema"]
-        except (OSError, ValueError, TypeError, KeyError) as fault:
-            raise RunError(f"{self.record_path}: cannot be read ({fault})") from fault
-        if schema != SCHEMA:
-            raise RunError(f"{self.record_path}: schema is {schema!r}; expected {SCHEMA}; use a newer zoo")
-        return record
+        return read_record(self.record_path)
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
+    def write_record(self, record: RunRecord) -> None:
         """Writes run.json whole."""
-        document = {"schema": SCHEMA, "kind": "run", **record}
-        write_atomic(self.record_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_record(record, self.record_path)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Reads metrics.jsonl: one dictionary an epoch."""

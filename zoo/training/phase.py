@@ -16,6 +16,7 @@ from zoo.report.progress import Display
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
+from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory, wanted
 from zoo.training.callbacks import (
     AugmentationSeeds,
@@ -50,12 +51,12 @@ class PhaseResult:
 
     Attributes:
         progress: How far the run has come.
-        record: For run.json: the phase's name, freeze table and contract.
+        record: What the run keeps of it: its name, freeze table and contract.
         memory: What the next phase's optimizer goes on with.
     """
 
     progress: Progress
-    record: dict[str, Any]
+    record: PhaseRecord
     memory: Memory
 
 
@@ -230,21 +231,19 @@ def run_phase(
     if patience and recorder.progress.stale_epochs >= patience:
         _restore_best(model, optimizer, folder, recorder.progress)
         display.line(f"{phase.name}: {patience} epochs without a better one; the best one's weights are back")
-    record = {
-        "name": phase.name,
-        "train": phase.train,
-        "batchnorm": batchnorm_mode(phase, model.blueprint.weights),
-        "trainable_params": plan.trainable_params,
-        "plan": plan.to_json(),
-        "contract": {
-            "frozen_tensors": len(contract.frozen),
-            "trained_tensors": len(contract.trained),
-            "unchanged": unchanged,
-        },
-        "prefix_cache": {"cut": cached.split.cut, "views": cached.views, "computed": cached.computed}
+    record = PhaseRecord(
+        name=phase.name,
+        train=phase.train,
+        batchnorm=batchnorm_mode(phase, model.blueprint.weights),
+        trainable_params=plan.trainable_params,
+        plan=tuple(PlanRowRecord(**row) for row in plan.to_json()),
+        contract=ContractRecord(
+            frozen_tensors=len(contract.frozen), trained_tensors=len(contract.trained), unchanged=tuple(unchanged)
+        ),
+        prefix_cache=PrefixCacheRecord(cut=cached.split.cut, views=cached.views, computed=cached.computed)
         if cached
         else None,
-    }
+    )
     return PhaseResult(progress=recorder.progress, record=record, memory=remember(optimizer))
 
 

@@ -1,11 +1,10 @@
 """The story of a run: read the data, build the model, train phase after phase, keep the best, write it down."""
 
-import contextlib
 import functools
 import os
 import platform
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,20 @@ from zoo.report.progress import Display
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
+from zoo.runs.record import (
+    BatchRecord,
+    DataRecord,
+    EnvironmentRecord,
+    InputsRecord,
+    KeptRecord,
+    RepeatsRecord,
+    RunRecord,
+    SkippedRecord,
+    WeightsRecord,
+)
+from zoo.runs.recording import Recording, recording
 from zoo.system.files import write_atomic
-from zoo.system.interruption import noticed
-from zoo.training.batch_size import Pieces, memory_warning, with_batch_size, with_pieces
+from zoo.training.batch_size import Pieces, memory_warning, wanted, with_batch_size, with_pieces
 from zoo.training.compiling.optimizers import Memory
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.phase import apply_freezing, batches_of, run_phase
@@ -44,8 +54,6 @@ if TYPE_CHECKING:
 
 # Fewer validation images than this cannot tell one epoch from another: the standard error of a share is above 3 %.
 FEW_TO_VALIDATE = 100
-# What a run that goes on keeps of run.json.
-KEPT_KEYS = ("continues", "repeats", "weights")
 RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
 
 
@@ -71,12 +79,12 @@ class Trained:
     Attributes:
         model: The kept model: the best epoch's of all phases, or the last where nothing was monitored.
         inputs: What it learnt from.
-        record: run.json so far.
+        record: What is known of the run so far.
     """
 
     model: "keras.Model"
     inputs: Inputs
-    record: dict[str, Any]
+    record: RunRecord
 
     @pinned()
     def predict(self, images: "Pixels") -> "np.ndarray":
@@ -143,48 +151,48 @@ def train(
     record = _record(recipe, begin, source, inputs, policy, device)
     images = images_of(source.dataset, inputs, validation=recipe.data.validation)
     if begin.repeats is not None:
-        record["repeats"] = _compare_data(begin.repeats, record, display)
+        record = replace(record, repeats=_compare_data(begin.repeats, record, display))
     if resume_from is not None:
         before = folder.record()
-        check_same_data(folder, record["data"]["fingerprint"])
+        check_same_data(folder, record.data.fingerprint)
         check_same_images(folder, images)
-        record |= {key: before[key] for key in KEPT_KEYS if key in before}
-        record["phases"] = before["phases"][: resume_from.progress.phase]
-        recipe = with_pieces(recipe, Pieces(**before["batch"]))
+        record = before.going_on(record, phases=resume_from.progress.phase)
+        if before.batch is not None:
+            recipe = with_pieces(recipe, Pieces(batch_size=before.batch.batch_size, accumulate=before.batch.accumulate))
     elif recipe.train.batch_size == "auto":
         trial = build_new()
         apply_freezing(trial, largest)
         recipe = with_batch_size(recipe, trial, largest, inputs.train.images, device)
         display.line(f"batches of {recipe.train.batch_size}, {recipe.train.accumulate} to a step")
-    record["batch"] = {"batch_size": recipe.train.batch_size, "accumulate": recipe.train.accumulate}
+    record = replace(record, batch=BatchRecord(batch_size=wanted(recipe), accumulate=recipe.train.accumulate))
     display.line(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
         f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
     )
     if begin.weights is not None and resume_from is None:
         display.line(begin.weights.summary(source.dataset.classes))
-    validating = record["data"]["validation"]
+    validating = record.data.validation
     if 0 < validating < FEW_TO_VALIDATE:
         few = "1 image validates" if validating == 1 else f"{validating} images validate"
         display.line(f"note: {few}: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
     devices.keep_freed_memory()
-    with recording(folder, record):
+    with recording(folder, record) as recorded:
         images.write(folder.path)
         write_atomic(folder.recipe_path, as_asked.to_toml())
-        _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, record)
+        _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, recorded)
         kept = checkpoint.best(folder.checkpoints)
         if kept is None:
             raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
         _restore_weights(model, kept)
         save_model(model, folder.model, fit=recipe.data.fit)
-        record["kept"] = {"step": kept.progress.step, recipe.checkpoint.monitor: kept.progress.best_value}
+        figures = {recipe.checkpoint.monitor: kept.progress.best_value}
         if kept.progress.best_loss is not None:
-            record["kept"]["val_loss"] = kept.progress.best_loss
+            figures["val_loss"] = kept.progress.best_loss
         fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
         if fell_short:
-            record["kept"] = {**record["kept"], "shortfall": fell_short}
             display.line(f"warning: {fell_short}")
-    return Trained(model=model, inputs=inputs, record=record)
+        recorded.update(kept=KeptRecord(step=kept.progress.step, figures=figures, shortfall=fell_short))
+    return Trained(model=model, inputs=inputs, record=recorded.record)
 
 
 def idle_keys(recipe: Recipe, source: Source) -> list[str]:
@@ -270,7 +278,7 @@ def _train_phases(
     resume_from: Checkpoint | None,
     callbacks: Sequence[Any],
     display: Display,
-    record: dict[str, Any],
+    recorded: Recording,
 ) -> None:
     """Trains all phases that are left, and shows them to callbacks and trackers as one training."""
     check_monitors(callbacks, validates=inputs.validation is not None)
@@ -280,8 +288,8 @@ def _train_phases(
     if tracker and devices.name() != "tensorflow":
         display.line(f"warning: {tracker} sees nothing of this run on the {devices.name()} backend; give its callback")
         tracker = ""
-    phases = _each_phase(model, recipe, inputs, folder, resume_from, one_run, display, record, by_epoch=bool(tracker))
-    if tracker and next(phases, record) is not record:
+    phases = _each_phase(model, recipe, inputs, folder, resume_from, one_run, display, recorded, by_epoch=bool(tracker))
+    if tracker and next(phases, phases) is not phases:
         batches = batches_of(recipe, inputs.train, len(model.blueprint.classes))
         validation = inputs.validation and batches_of(recipe, inputs.validation, batches.classes, shuffle=False)
         trackers.watched_fit(
@@ -298,7 +306,7 @@ def _train_phases(
         pass
     one_run.end()
     if one_run.stopped_by:
-        record["stopped_by"] = one_run.stopped_by
+        recorded.update(stopped_by=one_run.stopped_by)
 
 
 def _each_phase(
@@ -309,7 +317,7 @@ def _each_phase(
     resume_from: Checkpoint | None,
     one_run: OneRun,
     display: Display,
-    record: dict[str, Any],
+    recorded: Recording,
     *,
     by_epoch: bool,
 ) -> Generator[None]:
@@ -337,8 +345,7 @@ def _each_phase(
             by_epoch=by_epoch,
         )
         progress, memory = result.progress, result.memory
-        record["phases"].append(result.record)
-        folder.write_record(record)
+        recorded.update(phases=(*recorded.record.phases, result.record))
         if one_run.stopped_by:
             left = ", ".join(phase.name for phase in recipe.phases[index + 1 :])
             display.line(
@@ -398,41 +405,40 @@ def _record(
     inputs: Inputs,
     policy: str,
     device: devices.Accelerator,
-) -> dict[str, Any]:
+) -> RunRecord:
     import keras
 
-    return {
-        "status": "running",
-        "recipe": recipe.name,
-        "model": recipe.model.name,
-        "inputs": _inputs(begin.data),
-        "environment": {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "backend": keras.backend.backend(),
-            "device": device.name,
-            "cpus": os.cpu_count(),
-        },
-        "versions": {name: _version(name) for name in RECORDED_PACKAGES},
-        "seed": recipe.train.seed,
-        "precision": policy,
-        "data": {
-            "fingerprint": source.dataset.fingerprint(),
-            "train": len(inputs.train.labels),
-            "validation": len(inputs.validation.labels) if inputs.validation else 0,
-            "test": len(source.dataset.test) if source.dataset.test else 0,
-            "skipped": [{"path": str(bad.path), "reason": bad.reason} for bad in inputs.skipped],
-        },
-        "classes": list(source.dataset.classes),
-        "phases": [],
-        **({"weights": asdict(begin.weights)} if begin.weights else {}),
-    }
+    return RunRecord(
+        status="running",
+        recipe=recipe.name,
+        model=recipe.model.name,
+        inputs=_inputs(begin.data),
+        environment=EnvironmentRecord(
+            python=platform.python_version(),
+            platform=platform.platform(),
+            backend=keras.backend.backend(),
+            device=device.name,
+            cpus=os.cpu_count(),
+        ),
+        versions={name: _version(name) for name in RECORDED_PACKAGES},
+        seed=recipe.train.seed,
+        precision=policy,
+        data=DataRecord(
+            fingerprint=source.dataset.fingerprint(),
+            train=len(inputs.train.labels),
+            validation=len(inputs.validation.labels) if inputs.validation else 0,
+            test=len(source.dataset.test) if source.dataset.test else 0,
+            skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
+        ),
+        classes=tuple(source.dataset.classes),
+        weights=WeightsRecord(path=begin.weights.path, sha256=begin.weights.sha256) if begin.weights else None,
+    )
 
 
-def _inputs(data: Path | InCode | None) -> dict[str, Any]:
+def _inputs(data: Path | InCode | None) -> InputsRecord:
     if data is None or isinstance(data, Path):
-        return {"data": None if data is None else str(data.resolve())}
-    return {"data": None, "in_code": f"{type(data).__module__}.{type(data).__qualname__}"}
+        return InputsRecord(data=None if data is None else str(data.resolve()))
+    return InputsRecord(data=None, in_code=f"{type(data).__module__}.{type(data).__qualname__}")
 
 
 def _version(package: str) -> str | None:
@@ -442,30 +448,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _compare_data(repeated: RunFolder, record: dict[str, Any], display: Display) -> dict[str, Any]:
+def _compare_data(repeated: RunFolder, record: RunRecord, display: Display) -> RepeatsRecord:
     """Says where the run that is repeated had other data, and returns what run.json keeps of it."""
-    then, now = repeated.record()["data"]["fingerprint"], record["data"]["fingerprint"]
+    then, now = repeated.record().data.fingerprint, record.data.fingerprint
     if then != now:
         display.line(f"warning: {difference(repeated, then, now)}")
-    return {"run": str(repeated.path.resolve()), "same_data": then == now}
-
-
-@contextlib.contextmanager
-def recording(folder: RunFolder, record: dict[str, Any]) -> Generator[None]:
-    """Keeps run.json's status true, however training ends."""
-    folder.write_record(record)
-    try:
-        with noticed():
-            yield
-    except KeyboardInterrupt:
-        _write_last_words(folder, record, "interrupted", "interrupted by the user")
-        raise
-    except Exception as fault:
-        _write_last_words(folder, record, "failed", str(fault) or type(fault).__name__)
-        raise
-
-
-def _write_last_words(folder: RunFolder, record: dict[str, Any], status: str, reason: str) -> None:
-    # A full disk is a likely cause; then the status on disk stays `running`, and the first fault is what is told.
-    with contextlib.suppress(OSError):
-        folder.write_record({**record, "status": status, "reason": reason})
+    return RepeatsRecord(run=str(repeated.path.resolve()), same_data=then == now)

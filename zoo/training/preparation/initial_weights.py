@@ -1,7 +1,7 @@
 """A run's model, or a file of weights, that training begins with in place of the recipe's weights."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from zoo.errors import WeightsError
 from zoo.models.arrays import MODEL_FILE
 from zoo.models.building import CARD_FILE, MODEL_FOLDER
 from zoo.runs.folder import holds_runs
+from zoo.runs.record import WeightsRecord
 from zoo.system.files import sha256
 
 
@@ -49,13 +50,13 @@ class InitialWeights:
         return cls(path=str(path), sha256=sha256(file))
 
     @classmethod
-    def recorded(cls, entry: Mapping[str, str], run: Path) -> "InitialWeights":
+    def recorded(cls, entry: WeightsRecord, run: Path) -> "InitialWeights":
         """Finds the weights that a run began with again.
 
         Raises:
             WeightsError: They are gone, or others are there.
         """
-        known = cls(**entry)
+        known = cls(path=entry.path, sha256=entry.sha256)
         file = _numbers_in(Path(known.path))
         if not file.is_file() or sha256(file) != known.sha256:
             what = "are no longer there" if not file.is_file() else "are no longer the same"
@@ -67,7 +68,7 @@ class InitialWeights:
 
     def verify(self, run: Path) -> None:
         """Checks that they are what they were when the run began; raises WeightsError."""
-        InitialWeights.recorded({"path": self.path, "sha256": self.sha256}, run)
+        InitialWeights.recorded(WeightsRecord(path=self.path, sha256=self.sha256), run)
 
     def summary(self, classes: Sequence[str]) -> str:
         """Says what begins with them and what is new, for the data's class names."""

@@ -48,7 +48,7 @@ def check_same_data(run: RunFolder, now: str) -> None:
     Raises:
         RunError: It is other data.
     """
-    then = run.record()["data"]["fingerprint"]
+    then = run.record().data.fingerprint
     if then != now:
         raise RunError(
             f"{run.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
@@ -72,7 +72,7 @@ def check_same_images(folder: RunFolder, images: RunImages) -> None:
 
 def say_where_data_differs(run: RunFolder, recipe: Recipe, data: Path | InCode | None, display: Display) -> None:
     """Warns where images are not those that a run was trained on."""
-    then = run.record()["data"]["fingerprint"]
+    then = run.record().data.fingerprint
     now = open_source(recipe.data, data, seed=recipe.train.seed).dataset.fingerprint()
     if then != now:
         display.line(f"warning: {difference(run, then, now)}")

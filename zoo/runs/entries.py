@@ -1,0 +1,133 @@
+"""Objects of a JSON document as frozen dataclasses: read with every fault named by its key, and written back whole."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from zoo.errors import shown
+
+# Of a field that stands in the document only where it has a value.
+LEFT_OUT = {"if_none": "left_out"}
+# Of a field whose own keys stand in the document around it.
+FLAT = {"keys": "flat", **LEFT_OUT}
+
+_EXPECTED = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An object of a JSON document; a key is a field's name.
+
+    Attributes:
+        unknown: What it holds beside the fields, as a newer zoo wrote it.
+    """
+
+    unknown: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the object as plain data, in the order of the fields."""
+        document: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "unknown" or (value is None and one.metadata.get("if_none")):
+                continue
+            document |= _plain(value) if one.metadata.get("keys") else {one.name: _plain(value)}
+        return document | dict(self.unknown)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Entry):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in cast("Mapping[str, Any]", value).items()}
+    return [_plain(one) for one in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
+
+
+class EntryError(Exception):
+    """A key that is missing or of another type: says which, what was found and what is expected."""
+
+
+_E = TypeVar("_E", bound=Entry)
+
+
+@cache
+def _types_of(kind: type[Entry]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def read_entry(document: Mapping[str, Any], kind: type[_E], place: str = "") -> _E:
+    """Makes an object from plain data.
+
+    Args:
+        document: The data, as `json.loads` gives it.
+        kind: What it is to be. Fields with a default may be missing.
+        place: Where in the whole document it stands.
+
+    Raises:
+        EntryError: A key is missing, or of another type.
+    """
+    left, values = dict(document), dict[str, Any]()
+    flat: dict[str, Any] = {}
+    for one in fields(kind):
+        wanted, at = _types_of(kind)[one.name], f"{place}.{one.name}".lstrip(".")
+        if one.metadata.get("keys"):
+            flat[one.name] = wanted
+        elif one.name in left:
+            values[one.name] = _value(left.pop(one.name), wanted, at)
+        elif one.default is MISSING and one.default_factory is MISSING:
+            raise EntryError(f"{at} is missing; expected {_words(wanted)}")
+    for name, wanted in flat.items():
+        values[name], left = _flat(left, wanted, place)
+    return kind(**values, unknown=left)
+
+
+def _flat(left: dict[str, Any], wanted: Any, place: str) -> tuple[Any, dict[str, Any]]:
+    """Makes a field whose keys stand in the object around it; returns it, and the keys that are not its own."""
+    own_kind = _without_none(wanted)
+    if not is_dataclass(own_kind):
+        numbers = {key: value for key, value in left.items() if value is None or isinstance(value, int | float)}
+        return numbers, {key: value for key, value in left.items() if key not in numbers}
+    own = {one.name: left[one.name] for one in fields(own_kind) if one.name in left}
+    left = {key: value for key, value in left.items() if key not in own}
+    return (read_entry(own, cast("type[Entry]", own_kind), place) if own else None), left
+
+
+def _value(value: Any, wanted: Any, place: str) -> Any:
+    """Checks a value against the type of its field, and makes the objects in it."""
+    kind = _without_none(wanted)
+    if value is None and kind is not wanted:
+        return None
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        items = cast("list[Any]", value)
+        return tuple(_value(one, inner[0], f"{place}[{number}]") for number, one in enumerate(items))
+    if origin is Mapping and isinstance(value, dict):
+        return {key: _value(one, inner[1], f"{place}.{key}") for key, one in cast("dict[str, Any]", value).items()}
+    if origin is Literal and value in inner:
+        return value
+    if is_dataclass(kind) and isinstance(value, dict):
+        return read_entry(cast("dict[str, Any]", value), cast("type[Entry]", kind), place)
+    # A truth value is a number to Python, and a whole number is a number to JSON.
+    fits = kind in _EXPECTED and isinstance(value, (int, float) if kind is float else kind)
+    if fits and isinstance(value, bool) == (kind is bool):
+        return value
+    raise EntryError(f"{place} is {shown(value)}; expected {_words(wanted)}")
+
+
+def _without_none(wanted: Any) -> Any:
+    """Returns the type of a field where it has a value."""
+    if get_origin(wanted) not in (Union, types.UnionType):
+        return wanted
+    return next(one for one in get_args(wanted) if one is not types.NoneType)
+
+
+def _words(wanted: Any) -> str:
+    """Says in words what a field takes."""
+    kind = _without_none(wanted)
+    if kind is not wanted:
+        return f"{_words(kind)} or null"
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    return _EXPECTED.get(kind, "a list" if get_origin(kind) is tuple else "an object")

@@ -1,0 +1,328 @@
+"""run.json: what went into a run and what came out. The only module that knows its keys.
+
+A key is a field's name. One that is not known here, of a newer zoo, is kept in `unknown` and written back as it was.
+Fields with a default are those that an earlier zoo did not write.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from zoo.errors import RunError
+from zoo.runs.entries import FLAT, LEFT_OUT, Entry, EntryError, read_entry
+from zoo.system.files import write_atomic
+
+FILE = "run.json"
+SCHEMA = 1
+
+ANEW = "put back the file that zoo wrote, or begin a new run"
+
+Status = Literal["running", "interrupted", "failed", "done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputsRecord(Entry):
+    """Where the images were.
+
+    Attributes:
+        data: The path, absolute; None for a source that ships or downloads, or images given in code.
+        in_code: The type of what was given in code.
+    """
+
+    data: str | None
+    in_code: str | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentRecord(Entry):
+    """The machine that a run was made on."""
+
+    python: str
+    platform: str
+    backend: str
+    device: str
+    cpus: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedRecord(Entry):
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecord(Entry):
+    """What a run learnt from.
+
+    Attributes:
+        fingerprint: The SHA-256 of the data's contents and labels.
+        train: Images that trained.
+        validation: Images that validated; 0 where there were none.
+        test: Images of the test split, which the run did not look at.
+        skipped: Files that could not be read.
+    """
+
+    fingerprint: str
+    train: int
+    validation: int
+    test: int = 0
+    skipped: tuple[SkippedRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRowRecord(Entry):
+    """What one stage does in a phase: see `zoo.freezing.plans.PlanRow`."""
+
+    stage: str
+    layers: int
+    params: int
+    trainable_params: int
+    state: str
+    batchnorm: str
+    rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractRecord(Entry):
+    """How the freezing contract of a phase was kept.
+
+    Attributes:
+        frozen_tensors: How many did not move.
+        trained_tensors: How many the optimizer had.
+        unchanged: Paths of those among them that are as they were.
+    """
+
+    frozen_tensors: int
+    trained_tensors: int
+    unchanged: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixCacheRecord(Entry):
+    """The frozen prefix of a phase, which was run once.
+
+    Attributes:
+        cut: The layer that it ends at.
+        views: How many views of each image.
+        computed: How many activations were computed, and not found on disk.
+    """
+
+    cut: str
+    views: int = 1
+    computed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseRecord(Entry):
+    """A finished phase.
+
+    Attributes:
+        name: Its name in the recipe.
+        train: Its selector.
+        batchnorm: The BatchNorm mode that was resolved.
+        trainable_params: How many parameters it trained.
+        plan: The freeze table.
+        contract: How the freezing contract was kept.
+        prefix_cache: The prefix that was run once, or None.
+    """
+
+    name: str
+    train: str
+    batchnorm: str
+    trainable_params: int
+    plan: tuple[PlanRowRecord, ...]
+    contract: ContractRecord
+    prefix_cache: PrefixCacheRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsRecord(Entry):
+    """What a run began with in place of its recipe's weights.
+
+    Attributes:
+        path: The folder or file, absolute.
+        sha256: The hash of the file of numbers.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuesRecord(Entry):
+    """The finished run that was trained on.
+
+    Attributes:
+        run: Its folder, absolute.
+        epochs: How many epochs it had.
+    """
+
+    run: str
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatsRecord(Entry):
+    """The run that was repeated.
+
+    Attributes:
+        run: Its folder, absolute.
+        same_data: Whether the data is what it was.
+        same_result: Whether the weights are the same, bit for bit; None until both are there.
+    """
+
+    run: str
+    same_data: bool
+    same_result: bool | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRecord(Entry):
+    """How many images went through the model at once, and how many batches made a step."""
+
+    batch_size: int
+    accumulate: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptRecord(Entry):
+    """The checkpoint whose model was kept.
+
+    Attributes:
+        step: Its step.
+        figures: The metric that decided, by its name, None where nothing validated; and `val_loss`.
+        shortfall: Says where later phases stayed below what they began from.
+    """
+
+    step: int
+    figures: Mapping[str, float | None] = field(metadata=FLAT)
+    shortfall: str | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRecord(Entry):
+    """What the kept model was measured at.
+
+    Attributes:
+        split: The images: `validation`, or None where there were none.
+        metrics: Figures by name; empty where there were no images.
+        intervals: 95 % intervals by name of the figure.
+        per_class: Figures by class and name.
+    """
+
+    split: str | None = None
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
+    per_class: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Entry):
+    """run.json.
+
+    Attributes:
+        status: How far the run is; `done` when it is finished.
+        recipe: The recipe's name.
+        model: The model's.
+        inputs: Where the images were.
+        environment: The machine.
+        versions: Of the packages that decide, by name; None where one is not installed.
+        seed: The recipe's.
+        precision: The policy that was resolved.
+        data: What it learnt from.
+        classes: Class names, in the order of the probabilities.
+        phases: The finished ones.
+        weights: What it began with in place of the recipe's weights, or None.
+        continues: The finished run that it trains on, or None.
+        repeats: The run that it repeats, or None.
+        batch: Images to a batch and batches to a step, once they are known.
+        stopped_by: The callback that ended it early, or None.
+        kept: The checkpoint whose model was kept; None before.
+        result: What the kept model was measured at; None before.
+        reason: Why it failed or was interrupted, or None.
+    """
+
+    status: Status
+    recipe: str
+    model: str
+    inputs: InputsRecord
+    environment: EnvironmentRecord
+    versions: Mapping[str, str | None]
+    seed: int
+    precision: str
+    data: DataRecord
+    classes: tuple[str, ...]
+    phases: tuple[PhaseRecord, ...] = ()
+    weights: WeightsRecord | None = field(default=None, metadata=LEFT_OUT)
+    continues: ContinuesRecord | None = field(default=None, metadata=LEFT_OUT)
+    repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
+    batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
+    stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
+    kept: KeptRecord | None = field(default=None, metadata=LEFT_OUT)
+    result: ResultRecord | None = field(default=None, metadata=FLAT)
+    reason: str | None = field(default=None, metadata=LEFT_OUT)
+
+    @property
+    def summary(self) -> str:
+        """Which recipe trained which model on how many images: two lines."""
+        validation = f"{self.data.validation:,} to validate" if self.data.validation else "none to validate"
+        images = f"{self.data.train:,} images of {len(self.classes):,} classes"
+        return f"{self.recipe}\n{self.model} on {images}, {validation}"
+
+    def without_result(self) -> Self:
+        """Returns what stays true when the run is trained on: another result will come, and it repeats no run."""
+        return replace(self, kept=None, result=None, repeats=None, reason=None)
+
+    def going_on(self, now: "RunRecord", *, phases: int) -> "RunRecord":
+        """Returns the record of this run when it goes on.
+
+        Args:
+            now: What is known of it at its second beginning.
+            phases: How many finished phases are kept.
+        """
+        return replace(
+            now,
+            phases=self.phases[:phases],
+            weights=self.weights or now.weights,
+            continues=self.continues or now.continues,
+            repeats=self.repeats or now.repeats,
+        )
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads run.json as plain data.
+
+    Raises:
+        RunError: It is damaged, or of another schema.
+    """
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = document["schema"]
+    except (OSError, ValueError, TypeError, KeyError) as fault:
+        raise RunError(f"{path}: cannot be read ({fault})") from fault
+    if schema != SCHEMA:
+        raise RunError(f"{path}: schema is {schema!r}; expected {SCHEMA}; use a newer zoo")
+    return document
+
+
+def read_record(path: Path) -> RunRecord:
+    """Reads run.json.
+
+    Raises:
+        RunError: It is damaged, of another schema, or a key is missing or of another type.
+    """
+    document = read_document(path)
+    try:
+        return read_entry({key: value for key, value in document.items() if key not in ("schema", "kind")}, RunRecord)
+    except EntryError as fault:
+        raise RunError(f"{path}: {fault}; {ANEW}") from None
+
+
+def write_record(record: RunRecord, path: Path) -> None:
+    """Writes run.json whole."""
+    document = {"schema": SCHEMA, "kind": "run", **record.to_json()}
+    write_atomic(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
