@@ -43,7 +43,7 @@ def test_results_are_lost_and_nothing_else_where_stdout_is_closed():
 
 def test_no_file_is_opened_in_the_place_of_a_closed_stream(tmp_path):
     code = (
-        "import os, sys\nfrom zoo.cli.streams import prepare_streams\nprepare_streams()\n"
+        "import os, sys\nfrom zoo.cli.shell.streams import prepare_streams\nprepare_streams()\n"
         f"file = open({str(tmp_path / 'file')!r}, 'w')\nassert file.fileno() > 2\nos.write(2, b'a warning of C code')"
     )
     subprocess.run(["bash", "-c", f'{sys.executable} -c "$0" 1>&- 2>&-', code], env=environment(), check=True)
@@ -141,7 +141,7 @@ def test_control_characters_of_names_do_not_reach_the_terminal(monkeypatch):
 
 def test_in_the_c_locale_labels_are_escaped():
     code = (
-        "import sys\nfrom zoo.cli.streams import prepare_streams\nfrom zoo.cli.output import echo\n"
+        "import sys\nfrom zoo.cli.shell.streams import prepare_streams\nfrom zoo.cli.output import echo\n"
         "assert sys.stdout.errors == 'surrogateescape'\nprepare_streams()\necho('\\u732b')"
     )
     settings = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")

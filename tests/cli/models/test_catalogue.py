@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from zoo import registry
-from zoo.cli.catalogue import list_models_command, parse_where, short_count, show
+from zoo.cli.models.catalogue import list_models_command, parse_where, short_count, show
 from zoo.errors import NotFoundError
 from zoo.models import weights
 
@@ -183,8 +183,8 @@ def test_neither_imports_a_numerical_library():
     script = f"""
 import sys
 from click.testing import CliRunner
-from zoo.cli.catalogue import list_models_command, show
-from zoo.cli.weights import weights
+from zoo.cli.models.catalogue import list_models_command, show
+from zoo.cli.models.weights import weights
 for command, arguments in [(list_models_command, []), (show, ["mnist_conv"]), (weights, ["ls"])]:
     assert CliRunner().invoke(command, arguments).exit_code == 0
 print([name for name in {heavy} if name in sys.modules])

@@ -86,7 +86,7 @@ def test_the_confusion_matrix_is_drawn(typed, finished, tmp_path):
 
 
 def test_many_classes_have_no_matrix_on_the_screen():
-    from zoo.cli.runs import _confusion_table
+    from zoo.cli.runs.evaluate import _confusion_table
 
     for count, shown in ((10, True), (16, False)):
         names = [f"{number}" for number in range(count)]

@@ -289,7 +289,7 @@ def test_nothing_is_loaded_for_paths_that_are_not_there(typed, finished, monkeyp
     def refuse():
         raise AssertionError("TensorFlow was loaded")
 
-    monkeypatch.setattr("zoo.cli.predict.start_backend", refuse)
+    monkeypatch.setattr("zoo.cli.inference.predict.start_backend", refuse)
     code, out, err = typed("predict", finished.run.path, "gone.png", "https://example.org/cat.jpg")
     assert (code, out) == (1, "")
     assert err.startswith("zoo: gone.png: there is no such file; expected an image; check the path\nzoo: https://")

@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli.weights import weights
+from zoo.cli.models.weights import weights
 from zoo.errors import ContractError, NotFoundError
 from zoo.models import downloads
 from zoo.models import weights as weight_files

@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from zoo import registry
+from zoo.cli.inference.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.cli.options import Choice, Reference
 from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
-from zoo.cli.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.cli.shell.completion import complete_model_or_run
 from zoo.errors import DataError, NotFoundError, did_you_mean, offering
 from zoo.freezing.stages import HEAD

@@ -3,7 +3,7 @@
 import click
 
 from zoo import registry
-from zoo.cli.catalogue import weights_label
+from zoo.cli.models.catalogue import weights_label
 from zoo.cli.output import echo, echo_json, start_backend, stdout_width
 from zoo.cli.shell.completion import complete_model
 from zoo.cli.shell.groups import VerbGroup

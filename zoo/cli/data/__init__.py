@@ -1,0 +1,1 @@
+"""Verbs about images before any training."""

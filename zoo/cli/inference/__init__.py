@@ -1,0 +1,1 @@
+"""Verbs that take images, and a run or a pretrained model."""

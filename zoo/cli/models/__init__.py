@@ -1,0 +1,1 @@
+"""Verbs about the models that there are, and their weights."""
