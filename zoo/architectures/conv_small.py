@@ -7,7 +7,8 @@ pooling and the classifier. The smallest complete example of a family.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.registry import Card, Stage, register
+from zoo.registry import Card, register
+from zoo.registry.figures import measured
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -18,64 +19,37 @@ FILTERS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A number of dimensions, and what it amounts to (printed by `python -m zoo.models.measuring 'conv*_small'`)."""
+    """A number of dimensions."""
 
     input_shape: tuple[int, ...]
     what: str
-    params: int
-    madds: int
-    stage_params: tuple[int, int, int, int]
 
 
 VARIANTS = {
     "conv1d_small": Variant(
-        input_shape=(128, 1),
-        what="signals: float or integer samples in [0, 255], such as one lead of an ECG",
-        params=8_826,
-        madds=151_168,
-        stage_params=(112, 1_664, 6_400, 650),
+        input_shape=(128, 1), what="signals: float or integer samples in [0, 255], such as one lead of an ECG"
     ),
-    "conv2d_small": Variant(
-        input_shape=(32, 32, 3),
-        what="small colour images",
-        params=24_570,
-        madds=701_056,
-        stage_params=(496, 4_736, 18_688, 650),
-    ),
-    "conv3d_small": Variant(
-        input_shape=(16, 16, 16, 1),
-        what="volumes of voxels in [0, 255], such as a CT scan's",
-        params=70_650,
-        madds=1_548_928,
-        stage_params=(496, 13_952, 55_552, 650),
-    ),
+    "conv2d_small": Variant(input_shape=(32, 32, 3), what="small colour images"),
+    "conv3d_small": Variant(input_shape=(16, 16, 16, 1), what="volumes of voxels in [0, 255], such as a CT scan's"),
 }
 
-CARDS = tuple(
-    Card(
+
+def _card(name: str, variant: Variant) -> Card:
+    figures = measured(name)
+    return Card(
         name=name,
         family="conv_small",
         description=f"Three strided convolutions over {variant.what}",
         input_shape=variant.input_shape,
         classes=10,
-        params=variant.params,
-        madds=variant.madds,
-        stages=tuple(
-            Stage(
-                name=stage,
-                last_layer=f"{stage}_activation" if stage != "head" else "",
-                layers=layers,
-                params=params,
-            )
-            for stage, layers, params in zip((*STAGES, "head"), (4, 3, 3, 3), variant.stage_params, strict=True)
-        ),
+        params=figures.params,
+        madds=figures.madds,
+        stages=figures.stages([f"{stage}_activation" for stage in STAGES]),
         preprocessing="values / 127.5 - 1",
     )
-    for name, variant in VARIANTS.items()
-)
 
 
-@register(*CARDS)
+@register(*(_card(name, variant) for name, variant in VARIANTS.items()))
 def build(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
     """Builds the net over as many dimensions as the card's input has."""
     from keras import layers

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.registry import Accuracy, Card, PackageFile, Protocol, Stage, WeightSet, register
+from zoo.registry import Accuracy, Card, PackageFile, Protocol, WeightSet, register
+from zoo.registry.figures import measured
 from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
@@ -62,21 +63,13 @@ GROUPS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A size: how much wider and deeper than Lite0, and what that amounts to.
-
-    The counts are those that `python -m zoo.models.measuring 'efficientnet_lite*'` prints; `sha256` and `bytes` are
-    those of the file of weights, where there is one.
-    """
+    """A size: how much wider and deeper than Lite0; `sha256` and `bytes` of the file of weights, where there is one."""
 
     width: float
     depth: float
     image_size: int
     dropout: float
     top1: float
-    params: int
-    madds: int
-    stage_layers: tuple[int, ...]
-    stage_params: tuple[int, ...]
     sha256: str = ""
     bytes: int = 0
 
@@ -99,10 +92,6 @@ VARIANTS = {
         image_size=224,
         dropout=0.2,
         top1=75.1,
-        params=4_694_024,
-        madds=385_187_552,
-        stage_layers=(4, 5, 17, 17, 26, 26, 35, 8, 3, 4),
-        stage_params=(992, 992, 15_024, 41_408, 203_760, 454_752, 1_670_688, 610_688, 414_720, 1_281_000),
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         bytes=18_826_032,
     ),
@@ -112,10 +101,6 @@ VARIANTS = {
         image_size=240,
         dropout=0.2,
         top1=76.7,
-        params=5_470_344,
-        madds=600_185_232,
-        stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
-        stage_params=(992, 992, 24_480, 68_688, 289_040, 627_904, 2_151_840, 610_688, 414_720, 1_281_000),
         sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         bytes=21_946_926,
     ),
@@ -125,10 +110,6 @@ VARIANTS = {
         image_size=260,
         dropout=0.3,
         top1=77.6,
-        params=6_150_168,
-        madds=859_736_272,
-        stage_layers=(4, 5, 26, 26, 35, 35, 44, 8, 3, 4),
-        stage_params=(992, 992, 24_480, 90_000, 351_184, 718_848, 2_505_488, 721_504, 455_680, 1_281_000),
         sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         bytes=24_666_229,
     ),
@@ -138,10 +119,6 @@ VARIANTS = {
         image_size=280,
         dropout=0.3,
         top1=79.8,
-        params=8_273_768,
-        madds=1_383_321_872,
-        stage_layers=(4, 5, 26, 26, 44, 44, 53, 8, 3, 4),
-        stage_params=(992, 1280, 42_000, 96_576, 529_824, 1_150_880, 3_791_904, 882_672, 496_640, 1_281_000),
     ),
     "efficientnet_lite4": Variant(
         width=1.4,
@@ -149,38 +126,15 @@ VARIANTS = {
         image_size=300,
         dropout=0.3,
         top1=81.5,
-        params=13_118_936,
-        madds=2_553_034_336,
-        stage_layers=(4, 5, 35, 35, 53, 53, 71, 8, 3, 4),
-        stage_params=(
-            992,
-            1280,
-            57_680,
-            170_288,
-            874_608,
-            1_903_200,
-            7_046_752,
-            1_204_576,
-            578_560,
-            1_281_000,
-        ),
     ),
 }
 
 
-def _stages(variant: Variant) -> tuple[Stage, ...]:
-    last_layers = {"stem": "stem_1_activation"}
-    for number in range(1, len(GROUPS) + 1):
-        blocks = variant.blocks(number)
-        # Only a first block, whose input has another shape, has no addition.
-        last_layers[f"stage{number}"] = f"stage{number}_{blocks}_{'add' if blocks > 1 else 'project_bn'}"
-    last_layers |= {"stage8": "stage8_1_activation", "head": ""}
-    return tuple(
-        Stage(name=name, last_layer=last_layer, layers=layers, params=params)
-        for (name, last_layer), layers, params in zip(
-            last_layers.items(), variant.stage_layers, variant.stage_params, strict=True
-        )
-    )
+def _last_layers(variant: Variant) -> list[str]:
+    """The last layer of each stage but the head; only a first block, whose input has another shape, has no addition."""
+    blocks = [(number, variant.blocks(number)) for number in range(1, len(GROUPS) + 1)]
+    groups = [f"stage{number}_{count}_{'add' if count > 1 else 'project_bn'}" for number, count in blocks]
+    return ["stem_1_activation", *groups, "stage8_1_activation"]
 
 
 BATCHNORM_WEIGHTS = {
@@ -257,15 +211,16 @@ def _imagenet(name: str, variant: Variant) -> WeightSet:
 
 
 def _card(name: str, variant: Variant) -> Card:
+    figures = measured(name)
     return Card(
         name=name,
         family="efficientnet_lite",
         description=f"EfficientNet-Lite{name[-1]}, for mobile hardware",
         input_shape=(variant.image_size, variant.image_size, 3),
         classes=1000,
-        params=variant.params,
-        madds=variant.madds,
-        stages=_stages(variant),
+        params=figures.params,
+        madds=figures.madds,
+        stages=figures.stages(_last_layers(variant)),
         preprocessing="(pixels - 127) / 128",
         dropout=variant.dropout,
         accuracy=Accuracy(top1=variant.top1, source=ACCURACY_SOURCE, protocol=ACCURACY_PROTOCOL),

@@ -8,7 +8,8 @@ convolution with what follows it, or, in the two pattern nets, one pair of convo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.registry import Card, Protocol, ShippedFile, Stage, WeightSet, register
+from zoo.registry import Card, Protocol, ShippedFile, WeightSet, register
+from zoo.registry.figures import measured
 from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
@@ -92,88 +93,46 @@ SEED_NETS = {
 }
 
 
-# Description, parameters, multiply-adds, then each stage's last layer, layers and parameters; the head's are last.
-# Figures as printed by `python -m zoo.models.measuring 'mnist_*'`.
-_SEED_FIGURES: dict[str, tuple[str, int, int, tuple[tuple[str, int, int], ...]]] = {
-    "mnist_simple": (
-        "One 5x5 convolution and a dense classifier",
-        251_722,
-        878_080,
-        (("stem_1_conv", 2, 832), ("", 3, 250_890)),
-    ),
+# What `zoo list` says of each, and the last layer of each stage but the head.
+_SEED_CARDS = {
+    "mnist_simple": ("One 5x5 convolution and a dense classifier", "stem_1_conv"),
     "mnist_bigger": (
         "Three convolutions with max-norm and dropout",
-        64_890,
-        1_731_072,
-        (
-            ("stem_1_dropout", 3, 416),
-            ("stage1_1_dropout", 2, 1_160),
-            ("stage2_1_dropout", 2, 584),
-            ("", 3, 62_730),
-        ),
+        "stem_1_dropout stage1_1_dropout stage2_1_dropout",
     ),
-    "mnist_pooling": (
-        "Two convolutions with max-pooling, two hidden dense layers",
-        114_502,
-        1_543_904,
-        (("stem_1_pool", 4, 780), ("stage1_1_pool", 3, 4_336), ("", 5, 109_386)),
-    ),
-    "mnist_striding": (
-        "As mnist_pooling, with strides instead of pooling",
-        114_502,
-        467_864,
-        (("stem_1_dropout", 3, 780), ("stage1_1_dropout", 2, 4_336), ("", 5, 109_386)),
-    ),
+    "mnist_pooling": ("Two convolutions with max-pooling, two hidden dense layers", "stem_1_pool stage1_1_pool"),
+    "mnist_striding": ("As mnist_pooling, with strides instead of pooling", "stem_1_dropout stage1_1_dropout"),
     "mnist_striding_batchnorm": (
         "As mnist_striding, with batch normalisation instead of dropout",
-        114_686,
-        467_864,
-        (("stem_1_activation", 4, 900), ("stage1_1_activation", 3, 4_400), ("", 5, 109_386)),
+        "stem_1_activation stage1_1_activation",
     ),
     "mnist_pattern_pooling": (
         "Three pairs of linear convolutions with max-pooling, two hidden dense layers",
-        245_338,
-        24_042_176,
-        (
-            ("stem_2_pool", 4, 26_464),
-            ("stage1_2_pool", 3, 15_136),
-            ("stage2_2_pool", 3, 3_792),
-            ("", 5, 199_946),
-        ),
+        "stem_2_pool stage1_2_pool stage2_2_pool",
     ),
     "mnist_pattern_striding": (
         "As mnist_pattern_pooling, with strides instead of pooling",
-        245_338,
-        8_631_680,
-        (
-            ("stem_2_conv", 3, 26_464),
-            ("stage1_2_conv", 2, 15_136),
-            ("stage2_2_conv", 2, 3_792),
-            ("", 5, 199_946),
-        ),
+        "stem_2_conv stage1_2_conv stage2_2_conv",
     ),
 }
 
-SEED_CARDS = tuple(
-    Card(
+
+def _seed_card(name: str, description: str, last_layers: str) -> Card:
+    figures = measured(name)
+    return Card(
         name=name,
         family="mnist_seed",
         description=description,
         input_shape=(28, 28, 1),
         classes=10,
-        params=params,
-        madds=madds,
-        stages=tuple(
-            Stage(name=last_layer.split("_")[0] or "head", last_layer=last_layer, layers=layers, params=count)
-            for last_layer, layers, count in stages
-        ),
+        params=figures.params,
+        madds=figures.madds,
+        stages=figures.stages(last_layers.split()),
         preprocessing=PREPROCESSING,
     )
-    for name, (description, params, madds, stages) in _SEED_FIGURES.items()
-)
 
 
-@register(*SEED_CARDS)
+@register(*(_seed_card(name, *said) for name, said in _SEED_CARDS.items()))
 def build_seed_net(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
     """Builds one of the seven: stages of convolutions, flatten, hidden dense layers, classifier."""
     from keras import layers
@@ -251,67 +210,61 @@ OUR_NETS: dict[str, dict[str, tuple[Block, ...]]] = {
     },
 }
 
-MNIST_CONV_CARD = Card(
-    name="mnist_conv",
-    family="mnist_conv",
-    description="Our small modern net for digits: strided 3x3 convolutions with BatchNorm, then average pooling",
-    input_shape=(28, 28, 1),
-    classes=10,
-    params=141_610,
-    madds=5_853_568,
-    stages=(
-        Stage(name="stem", last_layer="stem_1_activation", layers=4, params=928),
-        Stage(name="stage1", last_layer="stage1_1_activation", layers=3, params=9_344),
-        Stage(name="stage2", last_layer="stage2_2_activation", layers=6, params=55_808),
-        Stage(name="stage3", last_layer="stage3_1_activation", layers=3, params=74_240),
-        Stage(name="head", last_layer="", layers=4, params=1_290),
-    ),
-    preprocessing="pixels / 255",
-    dropout=0.2,
-    weights=(
-        WeightSet(
-            name="mnist",
-            source=ShippedFile(file="mnist_conv.safetensors"),
+
+def _shipped(name: str, *, sha256: str, bytes: int) -> WeightSet:
+    return WeightSet(
+        name="mnist",
+        source=ShippedFile(file=f"{name}.safetensors"),
+        sha256=sha256,
+        bytes=bytes,
+        licence="Apache-2.0",
+        classes=DIGITS,
+        protocol=WHOLE,
+    )
+
+
+def _our_card(name: str, description: str, *, dropout: float, weights: WeightSet) -> Card:
+    figures = measured(name)
+    return Card(
+        name=name,
+        family="mnist_conv",
+        description=description,
+        input_shape=(28, 28, 1),
+        classes=10,
+        params=figures.params,
+        madds=figures.madds,
+        stages=figures.stages([f"{stage}_{len(blocks)}_activation" for stage, blocks in OUR_NETS[name].items()]),
+        preprocessing="pixels / 255",
+        dropout=dropout,
+        weights=(weights,),
+    )
+
+
+OUR_CARDS = (
+    _our_card(
+        "mnist_conv",
+        "Our small modern net for digits: strided 3x3 convolutions with BatchNorm, then average pooling",
+        dropout=0.2,
+        weights=_shipped(
+            "mnist_conv",
             sha256="d1db733bc259bfde7af15e0ab0baac0d1ea0dc873fd87d2cf0ea69bade4ccc63",
             bytes=568_688,
-            licence="Apache-2.0",
-            classes=DIGITS,
-            protocol=WHOLE,
         ),
     ),
-)
-
-
-MNIST_CONV_TINY_CARD = Card(
-    name="mnist_conv_tiny",
-    family="mnist_conv",
-    description="mnist_conv for the smallest devices: separable convolutions with shortcuts, under 10,000 parameters",
-    input_shape=(28, 28, 1),
-    classes=10,
-    params=9_066,
-    madds=678_168,
-    stages=(
-        Stage(name="stem", last_layer="stem_1_activation", layers=4, params=696),
-        Stage(name="stage1", last_layer="stage1_2_activation", layers=12, params=1_968),
-        Stage(name="stage2", last_layer="stage2_3_activation", layers=17, params=5_992),
-        Stage(name="head", last_layer="", layers=3, params=410),
-    ),
-    preprocessing="pixels / 255",
-    weights=(
-        WeightSet(
-            name="mnist",
-            source=ShippedFile(file="mnist_conv_tiny.safetensors"),
+    _our_card(
+        "mnist_conv_tiny",
+        "mnist_conv for the smallest devices: separable convolutions with shortcuts, under 10,000 parameters",
+        dropout=0.0,
+        weights=_shipped(
+            "mnist_conv_tiny",
             sha256="ede71003a1a72f3c8a648c713900f824c8c80dd773f96219fa2bd6106d2d333d",
             bytes=41_152,
-            licence="Apache-2.0",
-            classes=DIGITS,
-            protocol=WHOLE,
         ),
     ),
 )
 
 
-@register(MNIST_CONV_CARD, MNIST_CONV_TINY_CARD)
+@register(*OUR_CARDS)
 def build_our_net(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
     """Builds `mnist_conv` or `mnist_conv_tiny`: blocks, global average pooling, classifier."""
     from keras import layers
