@@ -3,7 +3,7 @@
     zoo finetune pretrain/mnist_conv --data mnist.npz --run runs/mnist_conv
     python benchmarks/ship_weights.py runs/mnist_conv --data mnist.npz
 
-Prints what the weight set in `zoo/architectures/mnist.py` has to say.
+Prints what the weight set in `zoo/architectures/mnist_conv.py` has to say.
 """
 
 import json

@@ -35,7 +35,7 @@ def names(limit=LARGE, *, each_family=False):
 
 
 def from_keras(name):
-    return registry.lookup(name).build.__module__ == "zoo.architectures.keras_applications"
+    return registry.lookup(name).build.__module__.startswith("zoo.architectures.keras_applications")
 
 
 def size(card):

@@ -182,7 +182,7 @@ def test_a_taken_name_is_refused_and_the_first_stays(entries):
         def build(inputs, **settings): ...
 
     assert str(raised.value) == (
-        "register: model 'mnist_conv' is already registered by zoo.architectures.mnist; expected a new name"
+        "register: model 'mnist_conv' is already registered by zoo.architectures.mnist_conv; expected a new name"
     )
     assert entries["mnist_conv"] is before
 
@@ -248,7 +248,7 @@ def test_an_installed_plug_in_is_found_and_built(site):
         ("def", "SyntaxError: invalid syntax (zoo_plug_in_bad.py, line 1)"),
         (
             PLUG_IN.format(model="mnist_conv"),
-            "ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist; "
+            "ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist_conv; "
             "expected a new name",
         ),
     ],
@@ -291,6 +291,6 @@ def test_a_script_that_takes_our_name_is_told_so_where_it_does(tmp_path):
     ended = subprocess.run([sys.executable, script], cwd=REPOSITORY, env={"PYTHONPATH": "."}, capture_output=True)
     assert ended.returncode == 1
     assert ended.stderr.decode().splitlines()[-1] == (
-        "zoo.errors.ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist; "
+        "zoo.errors.ZooError: register: model 'mnist_conv' is already registered by zoo.architectures.mnist_conv; "
         "expected a new name"
     )

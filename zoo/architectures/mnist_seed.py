@@ -1,6 +1,6 @@
-"""Convnets for 28x28 grey digits: seven from an introductory course's chapter, and our own two.
+"""Convnets for 28x28 grey digits: the seven of an introductory course's chapter.
 
-The seven are faithful to the chapter: all convolutions are padded "same" with Keras' default initialisers, pixels
+They are faithful to the chapter: all convolutions are padded "same" with Keras' default initialisers, pixels
 go linearly from [0, 255] to [-1, 1], and "max-norm 3" is `kernel_constraint=max_norm(3)`. A stage is one
 convolution with what follows it, or, in the two pattern nets, one pair of convolutions.
 """
@@ -8,17 +8,11 @@ convolution with what follows it, or, in the two pattern nets, one pair of convo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.registry import Card, Protocol, ShippedFile, WeightSet, register
+from zoo.registry import Card, register
 from zoo.registry.figures import measured
-from zoo.registry.fitting import ImageFit
 
 if TYPE_CHECKING:
     from keras import KerasTensor
-
-DIGITS = tuple("0123456789")
-# The digits have the size of the input: the whole of them goes in.
-WHOLE = Protocol(size=28, fit=ImageFit(), source="MNIST's 10,000 test images, 28 x 28 as they are")
-PREPROCESSING = "pixels / 127.5 - 1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +88,7 @@ SEED_NETS = {
 
 
 # What `zoo list` says of each, and the last layer of each stage but the head.
-_SEED_CARDS = {
+CARDS = {
     "mnist_simple": ("One 5x5 convolution and a dense classifier", "stem_1_conv"),
     "mnist_bigger": (
         "Three convolutions with max-norm and dropout",
@@ -117,7 +111,7 @@ _SEED_CARDS = {
 }
 
 
-def _seed_card(name: str, description: str, last_layers: str) -> Card:
+def _card(name: str, description: str, last_layers: str) -> Card:
     figures = measured(name)
     return Card(
         name=name,
@@ -128,12 +122,12 @@ def _seed_card(name: str, description: str, last_layers: str) -> Card:
         params=figures.params,
         madds=figures.madds,
         stages=figures.stages(last_layers.split()),
-        preprocessing=PREPROCESSING,
+        preprocessing="pixels / 127.5 - 1",
     )
 
 
-@register(*(_seed_card(name, *said) for name, said in _SEED_CARDS.items()))
-def build_seed_net(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
+@register(*(_card(name, *said) for name, said in CARDS.items()))
+def build(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
     """Builds one of the seven: stages of convolutions, flatten, hidden dense layers, classifier."""
     from keras import layers
 
@@ -171,130 +165,3 @@ def _convolve(x: "KerasTensor", convolution: Convolution, *, name: str) -> "Kera
     if convolution.max_pool:
         x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
     return x
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """One step of our own nets, with BatchNorm and ReLU.
-
-    Attributes:
-        filters: Channels that it gives.
-        kernel_size: Side of the kernel.
-        strides: Of the convolution.
-        separable: A depthwise convolution and a pointwise one (MobileNet, arXiv:1704.04861) instead of a full one,
-            added to the input where the shape stays: a ninth of the weights.
-    """
-
-    filters: int
-    kernel_size: int = 3
-    strides: int = 1
-    separable: bool = False
-
-
-# Each net's stages. Strides come early: on a CPU the full-size maps cost most.
-OUR_NETS: dict[str, dict[str, tuple[Block, ...]]] = {
-    "mnist_conv": {
-        "stem": (Block(filters=32, kernel_size=5, strides=2),),
-        "stage1": (Block(filters=32),),
-        "stage2": (Block(filters=64, strides=2), Block(filters=64)),
-        "stage3": (Block(filters=128, strides=2),),
-    },
-    "mnist_conv_tiny": {
-        "stem": (Block(filters=24, kernel_size=5, strides=2),),
-        "stage1": (Block(filters=24, separable=True),) * 2,
-        "stage2": (
-            Block(filters=40, separable=True, strides=2),
-            Block(filters=40, separable=True),
-            Block(filters=40, separable=True),
-        ),
-    },
-}
-
-
-def _shipped(name: str, *, sha256: str, bytes: int) -> WeightSet:
-    return WeightSet(
-        name="mnist",
-        source=ShippedFile(file=f"{name}.safetensors"),
-        sha256=sha256,
-        bytes=bytes,
-        licence="Apache-2.0",
-        classes=DIGITS,
-        protocol=WHOLE,
-    )
-
-
-def _our_card(name: str, description: str, *, dropout: float, weights: WeightSet) -> Card:
-    figures = measured(name)
-    return Card(
-        name=name,
-        family="mnist_conv",
-        description=description,
-        input_shape=(28, 28, 1),
-        classes=10,
-        params=figures.params,
-        madds=figures.madds,
-        stages=figures.stages([f"{stage}_{len(blocks)}_activation" for stage, blocks in OUR_NETS[name].items()]),
-        preprocessing="pixels / 255",
-        dropout=dropout,
-        weights=(weights,),
-    )
-
-
-OUR_CARDS = (
-    _our_card(
-        "mnist_conv",
-        "Our small modern net for digits: strided 3x3 convolutions with BatchNorm, then average pooling",
-        dropout=0.2,
-        weights=_shipped(
-            "mnist_conv",
-            sha256="d1db733bc259bfde7af15e0ab0baac0d1ea0dc873fd87d2cf0ea69bade4ccc63",
-            bytes=568_688,
-        ),
-    ),
-    _our_card(
-        "mnist_conv_tiny",
-        "mnist_conv for the smallest devices: separable convolutions with shortcuts, under 10,000 parameters",
-        dropout=0.0,
-        weights=_shipped(
-            "mnist_conv_tiny",
-            sha256="ede71003a1a72f3c8a648c713900f824c8c80dd773f96219fa2bd6106d2d333d",
-            bytes=41_152,
-        ),
-    ),
-)
-
-
-@register(*OUR_CARDS)
-def build_our_net(inputs: "KerasTensor", *, card: Card, classes: int, dropout: float | None) -> "KerasTensor":
-    """Builds `mnist_conv` or `mnist_conv_tiny`: blocks, global average pooling, classifier."""
-    from keras import layers
-
-    # Black is 0, as is what "same" pads with: no filter sees an edge where the paper ends.
-    x = layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs)
-    for stage, blocks in OUR_NETS[card.name].items():
-        for number, block in enumerate(blocks, 1):
-            x = _block(x, block, name=f"{stage}_{number}")
-    x = layers.GlobalAveragePooling2D(name="head_pool")(x)
-    rate = card.dropout if dropout is None else dropout
-    if rate:
-        x = layers.Dropout(rate, name="head_dropout")(x)
-    return layers.Dense(classes, name="classifier")(x)
-
-
-def _block(x: "KerasTensor", block: Block, *, name: str) -> "KerasTensor":
-    from keras import layers
-
-    before, kernel_size, strides = x, block.kernel_size, block.strides
-    if block.separable:
-        x = layers.DepthwiseConv2D(
-            kernel_size, strides=strides, padding="same", use_bias=False, name=f"{name}_depthwise"
-        )(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_depthwise_bn")(x)
-        kernel_size = strides = 1
-    x = layers.Conv2D(block.filters, kernel_size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv")(
-        x
-    )
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-    if block.separable and x.shape == before.shape:
-        x = layers.Add(name=f"{name}_add")([x, before])
-    return layers.Activation("relu", name=f"{name}_activation")(x)
