@@ -20,6 +20,11 @@ def numbers(model):
     return [np.asarray(weight.value) for weight in model.weights]
 
 
+def read(path):
+    with path.open("rb") as file:
+        return hdf5.read_layers(file, origin=str(path))
+
+
 def save_keras_2(model, path, *, whole):
     """Writes Keras 2's layouts, which keras.applications' own files have: weights alone, or a whole model."""
     from keras.src.legacy.saving import legacy_h5_format
@@ -94,9 +99,20 @@ def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "page.h5"
     path.write_text("<html>not found</html>")
     with pytest.raises(WeightsError, match=r"page.h5: is no readable file of Keras weights \(OSError"):
-        hdf5.read_layers(path)
+        read(path)
     with pytest.raises(WeightsError, match="there is no such file of weights"):
         zoo.build("conv2d_small", weights=str(tmp_path / "absent.h5"))
+
+
+def test_an_open_file_is_read_whatever_its_path_leads_to(small, tmp_path):
+    model, path = small
+    with path.open("rb") as file:
+        path.unlink()
+        path.write_text("something else")
+        held = hdf5.read_layers(file, origin=str(path))
+    ours = [array for layer in held.layers for array in layer.arrays]
+    for mine, other in zip(ours, numbers(model), strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_a_truncated_file(small, tmp_path):
@@ -104,7 +120,7 @@ def test_a_truncated_file(small, tmp_path):
     cut = tmp_path / "cut.h5"
     cut.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(WeightsError, match="is no readable file"):
-        hdf5.read_layers(cut)
+        read(cut)
 
 
 def test_a_link_to_another_file_is_not_followed(small, tmp_path):
@@ -119,7 +135,7 @@ def test_a_link_to_another_file_is_not_followed(small, tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["numbers"] = np.zeros(3)
     with pytest.raises(WeightsError, match="is no member of the file itself"):
-        hdf5.read_layers(path)
+        read(path)
 
 
 def test_a_small_file_of_huge_arrays_takes_no_memory(tmp_path):
@@ -130,7 +146,7 @@ def test_a_small_file_of_huge_arrays_takes_no_memory(tmp_path):
         file["conv"].create_dataset("kernel", shape=(1 << 34,), dtype="f4", chunks=(1 << 16,), compression="gzip")
     assert path.stat().st_size < 1e6
     with pytest.raises(WeightsError, match="its arrays hold 68,719,476,736 bytes"):
-        hdf5.read_layers(path)
+        read(path)
 
 
 def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
@@ -138,10 +154,10 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", b"\0" * 10_000_000)
     with pytest.raises(WeightsError, match="unpack to 10,000,000 bytes"):
-        hdf5.read_layers(path)
+        read(path)
     path.write_bytes(b"PK nothing")
     with pytest.raises(WeightsError, match=r"is no readable \.keras file"):
-        hdf5.read_layers(path)
+        read(path)
 
 
 def test_the_configuration_of_a_keras_file_is_never_read(tmp_path):

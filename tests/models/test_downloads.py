@@ -102,7 +102,8 @@ def test_a_right_file_is_kept_with_its_pin(address, cache, kind, pinned):
     assert weights.locate(found) == path
     pin = json.loads((path.parent / "net.safetensors.pin.json").read_text())
     assert (pin["sha256"], pin["bytes"]) == (hashlib.sha256(DATA).hexdigest(), len(DATA))
-    assert weights.read_verified(found, path, "net") == DATA
+    with weights.open_verified(found, path, "net") as file:
+        assert file.read() == DATA
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_file_that_changed_since_its_first_fetch_is_refused(address):
     path = fetch(found)
     path.write_bytes(DATA[:-1] + b"!")
     with pytest.raises(WeightsError, match="zoo weights fetch net"):
-        weights.read_verified(found, path, "net")
+        weights.verify(found, path, "net")
 
 
 def test_a_killed_download_is_not_taken_for_a_file(address, cache):

@@ -11,6 +11,7 @@ import zoo
 from tests.tiny import write_photos
 from zoo import registry
 from zoo.errors import MissingWeightsError, WeightsError, offering
+from zoo.foreign import hdf5
 from zoo.models import weights
 from zoo.registry import PackageFile, ShippedFile, WeightSet
 
@@ -88,6 +89,52 @@ def test_a_file_that_cannot_be_read(assets, file, reason):
     (assets / file).write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match=reason):
         weights.read(weight_set(b"rubbish", source=ShippedFile(file=file)), NET)
+
+
+def in_place(path, data):
+    path.write_bytes(data)
+
+
+def by_another_file(path, data):
+    other = path.with_name("other")
+    other.write_bytes(data)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("change", [in_place, by_another_file])
+def test_a_file_that_changes_after_it_was_verified_is_not_read(assets, change):
+    path = assets / "digits.safetensors"
+    path.write_bytes(b"good")
+    with weights.open_verified(weight_set(b"good"), path, "net") as file:
+        change(path, b"evil")
+        assert file.read() == b"good"
+    with pytest.raises(WeightsError), weights.open_verified(weight_set(b"good"), path, "net"):
+        pass
+
+
+# What Keras itself warns of while it saves.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("change", [in_place, by_another_file])
+def test_an_hdf5_file_that_changes_after_it_was_verified_is_not_read(assets, tmp_path, monkeypatch, change):
+    model = zoo.build("mnist_simple", weights=None)
+    files = {}
+    for value in (1, 2):
+        for weight in model.weights:
+            weight.assign(np.full(weight.shape, value))
+        model.save_weights(tmp_path / f"{value}.weights.h5")
+        files[value] = (tmp_path / f"{value}.weights.h5").read_bytes()
+    path = assets / "digits.h5"
+    path.write_bytes(files[1])
+    read_layers = hdf5.read_layers
+
+    def swap_and_read(*arguments, **named):
+        change(path, files[2])
+        return read_layers(*arguments, **named)
+
+    monkeypatch.setattr(hdf5, "read_layers", swap_and_read)
+    arrays = weights.read(weight_set(files[1], source=ShippedFile(file="digits.h5")), model)
+    assert path.read_bytes() == files[2]
+    assert {float(number) for array in arrays.values() for number in np.unique(array)} == {1.0}
 
 
 def test_class_names():

@@ -2,20 +2,23 @@
 
 HDF5 is a large format with a large C library: a hostile file may crash it or fill the memory, and must not take the
 user's process along. The child gets an address space and CPU seconds in proportion to the file, reads arrays only (no
-configuration, no pickle, no link to another file), and hands them over as safetensors.
+configuration, no pickle, no link to another file), and hands them over as safetensors. It is given the open file, never
+its path, which may lead to another file by then.
 
 Three layouts are known: Keras 2's `.h5` of a model and of weights alone, in which each layer lists its weights by name,
 and Keras 3's `.weights.h5`, which also lies in a `.keras` archive, and counts layers of each class.
 """
 
+import contextlib
 import itertools
 import json
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import WeightsError
 
@@ -59,8 +62,12 @@ class LayerArrays:
     arrays: "tuple[np.ndarray, ...]"
 
 
-def read_layers(path: Path) -> HeldWeights:
+def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
     """Reads a file's layers that have weights.
+
+    Args:
+        file: Open, on disk.
+        origin: The file's path, which messages name; `.keras` says that it is an archive.
 
     Raises:
         WeightsError: It is no such file, or reading it took more than the limits.
@@ -71,22 +78,22 @@ def read_layers(path: Path) -> HeldWeights:
 
     from safetensors.numpy import load_file
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _weights_in(file, origin) as weights:
         target = Path(folder) / "arrays.safetensors"
-        source = _unpacked(path, Path(folder)) if path.suffix == ".keras" else path
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "zoo.foreign.hdf5", str(source), str(target)],
+                [sys.executable, "-m", "zoo.foreign.hdf5", str(target)],
+                stdin=weights,
                 capture_output=True,
                 text=True,
                 timeout=TIME_LIMIT_SECONDS,
                 check=False,
             )
         except subprocess.TimeoutExpired as fault:
-            raise WeightsError(f"{path}: reading it took more than {TIME_LIMIT_SECONDS} s; it is damaged") from fault
+            raise WeightsError(f"{origin}: reading it took more than {TIME_LIMIT_SECONDS} s; it is damaged") from fault
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["the reader stopped"])[-1]
-            raise WeightsError(f"{path}: is no readable file of Keras weights ({said})")
+            raise WeightsError(f"{origin}: is no readable file of Keras weights ({said})")
         listed = json.loads(done.stdout)
         arrays = load_file(target)
     names: list[str] = listed["names"]
@@ -97,24 +104,30 @@ def read_layers(path: Path) -> HeldWeights:
     return HeldWeights(layers=layers, in_order=listed["in_order"])
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
-    """Takes the weights out of a `.keras` archive, and nothing else: its configuration could name code."""
+@contextlib.contextmanager
+def _weights_in(file: IO[bytes], origin: str) -> Generator[IO[bytes]]:
+    """Gives the file, or the weights in a `.keras` archive and nothing else: its configuration could name code."""
+    if not origin.endswith(".keras"):
+        yield file
+        return
+    import tempfile
     import zipfile
 
-    target = folder / INNER_WEIGHTS
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo(INNER_WEIGHTS).file_size
-            if size > MAX_BYTES_PER_FILE_BYTE * path.stat().st_size:
-                raise WeightsError(f"{path}: its weights unpack to {size:,} bytes; it is damaged")
-            with archive.open(INNER_WEIGHTS) as packed, target.open("wb") as file:
-                left = size
-                while chunk := packed.read(min(1 << 20, left)):
-                    file.write(chunk)
-                    left -= len(chunk)
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError) as fault:
-        raise WeightsError(f"{path}: is no readable .keras file ({fault})") from fault
-    return target
+    with tempfile.TemporaryFile() as weights:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                size = archive.getinfo(INNER_WEIGHTS).file_size
+                if size > MAX_BYTES_PER_FILE_BYTE * os.fstat(file.fileno()).st_size:
+                    raise WeightsError(f"{origin}: its weights unpack to {size:,} bytes; it is damaged")
+                with archive.open(INNER_WEIGHTS) as packed:
+                    left = size
+                    while chunk := packed.read(min(1 << 20, left)):
+                        weights.write(chunk)
+                        left -= len(chunk)
+        except (zipfile.BadZipFile, KeyError, OSError, EOFError) as fault:
+            raise WeightsError(f"{origin}: is no readable .keras file ({fault})") from fault
+        weights.seek(0)
+        yield weights
 
 
 def match_layers(model: "keras.Model", held: HeldWeights, *, origin: str) -> "dict[str, np.ndarray]":
@@ -178,14 +191,18 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def main(source: str, target: str) -> None:
-    """Reads `source` under limits and writes `target`; prints the layers' names as JSON. Runs in the child."""
+def main(target: str) -> None:
+    """Reads the file that is its input under limits and writes `target`; prints the layers' names as JSON.
+
+    Runs in the child.
+    """
     import resource
 
     import numpy as np
     from safetensors.numpy import save_file
 
-    size = Path(source).stat().st_size
+    source = sys.stdin.buffer
+    size = os.fstat(source.fileno()).st_size
     memory = BASE_BYTES + COPIES * MAX_BYTES_PER_FILE_BYTE * size
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (TIME_LIMIT_SECONDS, TIME_LIMIT_SECONDS))

@@ -1,6 +1,7 @@
 """The weights of a model as arrays by name, and the file that holds them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
@@ -41,3 +42,20 @@ def array_of(variable: Any) -> "np.ndarray":
     # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
     # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
     return np.asarray(variable.value, order="C")
+
+
+def read_verified(path: Path, sha256: object) -> "dict[str, np.ndarray] | None":
+    """Reads a safetensors file whose hash is known; None when the file has another.
+
+    It is opened once, so that what is hashed is what is read, wherever the path leads by then.
+    """
+    import hashlib
+
+    from safetensors.numpy import load_file
+
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            return None
+        # The library takes a path only. Windows has no such path; there an open file cannot be replaced.
+        opened = Path(f"/dev/fd/{file.fileno()}")
+        return load_file(opened if opened.exists() else path)

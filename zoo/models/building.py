@@ -13,7 +13,7 @@ from zoo.backend import keras_globals
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
 from zoo.foreign import saved_models, trust
 from zoo.freezing.stages import HEAD, stages
-from zoo.models.arrays import MODEL_FILE, arrays_of
+from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
 from zoo.models.weights import class_names as names_of
 from zoo.models.weights import is_file_name, load_into, read, read_file
 from zoo.registry import Card, WeightSet
@@ -376,8 +376,6 @@ class _Saved:
 
 
 def _read_folder(folder: Path) -> _Saved:
-    from safetensors.numpy import load_file
-
     card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
     if not card_path.is_file() or not weights_path.is_file():
         raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
@@ -387,9 +385,10 @@ def _read_folder(folder: Path) -> _Saved:
         precision = str(document.get("precision", ""))
     except (ValueError, KeyError, TypeError, DataError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
-    if sha256(weights_path) != document.get("sha256"):
+    arrays = read_verified(weights_path, document.get("sha256"))
+    if arrays is None:
         raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    return _Saved(blueprint, precision, load_file(weights_path))
+    return _Saved(blueprint, precision, arrays)
 
 
 def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:

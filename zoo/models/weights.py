@@ -1,12 +1,15 @@
 """Weights: where a set's file is, how to get it, and its way into a built model.
 
-A file is read once; its size and whole hash are those of the card before anything in it is looked at.
+A file's size and whole hash are those of the card before anything in it is looked at, and what is looked at is the copy
+that was hashed: no one else can open it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+import os
+from collections.abc import Callable, Collection, Generator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from zoo.errors import MissingWeightsError, WeightsError
 from zoo.foreign import hdf5
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ASSETS = Path(__file__).parents[1] / "assets"
+CHUNK_BYTES = 1 << 20
 
 
 def locate(weight_set: WeightSet) -> Path | None:
@@ -88,7 +92,8 @@ def read(weight_set: WeightSet, model: "keras.Model") -> "dict[str, np.ndarray]"
             f"{model.name}: weights '{weight_set.name}' ({file_size(weight_set.bytes)}, {weight_set.licence})"
             f" are not here; get them with '{how_to_get(weight_set, model.name)}'"
         )
-    arrays = _read_arrays(path, read_verified(weight_set, path, model.name), model)
+    with open_verified(weight_set, path, model.name) as file:
+        arrays = _read_arrays(path, file, model)
     return arrays if weight_set.convert is None else weight_set.convert(arrays)
 
 
@@ -104,7 +109,8 @@ def read_file(path: Path, model: "keras.Model") -> "dict[str, np.ndarray]":
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file of weights; expected a file {_known_suffixes()}")
-    return _read_arrays(path, path.read_bytes(), model)
+    with path.open("rb") as file:
+        return _read_arrays(path, file, model)
 
 
 def is_file_name(text: str) -> bool:
@@ -116,35 +122,65 @@ def _known_suffixes() -> str:
     return " or ".join([*_READERS, *hdf5.SUFFIXES])
 
 
-def _read_arrays(path: Path, data: bytes, model: "keras.Model") -> "dict[str, np.ndarray]":
+def _read_arrays(path: Path, file: IO[bytes], model: "keras.Model") -> "dict[str, np.ndarray]":
+    """Reads an open file; the path says its format and is named in messages."""
     if path.suffix in hdf5.SUFFIXES:
-        return hdf5.match_layers(model, hdf5.read_layers(path), origin=str(path))
+        return hdf5.match_layers(model, hdf5.read_layers(file, origin=str(path)), origin=str(path))
     if path.suffix not in _READERS:
         raise WeightsError(f"{model.name}: cannot read {path}; expected a file {_known_suffixes()}")
-    return _READERS[path.suffix](data, str(path))
+    return _READERS[path.suffix](file.read(), str(path))
 
 
-def read_verified(weight_set: WeightSet, path: Path, model_name: str) -> bytes:
-    """Reads a weight set's file whole and checks that it is the one that the card, or its first fetch, describes.
+def verify(weight_set: WeightSet, path: Path, model_name: str) -> None:
+    """Checks that a weight set's file is the one that the card, or its first fetch, describes.
 
     Raises:
         WeightsError: Its size or hash is another.
     """
-    import hashlib  # here, because `zoo list` imports this module and need not wait for it
+    with path.open("rb") as file:
+        _verify(weight_set, path, model_name, file)
 
+
+@contextlib.contextmanager
+def open_verified(weight_set: WeightSet, path: Path, model_name: str) -> Generator[IO[bytes]]:
+    """Opens a copy of a weight set's file that has no name, made while it was hashed: what is verified is what is read.
+
+    Raises:
+        WeightsError: Its size or hash is not what the card, or its first fetch, describes.
+    """
+    import tempfile  # here, because `zoo list` imports this module and need not wait for it
+
+    with tempfile.TemporaryFile() as copy:
+        with path.open("rb") as file:
+            _verify(weight_set, path, model_name, file, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes], copy: IO[bytes] | None = None) -> None:
     source = weight_set.source
     expected = weight_set.sha256 or (downloads.pinned_sha256(source) if isinstance(source, Download) else "")
-    size = path.stat().st_size
+    size = os.fstat(file.fileno()).st_size
     size_is_right = weight_set.bytes in (None, size)
-    data = path.read_bytes() if size_is_right else b""
-    found = hashlib.sha256(data).hexdigest() if size_is_right else f"a file of {size} bytes"
+    found = _hash(file, copy) if size_is_right else f"a file of {size} bytes"
     if found != expected:
         wanted = expected if size_is_right else f"{weight_set.bytes} bytes"
         raise WeightsError(
             f"{path}: found {found}, expected {wanted}; the file is damaged or another version: "
             f"get it again with '{how_to_get(weight_set, model_name, again=True)}'"
         )
-    return data
+
+
+def _hash(file: IO[bytes], copy: IO[bytes] | None) -> str:
+    """Returns the SHA-256 of an open file, in hex; a copy is written of the very bytes that are hashed."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+        if copy is not None:
+            copy.write(chunk)
+    return digest.hexdigest()
 
 
 def _read_safetensors(data: bytes, origin: str) -> "dict[str, np.ndarray]":

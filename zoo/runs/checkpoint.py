@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path
+from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified
 from zoo.runs.folder import SCHEMA
 from zoo.system.files import sha256, sync, write_atomic
 
@@ -101,12 +101,11 @@ class Checkpoint:
         return self._read(STATE_FILE)
 
     def _read(self, name: str) -> "dict[str, np.ndarray]":
-        from safetensors.numpy import load_file
-
         file = self.path / name
-        if not file.is_file() or sha256(file) != self.hashes.get(name):
+        arrays = read_verified(file, self.hashes.get(name)) if file.is_file() else None
+        if arrays is None:
             raise RunError(f"{file}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one")
-        return load_file(file)
+        return arrays
 
 
 def save(

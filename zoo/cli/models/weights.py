@@ -111,7 +111,7 @@ def verify(name: str | None) -> None:
                 echo(f"{label}: not here")
             continue
         try:
-            weight_files.read_verified(weight_set, path, model)
+            weight_files.verify(weight_set, path, model)
             echo(f"{label}: whole")
         except WeightsError as fault:
             damaged += 1
