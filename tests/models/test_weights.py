@@ -244,8 +244,8 @@ def test_what_can_be_done_without_weights_is_said_in_the_words_of_who_asks(tmp_p
     def fail(*_):
         raise MissingWeightsError("weights 'imagenet' could not be fetched")
 
-    monkeypatch.setattr("zoo.models.building.downloads.fetch", fail)
-    monkeypatch.setattr("zoo.models.building.downloads.is_cached", lambda _: False)
+    monkeypatch.setattr("zoo.models.weights.downloads.fetch", fail)
+    monkeypatch.setattr("zoo.models.weights.downloads.is_cached", lambda _: False)
     with pytest.raises(MissingWeightsError) as raised:
         ask(write_photos(tmp_path / "photos", count=4))
     assert str(raised.value) == f"weights 'imagenet' could not be fetched{otherwise}"
