@@ -84,13 +84,14 @@ def test_tensorflows_operations_go_on_where_they_were():
 def test_the_range_test_gives_the_generators_back_too(data):
     from zoo.report.progress import Display
     from zoo.training.compiling.schedules import RisingRate
+    from zoo.training.preparation.preparing import prepare
     from zoo.training.tools.range_test import find_rate
 
     first, second, _ = expected(5)
     keras.utils.set_random_seed(5)
     assert draws() == first
     with Display() as display:
-        find_rate(PLAN, data, rate=RisingRate(lowest=1e-4, highest=1e-3, steps=3), display=display)
+        find_rate(prepare(PLAN, data), rate=RisingRate(lowest=1e-4, highest=1e-3, steps=3), display=display)
     assert draws() == second
 
 

@@ -17,6 +17,7 @@ from zoo.inference.classifier import Classifier
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
+from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.preview import preview
 
 
@@ -228,7 +229,8 @@ def test_evaluation_and_preview_read_photos_as_the_run_did(cropped):
         result = evaluate(run.path, paths[0].parents[1], display=display)
     assert result.metrics["accuracy"] == np.mean(np.equal(found, labels))
     with Display() as display:
-        shown = preview(Recipe.load(run.path / "recipe.toml"), paths[0].parents[1], count=16, epochs=1, bar=display.bar)
+        prepared = prepare(Recipe.load(run.path / "recipe.toml"), paths[0].parents[1])
+        shown = preview(prepared, count=16, epochs=1, bar=display.bar)
     held = {classifier.read(path).tobytes() for path in paths}
     assert {image.tobytes() for image in shown.before} <= held
 

@@ -101,11 +101,10 @@ def test_a_model_of_signals_is_refused_in_words(tmp_path):
 @pytest.mark.parametrize("name", zoo.list_models("mnist*"))
 def test_every_small_model_can_be_named_alone(name, tmp_path):
     from zoo.training.phase import apply_freezing
-    from zoo.training.preparation.inputs import open_source
-    from zoo.training.run import build_untrained
+    from zoo.training.preparation.preparing import build_model, prepare
 
     plan = make_job(name, write_npz(tmp_path / "data.npz", count=8))
-    model, _ = build_untrained(plan.recipe, open_source(plan.recipe.data, plan.data, seed=0))
+    model = build_model(prepare(plan.recipe, plan.data))
     for one in plan.recipe.phases:
         assert apply_freezing(model, one).trainable_params > 0
 

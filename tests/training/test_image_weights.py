@@ -10,6 +10,7 @@ import zoo
 from tests.tiny import CLASSES, phase, pixels, recipe
 from zoo.report.progress import Display
 from zoo.training.compiling.schedules import RisingRate
+from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.range_test import find_rate
 
 
@@ -91,8 +92,7 @@ def test_the_range_test_weighs_too(tmp_path):
         rows = [(number, number % 2, weight, "train") for number in range(16)]
         with Display() as display:
             return find_rate(
-                recipe(data={"validation": 0.0}),
-                write_list(tmp_path, rows),
+                prepare(recipe(data={"validation": 0.0}), write_list(tmp_path, rows)),
                 rate=RisingRate(lowest=1e-12, highest=1e-11, steps=10),
                 display=display,
             ).losses

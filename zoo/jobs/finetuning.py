@@ -255,17 +255,17 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
     import_keras()
     # These import Keras, which a refusal does not need.
     from zoo.backend.callers_state import alone
-    from zoo.training.preparation.inputs import open_source
     from zoo.training.preparation.kept_images import check_same_data
-    from zoo.training.run import Beginning, train
+    from zoo.training.preparation.preparing import prepare
+    from zoo.training.run import train
     from zoo.training.user_callbacks.one_run import check_callbacks
 
     listeners = check_callbacks(callbacks)
     job = asked.job
     # Before there is a folder: it may lie among the images.
-    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
+    prepared = prepare(job.recipe, job.data, weights=job.weights)
     if asked.is_longer and asked.earlier is not None:
-        check_same_data(asked.earlier, source.dataset.fingerprint())
+        check_same_data(asked.earlier, prepared.source.dataset.fingerprint())
     there = first_there(asked.path or default_path(job.recipe.name))
     folder = _folder(asked)
     try:
@@ -277,8 +277,7 @@ def carry_out(asked: Request, callbacks: Any = ()) -> Run:
         ):
             if asked.is_longer and asked.earlier is not None:
                 begin_lengthened(folder, asked.earlier, job.recipe, say=display.line)
-            begin = Beginning(data=job.data, weights=job.weights, repeats=job.repeats)
-            trained = train(job.recipe, source, begin=begin, folder=folder, callbacks=listeners, display=display)
+            trained = train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display)
             with recording(folder, trained.record):
                 evaluation = _finish(folder, trained)
             _compare_result(folder, job, display)

@@ -1,23 +1,20 @@
 """The story of a run: read the data, build the model, train phase after phase, keep the best, write it down."""
 
-import functools
 import os
 import platform
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.backend import devices, precision
+from zoo.backend import devices
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
-from zoo.data.augmentation import flip_warning
-from zoo.errors import RunError, offering
-from zoo.models.building import build, save_model
+from zoo.errors import RunError
+from zoo.models.building import save_model
 from zoo.models.weights import settle
-from zoo.recipe.schema import Phase, Recipe
-from zoo.recipe.without_effect import without_effect
+from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint, Progress
@@ -35,16 +32,20 @@ from zoo.runs.record import (
 )
 from zoo.runs.recording import Recording, recording
 from zoo.system.files import write_atomic
-from zoo.training.batch_size import Pieces, memory_warning, wanted, with_batch_size, with_pieces
+from zoo.training.batch_size import Pieces, wanted, with_batch_size, with_pieces
 from zoo.training.compiling.optimizers import Memory
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.phase import apply_freezing, batches_of, run_phase
 from zoo.training.prefix.feeding import predict
-from zoo.training.preparation.hyperrule import with_hyperrule
-from zoo.training.preparation.initial_weights import InitialWeights
-from zoo.training.preparation.inputs import Inputs, Source, input_shape, leak_warning, pack_source
+from zoo.training.preparation.inputs import Inputs
 from zoo.training.preparation.kept_images import check_same_data, check_same_images, difference, images_of
-from zoo.training.preparation.random_layers import random_layers_warning
+from zoo.training.preparation.preparing import (
+    Prepared,
+    build_model,
+    largest_phase,
+    model_warnings,
+    read_inputs,
+)
 from zoo.training.user_callbacks import trackers
 from zoo.training.user_callbacks.one_run import OneRun, check_monitors
 
@@ -55,21 +56,6 @@ if TYPE_CHECKING:
 # Fewer validation images than this cannot tell one epoch from another: the standard error of a share is above 3 %.
 FEW_TO_VALIDATE = 100
 RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Beginning:
-    """What a run begins from, beside its recipe.
-
-    Attributes:
-        data: The images as they were given; None for a source that ships or downloads.
-        weights: What the model begins with in place of the recipe's weights, or None.
-        repeats: The run whose recipe it is, or None.
-    """
-
-    data: Path | InCode | None = None
-    weights: InitialWeights | None = None
-    repeats: RunFolder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,21 +80,19 @@ class Trained:
 
 @pinned()
 def train(
-    recipe: Recipe,
-    source: Source,
+    prepared: Prepared,
     *,
-    begin: Beginning,
     folder: RunFolder,
+    repeats: RunFolder | None = None,
     callbacks: Sequence[Any] = (),
     display: Display,
 ) -> Trained:
     """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
 
     Args:
-        recipe: The resolved recipe.
-        source: Its data, opened.
-        begin: What it begins from.
+        prepared: The recipe and its images.
         folder: The run's folder, claimed by this process.
+        repeats: The run whose recipe it is, or None.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
 
@@ -118,40 +102,22 @@ def train(
     import keras
 
     require_no_strategy("finetune")
-    device = devices.accelerator()
-    policy = precision.resolve(recipe.train.precision, device)
+    recipe, source, device = prepared.recipe, prepared.source, prepared.device
     keras.utils.set_random_seed(recipe.train.seed)
     resume_from = checkpoint.latest(folder.checkpoints)
-    as_asked, recipe = recipe, with_hyperrule(recipe, source.train)
-    recipe, build_new = _from_weights(recipe, source, begin.weights, resume_from, folder, policy)
-    model = build_new()
-    # A wrong selector or a frozen-only phase should be known before an image is decoded.
+    if prepared.weights is not None and resume_from is None:
+        prepared.weights.verify(folder.path)
+    model = build_model(prepared, is_resumed=resume_from is not None)
+    # A wrong selector or a frozen-only phase, and folders that are read in another way than they are meant, should be
+    # known before an image is decoded.
     largest = largest_phase(model, recipe)
-    random = random_layers_warning(model, recipe, begins_with_weights=begin.weights is not None)
-    apply_freezing(model, largest)
-    crowded = memory_warning(model, recipe, device)
-    # Folders that are read in another way than they are meant should be known before an image is decoded.
-    for warning in (*source.warnings, *idle_keys(recipe, source)):
+    for warning in (*prepared.warnings, *model_warnings(prepared, model, largest)):
         display.line(f"warning: {warning}")
-    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
-    flipped = flip_warning(recipe.augment, source.dataset.classes)
-    for warning in (
-        random,
-        precision.warning(policy, device),
-        flipped,
-        crowded,
-        leak_warning(inputs, check=source.check),
-    ):
-        if warning:
-            display.line(f"warning: {warning}")
-    for skipped in inputs.skipped:
-        display.line(f"skipped: {skipped.path}: {skipped.reason}")
-    for line in inputs.converted.lines(recipe.data.white):
-        display.line(line)
-    record = _record(recipe, begin, source, inputs, policy, device)
+    inputs = read_inputs(prepared, display)
+    record = _record(prepared, inputs)
     images = images_of(source.dataset, inputs, validation=recipe.data.validation)
-    if begin.repeats is not None:
-        record = replace(record, repeats=_compare_data(begin.repeats, record, display))
+    if repeats is not None:
+        record = replace(record, repeats=_compare_data(repeats, record, display))
     if resume_from is not None:
         before = folder.record()
         check_same_data(folder, record.data.fingerprint)
@@ -159,18 +125,18 @@ def train(
         record = before.going_on(record, phases=resume_from.progress.phase)
         if before.batch is not None:
             recipe = with_pieces(recipe, Pieces(batch_size=before.batch.batch_size, accumulate=before.batch.accumulate))
-    elif recipe.train.batch_size == "auto":
-        trial = build_new()
+    elif prepared.has_auto_batch:
+        trial = build_model(prepared)
         apply_freezing(trial, largest)
         recipe = with_batch_size(recipe, trial, largest, inputs.train.images, device)
         display.line(f"batches of {recipe.train.batch_size}, {recipe.train.accumulate} to a step")
     record = replace(record, batch=BatchRecord(batch_size=wanted(recipe), accumulate=recipe.train.accumulate))
     display.line(
         f"{recipe.name}: {recipe.model.name} on {len(inputs.train.labels):,} images of "
-        f"{len(source.dataset.classes)} classes, {policy} on {device.name}, {folder.path}"
+        f"{len(source.dataset.classes)} classes, {prepared.policy} on {device.name}, {folder.path}"
     )
-    if begin.weights is not None and resume_from is None:
-        display.line(begin.weights.summary(source.dataset.classes))
+    if prepared.weights is not None and resume_from is None:
+        display.line(prepared.weights.summary(source.dataset.classes))
     validating = record.data.validation
     if 0 < validating < FEW_TO_VALIDATE:
         few = "1 image validates" if validating == 1 else f"{validating} images validate"
@@ -178,7 +144,7 @@ def train(
     devices.keep_freed_memory()
     with recording(folder, record) as recorded:
         images.write(folder.path)
-        write_atomic(folder.recipe_path, as_asked.to_toml())
+        write_atomic(folder.recipe_path, prepared.asked.to_toml())
         _train_phases(model, recipe, inputs, folder, resume_from, callbacks, display, recorded)
         kept = checkpoint.best(folder.checkpoints)
         if kept is None:
@@ -193,81 +159,6 @@ def train(
             display.line(f"warning: {fell_short}")
         recorded.update(kept=KeptRecord(step=kept.progress.step, figures=figures, shortfall=fell_short))
     return Trained(model=model, inputs=inputs, record=recorded.record)
-
-
-def idle_keys(recipe: Recipe, source: Source) -> list[str]:
-    """Says which keys of a recipe change nothing on these images."""
-    own = source.dataset.validation is not None
-    return without_effect(recipe, validates=source.validation is not None, has_own_validation=own)
-
-
-def _from_weights(
-    recipe: Recipe,
-    source: Source,
-    weights: InitialWeights | None,
-    resume_from: Checkpoint | None,
-    folder: RunFolder,
-    policy: str,
-) -> "tuple[Recipe, Callable[[], keras.Model]]":
-    """Returns the recipe for what training begins with, and what builds the model."""
-    classes = source.dataset.classes
-    if weights is None:
-        return recipe, functools.partial(build_for, recipe, classes, policy=policy)
-    recipe = for_given_weights(recipe)
-    if resume_from is not None:  # all numbers come from the checkpoint
-        return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights="none")
-    weights.verify(folder.path)
-    return recipe, functools.partial(build_for, recipe, classes, policy=policy, weights=weights.path)
-
-
-def for_given_weights(recipe: Recipe) -> Recipe:
-    """Returns the recipe for a model that begins with given weights: they are pretrained, so `auto` is `frozen`."""
-    phases = [
-        phase.model_copy(update={"batchnorm": "frozen"}) if phase.batchnorm == "auto" else phase
-        for phase in recipe.phases
-    ]
-    return recipe.model_copy(update={"phases": tuple(phases)})
-
-
-def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
-    """Returns the phase that trains most parameters; goes through the trainable sets of all.
-
-    Raises:
-        ZooError: One that cannot be.
-    """
-    return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
-
-
-def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
-    """Builds a recipe's model for the data's class names, with its own weights where none are given."""
-    dropout = recipe.model.dropout
-    with offering("begin with random ones: --set model.weights=none"):
-        return build(
-            recipe.model.name,
-            classes=classes,
-            input_shape=input_shape(recipe),
-            weights=recipe.model.weights if weights is None else weights,
-            precision=policy,
-            dropout=None if dropout == "auto" else dropout,
-            **recipe.model.builder_options,
-        )
-
-
-@pinned()
-def build_untrained(
-    recipe: Recipe, source: Source, weights: InitialWeights | None = None
-) -> "tuple[keras.Model, Recipe]":
-    """Builds what a run would begin with; the data is opened for its class names, and no image is decoded.
-
-    Returns:
-        The model, and the recipe with what its data decides.
-    """
-    recipe = with_hyperrule(recipe, source.train)
-    policy = precision.resolve(recipe.train.precision, devices.accelerator())
-    if weights is not None:
-        recipe = for_given_weights(recipe)
-    path = None if weights is None else weights.path
-    return build_for(recipe, source.dataset.classes, policy=policy, weights=path), recipe
 
 
 def _train_phases(
@@ -398,31 +289,25 @@ def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
     )
 
 
-def _record(
-    recipe: Recipe,
-    begin: Beginning,
-    source: Source,
-    inputs: Inputs,
-    policy: str,
-    device: devices.Accelerator,
-) -> RunRecord:
+def _record(prepared: Prepared, inputs: Inputs) -> RunRecord:
     import keras
 
+    recipe, source, weights = prepared.recipe, prepared.source, prepared.weights
     return RunRecord(
         status="running",
         recipe=recipe.name,
         model=recipe.model.name,
-        inputs=_inputs(begin.data),
+        inputs=_inputs(prepared.data),
         environment=EnvironmentRecord(
             python=platform.python_version(),
             platform=platform.platform(),
             backend=keras.backend.backend(),
-            device=device.name,
+            device=prepared.device.name,
             cpus=os.cpu_count(),
         ),
         versions={name: _version(name) for name in RECORDED_PACKAGES},
         seed=recipe.train.seed,
-        precision=policy,
+        precision=prepared.policy,
         data=DataRecord(
             fingerprint=source.dataset.fingerprint(),
             train=len(inputs.train.labels),
@@ -431,7 +316,7 @@ def _record(
             skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
         ),
         classes=tuple(source.dataset.classes),
-        weights=WeightsRecord(path=begin.weights.path, sha256=begin.weights.sha256) if begin.weights else None,
+        weights=WeightsRecord(path=weights.path, sha256=weights.sha256) if weights else None,
     )
 
 

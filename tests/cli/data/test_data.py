@@ -10,6 +10,7 @@ from zoo.cli.data.check import data
 from zoo.errors import NotFoundError
 from zoo.recipe.loading import load_recipe
 from zoo.training.preparation.inputs import open_source
+from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.preview import preview
 
 
@@ -30,7 +31,7 @@ def no_bar(description, total):
 
 def seen(photos, *overrides, count=4, epochs=3):
     recipe = load_recipe("finetune/default", ["model.name=mnist_simple", "model.weights=none", *overrides])
-    return preview(recipe, photos, count=count, epochs=epochs, bar=no_bar)
+    return preview(prepare(recipe, photos), count=count, epochs=epochs, bar=no_bar)
 
 
 def test_the_sheet_is_drawn_and_its_figures_told(photos, tmp_path):

@@ -427,12 +427,12 @@ def interrupted_in_seed(monkeypatch, number):
 
     train = zoo.training.run.train
 
-    def until(recipe, *arguments, **named):
-        if recipe.train.seed == number:
+    def until(prepared, **named):
+        if prepared.recipe.train.seed == number:
             named["folder"].write_record(record())
-            named["folder"].recipe_path.write_text(recipe.to_toml())
+            named["folder"].recipe_path.write_text(prepared.asked.to_toml())
             raise KeyboardInterrupt
-        return train(recipe, *arguments, **named)
+        return train(prepared, **named)
 
     monkeypatch.setattr(zoo.training.run, "train", until)
 

@@ -229,10 +229,20 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
     start_backend()
     from zoo.data.packs.conversions import Conversions
     from zoo.report.progress import Display
-    from zoo.training.preparation.inputs import pack_ahead
+    from zoo.training.preparation.inputs import pack_all_splits
+    from zoo.training.preparation.preparing import prepare
 
     with Display() as display:
-        packed = pack_ahead(job.recipe, job.data, bar=display.bar, say=display.line)
+        prepared = prepare(job.recipe, job.data)
+        for warning in prepared.source.dataset.warnings:
+            display.line(f"warning: {warning}")
+        packed = pack_all_splits(
+            prepared.source,
+            prepared.recipe.data,
+            input_shape=prepared.input_shape,
+            bar=display.bar,
+            say=display.line,
+        )
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
             display.line(f"skipped: {bad.path}: {bad.reason}")
         for line in sum((pack.converted for pack in packed.values()), Conversions()).lines(job.recipe.data.white):
@@ -276,10 +286,11 @@ def preview_command(
     from zoo.report.figures import save_figure
     from zoo.report.progress import Display
     from zoo.report.sheet import SheetRow, plot_sheet
+    from zoo.training.preparation.preparing import prepare
     from zoo.training.tools.preview import preview
 
     with Display() as display:
-        seen = preview(job.recipe, job.data, count=count, epochs=epochs, bar=display.bar)
+        seen = preview(prepare(job.recipe, job.data), count=count, epochs=epochs, bar=display.bar)
         for warning in seen.warnings:
             display.line(f"warning: {warning}")
     rows = [SheetRow(name="as read", images=seen.before, captions=[""] * len(seen.labels))]

@@ -234,22 +234,19 @@ def _figure(name: str, value: float) -> str:
 
 def _show_plan(job: "Job", *, as_json: bool) -> None:
     from zoo.training.phase import apply_freezing
-    from zoo.training.preparation.inputs import open_source
-    from zoo.training.preparation.random_layers import random_layers_warning
-    from zoo.training.run import build_untrained, idle_keys
+    from zoo.training.preparation.preparing import build_model, largest_phase, model_warnings, prepare
 
-    source = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed)
-    model, recipe = build_untrained(job.recipe, source, job.weights)
+    prepared = prepare(job.recipe, job.data, weights=job.weights)
+    source, recipe = prepared.source, prepared.plan
+    model = build_model(prepared)
     tables: list[dict[str, Any]] = []
     text: list[str] = []
     for phase in recipe.phases:
         frozen = apply_freezing(model, phase)
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
-    random = random_layers_warning(model, recipe, begins_with_weights=job.weights is not None)
-    for warning in (*source.warnings, *idle_keys(recipe, source), random):
-        if warning:
-            echo(f"warning: {warning}", err=True)
+    for warning in (*prepared.warnings, *model_warnings(prepared, model, largest_phase(model, recipe))):
+        echo(f"warning: {warning}", err=True)
     if as_json:
         document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)}
         echo_json(document)

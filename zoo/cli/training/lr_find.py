@@ -58,13 +58,15 @@ def lr_find(
     from zoo.report.progress import Display
     from zoo.training.compiling.schedules import RisingRate
     from zoo.training.preparation.kept_images import say_where_data_differs
+    from zoo.training.preparation.preparing import prepare
     from zoo.training.tools.range_test import find_rate
 
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:
+        prepared = prepare(job.recipe, job.data)
         if job.repeats is not None:
-            say_where_data_differs(job.repeats, job.recipe, job.data, display)
-        found = find_rate(job.recipe, job.data, phase_name=phase, rate=rate, display=display)
+            say_where_data_differs(job.repeats, prepared.source.dataset, display)
+        found = find_rate(prepared, phase_name=phase, rate=rate, display=display)
     figure = plot_range_test(
         found.rates,
         found.losses,

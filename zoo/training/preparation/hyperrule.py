@@ -15,6 +15,7 @@ from zoo.data import Split
 from zoo.data.dataset import Items
 from zoo.data.images.decoding import open_image
 from zoo.recipe.schema import Recipe
+from zoo.training.batch_size import wanted
 
 # As many images say how large all are.
 SAMPLE = 100
@@ -74,8 +75,6 @@ def with_hyperrule(recipe: Recipe, train: Split) -> Recipe:
     """
     if recipe.train.hyperrule == "none":
         return recipe
-    from zoo.training.batch_size import wanted  # brings Keras, which opening data does without
-
     area = typical_area(train.images)
     by_size = next(row for row in BY_SIZE if len(train) < row.fewer_than)
     by_area = next(row for row in BY_AREA if area < row.below)

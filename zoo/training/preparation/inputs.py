@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import registry
 from zoo.data import CHECK, Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
 from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
-from zoo.recipe.schema import DataSection, Recipe
+from zoo.recipe.schema import DataSection
 from zoo.system.text_tables import counted
-from zoo.training.preparation.hyperrule import with_hyperrule
 
 # Opens a progress bar (description, total) and gives what moves it (done, detail).
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]]
@@ -129,24 +127,19 @@ def pack_source(
     )
 
 
-def pack_ahead(
-    recipe: Recipe, images: Path | InCode | None, *, bar: Bar, say: Callable[[str], None]
+def pack_all_splits(
+    source: Source, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, say: Callable[[str], None]
 ) -> dict[str, Pack]:
-    """Decodes all splits of a recipe's data, so that a run, an evaluation or another recipe finds them.
+    """Decodes all splits as they are, so that a run, an evaluation or another recipe finds them.
 
     Raises:
-        DataError: See `open_source` and `pack_source`; or the cache cannot keep them.
+        DataError: See `pack_source`; or the cache cannot keep them.
     """
-    source = open_source(recipe.data, images, seed=recipe.train.seed)
-    for warning in source.dataset.warnings:
-        say(f"warning: {warning}")
-    recipe = with_hyperrule(recipe, source.train)
-    shape = input_shape(recipe)
     return {
         name: pack_split(
             split,
-            recipe.data,
-            input_shape=shape,
+            data,
+            input_shape=input_shape,
             bar=bar,
             say=say,
             description=f"reading {name} images",
@@ -155,22 +148,6 @@ def pack_ahead(
         )
         for name, split in source.dataset.splits().items()
     }
-
-
-def input_shape(recipe: Recipe) -> tuple[int, ...]:
-    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
-
-    Raises:
-        DataError: The model takes no images.
-    """
-    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
-    if len(card.input_shape) != 3:
-        raise DataError(
-            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
-            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
-        )
-    size = recipe.data.image_size
-    return (size, size, card.input_shape[-1]) if size else card.input_shape
 
 
 def leak_warning(inputs: Inputs, *, check: str = CHECK) -> str | None:

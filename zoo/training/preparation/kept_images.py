@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import Dataset, InCode, Split
+from zoo.data import Dataset, Split
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
-from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
-from zoo.training.preparation.inputs import Inputs, open_source
+from zoo.training.preparation.inputs import Inputs
 
 
 def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> RunImages:
@@ -70,10 +69,9 @@ def check_same_images(folder: RunFolder, images: RunImages) -> None:
         )
 
 
-def say_where_data_differs(run: RunFolder, recipe: Recipe, data: Path | InCode | None, display: Display) -> None:
+def say_where_data_differs(run: RunFolder, dataset: Dataset, display: Display) -> None:
     """Warns where images are not those that a run was trained on."""
-    then = run.record().data.fingerprint
-    now = open_source(recipe.data, data, seed=recipe.train.seed).dataset.fingerprint()
+    then, now = run.record().data.fingerprint, dataset.fingerprint()
     if then != now:
         display.line(f"warning: {difference(run, then, now)}")
 

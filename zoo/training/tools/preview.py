@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo.backend.keras_globals import pinned
-from zoo.data import InCode
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
 from zoo.recipe.schema import Recipe
 from zoo.training.compiling.mixing import mixing_layer
 from zoo.training.prefix.views import fixed_views
-from zoo.training.preparation.hyperrule import with_hyperrule
-from zoo.training.preparation.inputs import Bar, input_shape, open_source, pack_split
+from zoo.training.preparation.inputs import Bar, pack_split
+from zoo.training.preparation.preparing import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +38,24 @@ class Preview:
 
 
 @pinned()
-def preview(recipe: Recipe, data: Path | InCode | None, *, count: int, epochs: int, bar: Bar) -> Preview:
+def preview(prepared: Prepared, *, count: int, epochs: int, bar: Bar) -> Preview:
     """Reads a few training images, spread over all of them, and augments them as some epochs would, or each fixed view.
 
     Args:
-        recipe: The resolved recipe.
-        data: The images; None for a source that ships or downloads.
+        prepared: The recipe and its images.
         count: How many images, fewer where there are not as many.
         epochs: How many draws of an augmentation that is drawn anew in each epoch.
         bar: Shows the reading.
 
     Raises:
-        ZooError: The data or the model cannot be used.
+        DataError: Images that cannot be read, beyond what `data.on_bad` allows.
     """
-    source = open_source(recipe.data, data, seed=recipe.train.seed)
-    recipe = with_hyperrule(recipe, source.train)
+    recipe, source = prepared.recipe, prepared.source
     rows = np.unique(np.linspace(0, len(source.train) - 1, count).round().astype(int))
     packed = pack_split(
         source.train.subset(rows),
         recipe.data,
-        input_shape=input_shape(recipe),
+        input_shape=prepared.input_shape,
         bar=bar,
         description="reading images",
         keep=False,

@@ -6,17 +6,16 @@ Source: Smith 2017 (arXiv:1506.01186), section 3.3, with the exponential rise an
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
-from zoo.backend import devices, precision
+from zoo.backend import devices
 from zoo.backend.callers_state import alone
 from zoo.backend.keras_globals import pinned, require_no_strategy
-from zoo.data import Batches, InCode
+from zoo.data import Batches
 from zoo.errors import ZooError
-from zoo.recipe.schema import Phase, Recipe
+from zoo.recipe.schema import Phase
 from zoo.report.progress import Display
 from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import wanted
@@ -24,9 +23,8 @@ from zoo.training.compiling.schedules import RisingRate
 from zoo.training.compiling.training_model import make_trainee
 from zoo.training.phase import apply_freezing
 from zoo.training.prefix.splitting import frozen_prefix
-from zoo.training.preparation.hyperrule import with_hyperrule
-from zoo.training.preparation.inputs import input_shape, open_source, pack_source
-from zoo.training.run import build_for
+from zoo.training.preparation.inputs import pack_source
+from zoo.training.preparation.preparing import Prepared, build_model
 
 SMOOTHING = 0.9
 # Standard deviation of the average in the plot, as a share of the steps.
@@ -61,19 +59,11 @@ class RangeTest:
 
 @noticed()
 @pinned()
-def find_rate(
-    recipe: Recipe,
-    data: Path | InCode | None,
-    *,
-    phase_name: str | None = None,
-    rate: RisingRate,
-    display: Display,
-) -> RangeTest:
+def find_rate(prepared: Prepared, *, phase_name: str | None = None, rate: RisingRate, display: Display) -> RangeTest:
     """Trains a recipe's phase from its first weights while the rate rises; nothing is kept of it.
 
     Args:
-        recipe: The resolved recipe.
-        data: The images; None for a source that ships or downloads.
+        prepared: The recipe and its images.
         phase_name: Whose trainable set and optimizer; by default the first phase's.
         rate: From which rate to which, and over how many steps.
         display: Shows progress.
@@ -84,21 +74,17 @@ def find_rate(
     """
     require_no_strategy("lr-find")
     with alone(display.line):
-        return _find_rate(recipe, data, recipe.phase_named(phase_name), rate, display)
+        return _find_rate(prepared, prepared.recipe.phase_named(phase_name), rate, display)
 
 
-def _find_rate(
-    recipe: Recipe, data: Path | InCode | None, phase: Phase, rate: RisingRate, display: Display
-) -> RangeTest:
+def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Display) -> RangeTest:
+    recipe, source = prepared.recipe, prepared.source
     keras.utils.set_random_seed(recipe.train.seed)
-    source = open_source(recipe.data, data, seed=recipe.train.seed)
-    recipe = with_hyperrule(recipe, source.train)
-    policy = precision.resolve(recipe.train.precision, devices.accelerator())
-    model = build_for(recipe, source.dataset.classes, policy=policy)
+    model = build_model(prepared)
     apply_freezing(model, phase)
     for warning in source.warnings:
         display.line(f"warning: {warning}")
-    inputs = pack_source(source, recipe.data, input_shape=input_shape(recipe), bar=display.bar, say=display.line)
+    inputs = pack_source(source, recipe.data, input_shape=prepared.input_shape, bar=display.bar, say=display.line)
     batches = Batches(
         images=inputs.train.images,
         labels=inputs.train.labels,

@@ -1,0 +1,205 @@
+"""The one beginning of all that trains or looks at a recipe's images: what was asked, and what runs, where, on what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import registry
+from zoo.backend import devices, precision
+from zoo.backend.keras_globals import pinned
+from zoo.data import InCode
+from zoo.data.augmentation import flip_warning
+from zoo.errors import DataError, offering
+from zoo.models.building import build
+from zoo.recipe.schema import Phase, Recipe
+from zoo.recipe.without_effect import without_effect
+from zoo.report.progress import Display
+from zoo.training.batch_size import AUTO, memory_warning
+from zoo.training.phase import apply_freezing
+from zoo.training.preparation.hyperrule import with_hyperrule
+from zoo.training.preparation.initial_weights import InitialWeights
+from zoo.training.preparation.inputs import Inputs, Source, leak_warning, open_source, pack_source
+from zoo.training.preparation.random_layers import random_layers_warning
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a recipe begins with; no image is decoded yet, and no model built.
+
+    Attributes:
+        asked: The resolved recipe, as it was given.
+        recipe: What runs: with what its data and its weights decide, and a batch of "auto" as the number to begin with.
+        data: The images as they were given; None for a source that ships or downloads.
+        source: The images, opened.
+        weights: What the model begins with in place of the recipe's weights, or None.
+        device: What trains.
+        policy: The dtype policy that the model is built under.
+        input_shape: Height, width and channels of the model's input.
+        warnings: What the user should know of recipe, data and device, one line each.
+    """
+
+    asked: Recipe
+    recipe: Recipe
+    data: Path | InCode | None
+    source: Source
+    weights: InitialWeights | None
+    device: devices.Accelerator
+    policy: str
+    input_shape: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def has_auto_batch(self) -> bool:
+        """Whether the batch is found out when it is known what fits into memory."""
+        return self.asked.train.batch_size == "auto"
+
+    @property
+    def plan(self) -> Recipe:
+        """What runs as far as it is known before training: a batch of "auto" is as it was asked."""
+        train = self.recipe.train.model_copy(update={"batch_size": self.asked.train.batch_size})
+        return self.recipe.model_copy(update={"train": train})
+
+
+def prepare(recipe: Recipe, data: Path | InCode | None, *, weights: InitialWeights | None = None) -> Prepared:
+    """Opens a recipe's images, and decides all that follows from them.
+
+    Args:
+        recipe: The resolved recipe.
+        data: The images; None for a source that ships or downloads.
+        weights: What the model begins with in place of the recipe's weights, or None.
+
+    Raises:
+        DataError: The images cannot be opened or divided, or the model takes no images.
+    """
+    source = open_source(recipe.data, data, seed=recipe.train.seed)
+    runs = with_hyperrule(_with_first_batch(recipe), source.train)
+    if weights is not None:
+        runs = _for_given_weights(runs)
+    device = devices.accelerator()
+    policy = precision.resolve(recipe.train.precision, device)
+    return Prepared(
+        asked=recipe,
+        recipe=runs,
+        data=data,
+        source=source,
+        weights=weights,
+        device=device,
+        policy=policy,
+        input_shape=input_shape(runs),
+        warnings=_warnings(runs, source, policy, device),
+    )
+
+
+def _warnings(recipe: Recipe, source: Source, policy: str, device: devices.Accelerator) -> tuple[str, ...]:
+    has_own_validation = source.dataset.validation is not None
+    idle = without_effect(recipe, validates=source.validation is not None, has_own_validation=has_own_validation)
+    others = (precision.warning(policy, device), flip_warning(recipe.augment, source.dataset.classes))
+    return (*source.warnings, *idle, *(warning for warning in others if warning))
+
+
+def _with_first_batch(recipe: Recipe) -> Recipe:
+    """Puts the number of images that a batch of "auto" begins with in its place."""
+    if recipe.train.batch_size != "auto":
+        return recipe
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"batch_size": AUTO})})
+
+
+def _for_given_weights(recipe: Recipe) -> Recipe:
+    """Returns the recipe for a model that begins with given weights: they are pretrained, so `auto` is `frozen`."""
+    phases = [
+        phase.model_copy(update={"batchnorm": "frozen"}) if phase.batchnorm == "auto" else phase
+        for phase in recipe.phases
+    ]
+    return recipe.model_copy(update={"phases": tuple(phases)})
+
+
+def input_shape(recipe: Recipe) -> tuple[int, ...]:
+    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
+
+    Raises:
+        DataError: The model takes no images.
+    """
+    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
+    if len(card.input_shape) != 3:
+        raise DataError(
+            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
+            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
+        )
+    size = recipe.data.image_size
+    return (size, size, card.input_shape[-1]) if size else card.input_shape
+
+
+@pinned()
+def build_model(prepared: Prepared, *, is_resumed: bool = False) -> "keras.Model":
+    """Builds the model with the weights that it begins with.
+
+    Args:
+        prepared: Its recipe, precision and class names.
+        is_resumed: Whether all numbers come from a checkpoint, so that given weights need not be there.
+
+    Raises:
+        ZooError: It cannot be built, or its weights cannot be found or read.
+    """
+    weights = None
+    if prepared.weights is not None:
+        weights = "none" if is_resumed else prepared.weights.path
+    return build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
+
+
+def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
+    """Builds a recipe's model for the data's class names, with its own weights where none are given."""
+    dropout = recipe.model.dropout
+    with offering("begin with random ones: --set model.weights=none"):
+        return build(
+            recipe.model.name,
+            classes=classes,
+            input_shape=input_shape(recipe),
+            weights=recipe.model.weights if weights is None else weights,
+            precision=policy,
+            dropout=None if dropout == "auto" else dropout,
+            **recipe.model.builder_options,
+        )
+
+
+def largest_phase(model: "keras.Model", recipe: Recipe) -> Phase:
+    """Returns the phase that trains most parameters; goes through the trainable sets of all.
+
+    Raises:
+        ZooError: One selects nothing, or nothing that can be trained.
+    """
+    return max(recipe.phases, key=lambda phase: apply_freezing(model, phase).trainable_params)
+
+
+def model_warnings(prepared: Prepared, model: "keras.Model", phase: Phase) -> list[str]:
+    """Says what the user should know of a model before it trains; leaves it frozen for the phase.
+
+    Args:
+        prepared: Its recipe and device.
+        model: From `build_model`.
+        phase: Whose step has to fit into memory.
+    """
+    recipe = prepared.recipe
+    random = random_layers_warning(model, recipe, begins_with_weights=prepared.weights is not None)
+    apply_freezing(model, phase)
+    return [warning for warning in (random, memory_warning(model, recipe, prepared.device)) if warning]
+
+
+def read_inputs(prepared: Prepared, display: Display) -> Inputs:
+    """Decodes the images that train and validate, and says what was skipped or changed, and what validation lacks.
+
+    Raises:
+        DataError: Images that cannot be read, beyond what `data.on_bad` allows.
+    """
+    source, data = prepared.source, prepared.recipe.data
+    inputs = pack_source(source, data, input_shape=prepared.input_shape, bar=display.bar, say=display.line)
+    if leak := leak_warning(inputs, check=source.check):
+        display.line(f"warning: {leak}")
+    for skipped in inputs.skipped:
+        display.line(f"skipped: {skipped.path}: {skipped.reason}")
+    for line in inputs.converted.lines(data.white):
+        display.line(line)
+    return inputs
