@@ -11,8 +11,12 @@ from zoo.backend.devices import Accelerator
 from zoo.errors import ZooError
 from zoo.freezing.plans import train_only
 from zoo.registry import Card, Entry, Stage, entries
+from zoo.report.progress import Display
 from zoo.training import batch_size
 from zoo.training.batch_size import Pieces, in_pieces, largest_that_fits, memory_warning, step_bytes
+from zoo.training.compiling.schedules import RisingRate
+from zoo.training.preparation.preparing import prepare
+from zoo.training.tools.range_test import find_rate
 
 CPU = Accelerator("cpu", "cpu")
 
@@ -128,10 +132,14 @@ def test_a_full_device_is_told_with_what_would_fit(data, tmp_path, monkeypatch):
     plan = recipe(phase("all", "all"), model="crowded", train={"batch_size": 32})
     with pytest.raises(ZooError) as raised:
         zoo.finetune(plan, data, run=tmp_path / "run")
-    assert str(raised.value) == (
+    advice = (
         "phase 'all': out of memory with train.batch_size = 32; 4 would fit: --set train.batch_size=4 "
         "--set train.accumulate=8 takes steps of as many images"
     )
+    assert str(raised.value) == advice
+    with pytest.raises(ZooError) as raised, Display() as display:
+        find_rate(prepare(plan, data), rate=RisingRate(lowest=1e-4, highest=1e-3, steps=10), display=display)
+    assert str(raised.value) == advice
     monkeypatch.setattr(devices, "accelerator", lambda: Accelerator("gpu", "small", (7, 0)))
     auto = recipe(phase("all", "all"), model="crowded", train={"batch_size": "auto", "precision": "float32"})
     run = zoo.finetune(auto, data, run=tmp_path / "auto")

@@ -27,7 +27,7 @@ from zoo.training.callbacks import (
     InterruptionGuard,
     StopAtNoNumber,
 )
-from zoo.training.compiling.losses import balanced_weights
+from zoo.training.compiling.losses import class_weights
 from zoo.training.compiling.optimizers import (
     Memory,
     carry_over,
@@ -158,7 +158,7 @@ def run_phase(
         rate,
         split=split,
         suffix=cached.split.suffix if cached else None,
-        class_weights=balanced_weights(train.labels, classes) if recipe.data.balance == "class_weight" else None,
+        class_weights=class_weights(recipe.data, train.labels, classes),
         weighted=train.weights is not None,
     )
     optimizer = trainee.model.optimizer

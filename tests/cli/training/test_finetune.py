@@ -71,9 +71,12 @@ def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed
         ["stem", "2", "832", "0", "frozen", "-", "-"],
         ["head", "3", "50,178", "50,178", "trainable", "-", "0.001"],
     ]
-    code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--dry-run", "--json")
+    words = ["--set", "train.batch_size=auto", "--set", "train.precision=mixed_float16"]
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--dry-run", "--json", *words)
     document = json.loads(out)
     assert (document["schema"], document["kind"]) == (1, "plan")
+    assert "warning: mixed_float16 on a CPU is several times slower than float32" in err.splitlines()
+    assert document["recipe"]["train"]["batch_size"] == "auto"
     assert document["phases"][0]["plan"][1]["trainable_params"] == 50_178
     # A quarter of 8 of each class validates.
     assert data.splitlines()[0] == "data: 16 images of 2 classes"

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from tests.tiny import phase, recipe, write_photos
+import zoo
+from tests.tiny import phase, pixels, recipe, write_photos
 from zoo.cli import main
 from zoo.errors import ZooError
+from zoo.report.progress import Display
 from zoo.training.compiling.schedules import RisingRate
-from zoo.training.tools.range_test import judged, running, smooth, stopped
+from zoo.training.preparation.preparing import prepare
+from zoo.training.tools.range_test import find_rate, judged, running, smooth, stopped
 
 
 def test_the_rate_rises_by_the_same_factor_each_step():
@@ -87,3 +90,65 @@ def test_it_writes_a_plot_and_suggests(tmp_path, capsys):
     assert typed(*words, "--phase", "haed") == 1
     assert "Did you mean 'head'" in capsys.readouterr().err
     assert typed(*words, "--from", 1000) == 2
+
+
+def uneven(tmp_path):
+    """Writes 24 cats and 8 dogs."""
+    images, labels = pixels(48)
+    rows = [*np.flatnonzero(labels == 0), *np.flatnonzero(labels == 1)[:8]]
+    path = tmp_path / "uneven.npz"
+    np.savez(path, classes=np.array(["cat", "dog"]), x_train=images[rows], y_train=labels[rows])
+    return path
+
+
+def at_rest(plan, data):
+    """The losses of three batches, one an epoch, at rates by which no weight changes."""
+    with Display() as display:
+        return find_rate(
+            prepare(plan, data), rate=RisingRate(lowest=1e-30, highest=1e-29, steps=3), display=display
+        ).losses
+
+
+@pytest.mark.parametrize("balance", ["sampler", "class_weight"])
+def test_it_measures_the_batches_and_the_loss_that_the_phase_trains(balance, tmp_path):
+    def plan(balance):
+        return recipe(
+            phase("all", "all", epochs=3, optimizer="sgd", learning_rate=1e-30, schedule="constant"),
+            data={"balance": balance, "validation": 0.0},
+            train={"batch_size": 64, "label_smoothing": 0.1},
+            augment={"rotation": 20.0},
+        )
+
+    data = uneven(tmp_path)
+    trained = zoo.finetune(plan(balance), data, run=tmp_path / "run")
+    losses = at_rest(plan(balance), data)
+    assert list(losses) == [row["loss"] for row in trained.history]
+    assert set(losses).isdisjoint(at_rest(plan("none"), data))
+
+
+def test_it_warns_of_what_training_warns_of_and_names_skipped_files(tmp_path, capsys):
+    data = write_photos(tmp_path / "photos", count=60)
+    (data / "cat" / "odd.png").write_bytes(b"not an image")
+    plan = recipe(
+        phase("head", "head", epochs=3),
+        data={"on_bad": "skip"},
+        augment={"views": 4},
+        train={"precision": "mixed_bfloat16"},
+    )
+    zoo.finetune(plan, data, run=tmp_path / "run")
+    told = {line for line in capsys.readouterr().err.splitlines() if line.startswith(("warning:", "skipped:"))}
+    assert {line.partition(" ")[0] for line in told} == {"warning:", "skipped:"}
+    assert sum("changes nothing" in line or "on a CPU" in line for line in told) == 2
+    at_rest(plan, data)
+    shown = set(capsys.readouterr().err.splitlines())
+    assert told <= shown
+
+
+def test_a_run_that_began_with_given_weights_is_tested_with_them(tmp_path, capsys):
+    data = write_photos(tmp_path / "photos", count=20)
+    plan = recipe(phase("all", "all", epochs=4, learning_rate=5e-3))
+    first = zoo.finetune(plan, data, run=tmp_path / "first")
+    zoo.finetune(plan, data, {"phases.all.epochs": 1}, run=tmp_path / "second", weights=first.path)
+    assert typed(tmp_path / "second", "--out", tmp_path / "plot.png", "--steps", 10, "--to", 1e-5, "--json") == 0
+    # It begins where the first run ended, and not at the loss of random weights, log(2) and above.
+    assert json.loads(capsys.readouterr().out)["losses"][0] < 0.5 * np.log(2)

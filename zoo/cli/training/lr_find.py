@@ -63,7 +63,7 @@ def lr_find(
 
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)
     with Display() as display:
-        prepared = prepare(job.recipe, job.data)
+        prepared = prepare(job.recipe, job.data, weights=job.weights)
         if job.repeats is not None:
             say_where_data_differs(job.repeats, prepared.source.dataset, display)
         found = find_rate(prepared, phase_name=phase, rate=rate, display=display)

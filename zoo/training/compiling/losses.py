@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.recipe.schema import TrainSection
+from zoo.recipe.schema import DataSection, TrainSection
 
 # Lin et al. 2017 (arXiv:1708.02002), section 4.1.
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25
@@ -96,6 +96,17 @@ def _plain_loss(train: TrainSection, class_weights: Sequence[float] | None) -> k
             alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA, label_smoothing=train.label_smoothing
         )
     return keras.losses.CategoricalCrossentropy(label_smoothing=train.label_smoothing)
+
+
+def class_weights(data: DataSection, labels: np.ndarray, classes: int) -> list[float] | None:
+    """Returns the weight of each class that `data.balance` asks for, or None where all count the same.
+
+    Args:
+        data: The recipe's section.
+        labels: int[n] in [0, classes), of the images that train.
+        classes: The number of classes.
+    """
+    return balanced_weights(labels, classes) if data.balance == "class_weight" else None
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> list[float]:

@@ -3,8 +3,9 @@
 Source: Smith 2017 (arXiv:1506.01186), section 3.3, with the exponential rise and the smoothing of fastai's `lr_find`.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,17 +15,18 @@ from zoo.backend import devices
 from zoo.backend.callers_state import alone
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Batches
+from zoo.data.augmentation import seed_augmentation
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase
 from zoo.report.progress import Display
 from zoo.system.interruption import noticed, raise_lost
-from zoo.training.batch_size import wanted
+from zoo.training.batch_size import out_of_memory
+from zoo.training.compiling.losses import class_weights
 from zoo.training.compiling.schedules import RisingRate
-from zoo.training.compiling.training_model import make_trainee
-from zoo.training.phase import apply_freezing
+from zoo.training.compiling.training_model import Trainee, make_trainee
+from zoo.training.phase import batches_of
 from zoo.training.prefix.splitting import frozen_prefix
-from zoo.training.preparation.inputs import pack_source
-from zoo.training.preparation.preparing import Prepared, build_model
+from zoo.training.preparation.preparing import Prepared, build_model, model_warnings, read_inputs
 
 SMOOTHING = 0.9
 # Standard deviation of the average in the plot, as a share of the steps.
@@ -41,7 +43,7 @@ class RangeTest:
 
     Attributes:
         rates: The learning rate of each step.
-        losses: The loss of each step's batch, before its update.
+        losses: The loss of each step's batch, before its update, as training measures it.
         smoothed: Their average over neighbouring steps.
         suggested: The rate at which the smoothed loss falls fastest, by decade.
         fell: Whether the smoothed loss fell by more than twice what neighbouring batches differ by; where it did not,
@@ -78,39 +80,54 @@ def find_rate(prepared: Prepared, *, phase_name: str | None = None, rate: Rising
 
 
 def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Display) -> RangeTest:
-    recipe, source = prepared.recipe, prepared.source
+    recipe = prepared.recipe
     keras.utils.set_random_seed(recipe.train.seed)
     model = build_model(prepared)
-    apply_freezing(model, phase)
-    for warning in source.warnings:
+    for warning in (*prepared.warnings, *model_warnings(prepared, model, phase)):
         display.line(f"warning: {warning}")
-    inputs = pack_source(source, recipe.data, input_shape=prepared.input_shape, bar=display.bar, say=display.line)
-    batches = Batches(
-        images=inputs.train.images,
-        labels=inputs.train.labels,
-        weights=inputs.train.weights,
-        classes=len(source.dataset.classes),
-        batch_size=wanted(recipe),
-        seed=recipe.train.seed,
-        shuffle=True,
-    )
+    train = read_inputs(prepared, display).train
+    classes = len(prepared.source.dataset.classes)
+    batches = batches_of(recipe, train, classes)
     # Each batch is a step at its own rate, of the weights themselves.
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
     trainee = make_trainee(
-        model, plain, phase, rate, split=frozen_prefix(model), weighted=inputs.train.weights is not None
+        model,
+        plain,
+        phase,
+        rate,
+        split=frozen_prefix(model),
+        class_weights=class_weights(recipe.data, train.labels, classes),
+        weighted=train.weights is not None,
     )
     devices.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:
-        for step, (images, labels) in zip(range(rate.steps), batches.stream(0), strict=False):
-            trainee.model.reset_metrics()
-            pixels = (images, labels) if trainee.takes_labels else images
-            losses.append(float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0]))
-            move(step + 1, f"loss {losses[-1]:.3f}")
+        for images, labels in itertools.islice(_stream(batches, trainee, seed=recipe.train.seed), rate.steps):
+            try:
+                losses.append(_loss_of_step(trainee, images, labels))
+            except Exception as fault:
+                if devices.is_out_of_memory(fault):
+                    raise out_of_memory(recipe, phase, trainee, batches) from fault
+                raise
+            move(len(losses), f"loss {losses[-1]:.3f}")
             raise_lost()
             if stopped(losses):
                 break
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)
+
+
+def _stream(batches: Batches, trainee: Trainee, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields batches epoch after epoch without end, under the seeds of augmentation that training has in each."""
+    for epoch in itertools.count():
+        seed_augmentation(trainee.drawing, seed=seed, epoch=epoch)
+        yield from batches.epoch(epoch)
+
+
+def _loss_of_step(trainee: Trainee, images: np.ndarray, labels: np.ndarray) -> float:
+    """Takes a step on a batch and returns the batch's loss before it."""
+    trainee.model.reset_metrics()
+    pixels = (images, labels) if trainee.takes_labels else images
+    return float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0])
 
 
 def stopped(losses: Sequence[float]) -> str | None:
