@@ -194,7 +194,7 @@ def frozen_share(selector: str) -> float:
     import numpy as np
 
     import zoo
-    from zoo.training.feeding.streams import predict_in_batches
+    from zoo.inference.batches import predict_in_batches
     from zoo.training.prefix.splitting import frozen_prefix
 
     model = zoo.build(NET)

@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import write_photos
 
 HEAVY = ("keras", "tensorflow", "jax")
-OURS = ("zoo.training.run", "zoo.training.preparation.inputs", "zoo.backend.devices")
+OURS = ("zoo.training.run", "zoo.training.preparation.preparing", "zoo.backend.devices")
 
 
 class Blocking:

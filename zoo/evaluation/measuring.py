@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import Dataset, InCode, Split
 from zoo.data.dataset import quoted, unknown_classes
+from zoo.data.inputs import Source, open_source, pack_split
 from zoo.data.membership import image_keys
 from zoo.errors import DataError, NotFoundError
 from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
@@ -20,7 +21,6 @@ from zoo.runs.images import RunImages, read_images
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
 from zoo.system.text_tables import of_these
-from zoo.training.preparation.inputs import Source, open_source, pack_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -336,7 +336,7 @@ def _measure(
     """Computes probabilities, float32[n, classes], beside labels, int64[n], and what each image is called."""
     import numpy as np
 
-    from zoo.training.feeding.streams import predict_in_batches
+    from zoo.inference.batches import predict_in_batches
 
     # How many bad files are too many is a rule of training.
     data = recipe.data.model_copy(update={"on_bad": "leave_out"})

@@ -171,7 +171,7 @@ class Classifier:
         import numpy as np
 
         from zoo.data.given import GivenImage, read_each
-        from zoo.training.feeding.streams import predict_in_batches
+        from zoo.inference.batches import predict_in_batches
 
         given = (one if isinstance(one, GivenImage) else GivenImage(Path(one), str(one)) for one in images)
         while batch := list(itertools.islice(given, BATCH_SIZE)):
@@ -183,7 +183,7 @@ class Classifier:
 
     def _probabilities(self, images: object) -> "Iterator[tuple[list[str | None], np.ndarray]]":
         from zoo.data.given import read_batches
-        from zoo.training.feeding.streams import predict_in_batches
+        from zoo.inference.batches import predict_in_batches
 
         for paths, pixels in read_batches(images, self._settings, size=BATCH_SIZE):
             yield paths, predict_in_batches(self.model, pixels)

@@ -57,7 +57,7 @@ def features(
     import numpy as np
 
     from zoo.data.given import read_batches, settings_for
-    from zoo.training.feeding.streams import predict_in_batches
+    from zoo.inference.batches import predict_in_batches
 
     _check("at", at, ())
     _check("pooling", pooling, POOLINGS)

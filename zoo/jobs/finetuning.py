@@ -339,7 +339,7 @@ def _run_named(reference: str | Path | Recipe | None) -> Path:
 
 def _check_trained_on(folder: RunFolder, job: Job) -> None:
     """Refuses other images than those that a finished run was trained on."""
-    from zoo.training.preparation.inputs import open_source
+    from zoo.data.inputs import open_source
 
     now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()
     then = folder.record().data.fingerprint

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.backend import devices
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
+from zoo.data.inputs import Inputs
 from zoo.errors import RunError
 from zoo.models.building import save_model
 from zoo.models.weights import settle
@@ -37,7 +38,6 @@ from zoo.training.compiling.optimizers import Memory
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.phase import apply_freezing, batches_of, run_phase
 from zoo.training.prefix.feeding import predict
-from zoo.training.preparation.inputs import Inputs
 from zoo.training.preparation.kept_images import check_same_data, check_same_images, difference, images_of
 from zoo.training.preparation.preparing import (
     Prepared,

@@ -7,9 +7,9 @@ from PIL import Image
 
 from tests.tiny import write_photos
 from zoo.cli.data.check import data
+from zoo.data.inputs import open_source
 from zoo.errors import NotFoundError
 from zoo.recipe.loading import load_recipe
-from zoo.training.preparation.inputs import open_source
 from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.preview import preview
 

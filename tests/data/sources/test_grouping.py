@@ -5,9 +5,9 @@ import pytest
 
 from tests.data.sources.test_opening import touch
 from zoo.data import open_dataset
+from zoo.data.inputs import open_source
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
-from zoo.training.preparation.inputs import open_source
 
 
 def test_a_pattern_finds_the_group_in_a_path(tmp_path):

@@ -1,4 +1,4 @@
-"""What reaches `fit` is each batch once, in order; what classifies is compiled once."""
+"""What reaches `fit` is each batch once, in order."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.tiny import write_photos
 from zoo.backend.memory import aligned, is_aligned
 from zoo.data import Batches, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
-from zoo.training.feeding.streams import StopWatch, predict_in_batches, training_data, validation_data
+from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 
 ON_TENSORFLOW = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends take iterators as they are"
@@ -183,28 +183,3 @@ def test_tensorflow_tunes_no_dataset_of_ours(batches: Batches) -> None:
     """The tuning thread is what `fit` and each validation waited for at their end, up to a minute."""
     for data in (training_data(batches, 0, StopWatch(), epochs=2), validation_data(batches)):
         assert data.options().autotune.enabled is False
-
-
-def test_probabilities_are_those_of_the_whole_array_whatever_the_batch_size(batches: Batches) -> None:
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
-    expected = np.asarray(model(batches.images.astype(np.float32)))
-    for batch_size in (1, 3, 4, 10, 32):
-        found = predict_in_batches(model, batches.images, batch_size=batch_size)
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_probabilities_trace_the_model_once_although_the_last_batch_is_smaller(batches: Batches) -> None:
-    shapes: set[tuple[int | None, ...]] = set()
-
-    class Traced(keras.layers.Layer):
-        def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-            shapes.add(tuple(inputs.shape))
-            return inputs
-
-    inputs = keras.Input((2, 2, 1))
-    model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Flatten()(Traced()(inputs))))
-    shapes.clear()
-    predict_in_batches(model, batches.images, batch_size=4)
-    # On TensorFlow for batches of any size, so that no other size traces it again.
-    assert shapes == {(None if keras.backend.backend() == "tensorflow" else 4, 2, 2, 1)}

@@ -13,9 +13,9 @@ from zoo.data import Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing.plans import train_only
+from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import AugmentSection
 from zoo.system import cache
-from zoo.training.feeding.streams import predict_in_batches
 from zoo.training.prefix import caching, feeding
 from zoo.training.prefix.splitting import frozen_prefix
 from zoo.training.prefix.views import fixed_views

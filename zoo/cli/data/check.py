@@ -227,9 +227,9 @@ def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_
 
     job = make_job(recipe, path, overrides)
     start_backend()
+    from zoo.data.inputs import pack_all_splits
     from zoo.data.packs.conversions import Conversions
     from zoo.report.progress import Display
-    from zoo.training.preparation.inputs import pack_all_splits
     from zoo.training.preparation.preparing import prepare
 
     with Display() as display:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.data import Split
+    from zoo.data.inputs import Source
     from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import Job
-    from zoo.training.preparation.inputs import Source
 
 # More classes than this are counted in the plan, not listed.
 SHOWN_CLASSES = 20

@@ -24,15 +24,15 @@ import numpy as np
 
 from zoo.backend.memory import has_memory
 from zoo.data import Pixels
+from zoo.data.inputs import Bar
 from zoo.data.packs.pixels import identity
 from zoo.freezing.plans import fingerprint
+from zoo.inference.batches import predict_in_batches
 from zoo.models.building import count_madds
 from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
 from zoo.system.files import sha256, sync, write_atomic
-from zoo.training.feeding.streams import predict_in_batches
 from zoo.training.prefix.splitting import Prefix
 from zoo.training.prefix.views import View
-from zoo.training.preparation.inputs import Bar
 
 # Makes room for activations of a shape and dtype.
 Allocate = Callable[[tuple[int, ...], "np.dtype[Any]"], np.ndarray]

@@ -10,10 +10,10 @@ import numpy as np
 from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
+from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import Display
 from zoo.system.cache import cache_folder, is_writable
-from zoo.training.feeding.streams import predict_in_batches
 from zoo.training.prefix import caching
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
 from zoo.training.prefix.views import View, fixed_views

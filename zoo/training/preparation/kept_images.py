@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data import Dataset, Split
+from zoo.data.inputs import Inputs
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
 from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
-from zoo.training.preparation.inputs import Inputs
 
 
 def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> RunImages:

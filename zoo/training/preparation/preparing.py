@@ -10,6 +10,7 @@ from zoo.backend import devices, precision
 from zoo.backend.keras_globals import pinned
 from zoo.data import InCode
 from zoo.data.augmentation import flip_warning
+from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source
 from zoo.errors import DataError, offering
 from zoo.models.building import build
 from zoo.recipe.schema import Phase, Recipe
@@ -19,7 +20,6 @@ from zoo.training.batch_size import AUTO, memory_warning
 from zoo.training.phase import apply_freezing
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
-from zoo.training.preparation.inputs import Inputs, Source, leak_warning, open_source, pack_source
 from zoo.training.preparation.random_layers import random_layers_warning
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 
 from zoo.backend.keras_globals import pinned
 from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
+from zoo.data.inputs import Bar, pack_split
 from zoo.recipe.schema import Recipe
 from zoo.training.compiling.mixing import mixing_layer
 from zoo.training.prefix.views import fixed_views
-from zoo.training.preparation.inputs import Bar, pack_split
 from zoo.training.preparation.preparing import Prepared
 
 
