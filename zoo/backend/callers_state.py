@@ -9,9 +9,9 @@ import random
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
 
 from zoo.backend import devices
+from zoo.backend.keras_internals import process_state
 
 _WORKING = threading.RLock()
 
@@ -37,25 +37,18 @@ def alone(say: Callable[[str], None]) -> Generator[None]:
 def callers_state() -> Generator[None]:
     """Gives back, however the block ends, the generators and policies that a run sets."""
     import numpy as np
-    from keras.src.backend.common import global_state
-    from keras.src.random import seed_generator
-    from keras.src.utils import rng_utils
 
-    # Keras has no public way to read its seed; keras.utils.set_random_seed sets the first two. They are the thread's.
-    generator = seed_generator.GLOBAL_SEED_GENERATOR
-    names = (rng_utils.GLOBAL_RANDOM_SEED, generator, "dtype_policy")
     python, numpy = random.getstate(), np.random.get_state()
-    kept = {name: global_state.get_global_attribute(name) for name in names}
-    restore_tensorflow = _tensorflow_seed()
-    global_state.set_global_attribute(generator, None)  # the block draws from one of its own
+    restore_tensorflow = process_state.keep_tensorflow_seeds() if devices.name() == "tensorflow" else None
+    restore_keras = process_state.keep_seeds()
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-        for name, value in kept.items():
-            global_state.set_global_attribute(name, value)
-        restore_tensorflow()
+        restore_keras()
+        if restore_tensorflow is not None:
+            restore_tensorflow()
 
 
 @contextmanager
@@ -75,21 +68,3 @@ def _without_retracing_warnings() -> Generator[None]:
         yield
     finally:
         logger.removeFilter(is_wanted)
-
-
-def _tensorflow_seed() -> Callable[[], None]:
-    """Returns what puts TensorFlow's seed, and the generator of seeds for operations, back."""
-    if devices.name() != "tensorflow":
-        return lambda: None
-    from tensorflow.python.eager import context
-
-    # tf.random.set_seed would begin the caller's sequence anew.
-    eager: Any = context.context()
-    names = [name for name in ("_seed", "_rng") if hasattr(eager, name)]
-    kept = {name: getattr(eager, name) for name in names}
-
-    def restore() -> None:
-        for name, value in kept.items():
-            setattr(eager, name, value)
-
-    return restore

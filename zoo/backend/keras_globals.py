@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.backend.keras_internals import process_state
 from zoo.backend.quiet_start import import_keras
 from zoo.errors import ZooError, shown
 
@@ -144,17 +145,14 @@ def pinned(policy: Any = "float32") -> Generator[None]:
     """
     require_backend()
     import_keras()
-    # Keras' own reader would store a policy where none was set.
-    from keras.src.backend.common import global_state
-
     _require_eager()
-    policy_before = global_state.get_global_attribute("dtype_policy")
+    policy_before = process_state.policy()
     _enter()
     try:
         set_policy(policy)
         yield
     finally:
-        global_state.set_global_attribute("dtype_policy", policy_before)
+        process_state.restore_policy(policy_before)
         _leave()
 
 
@@ -200,9 +198,8 @@ def callers_policy() -> Any:
     require_backend()
     import_keras()
     import keras
-    from keras.src.backend.common import global_state
 
-    policy = global_state.get_global_attribute("dtype_policy")
+    policy = process_state.policy()
     return "float32" if policy is None or policy.name == keras.config.floatx() else policy
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
+from zoo.backend.keras_internals.graphs import calls_in_order, graph_inside, is_sequential
 from zoo.errors import ZooError, shown
 from zoo.registry import Card
 
@@ -28,16 +29,14 @@ def graph_of(model: Any) -> Any:
     Raises:
         ZooError: It is not a model, or has no graph.
     """
-    if getattr(model, "operations", None) is not None and hasattr(model, "_nodes_by_depth"):
-        return model
-    inside = getattr(model, "_functional", None)
+    inside = graph_inside(model)
     if inside is not None:
         return inside
     if not hasattr(model, "layers"):
         held = getattr(type(model), "model", None)
         hint = "; give its .model" if held is not None else "; zoo.build makes one"
         raise ZooError(f"a model is {shown(model)}; expected a functional keras.Model{hint}")
-    if hasattr(model, "_functional"):
+    if is_sequential(model):
         raise ZooError(
             f"model '{model.name}' is a Sequential that does not know its input; begin it with keras.Input(...)"
         )
@@ -46,9 +45,7 @@ def graph_of(model: Any) -> Any:
 
 def is_nested(operation: Any) -> bool:
     """Tells whether a layer is itself a model with a graph."""
-    return hasattr(operation, "layers") and (
-        hasattr(operation, "_nodes_by_depth") or getattr(operation, "_functional", None) is not None
-    )
+    return graph_inside(operation) is not None
 
 
 def flat_operations(graph: Any) -> Iterator[Any]:
@@ -67,7 +64,7 @@ def is_layer(operation: Any) -> bool:
 
 def legal_cuts(model: "keras.Model") -> list[str]:
     """Lists, in order, the layers whose output every path from the input to the output crosses."""
-    nodes = _nodes(graph_of(model))
+    nodes = calls_in_order(graph_of(model))
     calls = Counter(id(node.operation) for node in nodes)
     outputs = {id(tensor) for tensor in model.outputs}
     # An output of the model stays open to the end, so that nothing after an early output is a cut.
@@ -86,16 +83,6 @@ def legal_cuts(model: "keras.Model") -> list[str]:
         if set(open_uses) == produced and not produced & outputs:
             cuts.append(node.operation.name)
     return cuts
-
-
-def _nodes(graph: Any) -> list[Any]:
-    """Lists the calls of layers in this model's own graph, all inputs first, then in order.
-
-    A layer's `_inbound_nodes` also hold its calls in models that were split off from this one.
-    """
-    by_depth: dict[int, list[Any]] = graph._nodes_by_depth
-    in_order = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-    return sorted(in_order, key=lambda node: not node.is_input)
 
 
 def known_ends(graph: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from zoo.backend.keras_internals.optimizers import trained_variables
 from zoo.errors import ContractError, ZooError, shown
 from zoo.freezing.graphs import flat_operations, graph_of, is_layer, is_nested
 from zoo.freezing.stages import Selector, count_params, selected_layers, stages
@@ -329,7 +330,7 @@ def violation(phase: str, paths: Sequence[str], fault: str) -> ContractError:
 
 def _optimized(optimizer: Any) -> list[Any]:
     # mixed_float16 wraps the optimizer for loss scaling.
-    return getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables
+    return trained_variables(getattr(optimizer, "inner_optimizer", optimizer))
 
 
 def frozen_variables(model: "keras.Model") -> list[Any]:

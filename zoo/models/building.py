@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import registry
 from zoo.backend import keras_globals
+from zoo.backend.keras_internals.graphs import producer
 from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
 from zoo.foreign import saved_models, trust
 from zoo.freezing.stages import HEAD, stages
@@ -277,9 +278,9 @@ def _with_more_channels(model: "keras.Model", arrays: "Mapping[str, np.ndarray]"
 
 def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
     """Returns the layer that gives the logits which the softmax takes; some families reshape them in between."""
-    operation = model.get_layer(PROBABILITIES).input._keras_history.operation
+    operation = producer(model.get_layer(PROBABILITIES).input)
     while not getattr(operation, "weights", ()):
-        operation = operation.input._keras_history.operation
+        operation = producer(operation.input)
     return operation
 
 

@@ -1,6 +1,5 @@
 """Builds a model of `keras.applications` by Keras' own function, on our pixels."""
 
-import collections
 import contextlib
 import functools
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.architectures.keras_applications.families import Family
 from zoo.architectures.keras_applications.pixels import normalise
+from zoo.backend.keras_internals.process_state import name_counts
 from zoo.errors import ZooError
 from zoo.registry import Builder, Card
 
@@ -70,13 +70,9 @@ def _build(
 def _names_from_zero() -> Generator[None]:
     """Lets Keras count `conv2d`, `conv2d_1`, ... from the start, so that a model's names do not depend on others.
 
-    Weights are found by name. Keras has no public way to this but `clear_session`, which would clear much else.
+    Weights are found by name.
     """
-    from keras.src.backend.common import global_state
-
-    counts: Any = global_state.get_global_attribute(
-        "object_name_uids", default=collections.defaultdict[str, int](int), set_to_default=True
-    )
+    counts = name_counts()
     before = dict(counts)
     counts.clear()
     try:

@@ -1,9 +1,12 @@
 """The check of a private name, and the fault where it does not hold."""
 
-from importlib import metadata
+import importlib
 from typing import Any
 
 from zoo.errors import ZooError
+
+# The oldest and the newest releases that all tests were run with.
+TESTED = {"keras": ("3.13.0", "3.15.1"), "tensorflow": ("2.18.0", "2.21.0"), "datasets": ("4.0.0", "5.2.0")}
 
 
 def unsupported(found: str, *, expected: str, source: str, package: str = "keras") -> ZooError:
@@ -13,11 +16,13 @@ def unsupported(found: str, *, expected: str, source: str, package: str = "keras
         found: What differs.
         expected: What zoo relies on.
         source: The file of the package that has it, from the root of its repository.
-        package: The distribution.
+        package: Its module.
     """
+    oldest, newest = TESTED[package]
+    version = importlib.import_module(package).__version__
     return ZooError(
-        f"{package} {metadata.version(package)}: {found}; expected {expected} ({source}); "
-        f"install another release: pip install '{package}<{metadata.version(package)}'"
+        f"{package} {version}: {found}; expected {expected} ({source}); "
+        f"install a release that zoo was tested with: pip install '{package}>={oldest},<={newest}'"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from zoo.backend.keras_internals.experimental import fingerprint_of
 from zoo.data.dataset import SPLIT_NAMES, Dataset, Split, quoted
 from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
@@ -148,7 +149,7 @@ def _hf_rows(datasets: Any, place: str, table: Any, columns: tuple[str, str, str
     # Files of the hub are named with the commit that they are from; of others the library's hash says what they are.
     sources = sorted(table.info.download_checksums or {})
     is_pinned = not is_changed and bool(sources) and all(url.startswith("hf://") and "@" in url for url in sources)
-    known_by = sources if is_pinned else table._fingerprint
+    known_by = sources if is_pinned else fingerprint_of(table)
     values = table.with_format(None)
     return _Rows(
         images=StoredImages(identity=_identity(place, known_by, len(table)), read=read, count=len(table)),

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from zoo.backend.keras_internals.graphs import inputs_of, producer
 from zoo.backend.memory import has_memory
 from zoo.data import Pixels
 from zoo.data.inputs import Bar
@@ -141,13 +142,8 @@ def _described(operation: Any) -> Any:
         config["identity"] = identity
     # What is trained above the cut does not change what comes out below it.
     config.pop("trainable", None)
-    inputs = [str(tensor._keras_history.operation.name) for tensor in _inputs_of(operation)]
+    inputs = [str(producer(tensor).name) for tensor in inputs_of(operation)]
     return [kind, config, inputs]
-
-
-def _inputs_of(operation: Any) -> Iterable[Any]:
-    nodes = operation._inbound_nodes
-    return nodes[0].input_tensors if nodes else ()
 
 
 def refusal(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> str:

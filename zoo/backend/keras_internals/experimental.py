@@ -1,0 +1,47 @@
+"""Names of TensorFlow that it calls experimental, and one that Hugging Face's datasets keeps to itself."""
+
+from typing import Any
+
+from zoo.backend.keras_internals.guard import private
+
+
+def device_details(device: Any) -> dict[str, Any]:
+    """Returns what TensorFlow knows of a GPU, such as `device_name` and `compute_capability`; keys may be missing.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/framework/config.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/python/framework/config.py"
+    return private(tf.config.experimental, "get_device_details", source=source, package="tensorflow")(device)
+
+
+def with_length(dataset: Any, batches: int) -> Any:
+    """Tells a dataset its length; what is made by `flat_map` has none that TensorFlow could know.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/data/experimental/ops/cardinality.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/python/data/experimental/ops/cardinality.py"
+    assert_cardinality = private(tf.data.experimental, "assert_cardinality", source=source, package="tensorflow")
+    return dataset.apply(assert_cardinality(batches))
+
+
+def leave_unrewritten(options: Any) -> None:
+    """Turns off what rewrites a dataset: it copies the arrays that the dataset holds, and has nothing to gain here.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/data/ops/options.py
+    """
+    source = "tensorflow/python/data/ops/options.py"
+    optimization = private(options, "experimental_optimization", source=source, package="tensorflow")
+    private(optimization, "apply_default_optimizations", source=source, package="tensorflow")
+    optimization.apply_default_optimizations = False
+
+
+def fingerprint_of(table: Any) -> str:
+    """Returns the hash by which Hugging Face's datasets knows what a table holds and how it was made.
+
+    https://github.com/huggingface/datasets/blob/4.0.0/src/datasets/fingerprint.py
+    """
+    return private(table, "_fingerprint", source="src/datasets/fingerprint.py", package="datasets")
