@@ -184,9 +184,3 @@ def test_a_second_build_in_a_process_has_the_same_names():
 def test_the_smallest_input_is_named():
     with pytest.raises(ZooError, match="the smallest input of model 'inception_v3' is 75x75"):
         zoo.build("inception_v3", weights=None, input_shape=(64, 64, 3))
-
-
-def test_convnext_is_flat():
-    model = zoo.build("convnext_tiny", weights=None, input_shape=(64, 64, 3))
-    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
-    assert keras.applications.ConvNeXtTiny(weights=None, input_shape=(64, 64, 3)).get_layer("convnext_tiny_stem")

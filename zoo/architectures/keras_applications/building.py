@@ -1,10 +1,9 @@
 """Builds a model of `keras.applications` by Keras' own function, on our pixels."""
 
 import contextlib
-import functools
-import sys
+import threading
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.architectures.keras_applications.families import Family
@@ -43,19 +42,20 @@ def _build(
     if alpha <= 0:
         raise ZooError(f"build: option alpha of model '{name}' is {alpha!r}; expected a width above 0")
     variant = family.variants[name]
-    function = getattr(keras.applications, variant.function)
-    with _names_from_zero(), _sequentials_laid_flat(function), warnings.catch_warnings():
-        # Keras warns of inputs that are neither grey nor RGB; see the README on channels.
-        warnings.filterwarnings("ignore", message="This model usually expects")
-        graph = function(
-            weights=None,
-            input_tensor=normalise(inputs, variant.pixels or family.pixels),
-            input_shape=tuple(inputs.shape[1:]),
-            classes=classes,
-            classifier_activation=None,
-            **family.arguments,
-            **options,
-        )
+    with _names_from_zero(), _channels_unremarked(inputs.shape[-1]):
+        normalised = normalise(inputs, variant.pixels or family.pixels)
+        if family.graph is not None:
+            graph: Any = family.graph(normalised, name=name, classes=classes)
+        else:
+            graph = getattr(keras.applications, variant.function)(
+                weights=None,
+                input_tensor=normalised,
+                input_shape=tuple(inputs.shape[1:]),
+                classes=classes,
+                classifier_activation=None,
+                **family.arguments,
+                **options,
+            )
     rate = variant.dropout if dropout is None else dropout
     if family.dropout_layer:
         graph.get_layer(family.dropout_layer).rate = rate
@@ -64,6 +64,21 @@ def _build(
         dropped = keras.layers.Dropout(rate, name="head_dropout")(features)
         return keras.layers.Dense(classes, name=family.classifier)(dropped)
     return graph.output
+
+
+# A filter of warnings is the whole process's.
+_FILTERING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _channels_unremarked(channels: int) -> Generator[None]:
+    """Leaves out Keras' warning of inputs that are neither grey nor RGB; see the README on channels."""
+    if channels in (1, 3):
+        yield
+        return
+    with _FILTERING, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This model usually expects")
+        yield
 
 
 @contextlib.contextmanager
@@ -80,28 +95,3 @@ def _names_from_zero() -> Generator[None]:
     finally:
         counts.clear()
         counts.update(before)
-
-
-class _Chain:
-    """Calls layers one after the other, as a Sequential does, but leaves them in the graph they are called in."""
-
-    def __init__(self, layers: Sequence[Any], name: str) -> None:
-        self._layers = layers
-
-    def __call__(self, inputs: "KerasTensor") -> "KerasTensor":
-        return functools.reduce(lambda tensor, layer: layer(tensor), self._layers, inputs)
-
-
-@contextlib.contextmanager
-def _sequentials_laid_flat(function: Callable[..., Any]) -> Generator[None]:
-    """Keeps ConvNeXt flat, whose stem and downsampling are nested models in Keras: stages cut between layers."""
-    module = sys.modules[function.__module__]
-    nested = getattr(module, "Sequential", None)
-    if nested is None:
-        yield
-        return
-    module.Sequential = _Chain  # pyright: ignore[reportAttributeAccessIssue]: a module of Keras
-    try:
-        yield
-    finally:
-        module.Sequential = nested  # pyright: ignore[reportAttributeAccessIssue]

@@ -10,6 +10,7 @@ from zoo.registry import Accuracy, Card, Download, Protocol, WeightSet
 from zoo.registry.figures import measured
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -65,6 +66,7 @@ class Family:
         measured: How photos were brought to the input for them.
         licence: Of the weights, as their first publishers gave them to Keras' authors.
         convert: Turns the file's arrays into those of our graph.
+        graph: Builds a variant from normalised pixels to logits, in place of Keras' function.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Family:
     measured: Measured = BY_KERAS
     licence: str = "Apache-2.0"
     convert: "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None" = None
+    graph: "Callable[..., keras.Model] | None" = None
 
 
 def _weight_set(family: Family, size: int, file: str, digest: str, options: Mapping[str, object]) -> WeightSet:
