@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import start
 from zoo.errors import RunError
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Progress
+from zoo.runs.checkpoint import Best, Progress
 
 MODEL = {
     "stem_conv/kernel": np.array([[1.5, -0.0], [np.float32(1e-45), np.inf]], dtype="float32"),
@@ -31,12 +31,12 @@ def names(folder):
 
 
 def test_it_comes_back_bit_for_bit(tmp_path):
-    saved = save(tmp_path / "checkpoints", 1200, best_value=0.1 + 0.2, best_step=800)
+    saved = save(tmp_path / "checkpoints", 1200, best=Best(value=0.1 + 0.2, step=800))
     assert names(tmp_path / "checkpoints") == ["step-00001200"]
     assert names(saved.path) == ["manifest.json", "model.safetensors", "state.safetensors"]
     loaded = checkpoint.latest(tmp_path / "checkpoints")
     assert loaded == saved
-    assert loaded.progress == at(1200, best_value=0.1 + 0.2, best_step=800)
+    assert loaded.progress == at(1200, best=Best(value=0.1 + 0.2, step=800))
     for written, read in ((MODEL, loaded.model_arrays()), (STATE, loaded.state_arrays())):
         assert set(read) == set(written)
         for name, array in written.items():
@@ -59,7 +59,7 @@ def test_it_holds_arrays_that_are_not_contiguous(tmp_path):
 
 def test_the_last_ones_and_the_best_are_kept(tmp_path):
     for step in range(1, 7):
-        save(tmp_path, step, keep=2, best_value=0.9, best_step=min(step, 2))
+        save(tmp_path, step, keep=2, best=Best(value=0.9, step=min(step, 2)))
     assert names(tmp_path) == ["step-00000002", "step-00000005", "step-00000006"]
     assert checkpoint.latest(tmp_path).progress.step == 6
     assert checkpoint.best(tmp_path).progress.step == 2

@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 import signal
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,11 +15,9 @@ from tests.tiny import phase, pixels, recipe, write_npz, write_photos
 from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Progress
+from zoo.runs.checkpoint import Best, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training.callbacks import EpochRecorder
 from zoo.training.compiling.optimizers import OF_ONE_PHASE
-from zoo.training.feeding.streams import StopWatch
 from zoo.training.run import shortfall
 
 KEYS = [
@@ -179,44 +176,12 @@ def test_the_kept_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, 
     assert run.metrics["accuracy"] == run.history[best - 1]["val_accuracy"] == 1
 
 
-@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
-def test_of_equal_accuracies_the_lower_loss_is_better_for_the_run_and_for_its_phase(monitor, tmp_path):
-    recorder = EpochRecorder(
-        RunFolder(tmp_path),
-        None,
-        phase_name="head",
-        start=Progress(phase=0, epoch_in_phase=0, epoch=0, step=0),
-        steps_per_epoch=1,
-        rate_at=lambda step: 0.0,
-        monitor=monitor,
-        keep=1,
-        patience=5,
-        data_wait=StopWatch(),
-        on_epoch=lambda row: None,
-    )
-    best = []
-    for step, (accuracy, loss) in enumerate(
-        [(0.5, 3.0), (0.9, 2.0), (0.9, 1.0), (0.9, 1.0), (0.9, 1.5), (0.8, 0.5)], 1
-    ):
-        recorder.progress = replace(recorder.progress, step=step)
-        value = {"val_accuracy": accuracy, "val_loss": loss}[monitor]
-        recorder.progress = recorder._judged(value, loss)
-        best.append((recorder.progress.best_step, recorder.progress.phase_best_step, recorder.progress.stale_epochs))
-    assert (
-        best
-        == {
-            "val_accuracy": [(1, 1, 0), (2, 2, 0), (3, 3, 0), (3, 3, 1), (3, 3, 2), (3, 3, 3)],
-            "val_loss": [(1, 1, 0), (2, 2, 0), (3, 3, 0), (3, 3, 1), (3, 3, 2), (6, 6, 0)],
-        }[monitor]
-    )
-
-
 def test_a_checkpoint_of_an_earlier_zoo_says_no_loss_and_its_epoch_stays_the_best_of_equals(tmp_path):
     saved = checkpoint.save(
         tmp_path,
         {"a": np.zeros(1)},
         {"b": np.zeros(1)},
-        Progress(phase=0, epoch_in_phase=1, epoch=1, step=4, best_value=0.9, best_step=4),
+        Progress(phase=0, epoch_in_phase=1, epoch=1, step=4, best=Best(value=0.9, step=4)),
         keep=1,
     )
     manifest = saved.path / "manifest.json"

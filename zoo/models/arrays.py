@@ -35,6 +35,12 @@ def by_path(variables: Iterable[Any]) -> dict[str, Any]:
     return found
 
 
+def seed_states(layer: Any) -> list[Any]:
+    """Lists the states of a layer's seed generators, which are no weights: those of dropout and stochastic depth."""
+    weights = {id(weight) for weight in getattr(layer, "weights", ())}
+    return [state for state in getattr(layer, "variables", ()) if id(state) not in weights and "seed" in state.path]
+
+
 def array_of(variable: Any) -> "np.ndarray":
     """Reads one variable; safetensors may write what it gives."""
     import numpy as np

@@ -10,12 +10,13 @@ import json
 import re
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified
+from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states
+from zoo.models.weights import settle
 from zoo.runs.folder import SCHEMA
 from zoo.system.files import sha256, sync, write_atomic
 
@@ -28,6 +29,21 @@ FOLDER_NAME = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best epoch so far.
+
+    Attributes:
+        value: The monitored metric.
+        step: The step of its checkpoint.
+        loss: The validation loss, which decides between equals; None in checkpoints of an earlier zoo.
+    """
+
+    value: float
+    step: int
+    loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a run has come.
 
@@ -36,12 +52,8 @@ class Progress:
         epoch_in_phase: Finished epochs of that phase.
         epoch: Finished epochs of the run.
         step: Finished optimizer steps of the run.
-        best_value: Best value of the monitored metric so far; None while nothing is monitored.
-        best_step: Step of the checkpoint that holds the best model; None likewise.
-        best_loss: The validation loss there, which decides between equals; None in checkpoints of an earlier zoo.
-        phase_best_value: As `best_value`, of this phase; None where it does not end early.
-        phase_best_step: As `best_step`, of this phase.
-        phase_best_loss: As `best_loss`, of this phase.
+        best: The run's best epoch; None while nothing is monitored.
+        phase_best: The phase's best epoch; None where the phase does not end early.
         stale_epochs: Epochs since then.
     """
 
@@ -49,25 +61,48 @@ class Progress:
     epoch_in_phase: int
     epoch: int
     step: int
-    best_value: float | None = None
-    best_step: int | None = None
-    best_loss: float | None = None
-    phase_best_value: float | None = None
-    phase_best_step: int | None = None
-    phase_best_loss: float | None = None
+    best: Best | None = None
+    phase_best: Best | None = None
     stale_epochs: int = 0
 
     def next_phase(self, index: int) -> "Progress":
         """Returns the same at the beginning of another phase."""
-        return replace(
-            self,
-            phase=index,
-            epoch_in_phase=0,
-            phase_best_value=None,
-            phase_best_step=None,
-            phase_best_loss=None,
-            stale_epochs=0,
+        return replace(self, phase=index, epoch_in_phase=0, phase_best=None, stale_epochs=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a checkpoint's manifest keeps."""
+        return {
+            **{name: getattr(self, name) for name in _COUNTS},
+            **_best_to_json("best", self.best),
+            **_best_to_json("phase_best", self.phase_best),
+            "stale_epochs": self.stale_epochs,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Progress":
+        """Reads what `to_json` returned.
+
+        Raises:
+            KeyError: A count is missing.
+        """
+        return cls(
+            **{name: document[name] for name in _COUNTS},
+            best=_best_from_json("best", document),
+            phase_best=_best_from_json("phase_best", document),
+            stale_epochs=document.get("stale_epochs", 0),
         )
+
+
+_COUNTS = ("phase", "epoch_in_phase", "epoch", "step")
+
+
+def _best_to_json(name: str, best: Best | None) -> dict[str, Any]:
+    return {f"{name}_{each.name}": best and getattr(best, each.name) for each in fields(Best)}
+
+
+def _best_from_json(name: str, document: Mapping[str, Any]) -> Best | None:
+    found: dict[str, Any] = {each.name: document.get(f"{name}_{each.name}") for each in fields(Best)}
+    return None if found["value"] is None else Best(**found)
 
 
 @dataclass(frozen=True)
@@ -133,7 +168,7 @@ def save(
         for name, arrays in ((MODEL_FILE, model), (STATE_FILE, state)):
             write_atomic(temporary / name, to_bytes(dict(arrays)))
         hashes = {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)}
-        manifest = {"schema": SCHEMA, "kind": "checkpoint", "progress": asdict(progress), "sha256": hashes}
+        manifest = {"schema": SCHEMA, "kind": "checkpoint", "progress": progress.to_json(), "sha256": hashes}
         write_atomic(temporary / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
         sync(temporary)
         temporary.rename(final)
@@ -141,11 +176,11 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync(folder)
-    _prune(folder, keep=keep, best_steps=(progress.best_step, progress.phase_best_step))
+    _prune(folder, keep=keep, best_steps=[best.step for best in (progress.best, progress.phase_best) if best])
     return Checkpoint(final, progress, hashes)
 
 
-def _prune(folder: Path, *, keep: int, best_steps: Collection[int | None]) -> None:
+def _prune(folder: Path, *, keep: int, best_steps: Collection[int]) -> None:
     found = checkpoints(folder)
     kept = {checkpoint.path for checkpoint in found[-keep:]}
     for checkpoint in found:
@@ -171,7 +206,7 @@ def _open(path: Path) -> Checkpoint:
     manifest = path / MANIFEST_FILE
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
-        return Checkpoint(path, Progress(**document["progress"]), dict(document["sha256"]))
+        return Checkpoint(path, Progress.from_json(document["progress"]), dict(document["sha256"]))
     except (ValueError, KeyError, TypeError) as fault:
         raise RunError(f"{manifest}: is damaged; delete {path} to go back one") from fault
 
@@ -185,14 +220,28 @@ def latest(folder: Path) -> Checkpoint | None:
 def best(folder: Path) -> Checkpoint | None:
     """Returns the checkpoint that holds the best model, the newest where nothing was monitored, or None."""
     newest = latest(folder)
-    if newest is None or newest.progress.best_step is None:
+    if newest is None or newest.progress.best is None:
         return newest
-    return at_step(folder, newest.progress.best_step) or newest
+    return at_step(folder, newest.progress.best.step) or newest
 
 
 def at_step(folder: Path, step: int) -> Checkpoint | None:
     """Returns the checkpoint of a step, or None where it is not kept."""
     return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == step), None)
+
+
+def restore_weights(model: Any, source: Checkpoint) -> None:
+    """Puts a checkpoint's weights into a model.
+
+    Raises:
+        RunError: They are damaged, or belong to another model.
+    """
+    arrays = source.model_arrays()
+    if set(arrays) != {weight.path for weight in model.weights}:
+        raise RunError(f"{source.path}: belongs to another model than {model.name}")
+    for weight in model.weights:
+        weight.assign(arrays[weight.path])
+    settle(model)
 
 
 def kept_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
@@ -205,7 +254,7 @@ def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "
     """Reads all that training needs beside `kept_weights`.
 
     That is: optimizer variables by path; the weights themselves where `kept_weights` has their averages; and seed
-    generators, numbered in the order of the graph, since their own names count up from process to process.
+    generators by number.
     """
     return {name: array_of(variable) for name, variable in _state_variables(model, optimizer, averages).items()}
 
@@ -231,15 +280,6 @@ def restore_training_state(
 def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, Any]:
     variables = {f"optimizer/{path}": variable for path, variable in by_path(optimizer.variables).items()}
     variables |= {f"weight/{weight.path}": weight for weight in model.weights if weight.path in averages}
-    return variables | {f"seed/{number}": state for number, state in enumerate(seed_states(model))}
-
-
-def seed_states(model: Any) -> list[Any]:
-    """Lists the states of the model's seed generators (dropout, stochastic depth) in the order of the graph."""
-    weights = {id(weight) for weight in model.weights}
-    return [
-        variable
-        for layer in model.layers
-        for variable in layer.variables
-        if id(variable) not in weights and "seed" in variable.path
-    ]
+    # In the order of the graph, since their own names count up from process to process.
+    states = [state for layer in model.layers for state in seed_states(layer)]
+    return variables | {f"seed/{number}": state for number, state in enumerate(states)}

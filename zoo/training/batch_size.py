@@ -19,7 +19,7 @@ from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training.compiling.schedules import RateByStep
-from zoo.training.compiling.training_model import Trainee, make_trainee
+from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.prefix.splitting import frozen_prefix
 
 # What `train.batch_size = "auto"` trains with, in as many pieces as memory needs.
@@ -89,9 +89,9 @@ def memory_warning(model: keras.Model, recipe: Recipe, device: devices.Accelerat
     )
 
 
-def out_of_memory(recipe: Recipe, phase: Phase, trainee: Trainee, batches: Batches) -> ZooError:
+def out_of_memory(recipe: Recipe, phase: Phase, training_model: TrainingModel, batches: Batches) -> ZooError:
     """Finds out which batch would have fitted a phase that ran out of memory, and says so."""
-    fitting = largest_that_fits(lambda size: _runs(trainee, batches, size), batches.batch_size // 2)
+    fitting = largest_that_fits(lambda size: _runs(training_model, batches, size), batches.batch_size // 2)
     advice = _advice(recipe, batches.batch_size, fitting)
     return ZooError(f"phase '{phase.name}': out of memory with train.batch_size = {batches.batch_size}; {advice}")
 
@@ -106,10 +106,10 @@ def _advice(recipe: Recipe, batch_size: int, fitting: int | None) -> str:
     )
 
 
-def _runs(trainee: Trainee, batches: Batches, size: int) -> bool:
+def _runs(training_model: TrainingModel, batches: Batches, size: int) -> bool:
     images, labels = replace(batches, batch_size=size).batch(0, 0)
     try:
-        trainee.model.train_on_batch((images, labels) if trainee.takes_labels else images, labels)
+        training_model.model.train_on_batch((images, labels) if training_model.takes_labels else images, labels)
     except Exception as fault:
         if not devices.is_out_of_memory(fault):
             raise
@@ -154,8 +154,8 @@ def with_batch_size(
             shuffle=False,
         )
         rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=1)
-        trainee = make_trainee(model, recipe, phase, rate, split=frozen_prefix(model))
-        fitting = largest_that_fits(lambda size: _runs(trainee, batches, size), AUTO)
+        training_model = make_training_model(model, recipe, phase, rate, batches=batches, prefix=frozen_prefix(model))
+        fitting = largest_that_fits(lambda size: _runs(training_model, batches, size), AUTO)
     if fitting is None:
         raise ZooError(f"recipe '{recipe.name}': {_advice(recipe, 1, None)}")
     return with_pieces(recipe, in_pieces(recipe, AUTO, fitting))

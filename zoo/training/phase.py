@@ -1,8 +1,8 @@
-"""One phase: choose what trains, compile, fit, and prove that nothing else moved."""
+"""One phase of a run: choose what trains, feed, compile, restore, fit, and prove that nothing else moved."""
 
-import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,16 +18,15 @@ from zoo.runs.checkpoint import Checkpoint, Progress
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory, wanted
-from zoo.training.callbacks import (
-    AugmentationSeeds,
-    AverageForValidation,
-    BatchBar,
-    ContractGuard,
-    EpochRecorder,
-    InterruptionGuard,
-    StopAtNoNumber,
-)
-from zoo.training.compiling.losses import class_weights
+from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
+from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
+from zoo.training.callbacks.counting import PhaseCounts
+from zoo.training.callbacks.early_stopping import EarlyStopping
+from zoo.training.callbacks.guards import ContractGuard, InterruptionGuard, TerminateOnNaN
+from zoo.training.callbacks.metrics_writer import MetricsWriter
+from zoo.training.callbacks.monitor import Monitor
+from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
+from zoo.training.callbacks.validation_average import AverageForValidation
 from zoo.training.compiling.optimizers import (
     Memory,
     carry_over,
@@ -37,12 +36,35 @@ from zoo.training.compiling.optimizers import (
     take_averages,
 )
 from zoo.training.compiling.schedules import RateByStep
-from zoo.training.compiling.training_model import make_trainee, rate_factors
+from zoo.training.compiling.training_model import TrainingModel, make_training_model, rate_factors
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
-from zoo.training.prefix.feeding import run_once
-from zoo.training.prefix.splitting import frozen_prefix
+from zoo.training.prefix.feeding import CachedActivations, cache_prefix
+from zoo.training.prefix.splitting import Prefix, frozen_prefix
 from zoo.training.user_callbacks.one_run import OneRun
 from zoo.training.user_callbacks.trackers import unwatched_fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What all phases of a run share.
+
+    Attributes:
+        model: Holds the weights.
+        recipe: The resolved recipe.
+        train: Pixels and labels to learn from.
+        validation: Pixels and labels to validate on, or None.
+        folder: Where metrics and checkpoints go.
+        one_run: The user's own Keras callbacks.
+        display: Shows progress.
+    """
+
+    model: keras.Model
+    recipe: Recipe
+    train: Pack
+    validation: Pack | None
+    folder: RunFolder
+    one_run: OneRun
+    display: Display
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +80,240 @@ class PhaseResult:
     progress: Progress
     record: PhaseRecord
     memory: Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """What a phase is fed with.
+
+    Attributes:
+        training: Batches to learn from: of pixels, or of what the frozen prefix gives for them.
+        validation: The same to validate on, or None.
+        prefix: The model's frozen prefix, or None.
+        cached: What the prefix gives, where it has been run already.
+    """
+
+    training: Batches
+    validation: Batches | None
+    prefix: Prefix | None
+    cached: CachedActivations | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What happens around `fit`, beside the user's own callbacks.
+
+    Attributes:
+        callbacks: All of it, in order.
+        early_stopping: Says when the phase is over.
+        saver: Says how far the run has come.
+    """
+
+    callbacks: Sequence[keras.callbacks.Callback]
+    early_stopping: EarlyStopping
+    saver: CheckpointSaver
+
+
+class PhaseRun:
+    """One phase, from its first step or its last checkpoint to its end."""
+
+    def __init__(self, training: Training, *, start: Progress, resume_from: Checkpoint | None, memory: Memory) -> None:
+        """Prepares.
+
+        Args:
+            training: What all phases of the run share; its model holds the weights that the phase begins with.
+            start: How far the run has come, and in which phase it is.
+            resume_from: A checkpoint inside this phase, whose optimizer state is put back.
+            memory: What the optimizer of the phase before knew; it goes on for what is trained in both.
+        """
+        self._training = training
+        self._model = training.model
+        self._recipe = training.recipe
+        self._phase = training.recipe.phases[start.phase]
+        self._start = start
+        self._resume_from = resume_from
+        self._memory = memory
+        self._data_wait = StopWatch()
+
+    def run(self, *, by_epoch: bool = False) -> Generator[None, None, PhaseResult]:
+        """Trains the phase to its end; yields when all is prepared and, if asked to, before each epoch.
+
+        Args:
+            by_epoch: Whether to yield before each epoch, and not before the first one only.
+
+        Raises:
+            ContractError: The freezing contract was broken.
+            ZooError: The loss is not finite, or the device's memory is used up.
+        """
+        plan = self._choose()
+        feed = self._feed()
+        rate = self._rate(feed)
+        training_model = self._compile(feed, rate)
+        optimizer: Any = training_model.model.optimizer
+        counts = PhaseCounts(start=self._start, batches_per_epoch=feed.training.steps)
+        self._restore(optimizer, counts)
+        contract = Contract(self._model, optimizer, phase=self._phase.name)
+        self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
+        with self._training.display.bar(self._phase.name, rate.steps) as move:
+            watch = self._watch(training_model, contract, counts, rate, move)
+            yield from self._fit(training_model, feed, watch, by_epoch=by_epoch)
+        unchanged = contract.check()
+        if watch.early_stopping.is_over:
+            watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
+            self._say(f"{watch.early_stopping.patience} epochs without a better one; the best one's weights are back")
+        record = self._describe(plan, feed, contract, unchanged)
+        return PhaseResult(progress=watch.saver.progress, record=record, memory=remember(optimizer))
+
+    def _say(self, text: str) -> None:
+        self._training.display.line(f"{self._phase.name}: {text}")
+
+    def _choose(self) -> Plan:
+        """Makes trainable what the phase trains; what it does not train any more takes its moving average."""
+        plan = apply_freezing(self._model, self._phase)
+        if self._resume_from is None:
+            take_averages(self._model, self._memory)
+        return plan
+
+    def _feed(self) -> Feed:
+        """Makes batches: of what a frozen prefix gives for the images, where it is run only once, else of pixels."""
+        train, validation = self._training.train, self._training.validation
+        prefix = frozen_prefix(self._model)
+        if prefix is not None and prefix.silenced:
+            self._say(f"dropout is off up to {prefix.cut}, which is frozen: {', '.join(prefix.silenced)}")
+        cached = cache_prefix(prefix, self._recipe, self._phase, train, validation, self._training.display)
+        if cached is not None:
+            train, validation = cached.train, cached.validation
+        classes = len(self._model.blueprint.classes)
+        return Feed(
+            training=batches_of(self._recipe, train, classes, views=cached.views if cached else 1),
+            validation=batches_of(self._recipe, validation, classes, shuffle=False) if validation else None,
+            prefix=prefix,
+            cached=cached,
+        )
+
+    def _rate(self, feed: Feed) -> RateByStep:
+        phase = self._phase
+        steps = phase.epochs * feed.training.steps
+        return RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
+
+    def _compile(self, feed: Feed, rate: RateByStep) -> TrainingModel:
+        """Compiles what `fit` trains, and shows it to the user's callbacks as the whole model."""
+        training_model = make_training_model(
+            self._model,
+            self._recipe,
+            self._phase,
+            rate,
+            batches=feed.training,
+            prefix=feed.prefix,
+            suffix=feed.cached.prefix.suffix if feed.cached else None,
+        )
+        training_model.model.optimizer.build(self._model.trainable_variables)
+        return training_model
+
+    def _restore(self, optimizer: Any, counts: PhaseCounts) -> None:
+        """Lets the optimizer go on where the checkpoint, or the phase before, left it."""
+        inner_optimizer(optimizer).first_step = counts.first_step
+        if self._resume_from is None:
+            carry_over(optimizer, self._memory)
+        else:
+            state = self._resume_from.state_arrays()
+            checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
+
+    def _watch(
+        self,
+        training_model: TrainingModel,
+        contract: Contract,
+        counts: PhaseCounts,
+        rate: RateByStep,
+        move: Callable[[int, str], None],
+    ) -> Watch:
+        """Chooses what happens around `fit`; the order counts, as each saves what those before it have seen."""
+        recipe, folder, name = self._recipe, self._training.folder, self._phase.name
+        # Without validation nothing says which epoch is better.
+        monitor = Monitor(recipe.checkpoint.monitor) if self._training.validation is not None else None
+        early_stopping = EarlyStopping(monitor, patience=recipe.train.early_stopping, counts=counts)
+        saver = CheckpointSaver(
+            folder,
+            self._model,
+            counts=counts,
+            monitor=monitor,
+            early_stopping=early_stopping,
+            keep=recipe.checkpoint.keep,
+        )
+        metrics = MetricsWriter(
+            folder,
+            phase_name=name,
+            counts=counts,
+            rate_at=lambda batch: float(rate.at(batch)),
+            data_wait=self._data_wait,
+        )
+        layers = training_model.augmentation_layers
+        callbacks = [
+            InterruptionGuard(),
+            AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
+            AverageForValidation(self._model, moving_averages(training_model.model.optimizer)),
+            ContractGuard(contract),
+            TerminateOnNaN(phase_name=name, counts=counts),
+            ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
+            metrics,
+            early_stopping,
+            saver,
+            EpochLine(partial(self._training.display.epoch, phase_epochs=self._phase.epochs), metrics),
+        ]
+        return Watch(callbacks=callbacks, early_stopping=early_stopping, saver=saver)
+
+    def _fit(
+        self, training_model: TrainingModel, feed: Feed, watch: Watch, *, by_epoch: bool
+    ) -> Generator[None, None, None]:
+        """Trains until the phase's epochs are done, early stopping ends it or a user's callback stops the run."""
+        phase, one_run = self._phase, self._training.one_run
+        first_epoch = self._start.epoch - self._start.epoch_in_phase
+        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "steps_per_epoch": feed.training.steps}
+        if feed.validation is not None:
+            options["validation_data"] = validation_data(feed.validation, with_labels=training_model.takes_labels)
+        one_run.begin_phase(training_model.model, self._recipe.train, phase_name=phase.name, steps=feed.training.steps)
+        done = phase.epochs if watch.early_stopping.is_over else self._start.epoch_in_phase
+        while done < phase.epochs and not one_run.stopped_by:
+            yield
+            if one_run.stopped_by:  # by a tracker, which acts between two epochs
+                break
+            until = done + 1 if by_epoch else phase.epochs
+            data = training_data(
+                feed.training,
+                first_epoch + done,
+                self._data_wait,
+                epochs=until - done,
+                with_labels=training_model.takes_labels,
+            )
+            callbacks = [*watch.callbacks, one_run.relay(first_epoch=first_epoch)]
+            try:
+                unwatched_fit(
+                    training_model.model, data, initial_epoch=done, epochs=until, callbacks=callbacks, **options
+                )
+            except Exception as fault:
+                if devices.is_out_of_memory(fault):
+                    raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault
+                raise
+            done = phase.epochs if training_model.model.stop_training else until
+
+    def _describe(self, plan: Plan, feed: Feed, contract: Contract, unchanged: Sequence[str]) -> PhaseRecord:
+        """Returns what the run keeps of the phase."""
+        cached = feed.cached
+        return PhaseRecord(
+            name=self._phase.name,
+            train=self._phase.train,
+            batchnorm=batchnorm_mode(self._phase, self._model.blueprint.weights),
+            trainable_params=plan.trainable_params,
+            plan=tuple(PlanRowRecord(**row) for row in plan.to_json()),
+            contract=ContractRecord(
+                frozen_tensors=len(contract.frozen),
+                trained_tensors=len(contract.trained),
+                unchanged=tuple(unchanged),
+            ),
+            prefix_cache=PrefixCacheRecord(cut=cached.prefix.cut, views=cached.views, computed=cached.computed)
+            if cached
+            else None,
+        )
 
 
 def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
@@ -98,159 +354,3 @@ def batches_of(recipe: Recipe, pack: Pack, classes: int, *, views: int = 1, shuf
         shuffle=shuffle,
         balanced=shuffle and recipe.data.balance == "sampler",
     )
-
-
-def run_phase(
-    model: keras.Model,
-    recipe: Recipe,
-    index: int,
-    *,
-    train: Pack,
-    validation: Pack | None,
-    folder: RunFolder,
-    start: Progress,
-    resume_from: Checkpoint | None,
-    memory: Memory,
-    one_run: OneRun,
-    display: Display,
-    by_epoch: bool = False,
-) -> Generator[None, None, PhaseResult]:
-    """Trains one phase to its end; yields when all is prepared and, if asked to, before each epoch.
-
-    Args:
-        model: Holds the weights that the phase begins with.
-        recipe: The resolved recipe.
-        index: Which of its phases.
-        train: Pixels and labels to learn from.
-        validation: Pixels and labels to validate on, or None.
-        folder: Where metrics and checkpoints go.
-        start: How far the run has come.
-        resume_from: A checkpoint inside this phase, whose optimizer state is put back.
-        memory: What the optimizer of the phase before knew; it goes on for what is trained in both.
-        one_run: The user's own Keras callbacks.
-        display: Shows progress.
-        by_epoch: Whether to yield before each epoch, and not before the first one only.
-
-    Raises:
-        ContractError: The freezing contract was broken.
-        ZooError: The loss is not finite, or the device's memory is used up.
-    """
-    phase = recipe.phases[index]
-    # Without validation nothing says which epoch is better.
-    patience = recipe.train.early_stopping if validation is not None else 0
-    plan = apply_freezing(model, phase)
-    if resume_from is None:
-        take_averages(model, memory)
-    split = frozen_prefix(model)
-    if split is not None and split.silenced:
-        display.line(f"{phase.name}: dropout is off up to {split.cut}, which is frozen: {', '.join(split.silenced)}")
-    cached = run_once(split, recipe, phase, train, validation, display)
-    if cached is not None:
-        train, validation = cached.train, cached.validation
-    classes = len(model.blueprint.classes)
-    training = batches_of(recipe, train, classes, views=cached.views if cached else 1)
-    steps = phase.epochs * training.steps
-    rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
-    trainee = make_trainee(
-        model,
-        recipe,
-        phase,
-        rate,
-        split=split,
-        suffix=cached.split.suffix if cached else None,
-        class_weights=class_weights(recipe.data, train.labels, classes),
-        weighted=train.weights is not None,
-    )
-    optimizer = trainee.model.optimizer
-    optimizer.build(model.trainable_variables)
-    first_epoch = start.epoch - start.epoch_in_phase
-    inner_optimizer(optimizer).first_step = (start.step - start.epoch_in_phase * training.steps) // (
-        recipe.train.accumulate
-    )
-    if resume_from is None:
-        carry_over(optimizer, memory)
-    else:
-        checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), resume_from.state_arrays())
-    contract = Contract(model, optimizer, phase=phase.name)
-    data_wait = StopWatch()
-    options: dict[str, Any] = {"verbose": 0, "shuffle": False}
-    if validation is not None:
-        options["validation_data"] = validation_data(
-            batches_of(recipe, validation, classes, shuffle=False), with_labels=trainee.takes_labels
-        )
-    display.line(f"{phase.name}: trains {plan.trainable_params:,} of {model.count_params():,} parameters")
-    one_run.begin_phase(trainee.model, recipe.train, phase_name=phase.name, steps=training.steps)
-    with display.bar(phase.name, steps) as move:
-        recorder = EpochRecorder(
-            folder,
-            model,
-            phase_name=phase.name,
-            start=start,
-            steps_per_epoch=training.steps,
-            rate_at=lambda step: float(rate.at(step)),
-            monitor=None if validation is None else recipe.checkpoint.monitor,
-            keep=recipe.checkpoint.keep,
-            patience=patience,
-            data_wait=data_wait,
-            on_epoch=functools.partial(display.epoch, phase_epochs=phase.epochs),
-        )
-        own = [
-            InterruptionGuard(),
-            AugmentationSeeds(trainee.drawing, seed=recipe.train.seed, first_epoch=first_epoch),
-            AverageForValidation(model, moving_averages(optimizer)),
-            ContractGuard(contract),
-            StopAtNoNumber(phase_name=phase.name, first_step=start.step, steps_per_epoch=training.steps),
-            BatchBar(move, steps_per_epoch=training.steps, first_epoch=start.epoch_in_phase),
-            recorder,
-        ]
-        done = phase.epochs if patience and start.stale_epochs >= patience else start.epoch_in_phase
-        while done < phase.epochs and not one_run.stopped_by:
-            yield
-            if one_run.stopped_by:  # by a tracker, which acts between two epochs
-                break
-            until = done + 1 if by_epoch else phase.epochs
-            data = training_data(
-                training, first_epoch + done, data_wait, epochs=until - done, with_labels=trainee.takes_labels
-            )
-            try:
-                unwatched_fit(
-                    trainee.model,
-                    data,
-                    steps_per_epoch=training.steps,
-                    initial_epoch=done,
-                    epochs=until,
-                    callbacks=[*own, one_run.relay(first_epoch=first_epoch)],
-                    **options,
-                )
-            except Exception as fault:
-                if devices.is_out_of_memory(fault):
-                    raise out_of_memory(recipe, phase, trainee, training) from fault
-                raise
-            done = phase.epochs if trainee.model.stop_training else until
-    unchanged = contract.check()
-    if patience and recorder.progress.stale_epochs >= patience:
-        _restore_best(model, optimizer, folder, recorder.progress)
-        display.line(f"{phase.name}: {patience} epochs without a better one; the best one's weights are back")
-    record = PhaseRecord(
-        name=phase.name,
-        train=phase.train,
-        batchnorm=batchnorm_mode(phase, model.blueprint.weights),
-        trainable_params=plan.trainable_params,
-        plan=tuple(PlanRowRecord(**row) for row in plan.to_json()),
-        contract=ContractRecord(
-            frozen_tensors=len(contract.frozen), trained_tensors=len(contract.trained), unchanged=tuple(unchanged)
-        ),
-        prefix_cache=PrefixCacheRecord(cut=cached.split.cut, views=cached.views, computed=cached.computed)
-        if cached
-        else None,
-    )
-    return PhaseResult(progress=recorder.progress, record=record, memory=remember(optimizer))
-
-
-def _restore_best(model: keras.Model, optimizer: Any, folder: RunFolder, progress: Progress) -> None:
-    best = checkpoint.at_step(folder.checkpoints, progress.phase_best_step or 0)
-    if best is not None:
-        arrays = best.model_arrays()
-        for weight in model.weights:
-            weight.assign(arrays[weight.path])
-        checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), best.state_arrays())

@@ -14,7 +14,6 @@ from zoo.data import InCode, Pixels
 from zoo.data.inputs import Inputs
 from zoo.errors import RunError
 from zoo.models.building import save_model
-from zoo.models.weights import settle
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs import checkpoint
@@ -36,7 +35,7 @@ from zoo.system.files import write_atomic
 from zoo.training.batch_size import Pieces, wanted, with_batch_size, with_pieces
 from zoo.training.compiling.optimizers import Memory
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
-from zoo.training.phase import apply_freezing, batches_of, run_phase
+from zoo.training.phase import PhaseRun, Training, apply_freezing, batches_of
 from zoo.training.prefix.feeding import predict
 from zoo.training.preparation.kept_images import check_same_data, check_same_images, difference, images_of
 from zoo.training.preparation.preparing import (
@@ -149,11 +148,12 @@ def train(
         kept = checkpoint.best(folder.checkpoints)
         if kept is None:
             raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
-        _restore_weights(model, kept)
+        checkpoint.restore_weights(model, kept)
         save_model(model, folder.model, fit=recipe.data.fit)
-        figures = {recipe.checkpoint.monitor: kept.progress.best_value}
-        if kept.progress.best_loss is not None:
-            figures["val_loss"] = kept.progress.best_loss
+        best = kept.progress.best
+        figures = {recipe.checkpoint.monitor: best and best.value}
+        if best and best.loss is not None:
+            figures["val_loss"] = best.loss
         fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
         if fell_short:
             display.line(f"warning: {fell_short}")
@@ -215,26 +215,24 @@ def _each_phase(
     progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0) if resume_from is None else resume_from.progress
     folder.write_metrics(folder.metrics()[: progress.epoch])
     if resume_from is not None:
-        _restore_weights(model, resume_from)
+        checkpoint.restore_weights(model, resume_from)
         display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
     memory = Memory()
+    training = Training(
+        model=model,
+        recipe=recipe,
+        train=inputs.train,
+        validation=inputs.validation,
+        folder=folder,
+        one_run=one_run,
+        display=display,
+    )
     for index in range(progress.phase, len(recipe.phases)):
         if progress.phase < index:
             progress = progress.next_phase(index)
-        result = yield from run_phase(
-            model,
-            recipe,
-            index,
-            train=inputs.train,
-            validation=inputs.validation,
-            folder=folder,
-            start=progress,
-            resume_from=resume_from if resume_from and resume_from.progress.phase == index else None,
-            memory=memory,
-            one_run=one_run,
-            display=display,
-            by_epoch=by_epoch,
-        )
+        inside = resume_from if resume_from and resume_from.progress.phase == index else None
+        phase_run = PhaseRun(training, start=progress, resume_from=inside, memory=memory)
+        result = yield from phase_run.run(by_epoch=by_epoch)
         progress, memory = result.progress, result.memory
         recorded.update(phases=(*recorded.record.phases, result.record))
         if one_run.stopped_by:
@@ -244,15 +242,6 @@ def _each_phase(
                 + (f"; left out: {left}" if left else "")
             )
             return
-
-
-def _restore_weights(model: "keras.Model", source: Checkpoint) -> None:
-    arrays = source.model_arrays()
-    if set(arrays) != {weight.path for weight in model.weights}:
-        raise RunError(f"{source.path}: belongs to another model than {model.name}")
-    for weight in model.weights:
-        weight.assign(arrays[weight.path])
-    settle(model)
 
 
 def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:

@@ -63,10 +63,10 @@ class AccuracyOfWeighted(keras.metrics.CategoricalAccuracy):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Counts a batch of labels and probabilities, float[batch, classes]."""
-        return super().update_state(y_true, y_pred, sample_weight=that_count(y_true))
+        return super().update_state(y_true, y_pred, sample_weight=nonzero_weight(y_true))
 
 
-def that_count(labels: Any) -> Any:
+def nonzero_weight(labels: Any) -> Any:
     """Returns float32[batch]: 1 for a label that weighs something, else 0."""
     ops: Any = keras.ops
     return ops.cast(ops.sum(labels, axis=-1) > 0, "float32")

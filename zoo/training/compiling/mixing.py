@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from zoo.recipe.schema import AugmentSection
-from zoo.training.compiling.losses import that_count
+from zoo.training.compiling.losses import nonzero_weight
 
 
 class Mixing(keras.layers.Layer):
@@ -101,7 +101,7 @@ class AccuracyOnMixedLabels(keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Counts a batch of what the training model gives."""
         if self._weighted:
-            sample_weight = that_count(side_by_side(y_true, y_pred)[0])
+            sample_weight = nonzero_weight(side_by_side(y_true, y_pred)[0])
         return super().update_state(y_true, y_pred, sample_weight=sample_weight)
 
 

@@ -7,60 +7,61 @@ from typing import Any
 import keras
 
 from zoo.backend.keras_globals import pinned
+from zoo.data import Batches
 from zoo.data.augmentation import augmentation_layers
 from zoo.freezing.stages import stages
 from zoo.recipe.schema import Phase, Recipe
-from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss
+from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss, class_weights
 from zoo.training.compiling.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.compiling.optimizers import build_optimizer
 from zoo.training.compiling.schedules import RateByStep, RisingRate
-from zoo.training.prefix.splitting import Prefix
+from zoo.training.prefix.splitting import Prefix, is_run_apart, through
 
 JIT_COMPILE: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trainee:
+class TrainingModel:
     """What a phase trains.
 
     Attributes:
         model: Compiled; its layers are the zoo model's, and those of augmentation.
-        drawing: The layers of augmentation and mixing, whose seeds are set for each epoch.
+        augmentation_layers: Those of augmentation and mixing, whose seeds are set for each epoch.
         takes_labels: Whether it takes (pixels, labels) instead of pixels, to mix them.
     """
 
     model: keras.Model
-    drawing: tuple[Any, ...]
+    augmentation_layers: tuple[Any, ...]
     takes_labels: bool
 
 
-def make_trainee(
+def make_training_model(
     model: keras.Model,
     recipe: Recipe,
     phase: Phase,
     rate: RateByStep | RisingRate,
     *,
-    split: Prefix | None,
+    batches: Batches,
+    prefix: Prefix | None,
     suffix: keras.Model | None = None,
-    class_weights: Sequence[float] | None = None,
-    weighted: bool = False,
-) -> Trainee:
+) -> TrainingModel:
     """Compiles what a phase trains.
 
     Args:
         model: Its trainable set is already that of the phase.
-        recipe: Its augmentation and training sections count.
+        recipe: Its augmentation and training sections count, and how it balances classes.
         phase: Its optimizer and layer-wise rates count.
-        rate: Learning rate by step.
-        split: The model's frozen prefix, or None.
+        rate: Learning rate by batch.
+        batches: What trains it: whether images have weights, and how many each class has, decide the loss.
+        prefix: The model's frozen prefix, or None.
         suffix: What trains instead of all of it, where the prefix has been run already.
-        class_weights: One for each class, or None where all count the same.
-        weighted: Whether images have weights, which are then in their labels.
     """
     augmenters = augmentation_layers(recipe.augment, channels=model.input_shape[-1]) if suffix is None else []
     mixing = mixing_layer(recipe.augment)
-    trainee: Any = suffix if suffix is not None else _assembled(model, augmenters, split, mixing)
-    loss = build_loss(recipe.train, class_weights, weighted=weighted)
+    training_model: Any = suffix if suffix is not None else _assembled(model, augmenters, prefix, mixing)
+    weighted = batches.weights is not None
+    per_class = class_weights(recipe.data, batches.labels, batches.classes)
+    loss = build_loss(recipe.train, per_class, weighted=weighted)
     accuracy = AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
     optimizer = build_optimizer(
         phase,
@@ -71,7 +72,7 @@ def make_trainee(
         accumulate=recipe.train.accumulate,
         clip_norm=recipe.train.clip_norm,
     )
-    trainee.compile(
+    training_model.compile(
         optimizer=optimizer,
         loss=OnMixedLabels(loss) if mixing else loss,
         metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
@@ -79,8 +80,8 @@ def make_trainee(
         # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
         auto_scale_loss=False,
     )
-    drawing = (*augmenters, *([mixing] if mixing else []))
-    return Trainee(model=trainee, drawing=drawing, takes_labels=mixing is not None)
+    seeded = (*augmenters, *([mixing] if mixing else []))
+    return TrainingModel(model=training_model, augmentation_layers=seeded, takes_labels=mixing is not None)
 
 
 def rate_factors(model: keras.Model, phase: Phase) -> dict[str, float]:
@@ -106,28 +107,22 @@ def _factors_by_path(model: keras.Model, phase: Phase) -> dict[str, float]:
 def _assembled(
     model: keras.Model,
     augmenters: Sequence[keras.layers.Layer],
-    split: Prefix | None,
+    prefix: Prefix | None,
     mixing: Mixing | None,
 ) -> keras.Model:
     """Puts together what `fit` trains: augmentation, the frozen prefix in inference mode, the rest.
 
     What is saved and exported is the model itself, whose layers these are.
     """
-    if split is not None and not split.silenced:
-        split = None  # the model itself gives the same
-    if not augmenters and split is None and mixing is None:
+    if not augmenters and not is_run_apart(prefix) and mixing is None:
         # Not the model itself, which is compiled for those who look at it: see `one_run`.
         return keras.Model(model.input, model.output)
     with pinned(model.dtype_policy.name):
         pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
         x = keras.Sequential(augmenters, name="augmentation")(pixels) if augmenters else pixels
         if mixing is None:
-            return keras.Model(pixels, _through(model, split, x))
+            return keras.Model(pixels, through(model, prefix, x))
         labels = keras.Input(model.output_shape[1:], dtype="float32", name="labels")
         x, mixed = mixing(x, labels)
         beside = keras.layers.Concatenate(dtype="float32", name="labels_and_probabilities")
-        return keras.Model([pixels, labels], beside([mixed, _through(model, split, x)]))
-
-
-def _through(model: keras.Model, split: Prefix | None, x: Any) -> Any:
-    return model(x) if split is None else split.suffix(split.prefix(x, training=False))
+        return keras.Model([pixels, labels], beside([mixed, through(model, prefix, x)]))

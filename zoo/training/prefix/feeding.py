@@ -1,6 +1,5 @@
 """What a phase trains on where its frozen prefix is run only once: activations instead of pixels."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,106 +19,167 @@ from zoo.training.prefix.views import View, fixed_views
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cached:
+class CachedActivations:
     """A phase's images as what its frozen prefix gives for them.
 
     Attributes:
-        split: The prefix, and the suffix that trains on them.
+        prefix: The prefix, and the suffix that trains on them.
         train: The activations of the images to learn from, one view after the other.
         validation: Those of the images to validate on, or None.
         views: Fixed views of each image that trains; 1 where it is taken as it is.
         computed: How many images the prefix was run on, each view counted.
     """
 
-    split: Prefix
+    prefix: Prefix
     train: Pack
     validation: Pack | None
     views: int
     computed: int
 
 
-def run_once(
-    split: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: Display
-) -> Cached | None:
-    """Runs the frozen prefix once, or says why not.
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """Images whose activations a phase needs.
+
+    Attributes:
+        name: What they are, for a bar.
+        pack: Their pixels.
+        views: Fixed views of them; none where they are taken as they are.
+        found: Their activations, where they are in the cache.
+    """
+
+    name: str
+    pack: Pack
+    views: Sequence[View] = ()
+    found: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        """How many activations there are to be."""
+        return len(self.pack.labels) * max(1, len(self.views))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixPlan:
+    """How a frozen prefix is run once.
+
+    Attributes:
+        prefix: What is run.
+        needed: On what: the images to learn from, and those to validate on where there are any.
+        place: Where its activations are, or will be.
+    """
+
+    prefix: Prefix
+    needed: Sequence[Needed]
+    place: caching.Place
+
+    @property
+    def count(self) -> int:
+        """How many activations there are to be."""
+        return sum(each.count for each in self.needed)
+
+    def __str__(self) -> str:
+        if self.place == "there":
+            return f"what comes up to {self.prefix.cut} is in the cache"
+        per_epoch = sum(len(each.pack.labels) for each in self.needed)
+        images = self.needed[0].pack.images
+        forecast = caching.forecast(self.prefix, images, count=self.count, per_epoch=per_epoch)
+        why = "" if is_writable(caching.KIND) else f", since {caching.entries_folder()} cannot be written"
+        return f"runs up to {self.prefix.cut} once: {forecast} {self.place}{why}"
+
+    def run(self, *, in_memory: bool, bar: caching.Bar) -> CachedActivations:
+        """Runs the prefix on what is not in the cache.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
+        kept = [
+            caching.keep(self.prefix, each.pack.images, views=each.views, in_memory=in_memory, bar=bar, what=each.name)
+            if each.found is None
+            else caching.Kept(each.found, computed=0)
+            for each in self.needed
+        ]
+        packs = [replace(each.pack, images=found.activations) for each, found in zip(self.needed, kept, strict=True)]
+        return CachedActivations(
+            prefix=self.prefix,
+            train=packs[0],
+            validation=packs[1] if len(packs) > 1 else None,
+            views=max(1, len(self.needed[0].views)),
+            computed=sum(found.computed for found in kept),
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A phase that trains on pixels.
+
+    Attributes:
+        reason: Why its frozen prefix is not run once.
+    """
+
+    reason: str
+
+
+def plan_prefix(
+    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None
+) -> PrefixPlan | Skipped:
+    """Decides whether a phase's frozen prefix is run once, and where its activations are kept."""
+    if prefix is None:
+        return Skipped("nothing is frozen below what is trained")
+    views = fixed_views(recipe.augment, seed=recipe.train.seed)
+    is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
+    refusal = caching.refusal(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
+    if refusal:
+        return Skipped(refusal)
+    needed = [Needed(name="train", pack=train, views=views)]
+    if validation is not None:
+        needed.append(Needed(name="validation", pack=validation))
+    # What is there is used even if it would have no room now: a resumed phase goes on as it began.
+    needed = [replace(each, found=caching.find(prefix, each.pack.images, each.views)) for each in needed]
+    size = sum(each.count for each in needed) * caching.bytes_of(prefix)
+    place = caching.place_for(size) if any(each.found is None for each in needed) else "there"
+    if place is None:
+        gigabytes = f"its {size / 1e9:.1f} GB"
+        if is_writable(caching.KIND):
+            return Skipped(f"{gigabytes} fit neither in {cache_folder()} nor in memory")
+        return Skipped(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
+    return PrefixPlan(prefix=prefix, needed=needed, place=place)
+
+
+def cache_prefix(
+    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: Display
+) -> CachedActivations | None:
+    """Runs a phase's frozen prefix once, or says why not.
 
     Raises:
-        RecipeError: The recipe requires it, and it cannot be.
-        OSError: The recipe requires it, and it can be kept nowhere.
+        RecipeError: The recipe requires it, and it is not possible.
+        OSError: The recipe requires it, and its activations can be kept nowhere.
     """
-    if recipe.train.prefix_cache == "off":
+
+    def say(text: str) -> None:
+        display.line(f"{phase.name}: {text}")
+
+    asked = recipe.train.prefix_cache
+    if asked == "off":
         return None
-    is_required = recipe.train.prefix_cache == "required"
-    views = fixed_views(recipe.augment, seed=recipe.train.seed)
-    needed: list[tuple[Pack, Sequence[View]]] = [(train, views), *([(validation, ())] if validation else [])]
-    count = sum(len(pack.labels) * max(1, len(seen)) for pack, seen in needed)
-    reason = "nothing is frozen below what is trained"
-    if split is not None:
-        is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
-        reason = caching.refusal(split, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
-    place: caching.Place | None = None
-    there: list[np.ndarray | None] = []
-    if split is not None and not reason:
-        # What is there is used even if it would have no room now: a resumed phase goes on as it began.
-        there = [caching.find(split, pack.images, seen) for pack, seen in needed]
-        size = count * caching.bytes_of(split)
-        place = caching.place_for(size) if any(found is None for found in there) else "there"
-        if place is None:
-            gigabytes = f"its {size / 1e9:.1f} GB"
-            reason = (
-                f"{gigabytes} fit neither in {cache_folder()} nor in memory"
-                if is_writable(caching.KIND)
-                else f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory"
-            )
-    if reason and is_required:
-        raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {reason}")
-    if split is None or place is None:
-        display.line(f"{phase.name}: no prefix cache: {reason}")
+    plan = plan_prefix(prefix, recipe, phase, train, validation)
+    if isinstance(plan, Skipped):
+        if asked == "required":
+            raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {plan.reason}")
+        say(f"no prefix cache: {plan.reason}")
         return None
-    if place == "there":
-        display.line(f"{phase.name}: what comes up to {split.cut} is in the cache")
-    else:
-        per_epoch = sum(len(pack.labels) for pack, _ in needed)
-        forecast = caching.forecast(split, train.images, count=count, per_epoch=per_epoch)
-        why = "" if is_writable(caching.KIND) else f", since {caching.entries_folder()} cannot be written"
-        display.line(f"{phase.name}: runs up to {split.cut} once: {forecast} {place}{why}")
-    keep = functools.partial(_kept, split, needed, there, display)
+    say(str(plan))
     try:
-        kept = keep(in_memory=place == "in memory")
+        return plan.run(in_memory=plan.place == "in memory", bar=display.bar)
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
-        if has_memory(count * caching.bytes_of(split)):
-            display.line(f"{phase.name}: {why}; what comes up to {split.cut} is kept in memory")
-            kept = keep(in_memory=True)
-        elif is_required:
+        if has_memory(plan.count * caching.bytes_of(plan.prefix)):
+            say(f"{why}; what comes up to {plan.prefix.cut} is kept in memory")
+            return plan.run(in_memory=True, bar=display.bar)
+        if asked == "required":
             raise
-        else:
-            display.line(f"{phase.name}: no prefix cache: {why}")
-            return None
-    packs = [replace(pack, images=found.activations) for (pack, _), found in zip(needed, kept, strict=True)]
-    return Cached(
-        split=split,
-        train=packs[0],
-        validation=packs[1] if validation else None,
-        views=max(1, len(views)),
-        computed=sum(found.computed for found in kept),
-    )
-
-
-def _kept(
-    split: Prefix,
-    needed: Sequence[tuple[Pack, Sequence[View]]],
-    there: Sequence[np.ndarray | None],
-    display: Display,
-    *,
-    in_memory: bool,
-) -> list[caching.Kept]:
-    return [
-        caching.keep(split, pack.images, views=views, in_memory=in_memory, bar=display.bar, what=what)
-        if found is None
-        else caching.Kept(found, computed=0)
-        for (pack, views), found, what in zip(needed, there, ("train", "validation"), strict=False)
-    ]
+        say(f"no prefix cache: {why}")
+        return None
 
 
 def predict(model: keras.Model, images: Pixels) -> np.ndarray:
@@ -128,8 +188,8 @@ def predict(model: keras.Model, images: Pixels) -> np.ndarray:
     Returns:
         float32[n, classes].
     """
-    split = frozen_prefix(model)
-    kept = None if split is None else caching.find(split, images)
-    if split is None or kept is None:
+    prefix = frozen_prefix(model)
+    kept = None if prefix is None else caching.find(prefix, images)
+    if prefix is None or kept is None:
         return predict_in_batches(model, images)
-    return predict_in_batches(split.suffix, kept)
+    return predict_in_batches(prefix.suffix, kept)

@@ -7,6 +7,7 @@ import keras
 
 from zoo.freezing.plans import moves
 from zoo.freezing.stages import HEAD, legal_cuts, stages
+from zoo.models.arrays import seed_states
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,19 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
     cuts = set(legal_cuts(model))
     last: Any = None
     has_weights = False
-    drawing: list[str] = []
+    random: list[str] = []
     silenced: tuple[str, ...] = ()
-    for operation in _operations(model):
+    operations: Any = model.operations
+    for operation in operations:
         if moves(operation):
             break
-        if _draws(operation):
+        if seed_states(operation):
             if stage_of[operation.name] in trained:
                 break
-            drawing.append(operation.name)
+            random.append(operation.name)
         has_weights = has_weights or bool(getattr(operation, "weights", ()))
         if has_weights and operation.name in cuts:
-            last, silenced = operation, tuple(drawing)
+            last, silenced = operation, tuple(random)
     if last is None:
         return None
     return Prefix(
@@ -61,10 +63,11 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
     )
 
 
-def _operations(model: Any) -> list[Any]:
-    return model.operations
+def is_run_apart(prefix: Prefix | None) -> bool:
+    """Tells whether a prefix has to be run apart in training, in inference mode; else the model gives the same."""
+    return prefix is not None and bool(prefix.silenced)
 
 
-def _draws(layer: Any) -> bool:
-    weights = {id(weight) for weight in getattr(layer, "weights", ())}
-    return any("seed" in state.path for state in getattr(layer, "variables", ()) if id(state) not in weights)
+def through(model: keras.Model, prefix: Prefix | None, x: Any) -> Any:
+    """Passes a tensor of pixels through a model as a phase trains it, with its frozen prefix in inference mode."""
+    return prefix.suffix(prefix.prefix(x, training=False)) if prefix and is_run_apart(prefix) else model(x)

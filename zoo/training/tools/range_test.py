@@ -21,9 +21,8 @@ from zoo.recipe.schema import Phase
 from zoo.report.progress import Display
 from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import out_of_memory
-from zoo.training.compiling.losses import class_weights
 from zoo.training.compiling.schedules import RisingRate
-from zoo.training.compiling.training_model import Trainee, make_trainee
+from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.phase import batches_of
 from zoo.training.prefix.splitting import frozen_prefix
 from zoo.training.preparation.preparing import Prepared, build_model, model_warnings, read_inputs
@@ -86,28 +85,19 @@ def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Disp
     for warning in (*prepared.warnings, *model_warnings(prepared, model, phase)):
         display.line(f"warning: {warning}")
     train = read_inputs(prepared, display).train
-    classes = len(prepared.source.dataset.classes)
-    batches = batches_of(recipe, train, classes)
+    batches = batches_of(recipe, train, len(prepared.source.dataset.classes))
     # Each batch is a step at its own rate, of the weights themselves.
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
-    trainee = make_trainee(
-        model,
-        plain,
-        phase,
-        rate,
-        split=frozen_prefix(model),
-        class_weights=class_weights(recipe.data, train.labels, classes),
-        weighted=train.weights is not None,
-    )
+    training_model = make_training_model(model, plain, phase, rate, batches=batches, prefix=frozen_prefix(model))
     devices.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:
-        for images, labels in itertools.islice(_stream(batches, trainee, seed=recipe.train.seed), rate.steps):
+        for images, labels in itertools.islice(_stream(batches, training_model, seed=recipe.train.seed), rate.steps):
             try:
-                losses.append(_loss_of_step(trainee, images, labels))
+                losses.append(_loss_of_step(training_model, images, labels))
             except Exception as fault:
                 if devices.is_out_of_memory(fault):
-                    raise out_of_memory(recipe, phase, trainee, batches) from fault
+                    raise out_of_memory(recipe, phase, training_model, batches) from fault
                 raise
             move(len(losses), f"loss {losses[-1]:.3f}")
             raise_lost()
@@ -116,18 +106,18 @@ def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Disp
     return judged([float(rate.at(step)) for step in range(len(losses))], losses)
 
 
-def _stream(batches: Batches, trainee: Trainee, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _stream(batches: Batches, training_model: TrainingModel, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields batches epoch after epoch without end, under the seeds of augmentation that training has in each."""
     for epoch in itertools.count():
-        seed_augmentation(trainee.drawing, seed=seed, epoch=epoch)
+        seed_augmentation(training_model.augmentation_layers, seed=seed, epoch=epoch)
         yield from batches.epoch(epoch)
 
 
-def _loss_of_step(trainee: Trainee, images: np.ndarray, labels: np.ndarray) -> float:
+def _loss_of_step(training_model: TrainingModel, images: np.ndarray, labels: np.ndarray) -> float:
     """Takes a step on a batch and returns the batch's loss before it."""
-    trainee.model.reset_metrics()
-    pixels = (images, labels) if trainee.takes_labels else images
-    return float(np.asarray(trainee.model.train_on_batch(pixels, labels)).ravel()[0])
+    training_model.model.reset_metrics()
+    pixels = (images, labels) if training_model.takes_labels else images
+    return float(np.asarray(training_model.model.train_on_batch(pixels, labels)).ravel()[0])
 
 
 def stopped(losses: Sequence[float]) -> str | None:

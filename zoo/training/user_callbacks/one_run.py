@@ -137,20 +137,20 @@ class OneRun:
         self._params: dict[str, Any] = {"verbose": int(shows_bar), "epochs": epochs, "steps": None, "phase": ""}
         self._has_begun = False
 
-    def begin_phase(self, trainee: Any, train: TrainSection, *, phase_name: str, steps: int) -> None:
+    def begin_phase(self, training_model: Any, train: TrainSection, *, phase_name: str, steps: int) -> None:
         """Shows what a phase trains as the whole model; tells callbacks that training begins, before the first one.
 
         Args:
-            trainee: What `fit` is called on, compiled; its optimizer is shown.
+            training_model: What `fit` is called on, compiled; its optimizer is shown.
             train: The recipe's section; its loss is shown.
             phase_name: Which phase begins.
             steps: Batches of an epoch.
         """
         model = self._model
         accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-        model.compile(optimizer=trainee.optimizer, loss=build_loss(train), metrics=[accuracy])
+        model.compile(optimizer=training_model.optimizer, loss=build_loss(train), metrics=[accuracy])
         model.stop_training = False
-        _sync_from(model, trainee)
+        _sync_from(model, training_model)
         self._params.update(phase=phase_name, steps=steps)
         if not self._has_begun:
             self._has_begun = True
@@ -191,14 +191,14 @@ class OneRun:
         )
 
 
-def _sync_from(model: Any, trainee: Any) -> None:
+def _sync_from(model: Any, training_model: Any) -> None:
     """Lets who looks at the whole model see the weights of the moment, which the JAX backend keeps elsewhere."""
     own = getattr(type(model), "jax_state_sync", None)
     if own is None:
         return
 
     def sync() -> None:
-        trainee.jax_state_sync()
+        training_model.jax_state_sync()
         own(model)
 
     model.jax_state_sync = sync
@@ -228,8 +228,8 @@ class _Relay(keras.callbacks.Callback):
         self._run.last_logs = dict(logs or {})
         self._run.call("on_epoch_end", self._first_epoch + epoch, logs)
         if self._run.stopped_by:
-            trainee: Any = self.model
-            trainee.stop_training = True
+            training_model: Any = self.model
+            training_model.stop_training = True
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Passes on."""

@@ -1,0 +1,1 @@
+"""What happens around `fit` in a phase: guards, seeds, records, early stopping, progress."""

@@ -1,0 +1,41 @@
+"""Epochs and steps of a run, counted through one of its phases."""
+
+from dataclasses import dataclass, replace
+
+from zoo.runs.checkpoint import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseCounts:
+    """What is counted in a phase, as a function of its epoch.
+
+    Attributes:
+        start: How far the run was when the phase began or was resumed.
+        batches_per_epoch: Batches that an epoch trains on.
+    """
+
+    start: Progress
+    batches_per_epoch: int
+
+    @property
+    def first_epoch(self) -> int:
+        """Epochs of the run before the phase."""
+        return self.start.epoch - self.start.epoch_in_phase
+
+    @property
+    def first_step(self) -> int:
+        """Steps of the run before the phase."""
+        return self.start.step - self.start.epoch_in_phase * self.batches_per_epoch
+
+    def after(self, epochs: int) -> Progress:
+        """Returns how far the run is after some epochs of the phase; what is best is not known here."""
+        return replace(
+            self.start,
+            epoch_in_phase=epochs,
+            epoch=self.first_epoch + epochs,
+            step=self.first_step + epochs * self.batches_per_epoch,
+        )
+
+    def step_of(self, epoch: int, batch: int) -> int:
+        """Returns the step that a batch of an epoch takes part in, counted from 1; `epoch` and `batch` from 0."""
+        return self.first_step + epoch * self.batches_per_epoch + batch + 1

@@ -1,0 +1,31 @@
+"""Validates with the moving average of the weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class AverageForValidation(keras.callbacks.Callback):
+    """Validates with the moving average of the weights, which is what is kept, and puts the weights back.
+
+    Keras' SwapEMAWeights swaps by addition and subtraction, which rounds: training would depend on validation.
+    """
+
+    def __init__(self, model: Any, averages: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._pairs = [(weight, averages[weight.path]) for weight in model.weights if weight.path in averages]
+        self._held: list[Any] = []
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the averages into the model."""
+        # By copies: on JAX an assigned array is shared, and the next compiled step gives its memory away.
+        self._held = [np.asarray(weight.value).copy() for weight, _ in self._pairs]
+        for weight, average in self._pairs:
+            weight.assign(np.asarray(average.value).copy())
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the weights back, bit by bit."""
+        for (weight, _), value in zip(self._pairs, self._held, strict=True):
+            weight.assign(value)
