@@ -73,9 +73,9 @@ def _split(photos: Path) -> Any:
 
 
 def _pack(split: Any, size: int) -> Any:
-    from zoo.data import pack
+    from zoo.data import Packing, Settings, pack
 
-    return pack(split, height=size, width=size, channels=3, keep=True)
+    return pack(split, Settings(height=size, width=size, channels=3), Packing(keep=True))
 
 
 def _first_zoo(photos: Path, size: int) -> Callable[[], int]:

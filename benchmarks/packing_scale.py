@@ -64,10 +64,10 @@ def _open(photos: Path) -> Callable[[], Any]:
 
 
 def _pack(photos: Path) -> Callable[[], object]:
-    from zoo.data import pack
+    from zoo.data import Packing, Settings, pack
 
     split = _open(photos)().train
-    return lambda: pack(split, height=SIZE, width=SIZE, channels=3, keep=True)
+    return lambda: pack(split, Settings(height=SIZE, width=SIZE, channels=3), Packing(keep=True))
 
 
 def _inspect(photos: Path) -> Callable[[], object]:

@@ -68,14 +68,14 @@ def prepare(folder: Path, data: Path, count: int) -> Path:
     """Decodes photos once: `count` that train, evenly out of all, and those of the validation split."""
     import numpy as np
 
-    from zoo.data import open_dataset, pack
+    from zoo.data import Settings, open_dataset, pack
 
     dataset = open_dataset("folder", data)
     rows = np.unique(np.linspace(0, len(dataset.train) - 1, count).round().astype(int))
     assert dataset.validation is not None
     arrays: dict[str, Any] = {"classes": np.array(dataset.classes)}
     for name, split in (("train", dataset.train.subset(rows)), ("val", dataset.validation)):
-        packed = pack(split, height=SIZE, width=SIZE, channels=3)
+        packed = pack(split, Settings(height=SIZE, width=SIZE, channels=3))
         arrays[f"x_{name}"], arrays[f"y_{name}"] = packed.images, packed.labels
     path = folder / "photos.npz"
     np.savez(path, **arrays)

@@ -85,6 +85,6 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
         counts[path.name] += 1
         return real(path, **options)
 
-    for module in ("zoo.data.images.decoding", "zoo.data.check.inspection"):
+    for module in ("zoo.data.images.reading", "zoo.data.check.inspection"):
         monkeypatch.setattr(f"{module}.decode", counting)
     return counts

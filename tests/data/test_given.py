@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from zoo.data.given import EXPECTED, given_images, read_batches
-from zoo.data.images.decoding import Settings
+from zoo.data.images.settings import Settings
 from zoo.errors import DataError
 
 RGB = Settings(height=8, width=8, channels=3)

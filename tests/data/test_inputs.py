@@ -3,6 +3,7 @@ import pytest
 
 import zoo
 from tests.data.check.odd_files import encoded, odd_files, photo
+from tests.pixels import sized
 from tests.tiny import phase, recipe, write_photos
 from zoo.system import cache
 
@@ -62,7 +63,7 @@ def test_what_is_left_of_a_pack_keeps_its_labels(tmp_path):
     from zoo.data import Split, pack
 
     images = np.arange(10 * 4, dtype=np.uint8).reshape(10, 2, 2)
-    whole = pack(Split(images=images, labels=np.arange(10)), height=2, width=2, channels=1)
+    whole = pack(Split(images=images, labels=np.arange(10)), sized(height=2, width=2, channels=1))
     some = whole.subset(np.array([7, 2, 5]))
     assert some.labels.tolist() == [2, 5, 7]
     np.testing.assert_array_equal(some.images[:][..., 0], images[[2, 5, 7]])

@@ -11,7 +11,8 @@ from PIL import Image
 
 import zoo
 from zoo.cli import main
-from zoo.data.images.decoding import Settings, read_pixels
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.errors import DataError, NotFoundError
 
 

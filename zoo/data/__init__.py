@@ -2,8 +2,9 @@
 
 from zoo.data.batches import Batches
 from zoo.data.dataset import Dataset, Split
-from zoo.data.images.decoding import fit_image, read_image
-from zoo.data.packs.packing import CHECK, Pack, Skipped, pack
+from zoo.data.images.reading import fit_image, read_image
+from zoo.data.images.settings import Settings
+from zoo.data.packs.packing import CHECK, Pack, Packing, Skipped, pack
 from zoo.data.packs.pixels import Pixels
 from zoo.data.sources.objects.in_code import InCode, read_in_code
 from zoo.data.sources.opening import open_dataset
@@ -16,7 +17,9 @@ __all__ = [
     "Dataset",
     "InCode",
     "Pack",
+    "Packing",
     "Pixels",
+    "Settings",
     "Skipped",
     "Split",
     "fit_image",

@@ -18,7 +18,10 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.images.content import says_what_to_do
-from zoo.data.images.decoding import BadImageError, Settings, quiet_pillow, read_pixels
+from zoo.data.images.facts import BadImageError
+from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.loading import fit_item, load_array
 from zoo.data.sources.trees.folders import image_files

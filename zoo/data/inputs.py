@@ -8,8 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import CHECK, Dataset, InCode, Pack, Skipped, Split, open_dataset, pack, read_in_code, split_share
+from zoo.data import (
+    CHECK,
+    Dataset,
+    InCode,
+    Pack,
+    Packing,
+    Settings,
+    Skipped,
+    Split,
+    open_dataset,
+    pack,
+    read_in_code,
+    split_share,
+)
 from zoo.data.packs.conversions import Conversions
+from zoo.data.packs.packing import nothing_said
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
@@ -219,27 +233,21 @@ def pack_split(
     input_shape: tuple[int, ...],
     bar: Bar,
     description: str,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = nothing_said,
     keep: bool = True,
     keep_only: bool = False,
     check: str = CHECK,
 ) -> Pack:
     """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
     height, width, channels = input_shape
+    settings = Settings(height=height, width=width, channels=channels, fit=data.fit)
     with bar(description, len(split)) as move:
-        return pack(
-            split,
-            height=height,
-            width=width,
-            channels=channels,
-            resize=data.resize,
-            crop_share=data.crop_share,
-            interpolation=data.interpolation,
-            white=data.white,
+        how = Packing(
             on_bad=data.on_bad,
             keep=keep,
             keep_only=keep_only,
             check=check,
-            say=say,
             on_progress=lambda done, _total: move(done, ""),
+            say=say,
         )
+        return pack(split, settings, how)

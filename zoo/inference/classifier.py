@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.data.given import GivenImage
-    from zoo.data.images.decoding import Settings
+    from zoo.data.images.settings import Settings
 
 BATCH_SIZE = 32
 

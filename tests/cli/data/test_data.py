@@ -222,7 +222,7 @@ def test_all_splits_are_packed_ahead_and_training_decodes_nothing(photos, tmp_pa
     def decoded(*_, **__):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("zoo.data.images.decoding.decode", decoded)
+    monkeypatch.setattr("zoo.data.images.reading.decode", decoded)
     run = ("finetune", "finetune/default", "--data", photos, *settings, "--set", "data.validation=0.3")
     assert typed(*run, "--run", tmp_path / "run")[0] == 0
     # Another seed takes another share, of the same pack.

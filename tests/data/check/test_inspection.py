@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from tests.data.check.odd_files import PLAIN, encoded, odd_files, photo
-from zoo.data import Split, open_dataset
+from tests.pixels import sized
+from zoo.data import Packing, Split, open_dataset
 from zoo.data.check.findings import KINDS, Sizes
 from zoo.data.check.inspection import inspect
 from zoo.data.check.looks import clusters, looks_of
@@ -114,7 +115,7 @@ def test_what_was_not_readable_is_not_tried_again_by_packing(photos, decoded):
     write(photos / "a" / "bad.jpg", b"no image")
     checked(photos)
     split = open_dataset("folder", photos).train
-    packed = pack(split, height=8, width=8, channels=3, keep=True)
+    packed = pack(split, sized(height=8, width=8, channels=3), Packing(keep=True))
     assert [skipped.path.name for skipped in packed.skipped] == ["bad.jpg"]
     assert decoded["bad.jpg"] == 1
 

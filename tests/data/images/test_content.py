@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pixels import sized
 from zoo.data import image_files, read_image
 from zoo.data.images import index
 from zoo.errors import DataError
@@ -19,7 +20,7 @@ def reason(path, content=None):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError) as raised:
-        read_image(path, height=4, width=4, channels=3)
+        read_image(path, sized(height=4, width=4, channels=3))
     text = str(raised.value)
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
@@ -82,13 +83,13 @@ def test_avif_and_jpeg_2000_are_read(tmp_path):
     for suffix, options in (("avif", {"quality": 90}), ("jp2", {}), ("j2k", {})):
         path = tmp_path / f"x.{suffix}"
         Image.fromarray(pixels).save(path, **options)
-        read = read_image(path, height=48, width=64, channels=3)
+        read = read_image(path, sized(height=48, width=64, channels=3))
         assert np.abs(read.astype(int) - pixels)[:, (*range(24), *range(40, 64))].max() <= 12
 
 
 def test_deep_jpeg_2000_is_scaled_by_its_own_depth(tmp_path):
     Image.fromarray(np.full((8, 8), 32896, np.uint16)).save(tmp_path / "x.jp2")
-    assert read_image(tmp_path / "x.jp2", height=1, width=1, channels=1).tolist() == [[[128]]]
+    assert read_image(tmp_path / "x.jp2", sized(height=1, width=1, channels=1)).tolist() == [[[128]]]
 
 
 def test_heic_photos_are_read_upright(tmp_path):
@@ -100,7 +101,7 @@ def test_heic_photos_are_read_upright(tmp_path):
     photo = heif.from_pillow(Image.fromarray(pixels))
     photo[0].info["exif"] = exif.tobytes()
     photo.save(tmp_path / "x.heic", quality=95)
-    read = read_image(tmp_path / "x.heic", height=96, width=64, channels=3)
+    read = read_image(tmp_path / "x.heic", sized(height=96, width=64, channels=3))
     # Turned by 90 degrees to the right, what was above is at the right.
     assert read[:, 40:].mean((0, 1))[0] > 180
     assert read[:, :24].mean() < 12
@@ -154,7 +155,7 @@ def test_twelve_bits_of_a_tiff_are_whole_greys(tmp_path):
     content = tiff(*table)
     content += bytes(300 - len(content)) + bytes([0xFF, 0xF0, 0x00, 0x80, 0x0F, 0xFF])
     (tmp_path / "x.tif").write_bytes(content)
-    assert read_image(tmp_path / "x.tif", height=1, width=4, channels=1).ravel().tolist() == [255, 0, 128, 255]
+    assert read_image(tmp_path / "x.tif", sized(height=1, width=4, channels=1)).ravel().tolist() == [255, 0, 128, 255]
 
 
 # What is no file
@@ -187,4 +188,4 @@ def test_a_name_that_no_file_can_have_is_a_fault_of_that_file(tmp_path, fresh_ca
     (content,) = index.contents([tmp_path / name])
     assert content.startswith(index.UNREADABLE)
     with pytest.raises(DataError, match="cannot be decoded"):
-        read_image(tmp_path / name, height=4, width=4, channels=3)
+        read_image(tmp_path / name, sized(height=4, width=4, channels=3))

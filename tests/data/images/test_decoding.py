@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pixels import sized
 from zoo.data import fit_image, read_image
 from zoo.data.images.decoding import MAX_PIXELS
 from zoo.errors import DataError
@@ -29,11 +30,11 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 def read(path: Path, height: int, width: int, channels: int = 3, **options: object) -> list:
-    return read_image(path, height=height, width=width, channels=channels, **options).tolist()
+    return read_image(path, sized(height=height, width=width, channels=channels, **options)).tolist()
 
 
 def fit(image: Image.Image, height: int, width: int, channels: int = 3, **options: object) -> list:
-    return fit_image(image, height=height, width=width, channels=channels, **options).tolist()
+    return fit_image(image, sized(height=height, width=width, channels=channels, **options)).tolist()
 
 
 # Pixels
@@ -41,7 +42,7 @@ def fit(image: Image.Image, height: int, width: int, channels: int = 3, **option
 
 def test_known_pixels_survive(tmp_path):
     path = saved(tmp_path / "x.png", picture([RED, GREEN, WHITE], [BLUE, BLACK, (1, 2, 3)]))
-    image = read_image(path, height=2, width=3, channels=3)
+    image = read_image(path, sized(height=2, width=3, channels=3))
     assert image.dtype == np.uint8
     assert image.tolist() == [
         [list(RED), list(GREEN), list(WHITE)],
@@ -79,21 +80,21 @@ def test_exif_orientation(tmp_path, orientation, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path / f"x.{suffix}", stored, exif=exif)
-    assert corners(read_image(path, height=32, width=32, channels=3)) == list(UPRIGHT[orientation])
+    assert corners(read_image(path, sized(height=32, width=32, channels=3))) == list(UPRIGHT[orientation])
 
 
 def test_a_turned_photo_is_cropped_after_the_turn(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path / "x.jpg", Image.new("RGB", (40, 20), RED), exif=exif)
-    padded = read_image(path, height=20, width=20, channels=3, resize="pad")
+    padded = read_image(path, sized(height=20, width=20, channels=3, resize="pad"))
     assert (padded[:, :5] == 0).all()  # upright it is 20 x 40, so black is left and right
     assert (padded[:, 5:15, 0] > 250).all()
 
 
 def test_damaged_exif_does_not_lose_the_picture(tmp_path):
     path = saved(tmp_path / "x.jpg", Image.new("RGB", (8, 8), RED), exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\1")
-    assert read_image(path, height=8, width=8, channels=3)[0, 0, 0] > 250
+    assert read_image(path, sized(height=8, width=8, channels=3))[0, 0, 0] > 250
 
 
 def test_transparency_is_composited_on_white(tmp_path):
@@ -156,7 +157,7 @@ def test_deep_greys(tmp_path):
 def test_deep_greys_out_of_range(tmp_path, values, text):
     path = saved(tmp_path / "x.tiff", Image.fromarray(values))
     with pytest.raises(DataError) as raised:
-        read_image(path, height=1, width=2, channels=1)
+        read_image(path, sized(height=1, width=2, channels=1))
     assert str(raised.value) == f"{path}: cannot be decoded ({text}). Repair or replace the file."
 
 
@@ -173,7 +174,7 @@ def test_crop_takes_the_centre():
 
 def test_crop_averages_what_it_shrinks():
     stripes = Image.fromarray(np.tile(np.array([[0, 255]], np.uint8), (64, 32)))
-    shrunk = fit_image(stripes, height=8, width=8, channels=1)
+    shrunk = fit_image(stripes, sized(height=8, width=8, channels=1))
     # Without antialiasing all would be 0 or 255. At the rim the triangle is cut: 255 * 3.375 / 7 = 123.
     assert np.abs(shrunk.astype(int) - 128).max() <= 5
 
@@ -194,7 +195,7 @@ def test_stretch_ignores_the_shape():
     # A triangle of half-width 2 pixels around each new centre: weights 3/4, 3/4 near and 1/4 beyond.
     near, far = round(255 * 1.5 / 1.75), round(255 * 0.25 / 1.75)
     assert fit(wide, 3, 2, resize="stretch") == [[[near, 0, far], [far, 0, near]]] * 3
-    assert fit_image(wide, height=5, width=7, channels=1, resize="stretch").shape == (5, 7, 1)
+    assert fit_image(wide, sized(height=5, width=7, channels=1, resize="stretch")).shape == (5, 7, 1)
 
 
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
@@ -202,16 +203,16 @@ def test_a_reduced_jpeg_decode_looks_like_the_full_one(tmp_path, resize):
     y, x = np.mgrid[:600, :900]
     scene = np.stack([x * 255 // 899, y * 255 // 599, ((x // 40 + y // 40) % 2) * 255], -1).astype(np.uint8)
     path = saved(tmp_path / "x.jpg", Image.fromarray(scene), quality=95, subsampling=0)
-    reduced = read_image(path, height=32, width=48, channels=3, resize=resize)
+    reduced = read_image(path, sized(height=32, width=48, channels=3, resize=resize))
     with Image.open(path) as image:
-        full = fit_image(image, height=32, width=48, channels=3, resize=resize)
+        full = fit_image(image, sized(height=32, width=48, channels=3, resize=resize))
     assert np.abs(reduced.astype(int) - full).mean() < 1.5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 1000), (1000, 3), (37, 53)])
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 def test_any_shape_fits(size, resize):
-    assert fit_image(Image.new("RGB", size, RED), height=20, width=30, channels=3, resize=resize).shape == (
+    assert fit_image(Image.new("RGB", size, RED), sized(height=20, width=30, channels=3, resize=resize)).shape == (
         20,
         30,
         3,
@@ -224,7 +225,7 @@ def test_any_shape_fits(size, resize):
 def faulty(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     with pytest.raises(DataError) as raised:
-        read_image(path, height=4, width=4, channels=3)
+        read_image(path, sized(height=4, width=4, channels=3))
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -247,7 +248,7 @@ def test_bad_files(tmp_path):
     )
     assert faulty(path, jpeg()[:1000]).startswith(f"{path}: cannot be decoded (image file is truncated")
     with pytest.raises(DataError, match=r"nowhere.jpg: cannot be decoded \(No such file or directory\)"):
-        read_image(tmp_path / "nowhere.jpg", height=4, width=4, channels=3)
+        read_image(tmp_path / "nowhere.jpg", sized(height=4, width=4, channels=3))
 
 
 def png_header(side: int) -> bytes:
@@ -273,8 +274,8 @@ def test_a_bomb_is_refused_by_its_header(tmp_path, monkeypatch):
 def test_settings_out_of_range(tmp_path):
     image = Image.new("RGB", (2, 2))
     with pytest.raises(DataError, match=r"are to have 4 channels; expected 1 \(grey\) or 3 \(RGB\)"):
-        fit_image(image, height=2, width=2, channels=4)
+        fit_image(image, sized(height=2, width=2, channels=4))
     with pytest.raises(DataError, match=r"data.image_size is 0 x 2 pixels; expected 1 x 1 or more"):
-        fit_image(image, height=0, width=2, channels=3)
+        fit_image(image, sized(height=0, width=2, channels=3))
     with pytest.raises(DataError, match=r"data.resize is 'squash'; expected one of crop, pad, stretch"):
-        fit_image(image, height=2, width=2, channels=3, resize="squash")
+        fit_image(image, sized(height=2, width=2, channels=3, resize="squash"))

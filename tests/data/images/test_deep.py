@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import Split, fit_image, pack, read_image
-from zoo.data.images.decoding import BadImageError, Settings, read_pixels
+from tests.pixels import sized
+from zoo.data import Packing, Split, fit_image, pack, read_image
+from zoo.data.images.facts import BadImageError
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.packs.conversions import dark_warning
 from zoo.errors import DataError
 from zoo.registry.fitting import ImageFit
@@ -31,7 +34,9 @@ def png(path, values, *, clear=None):
 
 
 def read(path, width, channels=1, **options):
-    return read_image(path, height=1, width=width, channels=channels, **options).reshape(width, channels).tolist()
+    return (
+        read_image(path, sized(height=1, width=width, channels=channels, **options)).reshape(width, channels).tolist()
+    )
 
 
 # Transparency
@@ -93,22 +98,24 @@ def test_what_is_brighter_than_white_is_a_fault_of_that_file_and_these_settings(
     with pytest.raises(DataError, match=r"bright.png: has pixels of 5000, more than data.white = 4095. Repair"):
         read(paths[3], 2, white=4095)
     split = Split(images=paths, labels=np.array([0, 1, 0, 1]))
-    size = {"height": 1, "width": 2, "channels": 1, "keep": True}
-    packed = pack(split, **size, white=4095)
+    size = {"height": 1, "width": 2, "channels": 1}
+    packed = pack(split, sized(**size, white=4095), Packing(keep=True))
     assert [(one.path.name, one.reason) for one in packed.skipped] == [
         ("bright.png", "has pixels of 5000, more than data.white = 4095")
     ]
     assert packed.images[:][0].ravel().tolist() == [0, 255]
     # With another white it is as good as any, and another pack.
-    assert pack(split, **size).skipped == ()
-    assert pack(split, **size).images[:][3].ravel().tolist() == [0, 19]
-    assert len(pack(split, **size, white=4095).skipped) == 1
+    assert pack(split, sized(**size), Packing(keep=True)).skipped == ()
+    assert pack(split, sized(**size), Packing(keep=True)).images[:][3].ravel().tolist() == [0, 19]
+    assert len(pack(split, sized(**size, white=4095), Packing(keep=True)).skipped) == 1
 
 
 def test_white_changes_nothing_of_eight_bits(tmp_path):
     Image.fromarray(np.array([[0, 100, 255]], np.uint8)).save(tmp_path / "x.png")
     assert read(tmp_path / "x.png", 3, white=4095) == [[0], [100], [255]]
-    assert fit_image(Image.new("I;16", (2, 2), 4095), height=1, width=1, channels=1, white=4095).tolist() == [[[255]]]
+    assert fit_image(Image.new("I;16", (2, 2), 4095), sized(height=1, width=1, channels=1, white=4095)).tolist() == [
+        [[255]]
+    ]
 
 
 def test_white_out_of_range_is_refused():
@@ -122,7 +129,7 @@ def test_deep_colours_in_code_need_no_more_than_their_file(tmp_path):
     settings = Settings(height=1, width=1, channels=3, fit=ImageFit(white=4095))
     assert read_pixels(path, settings)[0].tolist() == [[[0, 255, 128]]]
     with pytest.raises(ValueError, match="colours of 16 bits, whose lower bytes are read from files only"):
-        fit_image(Image.open(path), height=1, width=1, channels=3, white=4095)
+        fit_image(Image.open(path), sized(height=1, width=1, channels=3, white=4095))
     path = png(tmp_path / "y.png", np.array([[[2048, 65535]]]))  # grey and alpha: Pillow gives no lower bytes
     with pytest.raises(BadImageError, match=r"has pixels of the kind LA;16B, whose lower bytes are not read"):
         read_pixels(path, settings)
@@ -139,9 +146,9 @@ def test_a_white_that_is_not_for_a_file_is_forgotten_with_it(tmp_path, fresh_cac
     paths.append(png(tmp_path / "bright.png", np.array([[60000]])))
     paths += [png(tmp_path / f"{number}.png", np.array([[number]])) for number in range(5)]
     split = Split(images=paths, labels=np.zeros(len(paths), np.int64))
-    size = {"height": 1, "width": 1, "channels": 1, "keep": True, "on_bad": "leave_out"}
+    size = {"height": 1, "width": 1, "channels": 1}
     for white, skipped in ((4000, ["alpha", "between", "bright"]), (0, []), (4090, ["alpha", "bright"]), (0, [])):
-        packed = pack(split, **size, white=white)
+        packed = pack(split, sized(**size, white=white), Packing(keep=True, on_bad="leave_out"))
         assert [one.path.stem for one in packed.skipped] == skipped, white
         assert len(packed.images[:]) == len(paths) - len(skipped)
 
@@ -179,7 +186,7 @@ def kept(folder, images, **options):
         else:
             image.save(paths[-1])
     split = Split(images=paths, labels=np.arange(len(paths)) % 2)
-    return pack(split, height=4, width=4, channels=3, **options)
+    return pack(split, sized(height=4, width=4, channels=3), Packing(**options))
 
 
 @pytest.mark.parametrize("room", ["cache", "memory", "none"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pixels import sized
 from zoo.data import fit_image, read_image
 from zoo.errors import DataError
 
@@ -40,7 +41,7 @@ def centre(fitted: np.ndarray, channel: int) -> float:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_crop_is_the_centred_part(seed):
     for width, height, to_width, to_height in sizes(500, seed):
-        fitted = fit_image(gradient(width, height), height=to_height, width=to_width, channels=3, resize="crop")
+        fitted = fit_image(gradient(width, height), sized(height=to_height, width=to_width, channels=3, resize="crop"))
         case = f"{width}x{height} to {to_width}x{to_height}"
         assert fitted.shape == (to_height, to_width, 3), case
         # Half a pixel of the source, and what rounding to whole greys may hide.
@@ -51,7 +52,9 @@ def test_a_crop_is_the_centred_part(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_stretching_keeps_all_of_the_image(seed):
     for width, height, to_width, to_height in sizes(300, seed):
-        fitted = fit_image(gradient(width, height), height=to_height, width=to_width, channels=3, resize="stretch")
+        fitted = fit_image(
+            gradient(width, height), sized(height=to_height, width=to_width, channels=3, resize="stretch")
+        )
         assert fitted.shape == (to_height, to_width, 3)
         assert abs(centre(fitted, 0) - 0.5) <= 1 / STEPS
         assert abs(centre(fitted, 1) - 0.5) <= 1 / STEPS
@@ -61,7 +64,7 @@ def test_stretching_keeps_all_of_the_image(seed):
 def test_padding_is_centred_on_black(seed):
     for width, height, to_width, to_height in sizes(300, seed):
         white = Image.new("L", (width, height), 255)
-        fitted = fit_image(white, height=to_height, width=to_width, channels=1, resize="pad")[..., 0]
+        fitted = fit_image(white, sized(height=to_height, width=to_width, channels=1, resize="pad"))[..., 0]
         assert fitted.shape == (to_height, to_width)
         assert set(np.unique(fitted)) <= {0, 255}
         rows, columns = np.flatnonzero(fitted.any(1)), np.flatnonzero(fitted.any(0))
@@ -78,19 +81,19 @@ def test_common_photos_are_read(tmp_path, size, side):
     path = tmp_path / "x.png"
     gradient(*size).save(path)
     for resize in ("crop", "pad", "stretch"):
-        assert read_image(path, height=side, width=side, channels=3, resize=resize).shape == (side, side, 3)
+        assert read_image(path, sized(height=side, width=side, channels=3, resize=resize)).shape == (side, side, 3)
 
 
 def test_every_side_is_cropped_to_common_sizes():
     for side in range(200, 1000):
         tall = Image.new("L", (side, side + 1 + side % 7))
         for target in (96, 128, 160, 192, 224, 240, 260, 299):
-            assert fit_image(tall, height=target, width=target, channels=1).shape == (target, target, 1)
+            assert fit_image(tall, sized(height=target, width=target, channels=1)).shape == (target, target, 1)
 
 
 def test_a_part_that_needs_no_scaling_is_cut_out_exactly():
     pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 3)).astype(np.uint8)
-    fitted = fit_image(Image.fromarray(pixels), height=6, width=6, channels=3)
+    fitted = fit_image(Image.fromarray(pixels), sized(height=6, width=6, channels=3))
     assert (fitted == pixels[1:7]).all()
 
 
@@ -122,7 +125,7 @@ def test_a_share_is_what_resizing_and_cutting_out_gives(side, share, larger, int
         left, top = (round((sides - side) / 2) for sides in resized)
         cut = image.resize(resized, Image.Resampling[interpolation.upper()]).crop((left, top, left + side, top + side))
         size_and_share = {"height": side, "width": side, "channels": 3, "crop_share": share}
-        fitted = fit_image(image, interpolation=interpolation, **size_and_share)
+        fitted = fit_image(image, sized(interpolation=interpolation, **size_and_share))
         difference = np.abs(fitted.astype(int) - np.asarray(cut))
         assert difference.max() <= 2, size  # Pillow keeps a place as float32
         assert difference.mean() <= 0.3, size
@@ -132,7 +135,7 @@ def test_a_share_of_a_stretched_photo_is_the_centre_of_both_sides():
     # The central 0.875 of both sides, scaled to a square, is how TF-Slim evaluates its Inceptions.
     image = photo(800, 480)
     expected = image.crop((50, 30, 750, 450)).resize((299, 299), Image.Resampling.BILINEAR)
-    fitted = fit_image(image, height=299, width=299, channels=3, resize="stretch", crop_share=0.875)
+    fitted = fit_image(image, sized(height=299, width=299, channels=3, resize="stretch", crop_share=0.875))
     inner = np.abs(fitted.astype(int) - np.asarray(expected))[2:-2, 2:-2]  # at the edge ours sees what lies beyond
     assert inner.max() <= 1
 
@@ -144,7 +147,7 @@ def test_every_share_of_every_size_is_centred(resize, interpolation):
     for width, height, to_width, to_height in sizes(300, 9):
         share = float(rng.uniform(0.1, 1))
         size = {"height": to_height, "width": to_width, "channels": 3, "crop_share": share}
-        fitted = fit_image(gradient(width, height), resize=resize, interpolation=interpolation, **size)
+        fitted = fit_image(gradient(width, height), sized(resize=resize, interpolation=interpolation, **size))
         case = f"{share} of {width}x{height} to {to_width}x{to_height}"
         assert fitted.shape == (to_height, to_width, 3), case
         # Half a pixel of the result, as a crop begins on a whole one, or of the source, and what rounding may hide.
@@ -157,8 +160,8 @@ def test_a_share_of_a_jpeg_is_cut_from_more_than_enough_pixels(tmp_path):
     path = tmp_path / "x.jpg"
     photo(2400, 2400).save(path, quality=95)
     with Image.open(path) as whole:
-        expected = fit_image(whole, height=64, width=64, channels=3, crop_share=0.25)
-    fitted = read_image(path, height=64, width=64, channels=3, crop_share=0.25)
+        expected = fit_image(whole, sized(height=64, width=64, channels=3, crop_share=0.25))
+    fitted = read_image(path, sized(height=64, width=64, channels=3, crop_share=0.25))
     assert np.abs(fitted.astype(int) - expected).mean() <= 1
 
 
@@ -174,4 +177,4 @@ def test_a_share_of_a_jpeg_is_cut_from_more_than_enough_pixels(tmp_path):
 )
 def test_a_fit_out_of_range_is_refused(settings, message):
     with pytest.raises(DataError, match=re.escape(message)):
-        fit_image(photo(20, 20), height=8, width=8, channels=3, **settings)
+        fit_image(photo(20, 20), sized(height=8, width=8, channels=3, **settings))

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from zoo.data.images import decoding, index
+from zoo.data.images import index
+from zoo.data.images.facts import Facts
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 
@@ -53,5 +54,5 @@ def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):
     missing = tmp_path / "nowhere.png"
     (content,) = index.contents([missing])
     assert content.startswith("!")
-    index.remember({content: index.Known(decoding.Facts(reason="lost"))})
+    index.remember({content: index.Known(Facts(reason="lost"))})
     assert index.recall([content]) == {}

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tests.pixels import sized
 from zoo.data.check.findings import Listed
 from zoo.data.check.inspection import _look
-from zoo.data.images.decoding import RASTER_FORMATS, BadImageError, Settings, decode, fit_image, read_pixels
-from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.decoding import decode
+from zoo.data.images.facts import BadImageError
+from zoo.data.images.pillow import RASTER_FORMATS, quiet_pillow
+from zoo.data.images.reading import fit_image, read_pixels
+from zoo.data.images.settings import Settings
 
 SUFFIXES = dict.fromkeys(RASTER_FORMATS, "img")
 SIZES = [(1, 1), (2, 3), (31, 33), (255, 255), (256, 256), (257, 300), (1, 300), (300, 1), (512, 511)]
@@ -50,8 +54,8 @@ def test_all_modes_in_all_formats_are_read_and_checked(tmp_path, size):
 @pytest.mark.parametrize("mode", Image.MODES)
 def test_images_of_all_modes_are_taken_in_code(mode):
     for size in [(1, 1), (256, 257)]:
-        assert fit_image(Image.new(mode, size), height=8, width=8, channels=3).shape == (8, 8, 3)
-        assert fit_image(Image.new(mode, size), height=8, width=8, channels=1).shape == (8, 8, 1)
+        assert fit_image(Image.new(mode, size), sized(height=8, width=8, channels=3)).shape == (8, 8, 3)
+        assert fit_image(Image.new(mode, size), sized(height=8, width=8, channels=1)).shape == (8, 8, 1)
 
 
 def test_lab_is_read_as_its_colour(tmp_path):
@@ -66,7 +70,7 @@ def test_lab_is_read_as_its_colour(tmp_path):
 
 def test_premultiplied_grey_is_put_on_white():
     premultiplied = Image.new("LA", (1, 1), (0, 51)).convert("La")
-    assert fit_image(premultiplied, height=1, width=1, channels=1).tolist() == [[[204]]]  # 255 * (1 - 51 / 255)
+    assert fit_image(premultiplied, sized(height=1, width=1, channels=1)).tolist() == [[[204]]]  # 255 * (1 - 51 / 255)
 
 
 def test_no_class_of_error_passes_a_file_by(tmp_path, monkeypatch):
@@ -93,7 +97,7 @@ def test_no_class_of_error_passes_a_file_by(tmp_path, monkeypatch):
         def failing(*_, fault=fault, **__):
             raise fault
 
-        for place in ("zoo.data.images.decoding.flatten", "zoo.data.images.decoding._fitted"):
+        for place in ("zoo.data.images.decoding.flatten", "zoo.data.images.reading.fitted"):
             with monkeypatch.context() as patch:
                 patch.setattr(place, failing)
                 with pytest.raises(BadImageError) as raised:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import Batches, Split, pack
+from tests.pixels import sized
+from zoo.data import Batches, Packing, Split, pack
 from zoo.data.images import decoding
+from zoo.data.images.settings import Settings
 from zoo.data.packs import storing
 from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity, identity_of
 from zoo.errors import DataError
@@ -21,7 +23,7 @@ from zoo.system import cache
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
 
-SIZE = {"height": 6, "width": 6, "channels": 3}
+SIZE = sized(height=6, width=6, channels=3)
 
 
 def photos(folder, count=40, bad=()):
@@ -38,7 +40,7 @@ def photos(folder, count=40, bad=()):
 
 def test_it_holds_what_is_decoded_without_it(tmp_path):
     split = photos(tmp_path / "photos", 300, bad=(7, 299))
-    kept, plain = pack(split, **SIZE, keep=True), pack(split, **SIZE)
+    kept, plain = pack(split, SIZE, Packing(keep=True)), pack(split, SIZE)
     np.testing.assert_array_equal(kept.images[:], plain.images[:])
     np.testing.assert_array_equal(kept.labels, plain.labels)
     assert kept.skipped == plain.skipped
@@ -47,24 +49,24 @@ def test_it_holds_what_is_decoded_without_it(tmp_path):
 
 def test_each_file_is_decoded_once(tmp_path, decoded):
     split = photos(tmp_path / "photos", bad=(3,))
-    first = pack(split, **SIZE, keep=True)
-    again = pack(split, **SIZE, keep=True)
+    first = pack(split, SIZE, Packing(keep=True))
+    again = pack(split, SIZE, Packing(keep=True))
     assert decoded == {f"{number}.png": 1 for number in range(40)}
     np.testing.assert_array_equal(first.images[:], again.images[:])
     assert again.skipped == first.skipped
     # Another size is another pack; what is no image is known to be none.
-    pack(split, **{**SIZE, "height": 5}, keep=True)
+    pack(split, replace(SIZE, height=5), Packing(keep=True))
     assert decoded == {f"{number}.png": 1 if number == 3 else 2 for number in range(40)}
 
 
 def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, decoded):
     first = photos(tmp_path / "photos")
-    pack(first, **SIZE, keep=True)
+    pack(first, SIZE, Packing(keep=True))
     copies = photos(tmp_path / "copies")
-    assert pack(copies, **SIZE, keep=True).contents == pack(first, **SIZE, keep=True).contents
+    assert pack(copies, SIZE, Packing(keep=True)).contents == pack(first, SIZE, Packing(keep=True)).contents
     assert decoded.total() == 40
     twins = Split(images=[*first.images[:3], *copies.images[:3]], labels=np.arange(6) % 2)
-    packed = pack(twins, **SIZE, keep=True)
+    packed = pack(twins, SIZE, Packing(keep=True))
     assert decoded.total() == 43
     np.testing.assert_array_equal(packed.images[:3], packed.images[3:])
     assert [int(image[0, 0, 0]) for image in packed.images[:]] == [0, 1, 2, 0, 1, 2]
@@ -73,8 +75,8 @@ def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, dec
 @pytest.mark.parametrize("change", ["a file", "the order", "the size", "resize", "channels", "share", "interpolation"])
 def test_a_change_is_another_pack(tmp_path, change):
     split = photos(tmp_path / "photos")
-    pack(split, **SIZE, keep=True)
-    settings = dict(SIZE)
+    pack(split, SIZE, Packing(keep=True))
+    settings = {"height": 6, "width": 6, "channels": 3}
     if change == "a file":
         # As long as before, and within the second.
         Image.new("RGB", (9, 8), (200, 0, 3)).save(split.images[0])
@@ -88,12 +90,13 @@ def test_a_change_is_another_pack(tmp_path, change):
             "share": {"crop_share": 0.5},
             "interpolation": {"interpolation": "bicubic"},
         }[change]
-    np.testing.assert_array_equal(pack(split, **settings, keep=True).images[:], pack(split, **settings).images[:])
+    kept, plain = pack(split, sized(**settings), Packing(keep=True)), pack(split, sized(**settings))
+    np.testing.assert_array_equal(kept.images[:], plain.images[:])
     assert len(cache.entries("packs")) == 2
 
 
 def test_a_pack_of_before_shares_and_interpolations_is_found_by_its_key():
-    settings = decoding.Settings(height=6, width=5, channels=3)
+    settings = Settings(height=6, width=5, channels=3)
     spelt = json.dumps([decoding.READER, {"height": 6, "width": 5, "channels": 3, "resize": "crop"}])
     before = hashlib.blake2b(f"{spelt}\nabc".encode(), digest_size=20).hexdigest()
     assert identity_of(["abc"], settings) == before
@@ -109,15 +112,15 @@ def test_a_pack_of_before_shares_and_interpolations_is_found_by_its_key():
 
 def test_a_damaged_pack_is_made_anew(tmp_path, decoded):
     split = photos(tmp_path / "photos")
-    whole = pack(split, **SIZE, keep=True).images[:].copy()
+    whole = pack(split, SIZE, Packing(keep=True)).images[:].copy()
     (entry,) = cache.entries("packs")
     with (entry.path / "images.npy").open("r+b") as file:
         file.seek(500)
         file.write(b"damage")
-    np.testing.assert_array_equal(pack(split, **SIZE, keep=True).images[:], whole)
+    np.testing.assert_array_equal(pack(split, SIZE, Packing(keep=True)).images[:], whole)
     assert decoded.total() == 80
     (entry.path / "manifest.json").write_text("{}")
-    np.testing.assert_array_equal(pack(split, **SIZE, keep=True).images[:], whole)
+    np.testing.assert_array_equal(pack(split, SIZE, Packing(keep=True)).images[:], whole)
 
 
 def test_an_interrupted_pack_goes_on(tmp_path, decoded):
@@ -128,7 +131,7 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pack(split, **SIZE, keep=True, on_progress=interrupt)
+        pack(split, SIZE, Packing(keep=True, on_progress=interrupt))
     assert cache.entries("packs") == []
     (log,) = (tmp_path / "cache/zoo/packs").glob(".part-*/parts.jsonl")
     parts = [json.loads(line) for line in log.read_text().splitlines()]
@@ -139,10 +142,10 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     log.write_text("\n".join(map(json.dumps, damaged)) + '\n{"start": 3')
     decoded.clear()
     seen = []
-    packed = pack(split, **SIZE, keep=True, on_progress=lambda done, total: seen.append(done))
+    packed = pack(split, SIZE, Packing(keep=True, on_progress=lambda done, total: seen.append(done)))
     assert decoded.total() == 400 - kept - 1  # what is no image is known
     assert seen[0] == kept
-    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+    np.testing.assert_array_equal(packed.images[:], pack(split, SIZE).images[:])
     assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
 
 
@@ -154,7 +157,7 @@ def leave_unfinished(split):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pack(split, **SIZE, keep=True, on_progress=interrupt)
+        pack(split, SIZE, Packing(keep=True, on_progress=interrupt))
 
 
 def test_an_interrupted_pack_has_the_room_that_it_took(tmp_path, monkeypatch):
@@ -164,10 +167,10 @@ def test_an_interrupted_pack_has_the_room_that_it_took(tmp_path, monkeypatch):
     # Without what it has taken there would be room for less than half of it.
     real = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=size + 10))
-    pack(split, **SIZE, keep=True)
+    pack(split, SIZE, Packing(keep=True))
     assert len(cache.entries("packs")) == 1
     monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=2 * size - 10))
-    pack(photos(tmp_path / "others", 41).subset(np.arange(1, 41)), **SIZE, keep=True)
+    pack(photos(tmp_path / "others", 41).subset(np.arange(1, 41)), SIZE, Packing(keep=True))
     assert len(cache.entries("packs")) == 1
 
 
@@ -178,10 +181,10 @@ def test_what_an_interruption_left_goes_when_the_cache_is_full(tmp_path, monkeyp
     assert left.bytes > 40 * 6 * 6 * 3
     for path in (left.path, *left.path.iterdir()):
         os.utime(path, (1000, 1000))
-    pack(split.subset(np.arange(30)), **SIZE, keep=True)
+    pack(split.subset(np.arange(30)), SIZE, Packing(keep=True))
     assert cache.unfinished_entries("packs") == [dataclasses.replace(left, used=1000)]  # there is room
     monkeypatch.setattr(cache, "MAX_BYTES", int(1.5 * left.bytes))
-    pack(split.subset(np.arange(1, 31)), **SIZE, keep=True)
+    pack(split.subset(np.arange(1, 31)), SIZE, Packing(keep=True))
     assert cache.unfinished_entries("packs") == []
     assert len(cache.entries("packs")) == 1
 
@@ -197,7 +200,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, fresh_c
 
     monkeypatch.setattr(storing, "read_pixels", changing)
     with pytest.raises(DataError, match=r"7.png: changed while it was read; begin again"):
-        pack(split, **SIZE, keep=True)
+        pack(split, SIZE, Packing(keep=True))
     assert list((fresh_cache / "packs").iterdir()) == []
 
 
@@ -205,11 +208,12 @@ def test_two_processes_pack_once(tmp_path):
     photos(tmp_path / "photos", 200)
     code = (
         "import sys, numpy as np; from pathlib import Path\n"
-        "from zoo.data import Split, pack; from zoo.data.images import decoding\n"
-        "paths = sorted(Path(sys.argv[1]).iterdir()); real = decoding.decode; count = [0]\n"
+        "from zoo.data import Packing, Settings, Split, pack; from zoo.data.images import reading\n"
+        "paths = sorted(Path(sys.argv[1]).iterdir()); real = reading.decode; count = [0]\n"
         "def counting(path, **options):\n    count[0] += 1\n    return real(path, **options)\n"
-        "decoding.decode = counting\n"
-        "pack(Split(images=paths, labels=np.zeros(len(paths), int)), height=6, width=6, channels=3, keep=True)\n"
+        "reading.decode = counting\n"
+        "size = Settings(height=6, width=6, channels=3)\n"
+        "pack(Split(images=paths, labels=np.zeros(len(paths), int)), size, Packing(keep=True))\n"
         "print(count[0])"
     )
     running = [
@@ -224,24 +228,26 @@ def test_two_processes_pack_once(tmp_path):
 def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path, decoded):
     split = photos(tmp_path / "photos", 2000, bad=(0,))
     with pytest.raises(DataError, match=r"0.png: is a text.* set data.on_bad = \"skip\""):
-        pack(split, **SIZE, keep=True, on_bad="stop")
+        pack(split, SIZE, Packing(keep=True, on_bad="stop"))
     assert decoded.total() < 1500
     decoded.clear()
     with pytest.raises(DataError, match=r"0.png: is a text"):
-        pack(split, **SIZE, keep=True, on_bad="stop")
+        pack(split, SIZE, Packing(keep=True, on_bad="stop"))
     assert decoded.total() == 0  # known
-    pack(split, **SIZE, keep=True)  # goes on
+    pack(split, SIZE, Packing(keep=True))  # goes on
     assert decoded.total() < 2000
 
 
 def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
     split = photos(tmp_path / "photos", 50)
-    pack(split, **SIZE, keep=True)
+    pack(split, SIZE, Packing(keep=True))
     # Each opens the pack by itself, and takes every third step of epoch 2: none needs the steps before.
     code = (
-        "import sys; from pathlib import Path; import numpy as np; from zoo.data import Batches, Split, pack\n"
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from zoo.data import Batches, Packing, Settings, Split, pack\n"
         "paths = sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.stem))\n"
-        "packed = pack(Split(images=paths, labels=np.arange(50) % 2), height=6, width=6, channels=3, keep=True)\n"
+        "size = Settings(height=6, width=6, channels=3)\n"
+        "packed = pack(Split(images=paths, labels=np.arange(50) % 2), size, Packing(keep=True))\n"
         "batches = Batches(images=packed.images, labels=packed.labels, classes=2, batch_size=4, seed=7, shuffle=True)\n"
         "for step in range(int(sys.argv[2]), batches.steps, 3):\n"
         "    print(step, *batches.batch(2, step)[0][:, 0, 0, 0])"
@@ -257,7 +263,7 @@ def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
     )
     assert [step for step, *_ in seen] == list(range(13))
     order = Batches(
-        images=pack(split, **SIZE).images, labels=split.labels, classes=2, batch_size=4, seed=7, shuffle=True
+        images=pack(split, SIZE).images, labels=split.labels, classes=2, batch_size=4, seed=7, shuffle=True
     ).order(2)
     # A photo's red is its number.
     assert [red for _, *reds in seen for red in reds] == order.tolist()
@@ -266,28 +272,28 @@ def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
 def test_the_least_recently_used_goes_when_it_is_full(tmp_path, monkeypatch):
     splits = [photos(tmp_path / "photos").subset(np.arange(30) + first) for first in range(4)]
     for age, split in enumerate(splits[:3]):
-        pack(split, **SIZE, keep=True)
+        pack(split, SIZE, Packing(keep=True))
         used = cache.entries("packs")[-1]
         os.utime(used.path, (1000 + age, 1000 + age))
     monkeypatch.setattr(cache, "MAX_BYTES", int(2.2 * cache.entries("packs")[0].bytes))
-    pack(splits[0], **SIZE, keep=True)  # used again
-    pack(splits[3], **SIZE, keep=True)
+    pack(splits[0], SIZE, Packing(keep=True))  # used again
+    pack(splits[3], SIZE, Packing(keep=True))
     images = [entry.path for entry in cache.entries("packs")]
     assert [int(np.load(path / "images.npy")[0, 0, 0, 0]) for path in images] == [0, 3]
 
 
 def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monkeypatch, decoded):
     split = photos(tmp_path / "photos", bad=(5,))
-    plain = pack(split, **SIZE)
+    plain = pack(split, SIZE)
     said = []
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
-    in_memory = pack(split, **SIZE, keep=True, say=said.append)
+    in_memory = pack(split, SIZE, Packing(keep=True, say=said.append))
     assert isinstance(in_memory.images, Rows)
     assert isinstance(in_memory.images.whole, Decoded)
     assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
     monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 1000)
     decoded.clear()
-    streamed = pack(split, **SIZE, keep=True, say=said.append)
+    streamed = pack(split, SIZE, Packing(keep=True, say=said.append))
     assert said[-1].startswith("decodes images in each epoch: 40 images of 6x6x3: 0.0 MB fit neither in ")
     assert isinstance(streamed.images.whole, Streamed)
     assert decoded.total() == 40  # to know which can be
@@ -296,7 +302,7 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
     np.testing.assert_array_equal(streamed.images[np.array([8, 3])], plain.images[np.array([8, 3])])
     assert streamed.skipped == plain.skipped
     decoded.clear()
-    assert pack(split, **SIZE, keep=True).images.shape == (39, 6, 6, 3)
+    assert pack(split, SIZE, Packing(keep=True)).images.shape == (39, 6, 6, 3)
     assert decoded.total() == 0  # known by content
     # Touched, it is what it was; another, or gone, it is not.
     os.utime(split.images[9], (1000, 1000))
@@ -314,12 +320,12 @@ def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch)
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     said = []
-    packed = pack(split, **SIZE, keep=True, say=said.append)
+    packed = pack(split, SIZE, Packing(keep=True, say=said.append))
     assert said[-1].startswith("packs 40 images of 6x6x3: 0.0 MB in memory, as ")
     assert said[-1].endswith("cannot be used: Not a directory")
-    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+    np.testing.assert_array_equal(packed.images[:], pack(split, SIZE).images[:])
     with pytest.raises(DataError, match=r"cannot be kept there: Not a directory. Free some space"):
-        pack(split, **SIZE, keep=True, keep_only=True)
+        pack(split, SIZE, Packing(keep=True, keep_only=True))
 
 
 def test_a_fault_of_the_system_is_no_fault_of_the_file_for_good(tmp_path, monkeypatch):
@@ -335,11 +341,11 @@ def test_a_fault_of_the_system_is_no_fault_of_the_file_for_good(tmp_path, monkey
     said = []
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "check_content", failing)
-        packed = pack(split, **SIZE, keep=True, say=said.append)
+        packed = pack(split, SIZE, Packing(keep=True, say=said.append))
     assert said[-1].endswith("7.png cannot be decoded (Too many open files)")
     assert [bad.path.name for bad in packed.skipped] == ["3.png", "7.png", "nowhere.png"]
     assert cache.entries("packs") == []
-    packed = pack(split, **SIZE, keep=True)
+    packed = pack(split, SIZE, Packing(keep=True))
     assert [bad.path.name for bad in packed.skipped] == ["3.png", "nowhere.png"]
     assert len(cache.entries("packs")) == 1
 
@@ -352,9 +358,9 @@ def test_a_full_disk_falls_back_to_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     said = []
-    packed = pack(split, **SIZE, keep=True, say=said.append)
+    packed = pack(split, SIZE, Packing(keep=True, say=said.append))
     assert said[-1].endswith("cannot be used: No space left on device")
-    np.testing.assert_array_equal(packed.images[:], pack(split, **SIZE).images[:])
+    np.testing.assert_array_equal(packed.images[:], pack(split, SIZE).images[:])
 
 
 def digest(images):
@@ -363,12 +369,12 @@ def digest(images):
 
 def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_path, monkeypatch, decoded):
     split = photos(tmp_path / "photos", bad=(5,))
-    stored = pack(split, **SIZE, keep=True)
+    stored = pack(split, SIZE, Packing(keep=True))
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
     cache.make_room("packs", 0)
-    in_memory = pack(split, **SIZE, keep=True)
+    in_memory = pack(split, SIZE, Packing(keep=True))
     monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 1000)
-    streamed = pack(split, **SIZE, keep=True)
+    streamed = pack(split, SIZE, Packing(keep=True))
     decoded.clear()
     assert digest(stored.images) == digest(in_memory.images) == digest(streamed.images)
     some = np.array([3, 1, 2])
@@ -382,7 +388,7 @@ def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_pa
 
 
 def test_parts_are_divided_without_gaps():
-    settings = decoding.Settings(height=224, width=224, channels=3)
+    settings = Settings(height=224, width=224, channels=3)
     ranges = storing._ranges(1000, set(range(100, 130)), settings)
     assert sorted(row for rows in ranges for row in rows) == [*range(100), *range(130, 1000)]
     assert max(len(rows) for rows in ranges) <= 8 * 2**20 // (224 * 224 * 3)

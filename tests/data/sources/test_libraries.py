@@ -7,7 +7,7 @@ from PIL import Image
 import zoo
 from tests.tiny import phase, pixels, recipe
 from zoo.data import open_dataset
-from zoo.data.images.decoding import BadImageError
+from zoo.data.images.facts import BadImageError
 from zoo.errors import DataError
 from zoo.evaluation.measuring import evaluate
 from zoo.report.progress import Display

@@ -9,9 +9,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from tests.pixels import sized
 from tests.tiny import write_photos
 from zoo.backend.memory import aligned, is_aligned
-from zoo.data import Batches, open_dataset, pack
+from zoo.data import Batches, Packing, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 
@@ -171,7 +172,7 @@ def test_a_mapped_file_is_not_copied_as_a_whole(tmp_path: Path) -> None:
 def test_a_mapped_pack_is_where_tensorflow_reads_it(tmp_path: Path, fresh_cache: Path) -> None:
     split = open_dataset("folder", write_photos(tmp_path / "photos")).train
     for keep in (True, False):
-        images = pack(split, height=9, width=7, channels=3, keep=keep).images
+        images = pack(split, sized(height=9, width=7, channels=3), Packing(keep=keep)).images
         whole, rows = resolve(images, np.arange(len(split)))
         assert isinstance(whole, np.ndarray)
         assert is_aligned(whole)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.pixels import sized
 from tests.tiny import phase, recipe, write_photos
-from zoo.data import Split, pack
+from zoo.data import Packing, Split, pack
 from zoo.data.augmentation import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing.plans import train_only
@@ -337,7 +338,7 @@ def test_photos_that_are_cut_or_scaled_otherwise_are_other_images(tmp_path, fres
     paths = sorted(write_photos(tmp_path / "photos", count=4).rglob("*.png"))
     photos = Split(images=paths, labels=np.zeros(len(paths), np.int64))
     keys = [
-        caching.key_of(found, pack(photos, height=28, width=28, channels=1, keep=True, **fit).images)
+        caching.key_of(found, pack(photos, sized(height=28, width=28, channels=1, **fit), Packing(keep=True)).images)
         for fit in ({}, {"crop_share": 0.875}, {"interpolation": "bicubic"}, {"crop_share": 1.0})
     ]
     assert len(set(keys)) == 3

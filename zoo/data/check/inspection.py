@@ -20,7 +20,8 @@ from zoo.data.check.looks import SMALLEST_SIDE, looks_of
 from zoo.data.check.twins import better_left_out, find_twins
 from zoo.data.dataset import Dataset, Split
 from zoo.data.images import index
-from zoo.data.images.decoding import BadImageError, Facts, as_image, decode, flattened
+from zoo.data.images.decoding import as_image, decode, flattened
+from zoo.data.images.facts import BadImageError, Facts
 from zoo.data.images.index import Known
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, SUFFIXES_OF, TEXT_SUFFIXES

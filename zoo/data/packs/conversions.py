@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from zoo.data.images.decoding import Facts
+from zoo.data.images.facts import Facts
 from zoo.data.images.flattening import FULL_WHITE
 
 # Modes whose colours are those of inks, or of spaces that screens do not have.

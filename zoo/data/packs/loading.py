@@ -13,7 +13,10 @@ from PIL import Image
 
 from zoo.backend.memory import aligned, has_memory
 from zoo.data.dataset import Items
-from zoo.data.images.decoding import BadImageError, Facts, Settings, as_image, fit_known, read_pixels
+from zoo.data.images.decoding import as_image
+from zoo.data.images.facts import BadImageError, Facts
+from zoo.data.images.reading import fit_known, read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.errors import DataError

@@ -11,15 +11,17 @@ import numpy as np
 from zoo.backend.memory import has_memory
 from zoo.data.dataset import Split
 from zoo.data.images import index
-from zoo.data.images.decoding import BadImageError, Facts, Settings, beyond_white, quiet_pillow, read_pixels
+from zoo.data.images.facts import BadImageError, Facts, beyond_white
 from zoo.data.images.index import Known
+from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
 from zoo.errors import DataError
-from zoo.registry.fitting import ImageFit, Interpolation, Resize
 from zoo.system.cache import has_room
 
 OnBad = Literal["skip", "stop", "leave_out"]
@@ -74,23 +76,50 @@ class Pack:
         )
 
 
-def pack(
-    split: Split,
-    *,
-    height: int,
-    width: int,
-    channels: int,
-    resize: Resize = "crop",
-    crop_share: float = 1.0,
-    interpolation: Interpolation = "bilinear",
-    white: int = 0,
-    on_bad: OnBad = "skip",
-    keep: bool = False,
-    keep_only: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
-    say: Callable[[str], None] | None = None,
-    check: str = CHECK,
-) -> Pack:
+def _no_progress(done: int, total: int) -> None:
+    """Stands in for a progress bar."""
+
+
+def nothing_said(line: str) -> None:
+    """Stands in for a display."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How a split is packed, apart from what decides the pixels.
+
+    Attributes:
+        on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
+            rounded up, so that one bad file among twenty does not stop a run; `leave_out` leaves out any number but
+            all, where a finished classifier is measured.
+        keep: Whether files are packed for later calls too.
+        keep_only: Whether files that cannot be kept are an error, raised before any of them is decoded.
+        check: The command that checks the files, for messages.
+        on_progress: Called with the images done and their total, from the calling thread.
+        say: Told what is about to be done, in a line.
+
+    Raises:
+        DataError: `on_bad` is another word.
+    """
+
+    on_bad: OnBad = "skip"
+    keep: bool = False
+    keep_only: bool = False
+    check: str = CHECK
+    on_progress: Callable[[int, int], None] = _no_progress
+    say: Callable[[str], None] = nothing_said
+
+    def __post_init__(self) -> None:
+        if self.on_bad not in ("skip", "stop", "leave_out"):
+            raise DataError(f"data.on_bad is '{self.on_bad}'; expected 'skip' or 'stop'.")
+
+    @property
+    def stops(self) -> bool:
+        """Whether the first file that cannot be read ends it."""
+        return self.on_bad == "stop"
+
+
+def pack(split: Split, settings: Settings, how: Packing | None = None) -> Pack:
     """Decodes a split, on as many threads as there are cores.
 
     With `keep`, files of one content are decoded once, into a file in the cache that later calls find by content and
@@ -101,63 +130,43 @@ def pack(
 
     Args:
         split: Files, arrays or items.
-        height: In pixels.
-        width: In pixels.
-        channels: 1 for grey, 3 for RGB.
-        resize: See `fit_image`; an array that has the height and width already is taken as it is.
-        crop_share: See `fit_image`.
-        interpolation: See `fit_image`.
-        white: See `fit_image`.
-        on_bad: `stop` raises at the first file that cannot be read; `skip` leaves out up to 1 % of the files,
-            rounded up, so that one bad file among twenty does not stop a run; `leave_out` leaves out any number but
-            all, where a finished classifier is measured.
-        keep: Whether files are packed for later calls too.
-        keep_only: Whether files that cannot be kept are an error, raised before any of them is decoded.
-        on_progress: Called with the images done and their total, from the calling thread.
-        say: Told what is about to be done, in a line.
-        check: The command that checks the files, for messages.
+        settings: The size, the channels, and how a photo of another shape is brought to them; an array that has the
+            height and width already is taken as it is.
+        how: What becomes of unreadable files, and whether the pack is kept.
 
     Returns:
         The images that could be read, in the order of the split.
 
     Raises:
-        DataError: Too many bad files, a class that loses all its images, settings out of range, or files that cannot be
-            kept and have to be.
+        DataError: Too many bad files, a class that loses all its images, or files that cannot be kept and have to be.
     """
-    fit = ImageFit(resize=resize, crop_share=crop_share, interpolation=interpolation, white=white)
-    settings = Settings(height=height, width=width, channels=channels, fit=fit)
-    if on_bad not in ("skip", "stop", "leave_out"):
-        raise DataError(f"data.on_bad is '{on_bad}'; expected 'skip' or 'stop'.")
-    report, tell = on_progress or _no_progress, say or _nothing_said
+    how = how or Packing()
     if isinstance(split.images, np.ndarray):
-        images = load_array(split.images, settings, report)
+        images = load_array(split.images, settings, how.on_progress)
         return Pack(images=images, labels=split.labels, skipped=(), weights=split.weights, rows=np.arange(len(split)))
-    stop_at_first = on_bad == "stop"
     contents: list[str] | None = None
     place = np.arange(len(split))
     with quiet_pillow():
         if not isinstance(split.images, Sequence):
             names = [Path(f"image {row}") for row in range(len(split))]
-            images, bad, converted = load_items(split.images, settings, report, stop_at_first=stop_at_first)
-        elif keep:
+            images, bad, converted = load_items(split.images, settings, how.on_progress, stop_at_first=how.stops)
+        elif how.keep:
             names = split.images
             contents = index.contents(names)
             # Files of one content are one image.
             first: dict[str, int] = {}
             place = np.array([first.setdefault(content, len(first)) for content in contents], np.int64)
             unique = [names[row] for row in np.unique(place, return_index=True)[1]]
-            images, bad, converted = _keep(
-                unique, list(first), settings, report, tell, stop_at_first=stop_at_first, only=keep_only
-            )
+            images, bad, converted = _keep(unique, list(first), settings, how)
         else:
             names = split.images
-            images, bad, converted = load_files(names, settings, report, stop_at_first=stop_at_first)
+            images, bad, converted = load_files(names, settings, how.on_progress, stop_at_first=how.stops)
     failed = [row for row in range(len(split)) if int(place[row]) in bad]
     skipped = tuple(Skipped(path=names[row], reason=bad[int(place[row])]) for row in failed)
-    if skipped and stop_at_first:
+    if skipped and how.stops:
         _stop(skipped[0].path, skipped[0].reason)
     if skipped:
-        _check_skipped(split, names, skipped, failed, on_bad, check)
+        _check_skipped(split, names, skipped, failed, how)
     kept = np.delete(np.arange(len(split)), failed)
     return Pack(
         images=choose(images, place[kept]),
@@ -171,14 +180,7 @@ def pack(
 
 
 def _keep(
-    paths: Sequence[Path],
-    contents: Sequence[str],
-    settings: Settings,
-    report: Callable[[int, int], None],
-    tell: Callable[[str], None],
-    *,
-    stop_at_first: bool,
-    only: bool,
+    paths: Sequence[Path], contents: Sequence[str], settings: Settings, how: Packing
 ) -> tuple[Pixels, dict[int, str], Conversions]:
     """Packs files for later calls too, where there is room.
 
@@ -187,31 +189,31 @@ def _keep(
     """
     stored = find_pack(contents, settings)
     if stored is not None:
-        report(len(paths), len(paths))
+        how.on_progress(len(paths), len(paths))
         return stored.images, stored.bad, stored.converted
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
     reason = "it has no room"
     if has_room(size, there=bytes_there(contents, settings)):
-        tell(f"packs {what} in {folder_of(contents, settings).parent}")
+        how.say(f"packs {what} in {folder_of(contents, settings).parent}")
         try:
-            stored = store_pack(paths, contents, settings, report, _stop if stop_at_first else _go_on)
+            stored = store_pack(paths, contents, settings, how.on_progress, _stop if how.stops else _go_on)
         except OSError as fault:
             reason = f"{fault.strerror or fault}"
         else:
             return stored.images, stored.bad, stored.converted
     place = folder_of(contents, settings).parent
-    if only:
+    if how.keep_only:
         raise DataError(
             f"{place}: the pack of {what} cannot be kept there: {reason}. Free some space, set XDG_CACHE_HOME to a "
             "larger disk, or lower data.image_size."
         )
     if has_memory(size):
-        tell(f"packs {what} in memory, as {place} cannot be used: {reason}")
-        images, bad, converted = load_files(paths, settings, report, stop_at_first=stop_at_first)
+        how.say(f"packs {what} in memory, as {place} cannot be used: {reason}")
+        images, bad, converted = load_files(paths, settings, how.on_progress, stop_at_first=how.stops)
         return Decoded(contents, settings, images), bad, converted
-    tell(f"decodes images in each epoch: {what} fit neither in {place} nor in memory")
-    bad, converted = _read_all(paths, contents, settings, report)
+    how.say(f"decodes images in each epoch: {what} fit neither in {place} nor in memory")
+    bad, converted = _read_all(paths, contents, settings, how.on_progress)
     states = [index.state_of(path) for path in paths]
     index.check_unchanged(paths, contents)
     return Streamed(contents, settings, paths, states), bad, converted
@@ -254,15 +256,10 @@ def most_bad(total: int) -> int:
 
 
 def _check_skipped(
-    split: Split,
-    paths: Sequence[Path],
-    skipped: Sequence[Skipped],
-    skipped_rows: Sequence[int],
-    on_bad: OnBad,
-    check: str,
+    split: Split, paths: Sequence[Path], skipped: Sequence[Skipped], skipped_rows: Sequence[int], how: Packing
 ) -> None:
     total = len(split)
-    if on_bad == "leave_out":
+    if how.on_bad == "leave_out":
         if len(skipped) == total:
             raise DataError(f"{skipped[0].path}: {skipped[0].reason}; none of {total} files can be read. Check --data.")
         return
@@ -270,7 +267,7 @@ def _check_skipped(
         first = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:3])
         are_files = isinstance(split.images, Sequence)
         advice = (
-            f"Repair or remove them ('{check} --fix-list out.txt' lists all), or check that --data is the folder "
+            f"Repair or remove them ('{how.check} --fix-list out.txt' lists all), or check that --data is the folder "
             "you mean."
             if are_files
             else "Correct what gives them."
@@ -285,7 +282,7 @@ def _check_skipped(
             path = next(paths[row] for row in skipped_rows if split.labels[row] == label)
             raise DataError(
                 f"{path}: of its class no image can be read ({lost[label]} found); expected one or more. "
-                f"Repair the files, or remove the class; '{check}' says what is wrong with each."
+                f"Repair the files, or remove the class; '{how.check}' says what is wrong with each."
             )
 
 
@@ -295,11 +292,3 @@ def _stop(path: Path, reason: str) -> NoReturn:
 
 def _go_on(path: Path, reason: str) -> None:
     """Leaves a file that cannot be read for later."""
-
-
-def _no_progress(done: int, total: int) -> None:
-    """Stands in for a progress bar."""
-
-
-def _nothing_said(line: str) -> None:
-    """Stands in for a display."""

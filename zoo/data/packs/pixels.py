@@ -11,7 +11,11 @@ import numpy as np
 
 from zoo.backend.memory import aligned
 from zoo.data.images import index
-from zoo.data.images.decoding import READER, BadImageError, Settings, quiet_pillow, read_pixels
+from zoo.data.images.decoding import READER
+from zoo.data.images.facts import BadImageError
+from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
 

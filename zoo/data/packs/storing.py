@@ -24,8 +24,10 @@ from typing import Any
 import numpy as np
 
 from zoo.data.images import index
-from zoo.data.images.decoding import BadImageError, Settings, read_pixels
+from zoo.data.images.facts import BadImageError
 from zoo.data.images.index import Known
+from zoo.data.images.reading import read_pixels
+from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.pixels import Decoded, identity_of
