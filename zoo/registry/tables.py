@@ -1,0 +1,238 @@
+"""Open tables: what a recipe names and a plug-in can add rows to, such as optimizers, losses and sources.
+
+A table lists its rows without Keras and NumPy, so that a recipe is checked and help is printed without them; only a
+row's builder imports what it needs. A package adds a row in a module that its entry point names:
+
+    [project.entry-points."zoo.optimizers"]
+    my-package = "my_package.optimizers"
+
+and there, as in a script or a notebook, `OPTIMIZERS.register(OptimizerRow(name="mine", ...))`.
+"""
+
+import importlib
+import json
+import math
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, Generic, TypeVar
+
+from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
+
+Value = bool | int | float | str | tuple["Value", ...]
+"""What an option can be: a recipe is data, and these are TOML's values; a tuple is a list of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of a row.
+
+    Attributes:
+        default: What holds where a recipe leaves it out; its type is the option's. A tuple takes a list of values of
+            its first item's type.
+        meaning: A sentence for the user.
+        above: The value, or each number of a list, is greater.
+        at_least: It is greater or equal.
+        below: It is less.
+        at_most: It is less or equal.
+        choices: The only values there are; empty allows all.
+    """
+
+    default: Value
+    meaning: str = ""
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+    choices: Sequence[Value] = ()
+
+    @property
+    def expected(self) -> str:
+        """What the value has to be, in words."""
+        if self.choices:
+            *others, last = map(json.dumps, self.choices)
+            return f"{', '.join(others)} or {last}" if others else last
+        bounds = [f"{sign} {bound:g}" for sign, bound in self._bounds() if bound is not None]
+        is_list = isinstance(self.default, tuple)
+        words = "a list of numbers" if is_list else _WORDS[type(self.default)]
+        return f"{words}{', each' if is_list and bounds else ''} {' and '.join(bounds)}".rstrip()
+
+    def takes(self, value: object) -> bool:
+        """Tells whether a value is of the option's type and within its bounds; a whole number is a number too."""
+        if isinstance(self.default, tuple):
+            items: Sequence[object] = value if isinstance(value, list | tuple) else ()
+            return bool(items) and all(self._fits(item, self.default[0]) for item in items)
+        return self._fits(value, self.default)
+
+    def _fits(self, value: object, like: Value) -> bool:
+        kind = type(like)
+        if isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
+            return False
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, str) or not isinstance(value, int | float):
+            return True
+        return math.isfinite(value) and all(
+            _COMPARED[sign](value, bound) for sign, bound in self._bounds() if bound is not None
+        )
+
+    def _bounds(self) -> tuple[tuple[str, float | None], ...]:
+        return (">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)
+
+
+_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What every row of a table says; a table's own row type adds the facts of its kind.
+
+    Attributes:
+        name: As a recipe writes it.
+        summary: One line for the user.
+        options: By name; what a recipe may set.
+        build: Makes the thing; the table says from what. It imports Keras and NumPy itself.
+    """
+
+    name: str
+    summary: str
+    options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    build: Callable[..., Any]
+
+    def filled(self, options: Mapping[str, object]) -> dict[str, Any]:
+        """Returns every option: those that are given, and the defaults of the others."""
+        return {**{name: option.default for name, option in self.options.items()}, **options}
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Generic[R]):
+    """Rows by name, of which plug-ins, scripts and notebooks add their own.
+
+    The first question loads the built-in rows, then the plug-ins; others that ask meanwhile wait. A plug-in that fails
+    is named at every question, and stops nothing else.
+
+    Args:
+        kind: What a row is, in a message: `optimizer`.
+        group: The entry points of plug-ins: `zoo.optimizers`.
+        row: The type of a row.
+        built_in: Modules that register our own rows when they are imported, where the table's own module does not.
+    """
+
+    def __init__(self, kind: str, *, group: str, row: type[R], built_in: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.group = group
+        self._row = row
+        self._built_in = tuple(built_in)
+        self._rows: dict[str, R] = {}
+        self._faults: list[str] = []
+        self._loaded = False
+        # Set while this process's plug-ins load, so that a plug-in which asks for the list gets what is there so far.
+        self._is_loading = False
+        # Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
+        self._loading_built_in = threading.RLock()
+        self._loading_plug_ins = threading.RLock()
+
+    def register(self, row: R) -> R:
+        """Adds a row; the same module may register its own again, as a notebook's cell does.
+
+        Raises:
+            ZooError: It is not a row of this table, or its name is taken by another module.
+        """
+        given: object = row
+        if not isinstance(given, self._row):
+            raise ZooError(f"register: found {shown(given)}; expected a {self._row.__name__} for the {self.kind}")
+        module = _module_of(row)
+        if module not in self._built_in:
+            # Ours come first, so that the fault of a taken name is the newcomer's.
+            self._load_built_in()
+        taken = self._rows.get(row.name)
+        if taken is not None and _module_of(taken) != module:
+            raise ZooError(
+                f"register: {self.kind} '{row.name}' is already registered by {_module_of(taken)}; expected a new name"
+            )
+        self._rows[row.name] = row
+        return row
+
+    def names(self) -> list[str]:
+        """Lists the names: ours as they stand in their modules, then those of plug-ins."""
+        self._load()
+        return list(self._rows)
+
+    def rows(self) -> list[R]:
+        """Lists the rows in the order of their names' list."""
+        self._load()
+        return list(self._rows.values())
+
+    def lookup(self, name: object) -> R:
+        """Finds a row.
+
+        Raises:
+            NotFoundError: There is no row of this name; the message offers the nearest, and lists what there is.
+            ZooError: The name is not a text.
+        """
+        if not isinstance(name, str):
+            raise ZooError(f"the name of a {self.kind} is {shown(name)}; expected a text such as '{self.names()[0]}'")
+        self._load()
+        if name not in self._rows:
+            raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)}")
+        return self._rows[name]
+
+    def hint(self, name: str) -> str:
+        """Says what may be meant by a name that is not there: the nearest one, and all that there are."""
+        names = self.names()
+        return f"{did_you_mean(name, names)} There are: {', '.join(names)}."
+
+    def option_faults(self, name: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """Yields the options that do not hold for a row: their name, and a text that follows the name.
+
+        Raises:
+            NotFoundError: There is no such row.
+        """
+        known = self.lookup(name).options
+        for option, value in options.items():
+            if option not in known:
+                listed = ", ".join(known) or "none"
+                hint = did_you_mean(option, known)
+                yield option, f": {self.kind} '{name}' has no such option.{hint} It has: {listed}."
+            elif not known[option].takes(value):
+                yield option, f" is {json.dumps(value, default=str)[:80]}; expected {known[option].expected}"
+
+    def _load(self) -> None:
+        if not self._loaded:
+            with self._loading_plug_ins:
+                if not (self._loaded or self._is_loading):
+                    self._is_loading = True
+                    try:
+                        self._load_built_in()
+                        self._faults = list(self._load_plug_ins())
+                        self._loaded = True
+                    finally:
+                        self._is_loading = False
+        for fault in self._faults:
+            warnings.warn(fault, stacklevel=3)
+
+    def _load_built_in(self) -> None:
+        with self._loading_built_in:
+            for module in self._built_in:
+                importlib.import_module(module)
+
+    def _load_plug_ins(self) -> Iterator[str]:
+        for plug_in in metadata.entry_points(group=self.group):
+            try:
+                plug_in.load()
+            except Exception as fault:  # a plug-in may fail in any way; the others must still be found
+                yield f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {type(fault).__name__}: {fault}"
+
+
+def _module_of(row: Row) -> str:
+    return str(getattr(row.build, "__module__", ""))
