@@ -5,7 +5,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -155,6 +155,27 @@ class Dataset:
         """Returns the splits that there are, by name, in the order train, validation, test."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
+
+
+def of_splits(
+    classes: tuple[str, ...], splits: Mapping[str, Split], *, warnings: Sequence[str] = (), root: Path | None = None
+) -> Dataset:
+    """Puts splits together; where a test is measured alone, train has no images.
+
+    Args:
+        classes: The name of each class.
+        splits: By train, validation and test.
+        warnings: One line per oddity.
+        root: The folder that file names are relative to.
+    """
+    return Dataset(
+        classes=classes,
+        train=splits.get("train", Split(images=(), labels=np.zeros(0, np.int64))),
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        warnings=tuple(warnings),
+        root=root,
+    )
 
 
 def check_dataset(dataset: Dataset, place: str, *, measuring: bool = False) -> Dataset:

@@ -91,7 +91,9 @@ def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, m
         DataError: See `zoo.data.open_dataset`, or the recipe names a split that the data has not.
     """
     if images is None or isinstance(images, Path):
-        dataset = open_dataset(data.source, images, group=data.group, columns=data.columns, measuring=measuring)
+        dataset = open_dataset(
+            data.source, images, group=data.group, columns=data.columns, options=data.options, measuring=measuring
+        )
     else:
         dataset = read_in_code(images, group=data.group, columns=data.columns)
     return replace(choose_splits(dataset, data, seed=seed), check=_check_command(data, images))

@@ -15,6 +15,7 @@ from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilso
 from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
+from zoo.registry.sources import row_of_file, source_row
 from zoo.report.progress import Display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassResult", "Evaluation", "Mistake", "evaluate", "score", "wilson_interval"]
 
-# Sources that are one file: a folder given in its place is one of class folders.
-LISTS = ("csv", "jsonl", "npz")
-LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
 # Images of one place that are not divided.
 ALL = "all"
 
@@ -135,13 +133,19 @@ class _Chosen:
 def _open(recipe: Recipe, images: Path | InCode | None, *, is_own: bool) -> Source:
     data = recipe.data
     if not is_own:
-        # They are not divided again: a share of them would be chosen by chance. The sample takes no path.
-        is_sample = data.source == "builtin:fashion_sample"
-        is_other = data.source in LISTS and isinstance(images, Path) and images.is_dir()
-        source_name = "folder" if is_sample or is_other else data.source
-        is_list = isinstance(images, Path) and images.suffix.lower() in LIST_SUFFIXES
-        columns = data.columns if is_list or source_name not in ("folder", "npz") else {}
-        data = data.model_copy(update={"validation": 0.0, "group": "", "source": source_name, "columns": columns})
+        # They are not divided again: a share of them would be chosen by chance. Where the recipe's source cannot be
+        # what is given, they are class folders, or what the file's ending says.
+        row = source_row(data.source)
+        is_other = row.is_file and isinstance(images, Path) and images.is_dir()
+        row = source_row("folder") if is_other or not row.takes_path else row
+        by_ending = row_of_file(images) if isinstance(images, Path) else None
+        has_columns = row.has_columns or (by_ending is not None and by_ending.has_columns)
+        others: dict[str, object] = {
+            "source": "folder" if row.name == "folder" else data.source,
+            "columns": data.columns if has_columns else {},
+            "options": data.options if row.options else {},
+        }
+        data = data.model_copy(update={"validation": 0.0, "group": "", **others})
     return open_source(data, images, seed=recipe.train.seed, measuring=not is_own)
 
 

@@ -15,6 +15,7 @@ from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
+from zoo.registry.sources import source_row, suffixes
 from zoo.runs.folder import RunFolder, holds_runs
 from zoo.runs.record import WeightsRecord
 from zoo.system.paths import given_path
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "finetune/default"
 RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
-# Sources that need no path.
-FROM_ELSEWHERE = ("builtin:", "hf:", "tfds:")
-# Of files that are given with --data.
-DATA_SUFFIXES = (".csv", ".tsv", ".jsonl", ".npz", ".zip")
+# An archive of images is given with --data too, to be told that it is to be unpacked.
+ARCHIVE_SUFFIX = ".zip"
 
 Overrides = Sequence[str] | Mapping[str, object]
 _OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
@@ -138,7 +137,7 @@ def _with_weights() -> list[str]:
 
 def _refuse_data(path: Path) -> None:
     """Refuses a file of images or labels in the recipe's place."""
-    if path.is_file() and path.suffix.lower() in DATA_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in (*suffixes(), ARCHIVE_SUFFIX):
         raise RecipeError(f"'{path}' is not a recipe; expected a .toml file or a name; {_as_data(path)}")
 
 
@@ -239,7 +238,7 @@ def _repeated_job(
 
 def _images(recipe: Recipe, data: "Path | str | InCode | None") -> "Path | InCode | None":
     if data is None:
-        if not recipe.data.source.startswith(FROM_ELSEWHERE):
+        if source_row(recipe.data.source).needs_path:
             raise DataError(
                 f"recipe '{recipe.name}' names no images; say where they are: --data PATH "
                 "(a folder with a subfolder per class)"

@@ -11,7 +11,7 @@ from zoo.errors import NotFoundError, did_you_mean
 from zoo.freezing.stages import selector_fault
 from zoo.recipe.overlays import Fault, KeyPath, Layer, tables
 from zoo.recipe.validation import quoted
-from zoo.registry import Card
+from zoo.registry import Card, sources
 
 # What a value must be for the option's default to be of its kind.
 _KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
@@ -96,9 +96,7 @@ def _data_faults(layer: Layer, card: Card) -> Iterator[Fault]:
         text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
         yield Fault(layer.origin(("data", "image_size")), text)
     if isinstance(source, str) and source.startswith("builtin:"):
-        from zoo.data.sources.opening import BUILTINS  # imports NumPy, which other sources do not need here
-
-        known = [f"builtin:{name}" for name in BUILTINS]
+        known = sources.listed("builtin")
         if source not in known:
             hint = did_you_mean(source, known)
             text = f"data.source is {quoted(source)}; unknown data set.{hint} Known: {', '.join(known)}."

@@ -1,7 +1,7 @@
 """The recipe schema: every key with its type, range and default, section by section."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,52 +19,71 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from zoo.errors import NotFoundError, did_you_mean
+from zoo.registry import augmentations, sources
 from zoo.registry.fitting import MAX_WHITE, SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
 
 
 @dataclass(frozen=True)
-class Fits:
-    """Marks a text that must fit a pattern as a whole; the words say what such a text is."""
+class Matching:
+    """Marks a text that matches a pattern as a whole; the words say what such a text is.
 
-    pattern: str
-    words: str
+    Those that are known only with the rows of a table are functions: plug-ins add rows later.
+    """
+
+    pattern: str | Callable[[], str]
+    words: str | Callable[[], str]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._fitting, handler(source))
+        return core_schema.no_info_after_validator_function(self._matched, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": f"^({self.pattern})$", "$comment": self.words}
+        return {**handler(schema), "pattern": f"^({_now(self.pattern)})$", "$comment": _now(self.words)}
 
-    def _fitting(self, text: str) -> str:
-        if not re.fullmatch(self.pattern, text):
-            raise PydanticCustomError("fits", "{words}", {"words": self.words})
+    def _matched(self, text: str) -> str:
+        if not re.fullmatch(_now(self.pattern), text):
+            raise PydanticCustomError("matching", "{words}", {"words": _now(self.words)})
         return text
 
 
-RecipeName = Annotated[str, Fits("[a-z0-9][a-z0-9-]*", "lower-case letters, digits and '-', such as \"pets-lite0\"")]
-PhaseName = Annotated[str, Fits("[a-z][a-z0-9_]*", "lower-case letters, digits and '_', such as \"head\"")]
+def _now(text: str | Callable[[], str]) -> str:
+    return text if isinstance(text, str) else text()
+
+
+def _either(words: Sequence[str]) -> str:
+    quoted = [f'"{word}"' for word in words]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+RecipeName = Annotated[
+    str, Matching("[a-z0-9][a-z0-9-]*", "lower-case letters, digits and '-', such as \"pets-lite0\"")
+]
+PhaseName = Annotated[str, Matching("[a-z][a-z0-9_]*", "lower-case letters, digits and '_', such as \"head\"")]
 ModelName = Annotated[
     str,
-    Fits(
+    Matching(
         "[A-Za-z][A-Za-z0-9_.-]*",
         'the name of a model, such as "resnet50"; a recipe cannot name code, a path or a URL',
     ),
 ]
 WeightsName = Annotated[
     str,
-    Fits(
+    Matching(
         "[A-Za-z0-9][A-Za-z0-9_.-]*",
         '"default", "none" or the name of a set; a recipe cannot name a path or a URL',
     ),
 ]
-SplitName = Annotated[str, Fits("[A-Za-z][A-Za-z0-9_.-]*", 'the name of a split, such as "validation"')]
-Source = Annotated[
-    str,
-    Fits(
-        "folder|csv|jsonl|npz|idx|(builtin|hf|tfds):[A-Za-z0-9][A-Za-z0-9_./-]*",
-        '"folder", "csv", "jsonl", "npz", "idx", "builtin:NAME", "hf:NAME" or "tfds:NAME"',
-    ),
-]
+SplitName = Annotated[str, Matching("[A-Za-z][A-Za-z0-9_.-]*", 'the name of a split, such as "validation"')]
+SourceName = Annotated[str, Matching(sources.kinds_pattern, lambda: _either(sources.kinds()))]
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Makes what a file reader has wrapped plain, since recipes are compared and written."""
+    return {
+        key: _plain(value) if isinstance(value, dict) else list(value) if isinstance(value, list | tuple) else value
+        for key, value in options.items()
+    }
+
+
 COLUMN_ROLES = ("path", "label", "split", "weight", "group")
 
 
@@ -77,9 +96,10 @@ def _by_role(columns: dict[str, str]) -> dict[str, str]:
 
 
 Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
+PolicyName = Annotated[str, Matching(augmentations.policies_pattern, lambda: _either(augmentations.policies()))]
 Interval = Annotated[
     str,
-    Fits(
+    Matching(
         "epoch|[1-9][0-9]* steps|[1-9][0-9]*[smh]",
         '"epoch", a number of steps such as "200 steps" or a time such as "5m"',
     ),
@@ -165,7 +185,7 @@ class ModelSection(Section):
 class DataSection(Section):
     """The images and how they are read."""
 
-    source: Source = "folder"
+    source: SourceName = "folder"
     """What the data is: class folders, a list, arrays, or a data set by name.
 
     `folder` knows lists and archives by their ending.
@@ -184,6 +204,8 @@ class DataSection(Section):
     """The value of pixels of more than 8 bits that becomes 255, such as 4095 where 12 bits lie in 16; 0 is 65535."""
     validation: ShareBelowOne | SplitName = 0.1
     """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
+    options: Annotated[dict[str, Any], AfterValidator(_plain)] = {}
+    """Options of the source, where a plug-in's has any."""
     columns: Columns = {}
     """What columns are called in a list, `hf:` or `tfds:`: `{path = "file_name", label = "class"}`."""
     group: str = ""
@@ -218,8 +240,10 @@ class AugmentSection(Section):
     """Largest change of brightness, contrast and, in RGB images, saturation."""
     erasing: Share = 0.0
     """Probability that a rectangle of an image is noise."""
-    policy: Literal["none", "randaugment", "augmix", "trivial"] = "none"
+    policy: PolicyName = "none"
     """Random operations from a list: `trivial` one for each image, `randaugment` two, `augmix` mixed chains."""
+    layers: Annotated[dict[str, dict[str, Any]], AfterValidator(_plain)] = {}
+    """Further changes, in the order in which they apply after the others: `{solarize = {threshold = 0.5}}`."""
     mixup: NotNegative = 0.0
     """Beta parameter of the share to which two images are blended; 0 is off."""
     cutmix: NotNegative = 0.0
@@ -371,7 +395,7 @@ class Recipe(Section):
     def to_toml(self) -> str:
         """Returns the resolved recipe with every key, so that later defaults cannot change its meaning."""
         values = self.to_dict()
-        for section, key in (("model", "options"), ("data", "columns")):
+        for section, key in (("model", "options"), ("data", "options"), ("data", "columns"), ("augment", "layers")):
             inline = tomlkit.inline_table()
             inline.update(values[section][key])
             values[section][key] = inline

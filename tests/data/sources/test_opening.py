@@ -197,7 +197,7 @@ def test_paths_that_lead_nowhere(tmp_path):
     )
     assert fault("folder", tmp_path / "photos.zip").startswith(
         f"{tmp_path}/photos.zip: is a file; expected a folder with one subfolder per class, or a file that ends in "
-        ".npz, .csv, .tsv, .jsonl. Unpack"
+        ".csv, .tsv, .jsonl, .npz. Unpack"
     )
     for name, advice in (
         ("t.xlsx", "Save the table as .csv"),

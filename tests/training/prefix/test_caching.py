@@ -11,7 +11,7 @@ import zoo
 from tests.pixels import sized
 from tests.tiny import phase, recipe, write_photos
 from zoo.data import Packing, Split, pack
-from zoo.data.augmentation import augmentation_layers, seed_augmentation
+from zoo.data.augmentation.building import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing.plans import train_only
 from zoo.inference.batches import predict_in_batches

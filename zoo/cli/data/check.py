@@ -75,12 +75,13 @@ def check_command(
     from zoo.data import open_dataset
     from zoo.data.check.inspection import inspect, printable, raw_bytes
     from zoo.data.dataset import quoted
+    from zoo.registry.sources import source_row, without_path
     from zoo.report.progress import Display
 
-    if path is None and ":" not in source:
+    if path is None and source_row(source).needs_path:
         raise click.UsageError(
-            f"PATH is missing; expected a folder or file of source '{source}', or a --source that needs none, such as "
-            "builtin:mnist"
+            f"PATH is missing; expected a folder or file of source '{source}', or a --source that needs none, "
+            f"as {without_path()} does"
         )
     try:
         dataset = open_dataset(source, path, group=group, columns=columns)

@@ -11,8 +11,9 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from zoo.backend.memory import available_bytes
-from zoo.data.dataset import Dataset, Split, quoted
+from zoo.data.dataset import Dataset, Split, of_splits, quoted
 from zoo.errors import DataError
+from zoo.registry.sources import SourceRequest
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -22,6 +23,25 @@ _IDX_DIMENSIONS = {"images": 3, "labels": 1}
 # Deflate cannot pack tighter (RFC 1951: 258 bytes from 2 bits), so a header that claims more is false.
 _DEFLATE_RATIO = 1032
 _DAMAGED = (OSError, EOFError, zlib.error)
+
+
+def open_npz(request: SourceRequest) -> Dataset:
+    """Opens an archive of arrays; see `read_npz` and `array_dataset`."""
+    path = request.path
+    assert path is not None  # the table says that it needs one
+    arrays, classes = read_npz(path, measuring=request.measuring)
+    return array_dataset(str(path), arrays, classes, measuring=request.measuring)
+
+
+def open_idx(request: SourceRequest) -> Dataset:
+    """Opens a folder of MNIST's files; see `read_idx` and `array_dataset`."""
+    path = request.path
+    assert path is not None  # the table says that it needs one
+    if not path.is_dir():
+        raise DataError(
+            f"{path}: is a file; expected the folder that holds train-images-idx3-ubyte. Point --data at {path.parent}."
+        )
+    return array_dataset(str(path), read_idx(path), None, measuring=request.measuring)
 
 
 def read_npz(path: Path, *, measuring: bool = False) -> tuple[Arrays, tuple[str, ...] | None]:
@@ -115,10 +135,7 @@ def array_dataset(place: str, arrays: Arrays, classes: Sequence[str] | None, *, 
         split: Split(images=_pixels(f"{place}: x_{split}", x, len(indices)), labels=indices)
         for (split, (x, _)), indices in zip(arrays.items(), labels, strict=True)
     }
-    none = Split(images=(), labels=np.zeros(0, np.int64))
-    return Dataset(
-        classes=names, train=splits.get("train", none), validation=splits.get("validation"), test=splits.get("test")
-    )
+    return of_splits(names, splits)
 
 
 def labels_as_indices(

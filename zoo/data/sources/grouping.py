@@ -36,7 +36,7 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
     example = ""
     for name, split in dataset.splits().items():
         if not isinstance(split.images, Sequence):
-            raise no_groups("images that are no files")
+            raise without_groups("images that are no files")
         groups: list[str] = []
         for path in split.images:
             example = _relative(path, dataset.root)
@@ -53,7 +53,7 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
     return replace(dataset, train=grouped["train"], validation=grouped.get("validation"), test=grouped.get("test"))
 
 
-def no_groups(what: str) -> DataError:
+def without_groups(what: str) -> DataError:
     """Returns the error for data that cannot be grouped."""
     return DataError(
         f"data.group is set, and the data is {what}, which has no groups; expected class folders, a .csv or a .jsonl. "

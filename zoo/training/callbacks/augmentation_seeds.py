@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from zoo.data.augmentation import seed_augmentation
+from zoo.data.augmentation.building import seed_augmentation
 
 
 class AugmentationSeeds(keras.callbacks.Callback):

@@ -8,7 +8,7 @@ import keras
 
 from zoo.backend.keras_globals import pinned
 from zoo.data import Batches
-from zoo.data.augmentation import augmentation_layers
+from zoo.data.augmentation.building import augmentation_layers
 from zoo.freezing.stages import stages
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss, class_weights

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo.data import Pixels
-from zoo.data.augmentation import augmentation_layers, seed_augmentation
+from zoo.data.augmentation.building import augmentation_layers, seed_augmentation
 from zoo.recipe.schema import AugmentSection
 
 AT_ONCE = 128
@@ -34,7 +34,8 @@ class View:
     def described(self) -> dict[str, Any]:
         """Returns all that decides what the view shows."""
         return {
-            "augment": self.augment.model_dump(exclude={"views"}),
+            # Without what came later and is not set: what was computed before it is known by its key still.
+            "augment": self.augment.model_dump(exclude={"views"} if self.augment.layers else {"views", "layers"}),
             "seed": None if self.mirrored is not None else self.seed,
             "number": self.number,
             "mirrored": self.mirrored,

@@ -9,7 +9,7 @@ from zoo import registry
 from zoo.backend import devices, precision
 from zoo.backend.keras_globals import pinned
 from zoo.data import InCode
-from zoo.data.augmentation import flip_warning
+from zoo.data.augmentation.building import flip_warning
 from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source
 from zoo.errors import DataError, offering
 from zoo.models.building import build

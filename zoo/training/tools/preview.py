@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from zoo.backend.keras_globals import pinned
-from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
+from zoo.data.augmentation.building import augmentation_layers, flip_warning, seed_augmentation
 from zoo.data.inputs import Bar, pack_split
 from zoo.recipe.schema import Recipe
 from zoo.training.compiling.mixing import mixing_layer

@@ -15,7 +15,7 @@ from zoo.backend import devices
 from zoo.backend.callers_state import alone
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Batches
-from zoo.data.augmentation import seed_augmentation
+from zoo.data.augmentation.building import seed_augmentation
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase
 from zoo.report.progress import Display

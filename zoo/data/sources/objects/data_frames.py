@@ -7,32 +7,31 @@ from pathlib import Path
 from typing import Any, cast
 
 from zoo.data.dataset import Dataset
-from zoo.data.sources import libraries
-from zoo.data.sources.lists import listings
+from zoo.data.sources.libraries.hugging_face import read_hf
+from zoo.data.sources.lists.listings import read_frame
 from zoo.errors import DataError
+from zoo.registry.sources import SourceRequest
 
 
-def read_table(data: object, place: str, *, group: str, columns: Mapping[str, str]) -> Dataset | None:
+def read_table(data: object, place: str, request: SourceRequest) -> Dataset | None:
     """Reads a data frame, or a data set of Hugging Face or several by split; None where it is something else.
 
     Args:
         data: What is given in code.
         place: For messages.
-        group: The column whose values name groups, or "".
-        columns: What columns are called, by `path`, `label`, `split`, `weight` and `group`.
+        request: The column whose values name groups, and what columns are called.
 
     Raises:
         DataError: A column is not there, or a row does not hold.
     """
     if _is_frame(data):
-        return listings.read_frame(
-            [str(name) for name in _frame(data).columns], _rows(data), place="data", group=group, columns=columns
-        )
+        names = [str(name) for name in _frame(data).columns]
+        return read_frame(names, _rows(data), place="data", request=request)
     given = cast("Mapping[Any, Any]", data) if isinstance(data, Mapping) else {"train": data}
     if not given:
         return None
     if all(_is_hf(table) for table in given.values()):
-        return _read_hf(place, given, libraries.Asked(group=group, columns=columns))
+        return _read_hf(place, given, request)
     if isinstance(data, Mapping) and any(_is_frame(table) or _is_hf(table) for table in given.values()):
         raise DataError(
             f"{place} has a table in one split and something else in another, or several data frames; expected one "
@@ -74,7 +73,7 @@ def _is_hf(table: object) -> bool:
     return type(table).__module__.split(".")[0] == "datasets" and hasattr(table, "column_names")
 
 
-def _read_hf(place: str, tables: Mapping[Any, Any], asked: libraries.Asked) -> Dataset:
+def _read_hf(place: str, tables: Mapping[Any, Any], request: SourceRequest) -> Dataset:
     for name, table in tables.items():
         if not hasattr(table, "__getitem__") or not hasattr(table, "select_columns") or not hasattr(table, "__len__"):
             raise DataError(
@@ -87,4 +86,4 @@ def _read_hf(place: str, tables: Mapping[Any, Any], asked: libraries.Asked) -> D
                 "they are stored. Type: .reset_format(), and let [augment] change them."
             )
     datasets = importlib.import_module("datasets")
-    return libraries.read_hf(place, tables, asked, datasets=datasets, is_changed=True)
+    return read_hf(place, tables, request, datasets=datasets, is_changed=True)

@@ -9,14 +9,15 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from zoo.data.dataset import Dataset, Split, check_dataset, quoted
+from zoo.data.dataset import Dataset, Split, check_dataset, of_splits, quoted
 from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
-from zoo.data.sources.grouping import no_groups
+from zoo.data.sources.grouping import without_groups
 from zoo.data.sources.objects.data_frames import read_table
 from zoo.data.sources.objects.labelling import LabelledImages, class_names, labels_of, named, pair_of
 from zoo.data.sources.objects.libraries_in_code import Held, as_items, as_splits, check_axes
 from zoo.errors import DataError, did_you_mean
+from zoo.registry.sources import SourceRequest
 
 PLACE = "the data given in code"
 _SPLITS = ("train", "validation", "test")
@@ -108,10 +109,10 @@ def read_in_code(data: InCode, *, group: str = "", columns: Mapping[str, str] | 
     Raises:
         DataError: No such object, items that are no (image, label), or labels that name no class of train.
     """
-    if table := read_table(data, PLACE, group=group, columns=columns or {}):
+    if table := read_table(data, PLACE, SourceRequest(group=group, columns=columns or {})):
         return check_dataset(table, PLACE)
     if group:
-        raise no_groups("given in code")
+        raise without_groups("given in code")
     given = as_splits(data, PLACE)
     names = {split: "data" if given is not data and len(given) == 1 else f"data['{split}']" for split in given}
     sources = _sources(given, names)
@@ -125,14 +126,8 @@ def read_in_code(data: InCode, *, group: str = "", columns: Mapping[str, str] | 
         split: Split(images=_images(source, name=names[split]), labels=indices_of)
         for (split, source), indices_of in zip(sources.items(), indices, strict=True)
     }
-    dataset = Dataset(
-        classes=found,
-        train=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        warnings=tuple(warning for split, source in sources.items() for warning in _warnings(source, names[split])),
-    )
-    return check_dataset(dataset, PLACE)
+    warnings = [warning for split, source in sources.items() for warning in _warnings(source, names[split])]
+    return check_dataset(of_splits(found, splits, warnings=warnings), PLACE)
 
 
 def _sources(given: Mapping[str, object], names: Mapping[str, str]) -> dict[str, LabelledImages]:

@@ -18,9 +18,11 @@ import numpy as np
 
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
+from zoo.data.sources.grouping import group_by_name
 from zoo.data.sources.trees.layouts import Look, deepest_single, find_layout, no_classes
 from zoo.data.sources.trees.lying_beside import is_ignored, is_output, is_written
 from zoo.errors import DataError
+from zoo.registry.sources import SourceRequest
 
 # The files of each class folder by its name.
 ClassFiles = dict[str, list[Path]]
@@ -78,6 +80,13 @@ class Entries:
 
 # Tells what is in a folder.
 ListFolder = Callable[[Path], Entries]
+
+
+def open_folder(request: SourceRequest) -> Dataset:
+    """Opens a folder of class folders; see `read_class_folders` and `group_by_name`."""
+    assert request.path is not None  # the table says that it needs one
+    dataset = read_class_folders(request.path, measuring=request.measuring)
+    return group_by_name(dataset, request.group) if request.group else dataset
 
 
 def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:

@@ -12,6 +12,7 @@ from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.trees.lying_beside import is_ignored
 from zoo.data.sources.trees.split_names import Reading, read_name
 from zoo.errors import DataError
+from zoo.registry.sources import suffixes
 from zoo.system.text_tables import counted
 
 # Gives the folders and the files in a folder.
@@ -152,7 +153,7 @@ _ENOUGH = 20
 
 
 def _is_list(path: Path) -> bool:
-    return path.suffix.lower() in (".csv", ".tsv", ".jsonl") and path.is_file()
+    return path.suffix.lower() in suffixes(with_columns=True) and path.is_file()
 
 
 def _split_folders(found: _Folders, *, measuring: bool) -> dict[SplitName, Path]:

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.data.augmentation import augmentation_layers, flip_warning, seed_augmentation
+from zoo.data.augmentation.building import augmentation_layers, flip_warning, seed_augmentation
 from zoo.recipe.schema import AugmentSection
 
 RNG = np.random.default_rng(0)
