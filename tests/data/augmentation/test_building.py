@@ -82,7 +82,7 @@ def test_nothing_changes_outside_of_training():
 def test_a_flip_of_digits_is_warned_of():
     digits = tuple("0123456789")
     assert flip_warning(AugmentSection(flip="horizontal"), digits) == (
-        'augment.flip = "horizontal" mirrors characters: the classes are 0, 1, 2, 3, ..., and a mirrored 2 is no 2; '
+        'augment.flip = "horizontal" mirrors characters: the classes are 0, 1, 2, 3, ..., and a mirrored 2 is not a 2; '
         'expected flip = "none"'
     )
     assert flip_warning(AugmentSection(), digits) is None

@@ -206,7 +206,7 @@ def test_paths_that_lead_nowhere(tmp_path):
         ("t.PNG", "It is one image: point --data at the folder of all."),
     ):
         touch(tmp_path, name)
-        assert f".jsonl. {advice}" in fault("folder", tmp_path / name)
+        assert f".npz. {advice}" in fault("folder", tmp_path / name)
     assert fault("npz", tmp_path).startswith(f"{tmp_path}: is a folder; expected an .npz file.")
     assert fault("idx", tmp_path / "photos.zip").startswith(
         f"{tmp_path}/photos.zip: is a file; expected the folder that holds train-images-idx3-ubyte."
@@ -467,7 +467,7 @@ def test_fashion_sample_ships(tmp_path):
     assert dataset.test is None
     assert dataset.warnings == ()
     assert fault("builtin:fashion_sample", tmp_path).startswith(
-        f"{tmp_path}: builtin:fashion_sample ships with zoo and takes no path. Leave --data out"
+        f"{tmp_path}: builtin:fashion_sample has its own images and takes no path. Leave --data out"
     )
 
 

@@ -83,7 +83,7 @@ def _opened(row: SourceRow, request: SourceRequest) -> Dataset:
         raise DataError(f"data.source '{request.source}' needs a path. Give it with --data PATH.")
     if path is not None and not row.takes_path:
         raise DataError(
-            f"{path}: {request.source} ships with zoo and takes no path. "
+            f"{path}: {request.source} has its own images and takes no path. "
             "Leave --data out, or set data.source to what the path holds, such as 'folder'."
         )
     if path is not None and row.name == _FOLDER:
