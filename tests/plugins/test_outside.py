@@ -74,7 +74,7 @@ train = "all"
         ),
         (
             '[data]\nsource = "stripes:plain"\noptions = {cuont = 3}',
-            "data.options.cuont: data.source 'stripes' has no such option. Did you mean 'count'? It has: side, count.",
+            "data.options.cuont: source 'stripes' has no such option. Did you mean 'count'? It has: side, count.",
         ),
         (
             '[data]\nsource = "stripes:plain"\noptions = {side = 3}',

@@ -76,7 +76,7 @@ class SourceRequest:
         return self.source if self.path is None else str(self.path)
 
 
-SOURCES = Table("data.source", group="zoo.sources", row=SourceRow, built_in=["zoo.data.sources.rows"])
+SOURCES = Table("source", group="zoo.sources", row=SourceRow, built_in=["zoo.data.sources.rows"])
 
 
 def source_row(source: str) -> SourceRow:

@@ -7,6 +7,7 @@ import sys
 import types
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,9 @@ def listed(dataset: Dataset, split: str = "train") -> list[tuple[str, str]]:
     ]
 
 
-def fault(source: str, path: Path | None, kind: type[Exception] = DataError) -> str:
+def fault(source: str, path: Path | None, kind: type[Exception] = DataError, **options: Any) -> str:
     with pytest.raises(kind) as raised:
-        open_dataset(source, path)
+        open_dataset(source, path, **options)
     assert "\n" not in str(raised.value)
     return str(raised.value)
 

@@ -41,6 +41,22 @@ class Equalization(keras.layers.Layer):
         return ops.transpose(ops.reshape(equalized, (-1, channels, height, width)), (0, 2, 3, 1))
 
 
+class Solarization(keras.layers.Layer):
+    """Inverts values from a threshold on, which Keras' own cannot fix: its lowest one is 255 times too low."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__(dtype="float32")
+        self._threshold = threshold
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> None:
+        """Draws nothing."""
+
+    def transform_images(self, images: Any, transformation: None = None, training: bool = True) -> Any:
+        """Returns float32 of the images' shape."""
+        ops: Any = keras.ops
+        return ops.where(images < self._threshold, images, 255 - images)
+
+
 class RandomWindow(keras.layers.Layer):
     """Cuts a window of random size out of each image, at a random place, and brings it to full size.
 

@@ -101,9 +101,9 @@ def _sometimes(operation: Any, probability: float, name: str) -> "keras.layers.L
 
 
 def _solarize(*, channels: int, name: str, threshold: float, probability: float) -> "keras.layers.Layer":
-    from keras import layers
+    from zoo.data.augmentation.layers import Solarization
 
-    return _sometimes(layers.Solarization(threshold_factor=(threshold,) * 2, **_DRAWN), probability, name)
+    return _sometimes(Solarization(255 * threshold), probability, name)
 
 
 def _posterize(*, channels: int, name: str, bits: int, probability: float) -> "keras.layers.Layer":
