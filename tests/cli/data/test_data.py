@@ -293,8 +293,8 @@ def test_greys_that_use_little_of_their_range_are_told_by_the_check_and_by_train
         (
             ["README.md"],
             3,
-            "README.md: is a file; expected a folder with one subfolder per class, or a file that ends in .npz, .csv, "
-            ".tsv, .jsonl. Unpack it if it is an archive, and give the folder.",
+            "README.md: is a file; expected a folder with one subfolder per class, or a file that ends in .csv, .tsv, "
+            ".jsonl, .npz. Unpack it if it is an archive, and give the folder.",
         ),
         (["one.PNG"], 3, "It is one image: give the folder of all."),
         (["my photos/cat"], 3, "or type zoo data check 'my photos' if 'cat' is a class"),

@@ -191,8 +191,8 @@ def refused(typed, *words, code=1):
         ),
         (
             ["tiny.toml", "--data", "tiny.toml"],
-            "tiny.toml: is a file; expected a folder with one subfolder per class, or a file that ends in .npz, .csv, "
-            ".tsv, .jsonl. Unpack it if it is an archive, and point --data at the folder.",
+            "tiny.toml: is a file; expected a folder with one subfolder per class, or a file that ends in .csv, .tsv, "
+            ".jsonl, .npz. Unpack it if it is an archive, and point --data at the folder.",
         ),
     ],
 )
