@@ -138,7 +138,11 @@ FAULTS = [
     ("train", 'deterministic = "yes"', 'train.deterministic is "yes"; expected true or false'),
     ("train", "deterministic = true", "train.deterministic = true is not there yet; expected false"),
     ("train", "xla = true", 'train.xla is true; expected "auto", "on" or "off"'),
-    ("train", 'loss = "hinge"', 'train.loss is "hinge"; expected "crossentropy" or "focal"'),
+    (
+        "train",
+        'loss = "hinge"',
+        'train.loss is "hinge"; expected "crossentropy", "focal", "kl_divergence" or "mean_squared_error"',
+    ),
     ("train", 'label_smoothing = "0.1"', 'train.label_smoothing is "0.1"; expected a number'),
     (
         "train",
@@ -161,7 +165,36 @@ FAULTS = [
     ("[phases]", "epochs = 0", "phases[1].epochs is 0; expected >= 1"),
     ("[phases]", "warmup = 1.0", "phases[1].warmup is 1.0; expected < 1"),
     ("[phases]", "layer_decay = 1.5", "phases[1].layer_decay is 1.5; expected <= 1"),
-    ("[phases]", 'optimizer = "lion"', 'phases[1].optimizer is "lion"; expected "adamw", "adam" or "sgd"'),
+    (
+        "[phases]",
+        'optimizer = "lyon"',
+        'phases[1].optimizer is "lyon"; expected "adamw", "adam", "sgd", "adamax", "adagrad", "adadelta", "rmsprop", '
+        '"lion", "lamb", "muon" or "adafactor". Did you mean \'lion\'?',
+    ),
+    (
+        "[phases]",
+        'optimizer = "ftrl"',
+        'phases[1].optimizer is "ftrl"; expected "adamw", "adam", "sgd", "adamax", "adagrad", "adadelta", "rmsprop", '
+        '"lion", "lamb", "muon" or "adafactor". It is left out: it computes each weight anew from the gradients alone, '
+        "so that pretrained ones are lost at once",
+    ),
+    (
+        "[phases]",
+        "optimizer_options = {beta1 = 0.9}",
+        "phases[1].optimizer_options.beta1: optimizer 'adamw' has no such option. Did you mean 'beta_1'? "
+        "It has: beta_1, beta_2, epsilon, amsgrad.",
+    ),
+    (
+        "[phases]",
+        "optimizer_options = {beta_1 = 1}",
+        "phases[1].optimizer_options.beta_1 is 1; expected a number >= 0 and < 1",
+    ),
+    ("[phases]", "schedule_options = 3", "phases[1].schedule_options is 3; expected a table"),
+    (
+        "train",
+        "loss_options = {gamma = 1.5}",
+        "train.loss_options.gamma: loss 'crossentropy' has no such option. It has: none.",
+    ),
     ("[phases]", 'train = ""', 'phases[1].train is ""; expected a text that is not empty'),
     (
         "[phases]",

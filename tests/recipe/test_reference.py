@@ -98,5 +98,16 @@ def test_the_command_prints_key_default_and_meaning():
     assert (document["kind"], len(document["keys"])) == ("recipe-keys", len(recipe_keys()))
 
 
+def test_what_has_options_is_listed_with_them():
+    (loss,) = [key for key in recipe_keys() if key.name == "train.loss"]
+    assert loss.choices[:2] == (
+        "crossentropy: Categorical cross-entropy.",
+        "focal: Cross-entropy that looks away from what is easy (Lin et al. 2017, arXiv:1708.02002). "
+        "Options: gamma = 2.0 (a number >= 0), alpha = 0.25 (a number > 0).",
+    )
+    found = CliRunner().invoke(recipe, ["keys", "train.loss"])
+    assert f"\n      {loss.choices[1]}\n" in found.stdout
+
+
 def test_keys_are_completed():
     assert [item.value for item in complete_key(None, None, "train.batch")] == ["train.batch_size="]

@@ -17,7 +17,7 @@ from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Best, Progress
 from zoo.runs.folder import RunFolder
-from zoo.training.compiling.optimizers import OF_ONE_PHASE
+from zoo.training.compiling.optimizer_state import OF_ONE_PHASE
 from zoo.training.run import shortfall
 
 KEYS = [

@@ -137,6 +137,8 @@ def list_keys(pattern: str | None, as_json: bool) -> None:
         echo(f"{key.name}  (required)" if key.default is None else f"{key.name} = {key.default}")
         echo(f"    expected: {key.expected}")
         echo(f"    {key.meaning}")
+        for choice in key.choices:
+            echo(f"      {choice}")
 
 
 @recipe.command("schema")
@@ -160,13 +162,13 @@ def _plot_rates(recipe: "Recipe", path: Path) -> None:
 
     from zoo.report.figures import save_figure
     from zoo.report.rates import PhaseRates, plot_rates
-    from zoo.training.compiling.schedules import RateByStep
+    from zoo.training.compiling.schedules import LearningRateSchedule
 
     by_stage = _rates_by_stage(recipe)
     phases: list[PhaseRates] = []
     for phase in recipe.phases:
         steps = STEPS_DRAWN * phase.epochs
-        rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
+        rate = LearningRateSchedule.of_phase(phase, steps)
         drawn = np.arange(steps + 1)
         phases.append(
             PhaseRates(

@@ -32,7 +32,8 @@ def _augmentation_faults(layer: Layer) -> Iterator[Fault]:
     for name, options in _table(_table(layer.values, "augment"), "layers").items():
         path = ("augment", "layers", name)
         if name not in known:
-            yield Fault(layer.origin(path), f"augment.layers.{name}: unknown augmentation.{AUGMENTATIONS.hint(name)}")
+            listed = f"{AUGMENTATIONS.hint(name)} There are: {', '.join(known)}."
+            yield Fault(layer.origin(path), f"augment.layers.{name}: unknown augmentation.{listed}")
         elif isinstance(options, dict):
             for option, text in AUGMENTATIONS.option_faults(name, cast("Mapping[str, object]", options)):
                 yield Fault(layer.origin((*path, option)), f"augment.layers.{name}.{option}{text}")

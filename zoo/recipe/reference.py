@@ -11,10 +11,20 @@ from typing import Any
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.recipe.pending import AVAILABLE_NOW
 from zoo.recipe.schema import recipe_file_schema
+from zoo.registry.losses import LOSSES
+from zoo.registry.optimizers import OPTIMIZERS
+from zoo.registry.schedules import SCHEDULES
+from zoo.registry.tables import Row, Table
 
 # The order of a recipe file; the words stand above each table of docs/recipe.md.
 SECTIONS = ("", "model", "data", "augment", "train", "phases", "checkpoint", "expect")
 PHASE = "phases.NAME"
+# Keys that name a row of a table.
+TABLES: dict[str, Table[Any]] = {
+    "train.loss": LOSSES,
+    "phases.optimizer": OPTIMIZERS,
+    "phases.schedule": SCHEDULES,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +36,14 @@ class RecipeKey:
         expected: What its value may be.
         default: Its value where the recipe leaves it out, as TOML; None where it is required.
         meaning: A sentence or two.
+        choices: Where the value is the name of something that has options: a line for each, with the options.
     """
 
     name: str
     expected: str
     default: str | None
     meaning: str
+    choices: tuple[str, ...] = ()
 
     @property
     def may_be_set(self) -> bool:
@@ -100,7 +112,15 @@ def _key(name: str, entry: dict[str, Any], *, required: bool, dotted: str = "") 
         now = " or ".join(json.dumps(value) for value in AVAILABLE_NOW[dotted])
         meaning = f"{meaning} So far only {now}."
     default = None if required else json.dumps(entry["default"]) if "default" in entry else "none"
-    return RecipeKey(name=name, expected=expected, default=default, meaning=meaning)
+    rows = TABLES[dotted].rows() if dotted in TABLES else ()
+    choices = tuple(f"{row.name}: {row.summary} {_options(row)}".rstrip() for row in rows)
+    return RecipeKey(name=name, expected=expected, default=default, meaning=meaning, choices=choices)
+
+
+def _options(row: Row) -> str:
+    """Lists the options of a row with their defaults and what they may be; empty where it has none."""
+    listed = [f"{name} = {json.dumps(option.default)} ({option.expected})" for name, option in row.options.items()]
+    return f"Options: {', '.join(listed)}." if listed else ""
 
 
 def _expected(entry: dict[str, Any]) -> str:
@@ -170,7 +190,22 @@ def page() -> str:
         parts.append(f"\n## {_WORDS[section]}\n\n" + "\n".join(table) + "\n")
         if section == "phases":
             parts.append(_SELECTORS)
+        parts += [_page_of(table) for key, table in TABLES.items() if key.startswith(f"{section}.")]
     return "".join(parts)
+
+
+def _page_of(table: Table[Any]) -> str:
+    """Writes what there is of a kind, with its options."""
+    lines = [f"\n### What may be {'an' if table.kind[0] in 'aeiou' else 'a'} {table.kind}\n"]
+    lines += ["| name | what it is | options |", "| --- | --- | --- |"]
+    for row in table.rows():
+        options = [
+            f"`{name} = {json.dumps(option.default)}` {option.expected}. {option.meaning}".rstrip()
+            for name, option in row.options.items()
+        ]
+        lines.append(f"| `{row.name}` | {_cell(row.summary)} | {_cell('<br>'.join(options))} |")
+    added = f"A package adds its own by the entry points `{table.group}`."
+    return "\n".join([*lines, "", added, ""])
 
 
 def _cell(text: str) -> str:

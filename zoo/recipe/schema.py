@@ -1,157 +1,43 @@
 """The recipe schema: every key with its type, range and default, section by section."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.errors import NotFoundError, did_you_mean
-from zoo.registry import augmentations, sources
+from zoo.recipe.fields import (
+    ArchitectureOptions,
+    AugmentationLayers,
+    Columns,
+    Count,
+    CountFromOne,
+    Interval,
+    ModelHandle,
+    ModelName,
+    NameIn,
+    NotNegative,
+    OptionsOf,
+    PathInRecipeFolder,
+    PhaseName,
+    PolicyName,
+    Positive,
+    RecipeName,
+    Share,
+    ShareBelowOne,
+    SourceName,
+    SourceOptions,
+    SplitName,
+    WeightsName,
+)
+from zoo.recipe.resolution import resolve
+from zoo.recipe.validation import validated
 from zoo.registry.fitting import MAX_WHITE, SMALLEST_CROP_SHARE, ImageFit, Interpolation, Resize
-
-
-@dataclass(frozen=True)
-class Matching:
-    """Marks a text that matches a pattern as a whole; the words say what such a text is.
-
-    Those that are known only with the rows of a table are functions: plug-ins add rows later.
-    """
-
-    pattern: str | Callable[[], str]
-    words: str | Callable[[], str]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._matched, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": f"^({_now(self.pattern)})$", "$comment": _now(self.words)}
-
-    def _matched(self, text: str) -> str:
-        if not re.fullmatch(_now(self.pattern), text):
-            raise PydanticCustomError("matching", "{words}", {"words": _now(self.words)})
-        return text
-
-
-def _now(text: str | Callable[[], str]) -> str:
-    return text if isinstance(text, str) else text()
-
-
-def _either(words: Sequence[str]) -> str:
-    quoted = [f'"{word}"' for word in words]
-    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-
-RecipeName = Annotated[
-    str, Matching("[a-z0-9][a-z0-9-]*", "lower-case letters, digits and '-', such as \"pets-lite0\"")
-]
-PhaseName = Annotated[str, Matching("[a-z][a-z0-9_]*", "lower-case letters, digits and '_', such as \"head\"")]
-ModelName = Annotated[
-    str,
-    Matching(
-        "[A-Za-z][A-Za-z0-9_.-]*",
-        'the name of a model, such as "resnet50"; a recipe cannot name code, a path or a URL',
-    ),
-]
-WeightsName = Annotated[
-    str,
-    Matching(
-        "[A-Za-z0-9][A-Za-z0-9_.-]*",
-        '"default", "none" or the name of a set; a recipe cannot name a path or a URL',
-    ),
-]
-SplitName = Annotated[str, Matching("[A-Za-z][A-Za-z0-9_.-]*", 'the name of a split, such as "validation"')]
-SourceName = Annotated[str, Matching(sources.kinds_pattern, lambda: _either(sources.kinds()))]
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Makes what a file reader has wrapped plain, since recipes are compared and written."""
-    return {
-        key: _plain(value) if isinstance(value, dict) else list(value) if isinstance(value, list | tuple) else value
-        for key, value in options.items()
-    }
-
-
-COLUMN_ROLES = ("path", "label", "split", "weight", "group")
-
-
-def _by_role(columns: dict[str, str]) -> dict[str, str]:
-    if not (set(columns) <= set(COLUMN_ROLES) and all(name.strip() for name in columns.values())):
-        raise PydanticCustomError(
-            "columns", 'names of columns by path, label, split, weight or group, such as {path = "file_name"}'
-        )
-    return columns
-
-
-Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
-PolicyName = Annotated[str, Matching(augmentations.policies_pattern, lambda: _either(augmentations.policies()))]
-Interval = Annotated[
-    str,
-    Matching(
-        "epoch|[1-9][0-9]* steps|[1-9][0-9]*[smh]",
-        '"epoch", a number of steps such as "200 steps" or a time such as "5m"',
-    ),
-]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-CountFromOne = Annotated[int, Field(ge=1)]
-
-
-def _inside_the_recipe_folder(path: str, option: str = "--data") -> str:
-    """Refuses what would make a shared recipe read elsewhere than beside itself."""
-    if "://" in path:
-        raise PydanticCustomError("recipe_path", "a relative path; a recipe cannot name a URL")
-    if re.match(r"[/\\~]|[A-Za-z]:", path):
-        raise PydanticCustomError(
-            "recipe_path",
-            "a relative path; a recipe names no place on a machine: pass it as {option}",
-            {"option": option},
-        )
-    if ".." in re.split(r"[/\\]", path):
-        raise PydanticCustomError(
-            "recipe_path",
-            "a path without '..'; a recipe stays in its folder: pass others as {option}",
-            {"option": option},
-        )
-    return path
-
-
-HASH = re.compile(r"#sha256=[0-9a-f]{64}")
-
-
-def _handle_of_a_recipe(handle: str) -> str:
-    """Refuses what another machine would resolve otherwise, or could be made to."""
-    if not handle or re.fullmatch(r"sha256:[0-9a-f]{64}", handle):
-        return handle
-    place, hashed = HASH.subn("", handle)
-    if "://" in place and (not hashed or not place.startswith("https://")):
-        raise PydanticCustomError(
-            "handle", "https://...#sha256=HEX: what an address gives can change, so a recipe says which hash it means"
-        )
-    if "://" not in place:
-        _inside_the_recipe_folder(place, "--set model.handle=...")
-    return handle
-
-
-def _without_handle(options: dict[str, Any]) -> dict[str, Any]:
-    if "handle" in options:
-        raise PydanticCustomError("options", "options of the architecture; say the module as model.handle")
-    return options
+from zoo.registry.losses import LOSSES
+from zoo.registry.optimizers import OPTIMIZERS
+from zoo.registry.schedules import SCHEDULES
 
 
 class Section(BaseModel):
@@ -167,13 +53,13 @@ class ModelSection(Section):
 
     name: ModelName
     """The model's name, as `zoo list` shows it."""
-    handle: Annotated[str, AfterValidator(_handle_of_a_recipe)] = ""
+    handle: ModelHandle = ""
     """The module of a `tfhub` model: a path beside the recipe, `https://...#sha256=HEX`, or `sha256:HEX`."""
     weights: WeightsName = "default"
     """`default`, `none` or the name of a set."""
     dropout: Literal["auto"] | ShareBelowOne = "auto"
     """`auto` is the family's own; a number is the rate before the classifier only."""
-    options: Annotated[dict[str, bool | int | float | str], AfterValidator(_without_handle)] = {}
+    options: ArchitectureOptions = {}
     """Options of the architecture, such as `alpha`."""
 
     @property
@@ -190,7 +76,7 @@ class DataSection(Section):
 
     `folder` knows lists and archives by their ending.
     """
-    path: Annotated[str, AfterValidator(_inside_the_recipe_folder)] = ""
+    path: PathInRecipeFolder = ""
     """Relative to the recipe; usually given by `--data`."""
     image_size: Annotated[int, Field(ge=0, le=8192)] = 0
     """Side in pixels; 0 is the model's own."""
@@ -204,7 +90,7 @@ class DataSection(Section):
     """The value of pixels of more than 8 bits that becomes 255, such as 4095 where 12 bits lie in 16; 0 is 65535."""
     validation: ShareBelowOne | SplitName = 0.1
     """A share, used where the data has no validation split (0: nothing is monitored), or a split's name."""
-    options: Annotated[dict[str, Any], AfterValidator(_plain)] = {}
+    options: SourceOptions = {}
     """Options of the source, where a plug-in's has any."""
     columns: Columns = {}
     """What columns are called in a list, `hf:` or `tfds:`: `{path = "file_name", label = "class"}`."""
@@ -242,7 +128,7 @@ class AugmentSection(Section):
     """Probability that a rectangle of an image is noise."""
     policy: PolicyName = "none"
     """Random operations from a list: `trivial` one for each image, `randaugment` two, `augmix` mixed chains."""
-    layers: Annotated[dict[str, dict[str, Any]], AfterValidator(_plain)] = {}
+    layers: AugmentationLayers = {}
     """Further changes, in the order in which they apply after the others: `{solarize = {threshold = 0.5}}`."""
     mixup: NotNegative = 0.0
     """Beta parameter of the share to which two images are blended; 0 is off."""
@@ -275,8 +161,10 @@ class TrainSection(Section):
     """Whether the same run gives the same numbers to the bit."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Whether steps are compiled by XLA; `auto` leaves it to Keras."""
-    loss: Literal["crossentropy", "focal"] = "crossentropy"
-    """What is minimised: categorical cross-entropy, or focal loss (gamma 2, alpha 0.25)."""
+    loss: Annotated[str, NameIn(LOSSES)] = "crossentropy"
+    """What is minimised."""
+    loss_options: Annotated[dict[str, Any], OptionsOf("loss", LOSSES)] = {}
+    """Options of the loss, such as `{gamma = 1.5}` of `focal`."""
     label_smoothing: ShareBelowOne = 0.0
     """Share of a label that is spread evenly over all classes."""
     ema: ShareBelowOne = 0.0
@@ -307,16 +195,20 @@ class Phase(Section):
     """A selector of stages, such as `head`, `stage3+` or `last:2`."""
     epochs: CountFromOne = 5
     """How often each training image is seen."""
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """`sgd` is with Nesterov momentum."""
+    optimizer: Annotated[str, NameIn(OPTIMIZERS)] = "adamw"
+    """What turns gradients into steps."""
+    optimizer_options: Annotated[dict[str, Any], OptionsOf("optimizer", OPTIMIZERS)] = {}
+    """Options of the optimizer, such as `{beta_2 = 0.98}` of `adamw`."""
     learning_rate: Positive = 1e-3
     """The highest learning rate of the phase; `zoo lr-find` suggests one."""
     weight_decay: NotNegative = 0.0
     """Decoupled decay of the weights, times the learning rate at each step."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the learning rate per stage away from the head."""
-    schedule: Literal["constant", "cosine", "one_cycle", "linear", "step", "bit"] = "cosine"
-    """How the rate falls; `step` to a tenth at 50 and 75 % of the steps, `bit` at 30, 60 and 90 %."""
+    schedule: Annotated[str, NameIn(SCHEDULES)] = "cosine"
+    """How the rate goes over the phase."""
+    schedule_options: Annotated[dict[str, Any], OptionsOf("schedule", SCHEDULES)] = {}
+    """Options of the schedule, such as `{milestones = [0.5, 0.9]}` of `step`."""
     warmup: ShareBelowOne = 0.0
     """Share of the phase's steps over which the rate rises first."""
     batchnorm: Literal["auto", "frozen", "affine", "train"] = "auto"
@@ -371,9 +263,7 @@ class Recipe(Section):
     @classmethod
     def load(cls, reference: "str | Path | Recipe", overrides: Sequence[str] | Mapping[str, object] = ()) -> "Recipe":
         """Loads a recipe by path or name; see `zoo.recipe.loading.load_recipe`."""
-        from zoo.recipe.loading import load_recipe  # loading builds on this module
-
-        return load_recipe(reference, overrides)
+        return validated(cls, *resolve(reference, overrides))
 
     def phase_named(self, name: str | None) -> Phase:
         """Returns the phase of a name; None takes the first.
@@ -395,11 +285,21 @@ class Recipe(Section):
     def to_toml(self) -> str:
         """Returns the resolved recipe with every key, so that later defaults cannot change its meaning."""
         values = self.to_dict()
-        for section, key in (("model", "options"), ("data", "options"), ("data", "columns"), ("augment", "layers")):
-            inline = tomlkit.inline_table()
-            inline.update(values[section][key])
-            values[section][key] = inline
+        for section in ("model", "data", "augment", "train"):
+            values[section] = _with_inline_tables(values[section])
+        values["phases"] = [_with_inline_tables(phase) for phase in values["phases"]]
         return tomlkit.dumps(values)
+
+
+def _with_inline_tables(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes tables within a section on their key's line, as in `options = {alpha = 0.25}`."""
+    written = dict(section)
+    for key, value in section.items():
+        if isinstance(value, dict):
+            inline = tomlkit.inline_table()
+            inline.update(value)
+            written[key] = inline
+    return written
 
 
 def recipe_file_schema() -> dict[str, Any]:

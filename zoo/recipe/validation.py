@@ -1,37 +1,18 @@
-"""From raw values to a `Recipe`, or to every fault at once, each at the place that causes it."""
+"""From raw values to a recipe, or to every fault at once, each at the place that causes it."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zoo.errors import did_you_mean
 from zoo.recipe.against_tables import table_faults
 from zoo.recipe.overlays import Fault, KeyPath, Layer, recipe_error, tables
 from zoo.recipe.pending import pending_values
-from zoo.recipe.schema import (
-    AugmentSection,
-    CheckpointSection,
-    DataSection,
-    Expectation,
-    ModelSection,
-    Phase,
-    Recipe,
-    Section,
-    TrainSection,
-)
 
-_SECTIONS: dict[str, type[Section]] = {
-    "model": ModelSection,
-    "data": DataSection,
-    "augment": AugmentSection,
-    "train": TrainSection,
-    "phases": Phase,
-    "checkpoint": CheckpointSection,
-    "expect": Expectation,
-}
+M = TypeVar("M", bound=BaseModel)
 
 # pydantic's error type -> what was expected, filled from the error's context.
 # https://docs.pydantic.dev/latest/errors/validation_errors/
@@ -53,10 +34,11 @@ _EXPECTED: dict[str, str] = {
 }
 
 
-def validated(layer: Layer, faults: Sequence[Fault] = ()) -> Recipe:
+def validated(model: type[M], layer: Layer, faults: Sequence[Fault] = ()) -> M:
     """Builds the recipe that a layer describes.
 
     Args:
+        model: The schema, whose fields are values and sections.
         layer: The merged values and where each came from.
         faults: Those found before, to be reported with the others.
 
@@ -64,12 +46,12 @@ def validated(layer: Layer, faults: Sequence[Fault] = ()) -> Recipe:
         RecipeError: With a line for every fault.
     """
     try:
-        recipe, refused = Recipe.model_validate(layer.values), {}
+        recipe, refused = model.model_validate(layer.values), {}
     except ValidationError as error:
         recipe, refused = None, _by_key(layer.values, error)
     found = [
         *faults,
-        *(_schema_fault(layer, path, details) for path, details in refused.items()),
+        *(_schema_fault(model, layer, path, details) for path, details in refused.items()),
         *_pending_faults(layer, refused.keys()),
         *_repeated_phase_names(layer),
         *_share_of_a_pad(layer),
@@ -114,16 +96,18 @@ def _key_of(values: Any, details: ErrorDetails) -> KeyPath:
     return path
 
 
-def _schema_fault(layer: Layer, path: KeyPath, details: list[ErrorDetails]) -> Fault:
+def _schema_fault(model: type[BaseModel], layer: Layer, path: KeyPath, details: list[ErrorDetails]) -> Fault:
     table, key = path[:-1], str(path[-1])
     inside = f" in {dotted(table)}" if table else ""
     match details[0]["type"]:
         case "missing":
             text = f"required key '{key}' is missing{inside}"
         case "extra_forbidden":
-            known = _keys_of(table)
+            known = _keys_of(model, table)
             hint = did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
             text = f"unknown key {key!r}{inside}.{hint}"
+        case "option":
+            text = f"{dotted(path)}{details[0]['msg']}"
         case "tuple_type" if named := _named_tables(details[0]["input"]):
             tweaks = " and ".join(f'"phases.{name}.KEY" = ...' for name in named)
             text = (
@@ -141,10 +125,20 @@ def _named_tables(phases: object) -> list[str]:
     return [str(name) for name, value in phases.items() if isinstance(value, dict)] if isinstance(phases, dict) else []
 
 
-def _keys_of(table: KeyPath) -> list[str]:
-    if table:
-        return list(_SECTIONS[str(table[0])].model_fields)
-    return ["schema", "name", "description", "extends", "set", *_SECTIONS]
+def _keys_of(model: type[BaseModel], table: KeyPath) -> list[str]:
+    """Returns the keys that a table may have, in the order of the schema."""
+    sections = {name: _section(field.annotation) for name, field in model.model_fields.items()}
+    if table and (section := sections[str(table[0])]):
+        return list(section.model_fields)
+    values = [field.alias or name for name, field in model.model_fields.items() if not sections[name]]
+    return [*values, "extends", "set", *(name for name, section in sections.items() if section)]
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Returns the section that a field holds, alone, in a list or as an option; None where it holds a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_section, get_args(annotation)) if found), None)
 
 
 def _expected(details: ErrorDetails) -> str:

@@ -9,6 +9,7 @@ row's builder imports what it needs. A package adds a row in a module that its e
 and there, as in a script or a notebook, `OPTIMIZERS.register(OptimizerRow(name="mine", ...))`.
 """
 
+import functools
 import importlib
 import json
 import math
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
@@ -126,13 +128,23 @@ class Table(Generic[R]):
         group: The entry points of plug-ins: `zoo.optimizers`.
         row: The type of a row.
         built_in: Modules that register our own rows when they are imported, where the table's own module does not.
+        left_out: Names that one may look for in vain, each with the reason.
     """
 
-    def __init__(self, kind: str, *, group: str, row: type[R], built_in: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        group: str,
+        row: type[R],
+        built_in: Sequence[str] = (),
+        left_out: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.kind = kind
         self.group = group
         self._row = row
         self._built_in = tuple(built_in)
+        self._left_out = left_out
         self._rows: dict[str, R] = {}
         self._faults: list[str] = []
         self._loaded = False
@@ -184,13 +196,13 @@ class Table(Generic[R]):
             raise ZooError(f"the name of a {self.kind} is {shown(name)}; expected a text such as '{self.names()[0]}'")
         self._load()
         if name not in self._rows:
-            raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)}")
+            raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)} There are: {', '.join(self.names())}.")
         return self._rows[name]
 
     def hint(self, name: str) -> str:
-        """Says what may be meant by a name that is not there: the nearest one, and all that there are."""
-        names = self.names()
-        return f"{did_you_mean(name, names)} There are: {', '.join(names)}."
+        """Says of a name that is not there why it is left out, or which name is near; may be empty."""
+        reason = self._left_out.get(name.casefold())
+        return f" It is left out: {reason}." if reason else did_you_mean(name, self.names())
 
     def option_faults(self, name: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         """Yields the options that do not hold for a row: their name, and a text that follows the name.
@@ -235,4 +247,6 @@ class Table(Generic[R]):
 
 
 def _module_of(row: Row) -> str:
-    return str(getattr(row.build, "__module__", ""))
+    """Returns the module that a row's builder is of, which is whose row it is."""
+    build = row.build.func if isinstance(row.build, functools.partial) else row.build
+    return str(getattr(build, "__module__", ""))

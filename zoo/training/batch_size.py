@@ -18,7 +18,7 @@ from zoo.data import Batches
 from zoo.data.packs.pixels import Pixels
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase, Recipe
-from zoo.training.compiling.schedules import RateByStep
+from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.prefix.splitting import frozen_prefix
 
@@ -153,7 +153,7 @@ def with_batch_size(
             seed=recipe.train.seed,
             shuffle=False,
         )
-        rate = RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=1)
+        rate = LearningRateSchedule.of_phase(phase, 1)
         training_model = make_training_model(model, recipe, phase, rate, batches=batches, prefix=frozen_prefix(model))
         fitting = largest_that_fits(lambda size: _runs(training_model, batches, size), AUTO)
     if fitting is None:

@@ -27,15 +27,15 @@ from zoo.training.callbacks.metrics_writer import MetricsWriter
 from zoo.training.callbacks.monitor import Monitor
 from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
 from zoo.training.callbacks.validation_average import AverageForValidation
-from zoo.training.compiling.optimizers import (
-    Memory,
-    carry_over,
+from zoo.training.compiling.optimizer_state import (
+    OptimizerState,
     inner_optimizer,
+    load_averages,
+    load_state,
     moving_averages,
-    remember,
-    take_averages,
+    state_of,
 )
-from zoo.training.compiling.schedules import RateByStep
+from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model, rate_factors
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
@@ -74,12 +74,12 @@ class PhaseResult:
     Attributes:
         progress: How far the run has come.
         record: What the run keeps of it: its name, freeze table and contract.
-        memory: What the next phase's optimizer goes on with.
+        optimizer_state: What the next phase's optimizer goes on with.
     """
 
     progress: Progress
     record: PhaseRecord
-    memory: Memory
+    optimizer_state: OptimizerState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +117,21 @@ class Watch:
 class PhaseRun:
     """One phase, from its first step or its last checkpoint to its end."""
 
-    def __init__(self, training: Training, *, start: Progress, resume_from: Checkpoint | None, memory: Memory) -> None:
+    def __init__(
+        self,
+        training: Training,
+        *,
+        start: Progress,
+        resume_from: Checkpoint | None,
+        optimizer_state: OptimizerState,
+    ) -> None:
         """Prepares.
 
         Args:
             training: What all phases of the run share; its model holds the weights that the phase begins with.
             start: How far the run has come, and in which phase it is.
             resume_from: A checkpoint inside this phase, whose optimizer state is put back.
-            memory: What the optimizer of the phase before knew; it goes on for what is trained in both.
+            optimizer_state: What the optimizer of the phase before knew; it goes on for what is trained in both.
         """
         self._training = training
         self._model = training.model
@@ -132,7 +139,7 @@ class PhaseRun:
         self._phase = training.recipe.phases[start.phase]
         self._start = start
         self._resume_from = resume_from
-        self._memory = memory
+        self._optimizer_state = optimizer_state
         self._data_wait = StopWatch()
 
     def run(self, *, by_epoch: bool = False) -> Generator[None, None, PhaseResult]:
@@ -162,7 +169,7 @@ class PhaseRun:
             watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
             self._say(f"{watch.early_stopping.patience} epochs without a better one; the best one's weights are back")
         record = self._describe(plan, feed, contract, unchanged)
-        return PhaseResult(progress=watch.saver.progress, record=record, memory=remember(optimizer))
+        return PhaseResult(progress=watch.saver.progress, record=record, optimizer_state=state_of(optimizer))
 
     def _say(self, text: str) -> None:
         self._training.display.line(f"{self._phase.name}: {text}")
@@ -171,7 +178,7 @@ class PhaseRun:
         """Makes trainable what the phase trains; what it does not train any more takes its moving average."""
         plan = apply_freezing(self._model, self._phase)
         if self._resume_from is None:
-            take_averages(self._model, self._memory)
+            load_averages(self._model, self._optimizer_state)
         return plan
 
     def _feed(self) -> Feed:
@@ -191,12 +198,12 @@ class PhaseRun:
             cached=cached,
         )
 
-    def _rate(self, feed: Feed) -> RateByStep:
+    def _rate(self, feed: Feed) -> LearningRateSchedule:
         phase = self._phase
         steps = phase.epochs * feed.training.steps
-        return RateByStep(peak=phase.learning_rate, schedule=phase.schedule, steps=steps, warmup=phase.warmup)
+        return LearningRateSchedule.of_phase(phase, steps)
 
-    def _compile(self, feed: Feed, rate: RateByStep) -> TrainingModel:
+    def _compile(self, feed: Feed, rate: LearningRateSchedule) -> TrainingModel:
         """Compiles what `fit` trains, and shows it to the user's callbacks as the whole model."""
         training_model = make_training_model(
             self._model,
@@ -214,7 +221,7 @@ class PhaseRun:
         """Lets the optimizer go on where the checkpoint, or the phase before, left it."""
         inner_optimizer(optimizer).first_step = counts.first_step
         if self._resume_from is None:
-            carry_over(optimizer, self._memory)
+            load_state(optimizer, self._optimizer_state)
         else:
             state = self._resume_from.state_arrays()
             checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
@@ -224,7 +231,7 @@ class PhaseRun:
         training_model: TrainingModel,
         contract: Contract,
         counts: PhaseCounts,
-        rate: RateByStep,
+        rate: LearningRateSchedule,
         move: Callable[[int, str], None],
     ) -> Watch:
         """Chooses what happens around `fit`; the order counts, as each saves what those before it have seen."""

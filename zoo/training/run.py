@@ -33,7 +33,7 @@ from zoo.runs.record import (
 from zoo.runs.recording import Recording, recording
 from zoo.system.files import write_atomic
 from zoo.training.batch_size import Pieces, wanted, with_batch_size, with_pieces
-from zoo.training.compiling.optimizers import Memory
+from zoo.training.compiling.optimizer_state import OptimizerState
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.phase import PhaseRun, Training, apply_freezing, batches_of
 from zoo.training.prefix.feeding import predict
@@ -217,7 +217,7 @@ def _each_phase(
     if resume_from is not None:
         checkpoint.restore_weights(model, resume_from)
         display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
-    memory = Memory()
+    optimizer_state = OptimizerState()
     training = Training(
         model=model,
         recipe=recipe,
@@ -231,9 +231,9 @@ def _each_phase(
         if progress.phase < index:
             progress = progress.next_phase(index)
         inside = resume_from if resume_from and resume_from.progress.phase == index else None
-        phase_run = PhaseRun(training, start=progress, resume_from=inside, memory=memory)
+        phase_run = PhaseRun(training, start=progress, resume_from=inside, optimizer_state=optimizer_state)
         result = yield from phase_run.run(by_epoch=by_epoch)
-        progress, memory = result.progress, result.memory
+        progress, optimizer_state = result.progress, result.optimizer_state
         recorded.update(phases=(*recorded.record.phases, result.record))
         if one_run.stopped_by:
             left = ", ".join(phase.name for phase in recipe.phases[index + 1 :])

@@ -105,10 +105,10 @@ def test_what_a_callback_saved_is_loaded_by_keras_alone_and_trains_on(data, tmp_
 
 
 def test_the_rate_schedule_survives_what_keras_does_with_configs():
-    from zoo.training.compiling.schedules import KerasSchedule, RateByStep, RisingRate
+    from zoo.training.compiling.schedules import KerasSchedule, LearningRateSchedule, RisingRate
 
     for rate in (
-        RateByStep(peak=0.1, schedule="one_cycle", steps=20, warmup=0.1),
+        LearningRateSchedule(peak=0.1, schedule="one_cycle", steps=20, warmup=0.1),
         RisingRate(lowest=1e-5, highest=1.0, steps=20),
     ):
         config = keras.saving.serialize_keras_object(rate.for_optimizer())

@@ -7,6 +7,7 @@ https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optim
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,6 +52,31 @@ def has_weight_decay(optimizer: Any, variable: Any) -> bool:
 def moving_averages(optimizer: Any) -> Sequence[Any]:
     """Returns the moving average of each trained variable, in their order; empty where none are kept."""
     return private(optimizer, "_model_variables_moving_average", source=SOURCE) if optimizer.use_ema else ()
+
+
+def name_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Names the slots of a built optimizer that Keras leaves without names of their own, by what they belong to.
+
+    State is kept by name. Adafactor calls its factors of every kernel `kernel`:
+    https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/adafactor.py
+
+    Args:
+        optimizer: Its lists of slots are in the order of the variables.
+        variables: What it was built for.
+    """
+    counts = Counter(slot.path for slot in optimizer.variables)
+    unnamed = {
+        id(slot)
+        for slot in optimizer.variables
+        if counts[slot.path] > 1 or not slot.path.startswith(f"{optimizer.name}/")
+    }
+    for attribute, held in vars(optimizer).items() if unnamed else ():
+        if isinstance(held, list) and len(held) == len(variables):
+            slots: list[Any] = held
+            for variable, slot in zip(variables, slots, strict=True):
+                if id(slot) in unnamed:
+                    private(slot, "_path", source="keras/src/backend/common/variables.py")
+                    slot._path = f"{optimizer.name}/{variable.path.replace('/', '_')}_{attribute.strip('_')}"
 
 
 @functools.cache

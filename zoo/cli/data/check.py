@@ -30,7 +30,7 @@ def data() -> None:
 
 
 def _read_columns(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    from zoo.recipe.schema import COLUMN_ROLES
+    from zoo.recipe.fields import COLUMN_ROLES
 
     columns: dict[str, str] = {}
     for text in given:

@@ -10,7 +10,7 @@ from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.monitor import Monitor
-from zoo.training.compiling.optimizers import moving_averages
+from zoo.training.compiling.optimizer_state import moving_averages
 
 
 class EarlyStopping(keras.callbacks.Callback):

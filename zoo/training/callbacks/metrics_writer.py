@@ -8,7 +8,7 @@ import keras
 
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.counting import PhaseCounts
-from zoo.training.compiling.optimizers import applied_steps, loss_scale
+from zoo.training.compiling.optimizer_state import applied_steps, loss_scale
 from zoo.training.feeding.streams import StopWatch
 
 

@@ -1,4 +1,4 @@
-"""Losses by name, on soft labels: smoothing, class weights and focus apply to each class's share of a label.
+"""A recipe's loss on soft labels: smoothing and class weights hold for each class's share of a label.
 
 What an image weighs is in its label, whose shares sum up to it; mixed labels weigh what they are mixed of.
 """
@@ -10,31 +10,37 @@ import keras
 import numpy as np
 
 from zoo.recipe.schema import DataSection, TrainSection
-
-# Lin et al. 2017 (arXiv:1708.02002), section 4.1.
-FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25
+from zoo.registry.losses import LOSSES
 
 
-class ClassWeighted(keras.losses.Loss):
-    """A sum over classes, each with its weight: -sum_c weight_c label_c focus(p_c) log p_c.
+class SmoothedLabels(keras.losses.Loss):
+    """A loss of labels of which a share is spread evenly over all classes."""
 
-    Keras' `class_weight` takes the weight of a label's largest class, which is wrong for mixed labels.
+    def __init__(self, loss: keras.losses.Loss, label_smoothing: float) -> None:
+        super().__init__(name=loss.name)
+        self._loss: Any = loss
+        self._smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns float[batch] from labels and probabilities, float[batch, classes]."""
+        return self._loss.call(y_true * (1 - self._smoothing) + self._smoothing / y_true.shape[-1], y_pred)
+
+
+class WeightedByClass(keras.losses.Loss):
+    """A loss times what the classes of a label weigh, each by its share of the label.
+
+    On whole labels that is Keras' `class_weight`, which takes the largest class alone, and so is wrong for mixed ones.
     """
 
-    def __init__(self, class_weights: Sequence[float], *, label_smoothing: float, gamma: float, alpha: float) -> None:
-        super().__init__(name="class_weighted")
+    def __init__(self, loss: keras.losses.Loss, class_weights: Sequence[float]) -> None:
+        super().__init__(name=loss.name)
+        self._loss: Any = loss
         self._weights = np.asarray(class_weights, "float32")
-        self._smoothing = label_smoothing
-        self._gamma = gamma
-        self._alpha = alpha
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns float[batch] from labels and probabilities, float[batch, classes]."""
         ops: Any = keras.ops
-        labels = y_true * (1 - self._smoothing) + self._smoothing / len(self._weights)
-        likely = ops.clip(y_pred, keras.config.epsilon(), 1 - keras.config.epsilon())
-        focus = self._alpha * (1 - likely) ** self._gamma
-        return -ops.sum(self._weights * labels * focus * ops.log(likely), axis=-1)
+        return ops.sum(self._weights * y_true, axis=-1) * self._loss.call(y_true, y_pred)
 
 
 class WeightedByLabel(keras.losses.Loss):
@@ -87,15 +93,18 @@ def build_loss(
 
 
 def _plain_loss(train: TrainSection, class_weights: Sequence[float] | None) -> keras.losses.Loss:
-    focal = train.loss == "focal"
-    if class_weights is not None:
-        gamma, alpha = (FOCAL_GAMMA, FOCAL_ALPHA) if focal else (0.0, 1.0)
-        return ClassWeighted(class_weights, label_smoothing=train.label_smoothing, gamma=gamma, alpha=alpha)
-    if focal:
-        return keras.losses.CategoricalFocalCrossentropy(
-            alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA, label_smoothing=train.label_smoothing
-        )
-    return keras.losses.CategoricalCrossentropy(label_smoothing=train.label_smoothing)
+    """Builds a loss of labels that sum up to 1, with all that its row does not do itself around it."""
+    row = LOSSES.lookup(train.loss)
+    given: dict[str, Any] = {
+        "class_weights": None if class_weights is None else [float(weight) for weight in class_weights],
+        "label_smoothing": train.label_smoothing,
+    }
+    loss = row.build(**row.filled(train.loss_options), **{name: given[name] for name in row.takes})
+    if train.label_smoothing and "label_smoothing" not in row.takes:
+        loss = SmoothedLabels(loss, train.label_smoothing)
+    if class_weights is not None and "class_weights" not in row.takes:
+        loss = WeightedByClass(loss, class_weights)
+    return loss
 
 
 def class_weights(data: DataSection, labels: np.ndarray, classes: int) -> list[float] | None:

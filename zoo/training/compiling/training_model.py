@@ -14,7 +14,7 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss, class_weights
 from zoo.training.compiling.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.compiling.optimizers import build_optimizer
-from zoo.training.compiling.schedules import RateByStep, RisingRate
+from zoo.training.compiling.schedules import LearningRateSchedule, RisingRate
 from zoo.training.prefix.splitting import Prefix, is_run_apart, through
 
 JIT_COMPILE: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
@@ -39,7 +39,7 @@ def make_training_model(
     model: keras.Model,
     recipe: Recipe,
     phase: Phase,
-    rate: RateByStep | RisingRate,
+    rate: LearningRateSchedule | RisingRate,
     *,
     batches: Batches,
     prefix: Prefix | None,

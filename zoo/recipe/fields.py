@@ -1,0 +1,203 @@
+"""What the values of a recipe may be: texts that fit a pattern, names of rows of tables, paths beside the recipe."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from zoo.registry import augmentations, sources
+from zoo.registry.tables import Table
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Marks a text that matches a pattern as a whole; the words say what such a text is.
+
+    Those that are known only with the rows of a table are functions: plug-ins add rows later.
+    """
+
+    pattern: str | Callable[[], str]
+    words: str | Callable[[], str]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._matched, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^({_now(self.pattern)})$", "$comment": _now(self.words)}
+
+    def _matched(self, text: str) -> str:
+        if not re.fullmatch(_now(self.pattern), text):
+            raise PydanticCustomError("matching", "{words}", {"words": _now(self.words)})
+        return text
+
+
+def _now(text: str | Callable[[], str]) -> str:
+    return text if isinstance(text, str) else text()
+
+
+def _either(words: Sequence[str]) -> str:
+    quoted = [f'"{word}"' for word in words]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+@dataclass(frozen=True)
+class NameIn:
+    """Marks the name of a row of a table, of a plug-in's too."""
+
+    table: Table[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "enum": self.table.names()}
+
+    def _known(self, name: str) -> str:
+        names = self.table.names()
+        if name not in names:
+            *others, last = (f'"{one}"' for one in names)
+            hint = self.table.hint(name)
+            words = f"{', '.join(others)} or {last}{'.' if hint else ''}{hint}".removesuffix(".")
+            raise PydanticCustomError("name", "{words}", {"words": words})
+        return name
+
+
+@dataclass(frozen=True)
+class OptionsOf:
+    """Marks the options of the row that another key of the section names, which stands before.
+
+    Attributes:
+        key: The key with the row's name.
+        table: Where the row is looked up.
+    """
+
+    key: str
+    table: Table[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._fitting, handler(source))
+
+    def _fitting(self, options: dict[str, Any], info: core_schema.ValidationInfo) -> dict[str, Any]:
+        name = info.data.get(self.key)
+        if name is None:  # it is at fault itself
+            return options
+        faults = [
+            InitErrorDetails(
+                type=PydanticCustomError("option", "{text}", {"text": text}), loc=(option,), input=options[option]
+            )
+            for option, text in self.table.option_faults(name, options)
+        ]
+        if faults:
+            raise ValidationError.from_exception_data("options", faults)
+        return options
+
+
+RecipeName = Annotated[
+    str, Matching("[a-z0-9][a-z0-9-]*", "lower-case letters, digits and '-', such as \"pets-lite0\"")
+]
+PhaseName = Annotated[str, Matching("[a-z][a-z0-9_]*", "lower-case letters, digits and '_', such as \"head\"")]
+ModelName = Annotated[
+    str,
+    Matching(
+        "[A-Za-z][A-Za-z0-9_.-]*",
+        'the name of a model, such as "resnet50"; a recipe cannot name code, a path or a URL',
+    ),
+]
+WeightsName = Annotated[
+    str,
+    Matching(
+        "[A-Za-z0-9][A-Za-z0-9_.-]*",
+        '"default", "none" or the name of a set; a recipe cannot name a path or a URL',
+    ),
+]
+SplitName = Annotated[str, Matching("[A-Za-z][A-Za-z0-9_.-]*", 'the name of a split, such as "validation"')]
+SourceName = Annotated[str, Matching(sources.kinds_pattern, lambda: _either(sources.kinds()))]
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Makes what a file reader has wrapped plain, since recipes are compared and written."""
+    return {
+        key: _plain(value) if isinstance(value, dict) else list(value) if isinstance(value, list | tuple) else value
+        for key, value in options.items()
+    }
+
+
+COLUMN_ROLES = ("path", "label", "split", "weight", "group")
+
+
+def _by_role(columns: dict[str, str]) -> dict[str, str]:
+    if not (set(columns) <= set(COLUMN_ROLES) and all(name.strip() for name in columns.values())):
+        raise PydanticCustomError(
+            "columns", 'names of columns by path, label, split, weight or group, such as {path = "file_name"}'
+        )
+    return columns
+
+
+Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
+PolicyName = Annotated[str, Matching(augmentations.policies_pattern, lambda: _either(augmentations.policies()))]
+Interval = Annotated[
+    str,
+    Matching(
+        "epoch|[1-9][0-9]* steps|[1-9][0-9]*[smh]",
+        '"epoch", a number of steps such as "200 steps" or a time such as "5m"',
+    ),
+]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+CountFromOne = Annotated[int, Field(ge=1)]
+
+
+def _inside_the_recipe_folder(path: str, option: str = "--data") -> str:
+    """Refuses what would make a shared recipe read elsewhere than beside itself."""
+    if "://" in path:
+        raise PydanticCustomError("recipe_path", "a relative path; a recipe cannot name a URL")
+    if re.match(r"[/\\~]|[A-Za-z]:", path):
+        raise PydanticCustomError(
+            "recipe_path",
+            "a relative path; a recipe names no place on a machine: pass it as {option}",
+            {"option": option},
+        )
+    if ".." in re.split(r"[/\\]", path):
+        raise PydanticCustomError(
+            "recipe_path",
+            "a path without '..'; a recipe stays in its folder: pass others as {option}",
+            {"option": option},
+        )
+    return path
+
+
+HASH = re.compile(r"#sha256=[0-9a-f]{64}")
+
+
+def _handle_of_a_recipe(handle: str) -> str:
+    """Refuses what another machine would resolve otherwise, or could be made to."""
+    if not handle or re.fullmatch(r"sha256:[0-9a-f]{64}", handle):
+        return handle
+    place, hashed = HASH.subn("", handle)
+    if "://" in place and (not hashed or not place.startswith("https://")):
+        raise PydanticCustomError(
+            "handle", "https://...#sha256=HEX: what an address gives can change, so a recipe says which hash it means"
+        )
+    if "://" not in place:
+        _inside_the_recipe_folder(place, "--set model.handle=...")
+    return handle
+
+
+def _without_handle(options: dict[str, Any]) -> dict[str, Any]:
+    if "handle" in options:
+        raise PydanticCustomError("options", "options of the architecture; say the module as model.handle")
+    return options
+
+
+PathInRecipeFolder = Annotated[str, AfterValidator(_inside_the_recipe_folder)]
+ModelHandle = Annotated[str, AfterValidator(_handle_of_a_recipe)]
+ArchitectureOptions = Annotated[dict[str, bool | int | float | str], AfterValidator(_without_handle)]
+SourceOptions = Annotated[dict[str, Any], AfterValidator(_plain)]
+AugmentationLayers = Annotated[dict[str, dict[str, Any]], AfterValidator(_plain)]
