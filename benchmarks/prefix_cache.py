@@ -89,7 +89,7 @@ def scaled(epochs: Sequence[float], whole: float, wanted: int) -> float:
 
 def _zoo(photos: Path, case: Case, epochs: int, *, cache: str) -> tuple[list[float], float, float]:
     import zoo
-    from zoo.cli.output import start_backend
+    from zoo.cli.shell.start import start_backend
     from zoo.recipe.schema import Recipe
 
     start_backend()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.output import start_backend
+from zoo.cli.shell.start import start_backend
 from zoo.models.weights import ASSETS
 from zoo.runs.folder import RunFolder
 from zoo.system.files import sha256, write_atomic

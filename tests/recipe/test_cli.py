@@ -78,7 +78,7 @@ def test_check_as_json(write):
     result = run("check", good, bad, "--json")
     assert json.loads(result.stdout) == {
         "schema": 1,
-        "kind": "recipe_check",
+        "kind": "recipe-check",
         "recipes": [
             {"recipe": "good.toml", "name": "pets", "ok": True, "errors": []},
             {

@@ -11,7 +11,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from zoo import __version__
-from zoo.cli.output import echo, echo_json, noticing_output
+from zoo.cli.output import echo, emit, noticing_output
 from zoo.cli.shell.groups import VerbContext, VerbGroup
 from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
 from zoo.errors import Terminated, ZooError
@@ -24,7 +24,7 @@ VERBS = {
     "evaluate": "zoo.cli.runs.evaluate:evaluate_command",
     "predict": "zoo.cli.inference.predict:predict_command",
     "features": "zoo.cli.inference.features:features_command",
-    "data": "zoo.cli.data.check:data",
+    "data": "zoo.cli.data:data",
     "weights": "zoo.cli.models.weights:weights",
     "lr-find": "zoo.cli.training.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
@@ -99,7 +99,7 @@ def _report(fault: Exception, *, as_json: bool) -> int:
             echo(f"zoo: {line}", err=True)
     if as_json:
         with contextlib.suppress(OSError):  # stdout itself may be at fault
-            echo_json({"schema": 1, "kind": "error", "error": message, "exit_code": code})
+            emit("error", {"error": message, "exit_code": code})
             finish_streams()
     return code
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.options import Choice
-from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.cli.options import Choice, json_option
+from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.groups import VerbGroup
 from zoo.models.weights import file_size
 from zoo.system.cache import cache_folder, remove
@@ -31,7 +31,7 @@ def cache() -> None:
 
 
 @cache.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+@json_option()
 def list_cache(as_json: bool) -> None:
     """List each kind of what is kept: how much, and when it was last used.
 
@@ -45,7 +45,7 @@ def list_cache(as_json: bool) -> None:
             {"kind": kind, "files": len(files), "bytes": _size(files), "used": _used(files)}
             for kind, files in found.items()
         ]
-        echo_json({"schema": 1, "kind": "cache", "folder": str(cache_folder()), "entries": entries})
+        emit("cache", {"folder": str(cache_folder()), "entries": entries})
         return
     rows = [
         (kind, str(len(files)), file_size(_size(files)), _used(files) or "-", KINDS[kind])

@@ -1,13 +1,23 @@
-"""Options that several verbs share, and the types of options and arguments."""
+"""The arguments and options that several verbs share, and the types that they have."""
 
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.shell.completion import complete_key
+from zoo.cli.shell.completion import complete_key, complete_reference
 from zoo.errors import DataError, did_you_mean
+from zoo.foreign import trust
 from zoo.system.paths import given_path
+
+if TYPE_CHECKING:
+    from zoo.jobs.resolving import Job
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class InPath(click.Path):
@@ -22,6 +32,32 @@ class InPath(click.Path):
             return super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
         except DataError as fault:
             self.fail(str(fault), param, ctx)
+
+
+class OutFile(click.Path):
+    """A file that is to be written, which is refused before any work is done where it cannot be.
+
+    Args:
+        suffixes: What its name may end in: another ending would promise another kind of file. None takes every name.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Gives a path in a folder that is there."""
+        try:
+            path = super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
+        except DataError as fault:
+            self.fail(str(fault), param, ctx)
+        if isinstance(path, Path) and not path.parent.is_dir():
+            self.fail(f"there is no folder '{path.parent}'", param, ctx)
+        if isinstance(path, Path) and not os.access(path.parent, os.W_OK):
+            self.fail(f"the folder '{path.parent}' cannot be written to", param, ctx)
+        if isinstance(path, Path) and self.suffixes and path.suffix.lower() not in (*self.suffixes, ""):
+            self.fail(f"'{path}' ends in {path.suffix}; expected {' or '.join(self.suffixes)}", param, ctx)
+        return path
 
 
 class Reference(click.ParamType):
@@ -44,11 +80,86 @@ class Choice(click.Choice[str]):
         return f"{super().get_invalid_choice_message(value, ctx)}{did_you_mean(str(value), self.choices)}"
 
 
-SET_OPTION = click.option(
+@dataclass(frozen=True, kw_only=True)
+class RecipeRequest:
+    """The recipe that a verb works on, as it was typed.
+
+    Attributes:
+        recipe: A recipe's file or name, a run folder, or a model's name.
+        data: Where its images are; None where the recipe or the run says it.
+        overrides: What `--set` changes.
+    """
+
+    recipe: str
+    data: Path | None
+    overrides: tuple[str, ...]
+
+    def job(self) -> "Job":
+        """Finds and checks the recipe and its images.
+
+        Raises:
+            ZooError: One of them cannot be used.
+        """
+        from zoo.jobs.resolving import make_job  # imports pydantic
+
+        return make_job(self.recipe, self.data, self.overrides)
+
+
+def gathered(into: type[Any]) -> Decorator:
+    """Hands the options that a dataclass has fields for to a verb as one argument, `asked`."""
+    names = [field.name for field in fields(into)]
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(verb)
+        def gather(**given: Any) -> Any:
+            return verb(asked=into(**{name: given.pop(name) for name in names}), **given)
+
+        return gather
+
+    return decorate
+
+
+def recipe_argument(*, required: bool = True) -> Decorator:
+    """Takes what `zoo finetune` takes."""
+    return click.argument(
+        "recipe",
+        type=Reference(),
+        required=required,
+        metavar="RECIPE|RUN|MODEL",
+        shell_complete=complete_reference,
+    )
+
+
+def data_option(said: str = "Images: a folder with a subfolder per class, .csv, .jsonl, .npz.") -> Decorator:
+    """Takes images."""
+    return click.option("--data", type=InPath(), help=said)
+
+
+set_option = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
     shell_complete=complete_key,
     help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
+)
+
+
+def json_option(said: str = "Print a JSON document and nothing else.") -> Decorator:
+    """Takes `--json`: a verb then prints by `output.emit`, and nothing else on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help=said)
+
+
+def _grant(context: click.Context, _: click.Parameter, granted: bool) -> None:
+    if granted:
+        context.with_resource(trust.granting())
+
+
+# For every verb that may load a tfhub model: what refuses an unknown one tells the user to add it.
+trust_option = click.option(
+    "--trust-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_grant,
+    help="Let the SavedModel of a tfhub model run on this machine, from now on: it is a program.",
 )

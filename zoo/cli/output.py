@@ -1,23 +1,16 @@
-"""What the verbs share in what they print."""
+"""What the verbs print: text, JSON and figures."""
 
 import contextlib
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from zoo.backend.quiet_start import descriptor_2_silenced
 from zoo.cli.shell.streams import STDOUT, abandon_stdout
-from zoo.errors import DataError
-from zoo.foreign import trust
-from zoo.system.interruption import noticed
-from zoo.system.paths import given_path
 from zoo.system.text_tables import (
     counted,  # for the verbs
     fold,
@@ -26,6 +19,28 @@ from zoo.system.text_tables import (
     without_controls,
 )
 
+SCHEMA, INDENT = 1, 2
+# Every kind of document; docs/json.md says what each holds.
+Kind = Literal[
+    "list",
+    "show",
+    "finetune",
+    "finetune-seeds",
+    "plan",
+    "evaluate",
+    "features",
+    "data-check",
+    "data-pack",
+    "data-preview",
+    "lr-find",
+    "weights",
+    "cache",
+    "recipes",
+    "recipe",
+    "recipe-check",
+    "recipe-keys",
+    "error",
+]
 # Whether this command has printed something on stdout; an error is then not the only document there.
 _printed = ContextVar("printed", default=False)
 # Whether the reader of stdout has gone away.
@@ -54,8 +69,19 @@ def echo(text: object = "", *, err: bool = False, whole: bool = False) -> None:
     _print(shown)
 
 
-def echo_json(document: Mapping[str, Any], *, indent: int | None = None) -> None:
-    """Prints a JSON document on stdout; letters that its encoding cannot show are escaped as JSON escapes them."""
+def emit(kind: Kind, document: Mapping[str, Any]) -> None:
+    """Prints what `--json` gives: one document on stdout, of one layout whatever the verb.
+
+    Args:
+        kind: What it is, so that a reader can tell.
+        document: The rest of it.
+    """
+    # A reader of JSON lines, as `zoo predict` prints them, gets an error as a line too.
+    print_json({"schema": SCHEMA, "kind": kind, **document}, indent=None if kind == "error" else INDENT)
+
+
+def print_json(document: Mapping[str, Any], *, indent: int | None = None) -> None:
+    """Prints JSON on stdout, by default as a line; letters that its encoding cannot show are escaped as JSON does."""
     try:
         text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False)
     except ValueError:
@@ -110,80 +136,6 @@ def noticing_output() -> Generator[Callable[[], bool]]:
     finally:
         _printed.reset(printed)
         _unread.reset(unread)
-
-
-def start_backend() -> None:
-    """Imports Keras and finds the device, without the messages that TensorFlow's start-up writes.
-
-    They come from compiled code and go to file descriptor 2, past Python's `sys.stderr`. Where the start fails, what
-    was written is shown. On a terminal a line says what is going on.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _loading_line(), noticed(), descriptor_2_silenced():
-        from zoo.backend.devices import accelerator
-
-        accelerator()
-
-
-@contextlib.contextmanager
-def _loading_line() -> Generator[None]:
-    stream = sys.stderr
-    if "keras" in sys.modules or stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
-        yield
-        return
-    names = {"tensorflow": "TensorFlow", "jax": "JAX"}
-    line = f"loading {names.get(os.environ.get('KERAS_BACKEND', 'tensorflow'), 'Keras')} ..."
-    click.echo(line, nl=False, file=stream)
-    try:
-        yield
-    except KeyboardInterrupt:
-        line += "^C"  # which the terminal has added
-        raise
-    finally:
-        click.echo(f"\r{' ' * len(line)}\r", nl=False, file=stream)
-
-
-class OutFile(click.Path):
-    """A file that is to be written, which is refused before any work is done where it cannot be.
-
-    Args:
-        suffixes: What its name may end in: another ending would promise another kind of file. None takes every name.
-    """
-
-    def __init__(self, *suffixes: str) -> None:
-        super().__init__(dir_okay=False, writable=True, path_type=Path)
-        self.suffixes = suffixes
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Gives a path in a folder that is there."""
-        try:
-            path = super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
-        except DataError as fault:
-            self.fail(str(fault), param, ctx)
-        if isinstance(path, Path) and not path.parent.is_dir():
-            self.fail(f"there is no folder '{path.parent}'", param, ctx)
-        if isinstance(path, Path) and not os.access(path.parent, os.W_OK):
-            self.fail(f"the folder '{path.parent}' cannot be written to", param, ctx)
-        if isinstance(path, Path) and self.suffixes and path.suffix.lower() not in (*self.suffixes, ""):
-            self.fail(f"'{path}' ends in {path.suffix}; expected {' or '.join(self.suffixes)}", param, ctx)
-        return path
-
-
-def _grant(context: click.Context, _: click.Parameter, granted: bool) -> None:
-    if granted:
-        context.with_resource(trust.granting())
-
-
-TRUST_OPTION = click.option(
-    "--trust-code",
-    is_flag=True,
-    expose_value=False,
-    callback=_grant,
-    help="Let the SavedModel of a tfhub model run on this machine, from now on: it is a program.",
-)
 
 
 def percent(share: float | None) -> str:

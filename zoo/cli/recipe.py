@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.output import OutFile, echo, echo_json, stdout_width
-from zoo.cli.shell.completion import complete_key, complete_recipe
+from zoo.cli.options import OutFile, json_option, set_option
+from zoo.cli.output import INDENT, echo, emit, print_json, stdout_width
+from zoo.cli.shell.completion import complete_recipe
 from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import describe_shipped_recipes
@@ -21,8 +22,6 @@ STEPS_DRAWN = 100
 # What a model is built for whose stages are drawn.
 CLASSES_DRAWN = ("one", "two")
 
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
-
 
 @click.group(cls=VerbGroup)
 def recipe() -> None:
@@ -34,7 +33,7 @@ def recipe() -> None:
 
 
 @recipe.command("ls")
-@JSON_OPTION
+@json_option()
 def list_recipes(as_json: bool) -> None:
     """List the recipes that ship with zoo.
 
@@ -44,7 +43,7 @@ def list_recipes(as_json: bool) -> None:
     """
     shipped = describe_shipped_recipes()
     if as_json:
-        _print_document("recipes", recipes=[{"name": one.name, "description": one.description} for one in shipped])
+        emit("recipes", {"recipes": [{"name": one.name, "description": one.description} for one in shipped]})
         return
     column = max((len(one.name) for one in shipped), default=0) + 2
     for one in shipped:
@@ -53,16 +52,9 @@ def list_recipes(as_json: bool) -> None:
 
 @recipe.command("show")
 @click.argument("reference", metavar="RECIPE", shell_complete=complete_recipe)
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    shell_complete=complete_key,
-    help="Override a value; repeatable.",
-)
+@set_option
 @click.option("--plot", type=OutFile(".png"), metavar="PNG", help="Draw the learning rate into this file.")
-@JSON_OPTION
+@json_option()
 def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
     """Print a recipe with everything resolved: what it extends, overrides and defaults.
 
@@ -78,7 +70,7 @@ def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, a
     if plot is not None:
         _plot_rates(resolved, plot)
     if as_json:
-        _print_document("recipe", recipe=resolved.to_dict())
+        emit("recipe", {"recipe": resolved.to_dict()})
     else:
         echo(resolved.to_toml().removesuffix("\n"), whole=True)
         if plot is not None:
@@ -88,7 +80,7 @@ def show_recipe(reference: str, overrides: tuple[str, ...], plot: Path | None, a
 
 @recipe.command("check")
 @click.argument("references", metavar="RECIPE...", nargs=-1, required=True, shell_complete=complete_recipe)
-@JSON_OPTION
+@json_option()
 def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
     """Check recipes and print every fault; exit with 3 if there is one.
 
@@ -101,7 +93,7 @@ def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
     """
     checked = [_checked(reference) for reference in references]
     if as_json:
-        _print_document("recipe_check", recipes=checked)
+        emit("recipe-check", {"recipes": checked})
     else:
         for one in checked:
             if one["ok"]:
@@ -115,7 +107,7 @@ def check_recipes(references: tuple[str, ...], as_json: bool) -> None:
 
 @recipe.command("keys")
 @click.argument("pattern", required=False)
-@JSON_OPTION
+@json_option()
 def list_keys(pattern: str | None, as_json: bool) -> None:
     """List the keys of a recipe: default, what else is allowed, and what it does.
 
@@ -131,7 +123,7 @@ def list_keys(pattern: str | None, as_json: bool) -> None:
 
     keys = recipe_keys(pattern)
     if as_json:
-        _print_document("recipe-keys", keys=[asdict(key) for key in keys])
+        emit("recipe-keys", {"keys": [asdict(key) for key in keys]})
         return
     for key in keys:
         echo(f"{key.name}  (required)" if key.default is None else f"{key.name} = {key.default}")
@@ -151,11 +143,11 @@ def print_schema() -> None:
     """
     from zoo.recipe.schema import recipe_file_schema
 
-    echo_json(recipe_file_schema(), indent=2)
+    print_json(recipe_file_schema(), indent=INDENT)
 
 
 def _plot_rates(recipe: "Recipe", path: Path) -> None:
-    from zoo.cli.output import start_backend
+    from zoo.cli.shell.start import start_backend
 
     start_backend()
     import numpy as np
@@ -209,7 +201,3 @@ def _checked(reference: str) -> dict[str, Any]:
     except ZooError as error:
         return {"recipe": reference, "name": None, "ok": False, "errors": str(error).splitlines()}
     return {"recipe": reference, "name": name, "ok": True, "errors": []}
-
-
-def _print_document(kind: str, **content: Any) -> None:
-    echo_json({"schema": 1, "kind": kind, **content}, indent=2)

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tests.tiny import write_photos
-from zoo.cli.data.check import data
+from zoo.cli.data import data
 from zoo.data.inputs import open_source
 from zoo.errors import NotFoundError
 from zoo.recipe.loading import load_recipe

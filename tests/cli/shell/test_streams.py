@@ -14,6 +14,7 @@ import pytest
 
 from tests.tiny import environment
 from zoo.cli import main, output
+from zoo.cli.shell import start
 from zoo.errors import DataError
 from zoo.report.progress import Display
 
@@ -116,20 +117,20 @@ def test_names_that_cannot_be_shown_are_escaped(monkeypatch, tmp_path, encoding)
 def test_json_is_the_same_document_in_every_encoding(monkeypatch, encoding):
     streams = Streams(monkeypatch, encoding)
     document = {"path": "犬é/\x9b\x7f\udcff.png"}
-    output.echo_json(document)
+    output.print_json(document)
     assert json.loads(streams.read("stdout")) == document
     assert not set(streams.read("stdout")) & {"\x9b", "\x7f"}
 
 
 def test_json_keeps_letters_that_can_be_shown(monkeypatch):
     streams = Streams(monkeypatch, "utf-8")
-    output.echo_json({"class": "犬"})
+    output.print_json({"class": "犬"})
     assert streams.read("stdout") == '{"class": "犬"}\n'
 
 
 def test_json_has_no_number_that_json_has_not(monkeypatch):
     streams = Streams(monkeypatch, "utf-8")
-    output.echo_json({"losses": [1.0, float("nan")], "per": {"best": float("inf")}, "shape": (1, 2)})
+    output.print_json({"losses": [1.0, float("nan")], "per": {"best": float("inf")}, "shape": (1, 2)})
     assert streams.read("stdout") == '{"losses": [1.0, null], "per": {"best": null}, "shape": [1, 2]}\n'
 
 
@@ -180,9 +181,9 @@ def test_training_shows_its_progress_to_nobody_where_stderr_is_gone(monkeypatch,
 
 
 def test_the_backend_starts_without_stderr(monkeypatch):
-    output.start_backend()  # the first time imports it, and absl keeps the stderr that it finds
+    start.start_backend()  # the first time imports it, and absl keeps the stderr that it finds
     monkeypatch.setattr(sys, "stderr", None)
-    output.start_backend()
+    start.start_backend()
 
 
 def on_a_terminal(code):
@@ -212,7 +213,7 @@ module = types.ModuleType("zoo.backend.devices")
 module.accelerator = lambda: {does}
 sys.modules["zoo.training"] = types.ModuleType("zoo.training")
 sys.modules["zoo.backend.devices"] = module
-from zoo.cli.output import start_backend
+from zoo.cli.shell.start import start_backend
 start_backend()
 """
 
@@ -224,7 +225,7 @@ def test_a_line_on_the_terminal_says_that_tensorflow_loads_and_goes_away():
 
 def test_outside_of_a_terminal_loading_says_nothing(capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    with output._loading_line():
+    with start._loading_line():
         pass
     assert capsys.readouterr() == ("", "")
 
@@ -243,7 +244,7 @@ def test_ctrl_c_while_a_library_loads_is_an_interrupt_whatever_it_makes_of_it(mo
     for load in (swallow, turn):
         monkeypatch.setattr("zoo.backend.devices.accelerator", load)
         with pytest.raises(KeyboardInterrupt):
-            output.start_backend()
+            start.start_backend()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -258,11 +259,11 @@ def test_what_a_start_wrote_is_shown_when_it_fails_and_not_at_ctrl_c(monkeypatch
 
     monkeypatch.setattr("zoo.backend.devices.accelerator", fail)
     with pytest.raises(DataError):
-        output.start_backend()
+        start.start_backend()
     assert capfd.readouterr().err == "no such device\n"
     monkeypatch.setattr("zoo.backend.devices.accelerator", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        output.start_backend()
+        start.start_backend()
     assert capfd.readouterr().err == ""
 
 
@@ -273,7 +274,7 @@ def test_all_text_leaves_by_one_way():
 
 
 def test_the_line_of_the_start_is_wiped_with_what_a_terminal_adds_on_ctrl_c(monkeypatch):
-    from zoo.cli.output import _loading_line
+    from zoo.cli.shell.start import _loading_line
 
     class Terminal(io.StringIO):
         def isatty(self):

@@ -1,4 +1,4 @@
-"""`zoo data`: what images are, what is wrong with them, and what a model sees of them."""
+"""`zoo data check`: what is wrong with images."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import SET_OPTION, InPath, Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
-from zoo.cli.shell.completion import complete_reference
-from zoo.cli.shell.groups import VerbGroup
+from zoo.cli.options import InPath, OutFile, json_option
+from zoo.cli.output import counted, echo, emit
+from zoo.cli.shell.groups import Verb
 from zoo.errors import ContractError, DataError, NotFoundError
 from zoo.system.text_tables import table
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_FAULTS, SHOWN_NAMES = 5, 20, 4
 # Where the ends of names say what the rest is.
 _BY_SUFFIX = ("unreadable", "extension", "passed_over")
-
-
-@click.group(cls=VerbGroup)
-def data() -> None:
-    """Check images, decode them ahead, and look at what a model sees of them."""
 
 
 def _read_columns(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -41,7 +35,7 @@ def _read_columns(_context: click.Context, _option: click.Parameter, given: tupl
     return columns
 
 
-@data.command("check")
+@click.command("check", cls=Verb)
 @click.argument("path", type=InPath(), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
 @click.option("--group", default="", help="What belongs together, as data.group of a recipe.")
@@ -54,7 +48,7 @@ def _read_columns(_context: click.Context, _option: click.Parameter, given: tupl
     help="What a column of a list is called, as data.columns of a recipe, such as path=file_name; repeatable.",
 )
 @click.option("--fix-list", type=OutFile(), help="Write a file that names what to leave out, one a line.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+@json_option()
 def check_command(
     path: Path | None, source: str, group: str, columns: dict[str, str], fix_list: Path | None, as_json: bool
 ) -> None:
@@ -91,14 +85,7 @@ def check_command(
     except DataError as fault:
         said = _with_bare_path(str(fault))
         if as_json:
-            document = {
-                "schema": 1,
-                "kind": "data-check",
-                "path": path and str(path),
-                "ok": False,
-                "refused": said,
-            }
-            echo_json(document)
+            emit("data-check", {"path": path and str(path), "ok": False, "refused": said})
         raise ContractError(said) from fault
     total = sum(len(split) for split in dataset.splits().values())
     with Display() as display, display.bar("checking images", total) as move:
@@ -106,7 +93,7 @@ def check_command(
     if fix_list is not None:
         fix_list.write_bytes(b"".join(raw_bytes(name) + b"\n" for name in report.exclude))
     if as_json:
-        echo_json(_check_document(path, report))
+        emit("data-check", _check_document(path, report))
     else:
         echo(_check_text(report))
         if fix_list is not None:
@@ -142,8 +129,6 @@ def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
     from zoo.data.check.inspection import printable
 
     return {
-        "schema": 1,
-        "kind": "data-check",
         "path": None if path is None else printable(path),
         "ok": not report.faults,
         "images": report.images,
@@ -206,115 +191,3 @@ def _spread(sizes: "Sizes") -> str:
     if smallest == largest:
         return f"all of {median} pixels"
     return f"from {smallest} to {largest} pixels, median {median}"
-
-
-@data.command("pack")
-@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
-@SET_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
-def pack_command(recipe: str, path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Decode RECIPE's images ahead, so that training begins at once: all splits, at the size that its model takes.
-
-    A pack is shared by all runs on the same images at the same size. One that is interrupted goes on when the command
-    is typed again; `zoo cache ls` shows what packs take.
-
-    \b
-    Examples:
-      zoo data pack finetune/lp-ft --data photos/
-      zoo data pack resnet50 --data photos/ --set data.image_size=160
-    """
-    from zoo.jobs.resolving import make_job
-
-    job = make_job(recipe, path, overrides)
-    start_backend()
-    from zoo.data.inputs import pack_all_splits
-    from zoo.data.packs.conversions import Conversions
-    from zoo.report.progress import Display
-    from zoo.training.preparation.preparing import prepare
-
-    with Display() as display:
-        prepared = prepare(job.recipe, job.data)
-        for warning in prepared.source.dataset.warnings:
-            display.line(f"warning: {warning}")
-        packed = pack_all_splits(
-            prepared.source,
-            prepared.recipe.data,
-            input_shape=prepared.input_shape,
-            bar=display.bar,
-            say=display.line,
-        )
-        for bad in (bad for pack in packed.values() for bad in pack.skipped):
-            display.line(f"skipped: {bad.path}: {bad.reason}")
-        for line in sum((pack.converted for pack in packed.values()), Conversions()).lines(job.recipe.data.white):
-            display.line(line)
-    if as_json:
-        splits = {
-            name: {"images": len(pack.labels), "skipped": len(pack.skipped), "shape": pack.images.shape[1:]}
-            for name, pack in packed.items()
-        }
-        echo_json({"schema": 1, "kind": "data-pack", "splits": splits})
-        return
-    for name, pack in packed.items():
-        echo(f"{name}: {counted(len(pack.labels), 'image')} of {'x'.join(map(str, pack.images.shape[1:]))}")
-
-
-@data.command("preview")
-@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option("--data", "path", type=InPath(), help="Images: a folder with a subfolder per class.")
-@SET_OPTION
-@click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
-@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
-@click.option("--out", type=OutFile(".png"), default=Path("preview.png"), show_default=True, help="The sheet to write.")
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
-def preview_command(
-    recipe: str, path: Path | None, overrides: tuple[str, ...], count: int, epochs: int, out: Path, as_json: bool
-) -> None:
-    """Draw some training images of RECIPE as the model gets them: as read, and as its views or some epochs change them.
-
-    One look shows a mirrored digit, a crop that cuts the object off, or a wrong range.
-
-    \b
-    Examples:
-      zoo data preview finetune/from-scratch --data photos/
-      zoo data preview quickstart --set augment.policy=trivial --out sheet.png
-    """
-    from zoo.jobs.resolving import make_job
-
-    job = make_job(recipe, path, overrides)
-    start_backend()
-    from zoo.report.figures import save_figure
-    from zoo.report.progress import Display
-    from zoo.report.sheet import SheetRow, plot_sheet
-    from zoo.training.preparation.preparing import prepare
-    from zoo.training.tools.preview import preview
-
-    with Display() as display:
-        seen = preview(prepare(job.recipe, job.data), count=count, epochs=epochs, bar=display.bar)
-        for warning in seen.warnings:
-            display.line(f"warning: {warning}")
-    rows = [SheetRow(name="as read", images=seen.before, captions=[""] * len(seen.labels))]
-    for name, images, mixed in zip(seen.draws, seen.after, seen.mixed, strict=True):
-        # The class stands above all draws; a draw says more only where images are mixed.
-        captions = ["" if said == label else said for said, label in zip(mixed, seen.labels, strict=True)]
-        rows.append(SheetRow(name=name, images=images, captions=captions))
-    save_figure(plot_sheet(seen.labels, rows, f"{job.recipe.name}: what {job.recipe.model.name} sees"), out)
-    low, high, mean = int(seen.before.min()), int(seen.before.max()), float(seen.before.mean())
-    if as_json:
-        document = {
-            "schema": 1,
-            "kind": "data-preview",
-            "sheet": str(out),
-            "images": len(seen.before),
-            "shape": seen.before.shape[1:],
-            "augmented": len(seen.after) > 0,
-            "draws": seen.draws,
-            "pixels": {"min": low, "max": high, "mean": round(mean, 2)},
-        }
-        echo_json(document)
-        return
-    size = "x".join(map(str, seen.before.shape[1:]))
-    echo(f"{counted(len(seen.before), 'image')} of {size}, pixels {low} to {high}, mean {mean:.0f}: {out}")
-    if not len(seen.after):
-        echo("the recipe augments nothing: each epoch sees them as they are")

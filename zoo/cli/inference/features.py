@@ -12,9 +12,10 @@ import click
 
 from zoo import registry
 from zoo.cli.inference.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
-from zoo.cli.options import Choice, Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, counted, echo, echo_json, start_backend
+from zoo.cli.options import Choice, OutFile, Reference, json_option, trust_option
+from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.completion import complete_model_or_run
+from zoo.cli.shell.start import start_backend
 from zoo.errors import DataError, NotFoundError, did_you_mean, offering
 from zoo.freezing.stages import HEAD
 from zoo.system.files import write_atomic
@@ -35,8 +36,8 @@ RANDOM = "warning: model '{name}' has no pretrained weights: its features are th
 @click.option("--out", type=OutFile(NPZ, CSV), required=True, help="The .npz or .csv file to write.")
 @click.option("--at", metavar="STAGE", help="The stage whose output is taken; by default the last before the head.")
 @click.option("--pooling", type=Choice(["avg", "max", "none"]), default="avg", show_default=True)
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+@trust_option
+@json_option()
 def features_command(
     source: str,
     paths: tuple[str, ...],
@@ -94,15 +95,8 @@ def features_command(
     if trained_on:
         echo(f"note: {source} was trained on {of_these(trained_on, len(read))}", err=True)
     if as_json:
-        document = {
-            "schema": 1,
-            "kind": "features",
-            "out": str(out),
-            "shape": vectors.shape,
-            "stage": model.name,
-            "trained_on": trained_on,
-        }
-        echo_json(document)
+        document = {"out": str(out), "shape": vectors.shape, "stage": model.name, "trained_on": trained_on}
+        emit("features", document)
     else:
         shape = " x ".join(f"{side:,}" for side in vectors.shape)
         echo(f"features of {counted(len(read), 'image')}, {shape}: {out}")

@@ -11,19 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import Reference
-from zoo.cli.output import (
-    TRUST_OPTION,
-    OutFile,
-    counted,
-    echo,
-    echo_json,
-    percent,
-    start_backend,
-    stdout_is_read,
-    stdout_width,
-)
+from zoo.cli.options import OutFile, Reference, json_option, trust_option
+from zoo.cli.output import counted, echo, percent, print_json, stdout_is_read, stdout_width
 from zoo.cli.shell.completion import complete_model_or_run
+from zoo.cli.shell.start import start_backend
 from zoo.errors import DataError
 from zoo.system.files import write_atomic
 
@@ -57,8 +48,8 @@ PATHS_FROM_OPTION = click.option(
 @click.option(
     "--csv", "table", type=OutFileOrStdout(".csv", ".txt"), metavar="FILE", help="Write a table; - is stdout."
 )
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per image.")
+@trust_option
+@json_option("Print a JSON line per image and nothing else.")
 def predict_command(
     source: str,
     paths: tuple[str, ...],
@@ -183,7 +174,7 @@ class Report:
         if found is None or isinstance(found, DataError):
             self.failed += 1
             if self.as_json:
-                echo_json({"path": name, "error": str(found)})
+                print_json({"path": name, "error": str(found)})
                 return
             echo("zoo: " + str(found).replace("\n", "\\n"), err=True)
             if self.table is not None:
@@ -193,7 +184,7 @@ class Report:
         ranked = sorted(found.probabilities.items(), key=lambda item: -item[1])
         if self.as_json:
             document = {**found.to_json(), "path": name}
-            echo_json(document if self.top is None else {**document, "probabilities": dict(ranked[: self.top])})
+            print_json(document if self.top is None else {**document, "probabilities": dict(ranked[: self.top])})
         elif self.table is not None:
             named = [(label, f"{share:.6f}") for label, share in ranked[: self._columns]]
             named += [("", "")] * (self._columns - len(named))

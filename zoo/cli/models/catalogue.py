@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from zoo import registry
-from zoo.cli.options import Choice
-from zoo.cli.output import echo, echo_json, stdout_width
+from zoo.cli.options import Choice, json_option
+from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.completion import complete_model
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.models import weights
 from zoo.registry import Card
 from zoo.system.text_tables import beside, table
 
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}
 
 NUMBERS: dict[str, Callable[[Card], float | None]] = {
@@ -61,7 +60,7 @@ SORT_KEYS = ("name", *NUMBERS)
     show_default=True,
     help="Order by name, params, madds, input or accuracy; '-params' puts the largest first.",
 )
-@JSON_OPTION
+@json_option()
 def list_models_command(pattern: str, where: str | None, sort_key: str, as_json: bool) -> None:
     """List the models whose name matches PATTERN: a name, a part of one, or a wildcard.
 
@@ -81,7 +80,7 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
         raise NotFoundError(f"No model that matches '{pattern}' has {where}. See 'zoo list'.")
     _sort(cards, sort_key)
     if as_json:
-        _print_document("list", models=[_summary(card) for card in cards])
+        emit("list", {"models": [_summary(card) for card in cards]})
         return
     header = ("name", "parameters", "multiply-adds", "input", "stages", "weights", "licence", "top-1")
     rows = [
@@ -106,7 +105,7 @@ def list_models_command(pattern: str, where: str | None, sort_key: str, as_json:
 
 @click.command()
 @click.argument("name", shell_complete=complete_model)
-@JSON_OPTION
+@json_option()
 def show(name: str, as_json: bool) -> None:
     """Show a model's card: size, stages to freeze, weights, licence and paper.
 
@@ -117,7 +116,7 @@ def show(name: str, as_json: bool) -> None:
     """
     card = registry.info(name)
     if as_json:
-        _print_document("show", **_details(card))
+        emit("show", _details(card))
         return
     echo(f"{card.name}: {card.description}\n")
     facts = [
@@ -301,7 +300,3 @@ def _details(card: Card) -> dict[str, Any]:
         "min_size": card.min_size,
         "options": dict(card.options),
     }
-
-
-def _print_document(kind: str, **content: Any) -> None:
-    echo_json({"schema": 1, "kind": kind, **content}, indent=2)

@@ -4,9 +4,11 @@ import click
 
 from zoo import registry
 from zoo.cli.models.catalogue import weights_label
-from zoo.cli.output import echo, echo_json, start_backend, stdout_width
+from zoo.cli.options import json_option
+from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.completion import complete_model
 from zoo.cli.shell.groups import VerbGroup
+from zoo.cli.shell.start import start_backend
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.foreign import saved_models
 from zoo.models import downloads
@@ -21,7 +23,7 @@ def weights() -> None:
 
 
 @weights.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+@json_option()
 def list_weights(as_json: bool) -> None:
     """List every weight set: whether it is here, and the command that gets it.
 
@@ -31,7 +33,7 @@ def list_weights(as_json: bool) -> None:
     """
     if as_json:
         documents = [_document(model, weight_set) for model, weight_set in _weight_sets()]
-        echo_json({"schema": 1, "kind": "weights", "weights": documents}, indent=2)
+        emit("weights", {"weights": documents})
         return
     rows: list[tuple[str, ...]] = []
     for model, weight_set in _weight_sets():

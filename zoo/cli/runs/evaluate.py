@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import InPath
-from zoo.cli.output import (
-    TRUST_OPTION,
-    OutFile,
-    accuracy_report,
-    counted,
-    echo,
-    echo_json,
-    percent,
-    start_backend,
-    stdout_width,
-)
+from zoo.cli.options import InPath, OutFile, data_option, json_option, trust_option
+from zoo.cli.output import accuracy_report, counted, echo, emit, percent, stdout_width
 from zoo.cli.shell.completion import complete_run
+from zoo.cli.shell.start import start_backend
 from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:
@@ -32,13 +23,13 @@ DEFAULT_WIDTH = 80
 
 @click.command("evaluate")
 @click.argument("run", type=InPath(), shell_complete=complete_run)
-@click.option("--data", type=InPath(), help="Other images than the run's own.")
+@data_option("Other images than the run's own.")
 @click.option("--split", help="train, validation or test.  [default: test where there is one, else validation]")
 @click.option("--wrong", is_flag=True, help="List the images that it got wrong, the most confident first.")
 @click.option("--wrong-to", type=InPath(), metavar="DIR", help="Copy them into folders by class, in a new folder.")
 @click.option("--plot", type=OutFile(".png"), metavar="FILE", help="Draw the confusion matrix, as PNG.")
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@trust_option
+@json_option()
 def evaluate_command(
     run: Path,
     data: Path | None,
@@ -84,7 +75,7 @@ def evaluate_command(
 
         copy_mistakes(result.wrong, wrong_to)
     if as_json:
-        echo_json({"schema": 1, "kind": "evaluate", **result.to_json(wrong=wrong or wrong_to is not None)})
+        emit("evaluate", result.to_json(wrong=wrong or wrong_to is not None))
         return
     echo(accuracy_report(result.to_json()))
     newer = f"; {result.newer:,} newer images are not measured" if result.newer else ""

@@ -5,15 +5,17 @@ import re
 import shlex
 import signal
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import SET_OPTION, InPath, Reference
-from zoo.cli.output import TRUST_OPTION, accuracy_report, echo, echo_json, percent, start_backend, stdout_width
-from zoo.cli.shell.completion import complete_reference
+from zoo.cli.options import InPath, data_option, gathered, json_option, recipe_argument, set_option, trust_option
+from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
+from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
+from zoo.cli.training.plan import show_plan
 from zoo.errors import Terminated
 from zoo.runs.folder import RunFolder
 from zoo.system.text_tables import table
@@ -21,13 +23,21 @@ from zoo.system.text_tables import table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.data import Split
-    from zoo.data.inputs import Source
     from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import Job
 
-# More classes than this are counted in the plan, not listed.
-SHOWN_CLASSES = 20
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions:
+    """What `zoo finetune` is asked to do; see `zoo.finetune` for what each means."""
+
+    recipe: str | None
+    data: Path | None
+    overrides: tuple[str, ...]
+    run: Path | None
+    resume: bool
+    weights: str | None
+    more_epochs: int
 
 
 def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -49,17 +59,10 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
 
 
 @click.command("finetune")
-@click.argument(
-    "recipe", type=Reference(), required=False, metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference
-)
-@click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
-@SET_OPTION
-@click.option(
-    "--run",
-    "run_path",
-    type=InPath(),
-    help="Folder to make.  [default: runs/<recipe>-<UTC time>]",
-)
+@recipe_argument(required=False)
+@data_option()
+@set_option
+@click.option("--run", type=InPath(), help="Folder to make.  [default: runs/<recipe>-<UTC time>]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run, or of RUN.")
 @click.option("--weights", metavar="RUN|FILE", help="Begin with a run's model, or with a file of weights.")
 @click.option(
@@ -76,20 +79,10 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
     help="Train a run for each of these seeds, and show mean and spread.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the resolved recipe and what each phase trains, and stop.")
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def finetune_command(
-    recipe: str | None,
-    data: Path | None,
-    overrides: tuple[str, ...],
-    run_path: Path | None,
-    resume: bool,
-    weights: str | None,
-    more_epochs: int,
-    seeds: tuple[int, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+@trust_option
+@json_option()
+@gathered(FinetuneOptions)
+def finetune_command(asked: FinetuneOptions, seeds: tuple[int, ...], dry_run: bool, as_json: bool) -> None:
     """Train a classifier as a recipe says, and leave a run folder.
 
     RECIPE is a recipe's file or name, the folder of an earlier RUN (which repeats it), or a MODEL's name (which is
@@ -107,46 +100,72 @@ def finetune_command(
       zoo finetune --run runs/pets --resume
       zoo finetune runs/pets --epochs +5
     """
-    if seeds and recipe is None:
+    if seeds and asked.recipe is None:
         raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
-    if recipe is None and not (resume and run_path):
+    if asked.recipe is None and not (asked.resume and asked.run):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
-    if more_epochs and (recipe is None or seeds or dry_run):
+    if asked.more_epochs and (asked.recipe is None or seeds or dry_run):
         raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
-    from zoo.jobs.finetuning import Run, carry_out, finetune_seeds, resolve_request
+    if dry_run:
+        show_plan(_checked(asked), as_json=as_json)
+    elif seeds:
+        _train_seeds(asked, seeds, as_json=as_json)
+    else:
+        _train(asked, as_json=as_json)
+
+
+def _checked(asked: FinetuneOptions) -> "Job":
+    """Refuses what can be refused without TensorFlow before it loads."""
     from zoo.jobs.resolving import make_job
 
-    # What can be refused without TensorFlow is refused before it loads; a finished run needs none of it.
-    if dry_run or seeds:
-        job = make_job(recipe or str(run_path), data, overrides, weights=weights)
-        start_backend()
-        if dry_run:
-            _show_plan(job, as_json=as_json)
-            return
-        with _terminated_as_interrupted():
-            runs = finetune_seeds(recipe or "", seeds, data=data, overrides=overrides, run=run_path, weights=weights)
-        with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
-            _show_spread(runs, as_json=as_json)
-        return
+    job = make_job(asked.recipe or str(asked.run), asked.data, asked.overrides, weights=asked.weights)
+    start_backend()
+    return job
+
+
+def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
+    from zoo.jobs.finetuning import Run, carry_out, resolve_request
+
     run = resolve_request(
-        recipe, data, overrides, run=run_path, resume=resume, weights=weights, more_epochs=more_epochs
+        asked.recipe,
+        asked.data,
+        asked.overrides,
+        run=asked.run,
+        resume=asked.resume,
+        weights=asked.weights,
+        more_epochs=asked.more_epochs,
     )
-    if not isinstance(run, Run):
+    if not isinstance(run, Run):  # a finished run needs no TensorFlow
         start_backend()
         with _terminated_as_interrupted():
             run = carry_out(run)
     with _finished_said("the run is finished", run.path):
         if as_json:
-            echo_json(_document(run))
+            emit("finetune", _document(run))
         else:
             _show_result(run)
+
+
+def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: bool) -> None:
+    from zoo.jobs.finetuning import finetune_seeds
+
+    _checked(asked)
+    with _terminated_as_interrupted():
+        runs = finetune_seeds(
+            asked.recipe or "",
+            seeds,
+            data=asked.data,
+            overrides=asked.overrides,
+            run=asked.run,
+            weights=asked.weights,
+        )
+    with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
+        _show_spread(runs, as_json=as_json)
 
 
 def _document(run: "Run") -> dict[str, Any]:
     record = RunFolder(run.path).record()
     return {
-        "schema": 1,
-        "kind": "finetune",
         "run": str(run.path),
         "metrics": run.metrics,
         "phases": [phase.to_json() for phase in record.phases],
@@ -201,8 +220,6 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
     folder = first.path.parent
     if as_json:
         document = {
-            "schema": 1,
-            "kind": "finetune-seeds",
             "run": str(folder),
             "seeds": list(runs),
             "metrics": {
@@ -211,7 +228,7 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
             },
             "split": result.split if (result := RunFolder(first.path).record().result) else None,
         }
-        echo_json(document)
+        emit("finetune-seeds", document)
         return
     header = ("", "mean", "deviation", *(f"seed {seed}" for seed in runs))
     rows = [
@@ -230,58 +247,3 @@ def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
 def _figure(name: str, value: float) -> str:
     """Writes a loss as it is, and a share in percent."""
     return f"{value:.4f}" if name == "loss" else percent(value)
-
-
-def _show_plan(job: "Job", *, as_json: bool) -> None:
-    from zoo.training.phase import apply_freezing
-    from zoo.training.preparation.preparing import build_model, largest_phase, model_warnings, prepare
-
-    prepared = prepare(job.recipe, job.data, weights=job.weights)
-    source, recipe = prepared.source, prepared.plan
-    model = build_model(prepared)
-    tables: list[dict[str, Any]] = []
-    text: list[str] = []
-    for phase in recipe.phases:
-        frozen = apply_freezing(model, phase)
-        tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
-        text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
-    for warning in (*prepared.warnings, *model_warnings(prepared, model, largest_phase(model, recipe))):
-        echo(f"warning: {warning}", err=True)
-    if as_json:
-        document = {"schema": 1, "kind": "plan", "recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)}
-        echo_json(document)
-    else:
-        echo(recipe.to_toml(), whole=True)
-        echo("\n\n".join(text))
-        echo("\n" + _data_table(source))
-
-
-def _splits_of(source: "Source") -> dict[str, "Split"]:
-    splits = {"train": source.train, "validation": source.validation, "test": source.dataset.test}
-    return {name: split for name, split in splits.items() if split is not None}
-
-
-def _plan_of(source: "Source") -> dict[str, Any]:
-    """Returns what a run would learn from: classes, and images of each split and class."""
-    import numpy as np
-
-    classes = source.dataset.classes
-    splits: dict[str, Any] = {}
-    for name, split in _splits_of(source).items():
-        counts = np.bincount(split.labels, minlength=len(classes)).tolist()
-        splits[name] = {"images": len(split), "per_class": dict(zip(classes, counts, strict=True))}
-    return {"images": sum(one["images"] for one in splits.values()), "classes": list(classes), "splits": splits}
-
-
-def _data_table(source: "Source") -> str:
-    plan = _plan_of(source)
-    names = list(plan["splits"])
-    rows = [
-        (name, *(f"{plan['splits'][split]['per_class'][name]:,}" for split in names))
-        for name in plan["classes"][:SHOWN_CLASSES]
-    ]
-    if len(plan["classes"]) > SHOWN_CLASSES:
-        rows.append((f"{len(plan['classes']) - SHOWN_CLASSES} more", *("" for _ in names)))
-    rows.append(("in all", *(f"{plan['splits'][split]['images']:,}" for split in names)))
-    counted = f"data: {plan['images']:,} images of {len(plan['classes'])} classes"
-    return f"{counted}\n{table(('class', *names), rows, right=range(1, len(names) + 1))}"

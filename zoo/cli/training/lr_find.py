@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import SET_OPTION, InPath, Reference
-from zoo.cli.output import TRUST_OPTION, OutFile, echo, echo_json, start_backend
-from zoo.cli.shell.completion import complete_reference
+from zoo.cli.options import (
+    OutFile,
+    RecipeRequest,
+    data_option,
+    gathered,
+    json_option,
+    recipe_argument,
+    set_option,
+    trust_option,
+)
+from zoo.cli.output import echo, emit
+from zoo.cli.shell.start import start_backend
 
 if TYPE_CHECKING:
     from zoo.recipe.schema import Phase
@@ -16,20 +25,19 @@ if TYPE_CHECKING:
 
 
 @click.command("lr-find")
-@click.argument("recipe", type=Reference(), metavar="RECIPE|RUN|MODEL", shell_complete=complete_reference)
-@click.option("--data", type=InPath(), help="Images: a folder with a subfolder per class, .csv, .jsonl, .npz.")
-@SET_OPTION
+@recipe_argument()
+@data_option()
+@set_option
 @click.option("--phase", metavar="NAME", help="Whose layers and optimizer; by default the first phase's.")
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--to", "highest", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--steps", default=100, show_default=True, type=click.IntRange(min=10))
 @click.option("--out", type=OutFile(".png"), default=Path("lr-find.png"), show_default=True, help="The plot to write.")
-@TRUST_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document and nothing else.")
+@trust_option
+@json_option()
+@gathered(RecipeRequest)
 def lr_find(
-    recipe: str,
-    data: Path | None,
-    overrides: tuple[str, ...],
+    asked: RecipeRequest,
     phase: str | None,
     lowest: float,
     highest: float,
@@ -48,9 +56,7 @@ def lr_find(
     """
     if highest <= lowest:
         raise click.UsageError(f"--to is {highest}; expected more than --from, which is {lowest}")
-    from zoo.jobs.resolving import make_job
-
-    job = make_job(recipe, data, overrides)
+    job = asked.job()
     tested = job.recipe.phase_named(phase)
     start_backend()
     from zoo.report.curves import plot_range_test
@@ -77,9 +83,8 @@ def lr_find(
     )
     save_figure(figure, out)
     if as_json:
-        document = {"schema": 1, "kind": "lr-find", "phase": tested.name, "plot": str(out), **asdict(found)}
-        document["present"] = tested.learning_rate
-        echo_json(document)
+        document = {"phase": tested.name, "plot": str(out), **asdict(found), "present": tested.learning_rate}
+        emit("lr-find", document)
         return
     _tell(found, tested, steps, out)
 

@@ -1,0 +1,93 @@
+"""`--json`: one document of a known kind, laid out alike, and nothing else on stdout."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+
+from tests.tiny import phase, recipe, write_photos
+from zoo.cli import VERBS, main
+from zoo.cli.output import Kind
+
+ROOT = Path(__file__).parents[2]
+# What is typed, and the kind of document that it prints. RUN stands for a finished run.
+PRINTED = {
+    "list mnist*": "list",
+    "show mnist_conv": "show",
+    "show nix": "error",
+    "finetune tiny.toml --data photos --run a": "finetune",
+    "finetune tiny.toml --data photos --run b --seeds 0,1": "finetune-seeds",
+    "finetune tiny.toml --data photos --dry-run": "plan",
+    "evaluate RUN": "evaluate",
+    "features mnist_conv_tiny photos --out x.npz": "features",
+    "data check photos": "data-check",
+    "data check empty": "data-check",
+    "data pack tiny.toml --data photos": "data-pack",
+    "data preview tiny.toml --data photos --out x.png": "data-preview",
+    "lr-find tiny.toml --data photos --steps 10 --out x.png": "lr-find",
+    "weights ls": "weights",
+    "cache ls": "cache",
+    "recipe ls": "recipes",
+    "recipe show tiny.toml": "recipe",
+    "recipe check tiny.toml": "recipe-check",
+    "recipe keys flip": "recipe-keys",
+}
+
+
+def verbs():
+    """Gives each verb as it is typed, with its command."""
+    context = click.Context(main)
+    for name in VERBS:
+        verb = main.get_command(context, name)
+        if isinstance(verb, click.Group):
+            yield from ((f"{name} {one}", verb.commands[one]) for one in verb.commands)
+        else:
+            yield name, verb
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(recipe(phase("head", "head", epochs=1)).to_toml())
+    write_photos(tmp_path / "photos", count=8)
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", PRINTED)
+def test_a_verb_prints_one_document_of_its_kind_and_nothing_else(typed, desk, finished, words):
+    _, out, err = typed(*words.replace("RUN", str(finished.run.path)).split(), "--json")
+    document = json.loads(out)
+    assert list(document)[:2] == ["schema", "kind"], err
+    assert (document["schema"], document["kind"]) == (1, PRINTED[words])
+    assert out == json.dumps(document, ensure_ascii=False, indent=None if document["kind"] == "error" else 2) + "\n"
+
+
+def test_predict_prints_lines_whose_errors_are_lines_too(typed, desk):
+    _, out, _ = typed("predict", "mnist_conv_tiny", "photos", "gone.png", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert len(lines) == 17
+    assert list(lines[-1]) == ["path", "error"]
+    _, out, _ = typed("predict", "nix", "photos", "--json")
+    assert json.loads(out)["kind"] == "error"
+    assert len(out.splitlines()) == 1
+
+
+def test_every_verb_with_the_option_and_every_kind_is_tried_here():
+    documented = {name for name, verb in verbs() if any("--json" in one.opts for one in verb.params)}
+    tried = {" ".join(words.split()[: len(name.split())]) for words in PRINTED for name in documented}
+    assert documented - tried == {"predict"}
+    assert set(PRINTED.values()) == set(get_args(Kind))
+
+
+def test_every_kind_is_spelt_with_hyphens_and_documented():
+    told = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "json.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert told == list(get_args(Kind))
+
+
+def test_the_option_says_the_same_everywhere():
+    said = {one.help for name, verb in verbs() if name != "predict" for one in verb.params if "--json" in one.opts}
+    assert said == {"Print a JSON document and nothing else."}

@@ -1,0 +1,43 @@
+"""The start of Keras, which takes seconds: quiet, and said on a terminal."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+
+from zoo.backend.quiet_start import descriptor_2_silenced
+from zoo.system.interruption import noticed
+
+
+def start_backend() -> None:
+    """Imports Keras and finds the device, without the messages that TensorFlow's start-up writes.
+
+    They come from compiled code and go to file descriptor 2, past Python's `sys.stderr`. Where the start fails, what
+    was written is shown. On a terminal a line says what is going on.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _loading_line(), noticed(), descriptor_2_silenced():
+        from zoo.backend.devices import accelerator
+
+        accelerator()
+
+
+@contextlib.contextmanager
+def _loading_line() -> Generator[None]:
+    stream = sys.stderr
+    if "keras" in sys.modules or stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        yield
+        return
+    names = {"tensorflow": "TensorFlow", "jax": "JAX"}
+    line = f"loading {names.get(os.environ.get('KERAS_BACKEND', 'tensorflow'), 'Keras')} ..."
+    print(line, end="", file=stream, flush=True)
+    try:
+        yield
+    except KeyboardInterrupt:
+        line += "^C"  # which the terminal has added
+        raise
+    finally:
+        print(f"\r{' ' * len(line)}\r", end="", file=stream, flush=True)
