@@ -112,7 +112,7 @@ class Estimator:
         """
         import numpy as np
 
-        from zoo.data.sources.objects.libraries_in_code import as_pixels
+        from zoo.data.sources.objects.arrays_in_code import as_pixels
 
         if not hasattr(self, "classifier_"):
             raise RunError("this Estimator is not fitted yet; call fit(X, y) first")

@@ -224,7 +224,7 @@ def test_datasets_that_cannot_be_used_are_named(change, text):
 
 
 def test_a_dataset_larger_than_memory_is_refused_while_it_is_read(monkeypatch):
-    monkeypatch.setattr("zoo.data.sources.objects.libraries_in_code.available_bytes", lambda: 10_000)
+    monkeypatch.setattr("zoo.data.sources.objects.batches_in_code.available_bytes", lambda: 10_000)
     endless = tf.data.Dataset.from_generator(
         lambda: iter(lambda: (IMAGES[0], 0), None), output_types=(tf.uint8, tf.int64)
     )

@@ -13,9 +13,10 @@ from zoo.data.dataset import Dataset, Split, check_dataset, of_splits, quoted
 from zoo.data.images.decoding import open_image
 from zoo.data.sources.arrays import labels_as_indices
 from zoo.data.sources.grouping import without_groups
+from zoo.data.sources.objects.arrays_in_code import Held, check_axes
 from zoo.data.sources.objects.data_frames import read_table
 from zoo.data.sources.objects.labelling import LabelledImages, class_names, labels_of, named, pair_of
-from zoo.data.sources.objects.libraries_in_code import Held, as_items, as_splits, check_axes
+from zoo.data.sources.objects.libraries_in_code import as_items, as_splits
 from zoo.errors import DataError, did_you_mean
 from zoo.registry.sources import SourceRequest
 

@@ -19,8 +19,10 @@ import numpy as np
 from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
 from zoo.data.sources.grouping import group_by_name
-from zoo.data.sources.trees.layouts import Look, deepest_single, find_layout, no_classes
+from zoo.data.sources.trees.layouts import deepest_single, find_layout
 from zoo.data.sources.trees.lying_beside import is_ignored, is_output, is_written
+from zoo.data.sources.trees.subfolders import Look
+from zoo.data.sources.trees.unclear_layouts import no_classes
 from zoo.errors import DataError
 from zoo.registry.sources import SourceRequest
 
