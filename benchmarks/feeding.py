@@ -33,7 +33,7 @@ def _toolkit(images: Any, labels: Any) -> dict[str, Any]:
     batches = Batches(images=images, labels=labels, classes=10, batch_size=BATCH_SIZE, seed=0, shuffle=True)
     return {
         "x": training_data(batches, 0, StopWatch(), epochs=1000),
-        "steps_per_epoch": batches.steps,
+        "steps_per_epoch": batches.batches_per_epoch,
         "shuffle": False,
     }
 

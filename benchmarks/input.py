@@ -114,7 +114,7 @@ def _later_zoo(photos: Path, size: int) -> Epoch:
         images=packed.images, labels=packed.labels, classes=classes, batch_size=BATCH_SIZE, seed=0, shuffle=True
     )
     stream = iter(training_data(batches, 0, StopWatch(), epochs=1000))
-    return lambda: (images for images, _ in itertools.islice(stream, batches.steps))
+    return lambda: (images for images, _ in itertools.islice(stream, batches.batches_per_epoch))
 
 
 def _from_directory(photos: Path, size: int) -> Any:

@@ -27,10 +27,10 @@ def numbers(stream) -> list[list[int]]:
 
 def test_unshuffled_batches():
     data = batches(shuffle=False)
-    assert data.steps == 3
+    assert data.batches_per_epoch == 3
     assert data.order(5).tolist() == list(range(10))
     assert numbers(data.epoch(0)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    images, labels = next(data.epoch(0, first_step=2))
+    images, labels = next(data.epoch(0, first_batch=2))
     assert images.dtype == np.uint8
     assert images.shape == (2, 1, 1, 1)
     assert labels.dtype == np.float32
@@ -38,7 +38,7 @@ def test_unshuffled_batches():
 
 
 def test_steps_round_up():
-    assert [batches(count, 4).steps for count in (1, 4, 5, 8, 9)] == [1, 1, 2, 2, 3]
+    assert [batches(count, 4).batches_per_epoch for count in (1, 4, 5, 8, 9)] == [1, 1, 2, 2, 3]
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():
@@ -64,12 +64,12 @@ def test_labels_go_with_their_images():
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize(("epoch", "step"), [(0, 0), (0, 2), (1, 1), (2, 0), (1, 3)])
-def test_a_resumed_stream_is_the_tail_of_an_uninterrupted_one(epoch, step, shuffle):
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (0, 2), (1, 1), (2, 0), (1, 3)])
+def test_a_resumed_stream_is_the_tail_of_an_uninterrupted_one(epoch, batch, shuffle):
     data = batches(shuffle=shuffle)
     whole = list(islice(data.stream(0), 15))
-    resumed = list(islice(data.stream(epoch, step), 5))
-    start = epoch * data.steps + step
+    resumed = list(islice(data.stream(epoch, batch), 5))
+    start = epoch * data.batches_per_epoch + batch
     for (images, labels), (expected_images, expected_labels) in zip(resumed, whole[start : start + 5], strict=True):
         np.testing.assert_array_equal(images, expected_images)
         np.testing.assert_array_equal(labels, expected_labels)
@@ -85,7 +85,7 @@ def test_each_epoch_draws_one_view_of_every_image():
     # Row 10 v + i is view v of image i.
     rows = np.arange(30).astype(np.uint8).reshape(-1, 1, 1, 1)
     data = Batches(images=rows, labels=np.arange(10) % 2, classes=2, batch_size=4, seed=7, shuffle=True, views=3)
-    assert (data.steps, data.images_per_epoch) == (3, 10)
+    assert (data.batches_per_epoch, data.images_per_epoch) == (3, 10)
     counts = np.zeros((3, 10), int)
     for epoch in range(90):
         seen = np.concatenate([images.ravel() for images, _ in data.epoch(epoch)])

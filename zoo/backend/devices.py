@@ -121,7 +121,7 @@ def keep_freed_memory() -> None:
         mallopt(M_TOP_PAD, GROW_BY)
 
 
-def tf_dataset(load: Callable[[int], Batch], *, steps: int) -> Any | None:
+def tf_dataset(load: Callable[[int], Batch], *, count: int) -> Any | None:
     """Wraps a supply of batches for `fit` where the backend reads a `tf.data.Dataset`; gives None on the others.
 
     Keras would wrap an iterator itself, with an autotuning thread that sleeps up to a minute at a time; `fit` does not
@@ -130,7 +130,7 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int) -> Any | None:
     Args:
         load: Gives a batch by its number, from 0 on; called for the first one to know its shape, then in order, by one
             thread for each iterator.
-        steps: How many batches there are.
+        count: How many batches there are.
     """
     import keras
 
@@ -151,7 +151,7 @@ def tf_dataset(load: Callable[[int], Batch], *, steps: int) -> Any | None:
         found = tf.numpy_function(supply, [number], [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(found, specs, strict=True))
 
-    return _untuned(tf.data.Dataset.range(steps).map(tensors, num_parallel_calls=1))
+    return _untuned(tf.data.Dataset.range(count).map(tensors, num_parallel_calls=1))
 
 
 def tf_gathered(
@@ -161,7 +161,7 @@ def tf_gathered(
     classes: int,
     batch_size: int,
     epochs: int,
-    steps: int,
+    batches_per_epoch: int,
     add_clock: Callable[[Callable[[], float]], None],
 ) -> Any | None:
     """Wraps images that lie in memory or a mapped file, as `tf_dataset` does a supply of batches.
@@ -173,9 +173,9 @@ def tf_gathered(
         images: Where the images lie; see `zoo.backend.memory.is_aligned`, as they are not to be copied as a whole.
         draw: Gives what an epoch shows, by its number from 0 on.
         classes: The length of a label's row.
-        batch_size: Images a step; the last batch of an epoch may be smaller.
+        batch_size: Images of a batch; the last batch of an epoch may be smaller.
         epochs: How many epochs there are.
-        steps: How many batches an epoch has.
+        batches_per_epoch: How many batches an epoch has.
         add_clock: Is given what tells the seconds that copying has taken so far.
     """
     import keras
@@ -214,7 +214,7 @@ def tf_gathered(
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
     add_clock(lambda: float(seconds.numpy()))
     # What looks at a dataset before training, as trackers do, has to know its length.
-    return _untuned(batches.apply(tf.data.experimental.assert_cardinality(epochs * steps)))
+    return _untuned(batches.apply(tf.data.experimental.assert_cardinality(epochs * batches_per_epoch)))
 
 
 def predictor(model: Any) -> Callable[[np.ndarray], Any]:

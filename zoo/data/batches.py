@@ -1,4 +1,4 @@
-"""Batches by index: any step of any epoch can be had without the steps before it."""
+"""Batches by number: any batch of any epoch, without those before it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Batches:
             [views * n, ...], one view of all images after the other.
         labels: int[n] in [0, classes).
         classes: The number of classes.
-        batch_size: Images per step; the last batch of an epoch may be smaller.
+        batch_size: Images per batch; the last batch of an epoch may be smaller.
         seed: Of the order; not negative.
         shuffle: Whether each epoch has its own order; otherwise images come as they lie.
         balanced: Whether an epoch has as many images of each class, about as many in all; those of a small class come
@@ -65,7 +65,7 @@ class Batches:
             raise DataError(f"train.batch_size is {self.batch_size}; expected 1 or more.")
 
     @property
-    def steps(self) -> int:
+    def batches_per_epoch(self) -> int:
         """Batches per epoch."""
         return -(-self.images_per_epoch // self.batch_size)
 
@@ -110,22 +110,22 @@ class Batches:
     def _images_per_class(self) -> int:
         return max(1, round(len(self.labels) / self._present))
 
-    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a batch of an epoch.
+    def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a batch of an epoch by its number from 0 on.
 
         Returns:
             uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes], one-hot, times
             the image's weight.
         """
         drawn = self.drawn(epoch)
-        some = slice(step * self.batch_size, (step + 1) * self.batch_size)
+        some = slice(number * self.batch_size, (number + 1) * self.batch_size)
         labels = drawn.labels[some]
         one_hot = np.zeros((len(labels), self.classes), np.float32)
         one_hot[np.arange(len(labels)), labels] = drawn.weights[some]
         return gather(self.images, drawn.rows[some]), one_hot
 
     def drawn(self, epoch: int) -> Drawn:
-        """Returns what an epoch shows, in order; drawn once for all of its steps."""
+        """Returns what an epoch shows, in order; drawn once for all of its batches."""
         drawn = self._last_drawn.get(epoch)
         if drawn is None:
             order = self.order(epoch)
@@ -135,16 +135,16 @@ class Batches:
             self._last_drawn[epoch] = drawn
         return drawn
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields the batches of one epoch from `first_step` on."""
-        for step in range(first_step, self.steps):
-            yield self.batch(epoch, step)
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the batches of one epoch from `first_batch` on."""
+        for number in range(first_batch, self.batches_per_epoch):
+            yield self.batch(epoch, number)
 
-    def stream(self, epoch: int, step: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields batches without end, epoch after epoch, starting at the given step of the given epoch."""
+    def stream(self, epoch: int, batch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields batches without end, epoch after epoch, starting at the given batch of the given epoch."""
         while True:
-            yield from self.epoch(epoch, step)
-            epoch, step = epoch + 1, 0
+            yield from self.epoch(epoch, batch)
+            epoch, batch = epoch + 1, 0
 
 
 def permutation(length: int, *key: int) -> np.ndarray:

@@ -157,7 +157,7 @@ class PhaseRun:
         rate = self._rate(feed)
         training_model = self._compile(feed, rate)
         optimizer: Any = training_model.model.optimizer
-        counts = PhaseCounts(start=self._start, batches_per_epoch=feed.training.steps)
+        counts = PhaseCounts(start=self._start, batches_per_epoch=feed.training.batches_per_epoch)
         self._restore(optimizer, counts)
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
@@ -200,7 +200,7 @@ class PhaseRun:
 
     def _rate(self, feed: Feed) -> LearningRateSchedule:
         phase = self._phase
-        steps = phase.epochs * feed.training.steps
+        steps = phase.epochs * feed.training.batches_per_epoch
         return LearningRateSchedule.of_phase(phase, steps)
 
     def _compile(self, feed: Feed, rate: LearningRateSchedule) -> TrainingModel:
@@ -275,10 +275,15 @@ class PhaseRun:
         """Trains until the phase's epochs are done, early stopping ends it or a user's callback stops the run."""
         phase, one_run = self._phase, self._training.one_run
         first_epoch = self._start.epoch - self._start.epoch_in_phase
-        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "steps_per_epoch": feed.training.steps}
+        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "steps_per_epoch": feed.training.batches_per_epoch}
         if feed.validation is not None:
             options["validation_data"] = validation_data(feed.validation, with_labels=training_model.takes_labels)
-        one_run.begin_phase(training_model.model, self._recipe.train, phase_name=phase.name, steps=feed.training.steps)
+        one_run.begin_phase(
+            training_model.model,
+            self._recipe.train,
+            phase_name=phase.name,
+            batches_per_epoch=feed.training.batches_per_epoch,
+        )
         done = phase.epochs if watch.early_stopping.is_over else self._start.epoch_in_phase
         while done < phase.epochs and not one_run.stopped_by:
             yield

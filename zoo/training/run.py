@@ -187,7 +187,7 @@ def _train_phases(
             model,
             phases,
             training_data(batches, 0, StopWatch(), epochs=1),
-            steps=batches.steps,
+            batches_per_epoch=batches.batches_per_epoch,
             one_run=one_run,
             initial_epoch=resume_from.progress.epoch if resume_from else 0,
             epochs=total,

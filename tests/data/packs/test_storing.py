@@ -241,7 +241,7 @@ def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path,
 def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
     split = photos(tmp_path / "photos", 50)
     pack(split, SIZE, Packing(keep=True))
-    # Each opens the pack by itself, and takes every third step of epoch 2: none needs the steps before.
+    # Each opens the pack by itself, and takes every third batch of epoch 2: none needs those before.
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
         "from zoo.data import Batches, Packing, Settings, Split, pack\n"
@@ -249,8 +249,8 @@ def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
         "size = Settings(height=6, width=6, channels=3)\n"
         "packed = pack(Split(images=paths, labels=np.arange(50) % 2), size, Packing(keep=True))\n"
         "batches = Batches(images=packed.images, labels=packed.labels, classes=2, batch_size=4, seed=7, shuffle=True)\n"
-        "for step in range(int(sys.argv[2]), batches.steps, 3):\n"
-        "    print(step, *batches.batch(2, step)[0][:, 0, 0, 0])"
+        "for number in range(int(sys.argv[2]), batches.batches_per_epoch, 3):\n"
+        "    print(number, *batches.batch(2, number)[0][:, 0, 0, 0])"
     )
     running = [
         subprocess.Popen(
@@ -261,7 +261,7 @@ def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
     seen = sorted(
         [int(word) for word in line.split()] for each in running for line in each.communicate()[0].splitlines()
     )
-    assert [step for step, *_ in seen] == list(range(13))
+    assert [number for number, *_ in seen] == list(range(13))
     order = Batches(
         images=pack(split, SIZE).images, labels=split.labels, classes=2, batch_size=4, seed=7, shuffle=True
     ).order(2)

@@ -69,7 +69,7 @@ def test_fit_sees_the_stream_in_order_over_epochs_and_all_of_validation_in_each(
     witness = Witness()
     model.fit(
         training_data(batches, 5, StopWatch(), epochs=3),
-        steps_per_epoch=batches.steps,
+        steps_per_epoch=batches.batches_per_epoch,
         epochs=3,
         shuffle=False,
         verbose=0,
@@ -110,9 +110,9 @@ def test_what_tensorflow_gathers_is_what_python_does(balanced: bool, chosen: boo
     )
     data = training_data(batches, 5, StopWatch(), epochs=3, with_labels=True).as_numpy_iterator()
     for epoch in (5, 6, 7):
-        for step in range(batches.steps):
+        for number in range(batches.batches_per_epoch):
             (pixels, beside), labels = next(data)
-            expected_pixels, expected_labels = batches.batch(epoch, step)
+            expected_pixels, expected_labels = batches.batch(epoch, number)
             np.testing.assert_array_equal(pixels, expected_pixels)
             np.testing.assert_array_equal(labels, expected_labels)
             np.testing.assert_array_equal(beside, expected_labels)

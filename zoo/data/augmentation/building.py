@@ -1,4 +1,4 @@
-"""From `[augment]` to layers, drawn anew for each step and the same in every repetition."""
+"""From `[augment]` to layers, drawn anew for each batch and the same in every repetition."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def _asked(augment: AugmentSection) -> Iterator[tuple[str, AugmentationRow, Mapp
 
 
 def seed_augmentation(augmenters: "Sequence[keras.layers.Layer]", *, seed: int, epoch: int) -> None:
-    """Sets the layers' generators for an epoch, so that what they draw is a function of (seed, epoch, step)."""
+    """Sets the layers' generators for an epoch, so that what they draw is a function of (seed, epoch, batch)."""
     for number, layer in enumerate(augmenters):
         (key,) = np.random.SeedSequence((seed, epoch, number)).generate_state(1)
         generator: Any = getattr(layer, "generator", None)

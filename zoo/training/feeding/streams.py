@@ -28,15 +28,15 @@ class FiniteBatches(keras.utils.PyDataset):
     """A known number of batches, by number."""
 
     def __init__(
-        self, load: Callable[[int], tuple[np.ndarray, np.ndarray]], *, steps: int, with_labels: bool = False
+        self, load: Callable[[int], tuple[np.ndarray, np.ndarray]], *, count: int, with_labels: bool = False
     ) -> None:
         super().__init__()
         self._load = load
-        self._steps = steps
+        self._count = count
         self._with_labels = with_labels
 
     def __len__(self) -> int:
-        return self._steps
+        return self._count
 
     def __getitem__(self, index: int) -> Any:
         images, labels = self._load(index)
@@ -84,24 +84,25 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, epochs: int
         epochs: How many epochs.
         with_labels: Whether the model takes the labels too, beside the pixels.
     """
-    steps = batches.steps
-    load = watch.watch(lambda number: batches.batch(epoch + number // steps, number % steps))
+    each = batches.batches_per_epoch
+    load = watch.watch(lambda number: batches.batch(epoch + number // each, number % each))
     dataset = _gathered(batches, watch, first_epoch=epoch, epochs=epochs)
-    return _finite(load, dataset, steps=epochs * steps, with_labels=with_labels)
+    return _finite(load, dataset, count=epochs * each, with_labels=with_labels)
 
 
 def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once."""
     dataset = _gathered(batches, StopWatch(), first_epoch=0, epochs=1)
-    return _finite(lambda step: batches.batch(0, step), dataset, steps=batches.steps, with_labels=with_labels)
+    count = batches.batches_per_epoch
+    return _finite(lambda number: batches.batch(0, number), dataset, count=count, with_labels=with_labels)
 
 
 def _finite(
-    load: Callable[[int], tuple[np.ndarray, np.ndarray]], gathered: Any | None, *, steps: int, with_labels: bool
+    load: Callable[[int], tuple[np.ndarray, np.ndarray]], gathered: Any | None, *, count: int, with_labels: bool
 ) -> Any:
-    dataset = gathered if gathered is not None else devices.tf_dataset(load, steps=steps)
+    dataset = gathered if gathered is not None else devices.tf_dataset(load, count=count)
     if dataset is None:
-        return FiniteBatches(load, steps=steps, with_labels=with_labels)
+        return FiniteBatches(load, count=count, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
 
 
@@ -121,7 +122,7 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
         classes=batches.classes,
         batch_size=batches.batch_size,
         epochs=epochs,
-        steps=batches.steps,
+        batches_per_epoch=batches.batches_per_epoch,
         add_clock=watch.add,
     )
 

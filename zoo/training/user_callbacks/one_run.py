@@ -137,21 +137,21 @@ class OneRun:
         self._params: dict[str, Any] = {"verbose": int(shows_bar), "epochs": epochs, "steps": None, "phase": ""}
         self._has_begun = False
 
-    def begin_phase(self, training_model: Any, train: TrainSection, *, phase_name: str, steps: int) -> None:
+    def begin_phase(self, training_model: Any, train: TrainSection, *, phase_name: str, batches_per_epoch: int) -> None:
         """Shows what a phase trains as the whole model; tells callbacks that training begins, before the first one.
 
         Args:
             training_model: What `fit` is called on, compiled; its optimizer is shown.
             train: The recipe's section; its loss is shown.
             phase_name: Which phase begins.
-            steps: Batches of an epoch.
+            batches_per_epoch: What callbacks see as `params["steps"]`.
         """
         model = self._model
         accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
         model.compile(optimizer=training_model.optimizer, loss=build_loss(train), metrics=[accuracy])
         model.stop_training = False
         _sync_from(model, training_model)
-        self._params.update(phase=phase_name, steps=steps)
+        self._params.update(phase=phase_name, steps=batches_per_epoch)
         if not self._has_begun:
             self._has_begun = True
             for callback in self._callbacks:

@@ -31,17 +31,23 @@ def unwatched_fit(model: Any, data: Any, **options: Any) -> Any:
 
 
 def watched_fit(
-    model: Any, phases: Generator[None, None, None], data: Any, *, steps: int, one_run: OneRun, **options: Any
+    model: Any,
+    phases: Generator[None, None, None],
+    data: Any,
+    *,
+    batches_per_epoch: int,
+    one_run: OneRun,
+    **options: Any,
 ) -> None:
     """Runs all phases inside one `keras.Model.fit` of the whole model. On the TensorFlow backend only.
 
-    Keras' loop calls for an epoch, which the phases train; batches are counted as one execution of an epoch's steps.
+    Keras' loop calls for an epoch, which the phases train; all batches of an epoch are one execution.
 
     Args:
         model: The whole model, compiled.
         phases: Yields before each epoch of the run, and has come to the first one.
         data: The batches of an epoch, for those who look at them; it trains nothing.
-        steps: How many there are.
+        batches_per_epoch: How many there are.
         one_run: Has the metrics of the last epoch.
         options: Of `fit`: its epochs, the first of them, and validation data.
     """
@@ -66,7 +72,7 @@ def watched_fit(
     }
     for name, stand_in in stand_ins.items():
         setattr(model, name, stand_in)
-    model.steps_per_execution = steps
+    model.steps_per_execution = batches_per_epoch
     try:
         model.fit(data, verbose=0, shuffle=False, **options)
     finally:
