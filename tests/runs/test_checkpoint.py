@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import start
 from zoo.errors import RunError
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Best, Progress
+from zoo.runs.progress import Best, Progress
 
 MODEL = {
     "stem_conv/kernel": np.array([[1.5, -0.0], [np.float32(1e-45), np.inf]], dtype="float32"),
@@ -19,7 +19,7 @@ STATE = {"optimizer/adamw/iterations": np.array(2**40 + 1, dtype="int64"), "seed
 
 
 def at(step, **keys):
-    return Progress(phase=0, epoch_in_phase=step, epoch=step, step=step, **keys)
+    return Progress(epoch_in_phase=step, epoch=step, step=step, **{"batch": step, **keys})
 
 
 def save(folder, step, *, keep=2, **keys):
@@ -31,12 +31,12 @@ def names(folder):
 
 
 def test_it_comes_back_bit_for_bit(tmp_path):
-    saved = save(tmp_path / "checkpoints", 1200, best=Best(value=0.1 + 0.2, step=800))
+    saved = save(tmp_path / "checkpoints", 1200, best=Best(value=0.1 + 0.2, step=800, batch=800))
     assert names(tmp_path / "checkpoints") == ["step-00001200"]
     assert names(saved.path) == ["manifest.json", "model.safetensors", "state.safetensors"]
     loaded = checkpoint.latest(tmp_path / "checkpoints")
     assert loaded == saved
-    assert loaded.progress == at(1200, best=Best(value=0.1 + 0.2, step=800))
+    assert loaded.progress == at(1200, best=Best(value=0.1 + 0.2, step=800, batch=800))
     for written, read in ((MODEL, loaded.model_arrays()), (STATE, loaded.state_arrays())):
         assert set(read) == set(written)
         for name, array in written.items():
@@ -59,10 +59,21 @@ def test_it_holds_arrays_that_are_not_contiguous(tmp_path):
 
 def test_the_last_ones_and_the_best_are_kept(tmp_path):
     for step in range(1, 7):
-        save(tmp_path, step, keep=2, best=Best(value=0.9, step=min(step, 2)))
+        save(tmp_path, step, keep=2, best=Best(value=0.9, step=min(step, 2), batch=min(step, 2)))
     assert names(tmp_path) == ["step-00000002", "step-00000005", "step-00000006"]
     assert checkpoint.latest(tmp_path).progress.step == 6
     assert checkpoint.best(tmp_path).progress.step == 2
+
+
+def test_epochs_that_end_in_the_same_step_are_kept_apart(tmp_path):
+    # Two batches an epoch and five to a step: after three epochs there is one step.
+    best = Best(value=0.9, step=0, batch=4)
+    for epoch in (1, 2, 3):
+        progress = Progress(epoch=epoch, step=2 * epoch // 5, batch=2 * epoch, best=best)
+        checkpoint.save(tmp_path, MODEL, STATE, progress, keep=1)
+    assert names(tmp_path) == ["step-00000000-batch-00000004", "step-00000001-batch-00000006"]
+    assert checkpoint.best(tmp_path).progress.batch == 4
+    assert checkpoint.latest(tmp_path).progress.batch == 6
 
 
 def test_without_a_best_only_the_last_are_kept(tmp_path):
@@ -120,11 +131,12 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from zoo.runs import checkpoint
+from zoo.runs.progress import Progress
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 checkpoint.sync = die
-checkpoint.save(Path(sys.argv[1]), {"kernel": np.zeros(9)}, {}, checkpoint.Progress(0, 1, 1, 5), keep=1)
-""".replace("Progress(0, 1, 1, 5)", "Progress(phase=0, epoch_in_phase=1, epoch=1, step=5)")
+checkpoint.save(Path(sys.argv[1]), {"kernel": np.zeros(9)}, {}, Progress(step=5, batch=5), keep=1)
+"""
 
 
 def test_a_kill_in_the_midst_of_saving_leaves_nothing_that_looks_whole(tmp_path):
@@ -171,11 +183,14 @@ def test_the_manifest_tells_the_progress(tmp_path):
         "epoch_in_phase": 3,
         "epoch": 3,
         "step": 3,
+        "batch": 3,
         "best_value": None,
         "best_step": None,
+        "best_batch": None,
         "best_loss": None,
         "phase_best_value": None,
         "phase_best_step": None,
+        "phase_best_batch": None,
         "phase_best_loss": None,
         "stale_epochs": 0,
     }

@@ -15,8 +15,8 @@ from tests.tiny import phase, pixels, recipe, write_npz, write_photos
 from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Best, Progress
 from zoo.runs.folder import RunFolder
+from zoo.runs.progress import Best, Progress
 from zoo.training.compiling.optimizer_state import OF_ONE_PHASE
 from zoo.training.run import shortfall
 
@@ -181,12 +181,12 @@ def test_a_checkpoint_of_an_earlier_zoo_says_no_loss_and_its_epoch_stays_the_bes
         tmp_path,
         {"a": np.zeros(1)},
         {"b": np.zeros(1)},
-        Progress(phase=0, epoch_in_phase=1, epoch=1, step=4, best=Best(value=0.9, step=4)),
+        Progress(epoch_in_phase=1, epoch=1, step=4, batch=4, best=Best(value=0.9, step=4, batch=4)),
         keep=1,
     )
     manifest = saved.path / "manifest.json"
     document = json.loads(manifest.read_text())
-    for later in ("best_loss", "phase_best_loss"):
+    for later in ("best_loss", "phase_best_loss", "batch", "best_batch", "phase_best_batch"):
         del document["progress"][later]
     manifest.write_text(json.dumps(document))
     assert checkpoint.latest(tmp_path).progress == saved.progress
@@ -619,6 +619,53 @@ def test_a_rare_class_is_learnt(tmp_path, sections):
     learning = phase("all", "all", epochs=4, learning_rate=1e-3, schedule="constant")
     run = zoo.finetune(recipe(learning, **sections), tmp_path / "rare.npz", run=tmp_path / "run")
     assert [entry["accuracy"] for entry in run.per_class.values()] == [1.0, 1.0]
+
+
+class Steps(keras.callbacks.Callback):
+    """Reads the optimizer's own count."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(int(self.model.optimizer.iterations))
+
+
+def test_where_batches_are_accumulated_steps_are_counted_and_a_phases_last_batch_may_make_none(tmp_path):
+    # Five batches an epoch, two to a step: three epochs make 7 steps and leave a batch over, two more make 5.
+    data = write_npz(tmp_path / "data.npz", count=10)
+    plan = recipe(
+        phase("head", "head", epochs=3),
+        phase("all", "all"),
+        data={"validation": 0.0},
+        train={"batch_size": 2, "accumulate": 2},
+    )
+    listener = Steps()
+    run = zoo.finetune(plan, data, run=tmp_path / "run", callbacks=[listener])
+    assert [row["step"] for row in run.history] == listener.seen == [2, 5, 7, 9, 12]
+    assert run.record["kept"]["step"] == 12
+    names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
+    assert names[-1] == "step-00000012-batch-00000025"
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(plan, data, run=tmp_path / "stopped", callbacks=[StopAt(2)])
+    again = zoo.finetune(None, run=tmp_path / "stopped", resume=True)
+    assert untimed(again.history) == untimed(run.history)
+    assert same(*(arrays(one.path / "model" / "model.safetensors") for one in (run, again)))
+
+
+def test_the_contract_is_checked_after_the_first_step_also_of_several_batches(data, tmp_path):
+    class Nudge(keras.callbacks.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+            nudge(self.model)
+
+    listener = Nudge()
+    with pytest.raises(ContractError, match="1 tensors are frozen, yet moved: stem_1_conv/bias"):
+        zoo.finetune(recipe(train={"accumulate": 2}), data, run=tmp_path / "run", callbacks=[listener])
+    assert listener.batches == 1  # the fault comes at the second one's end, before it
 
 
 class PressAndLose(keras.callbacks.Callback):

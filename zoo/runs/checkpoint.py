@@ -1,7 +1,7 @@
 """Checkpoints: everything that training needs to go on, written whole or not at all.
 
-checkpoints/step-00001200/
-    model.safetensors   weights by path
+checkpoints/step-00001200/                     step-00000600-batch-00001200/ where two batches make a step: with
+    model.safetensors   weights by path        few batches, several epochs may end in the same step
     state.safetensors   optimizer variables by path, seed generators in the order of the graph
     manifest.json       progress, and the SHA-256 of the two
 """
@@ -10,14 +10,16 @@ import json
 import re
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
 from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states
 from zoo.models.weights import settle
-from zoo.runs.folder import SCHEMA
+from zoo.runs.counted_in_batches import counted_anew
+from zoo.runs.folder import SCHEMA, RunFolder
+from zoo.runs.progress import Progress
 from zoo.system.files import sha256, sync, write_atomic
 
 if TYPE_CHECKING:
@@ -25,84 +27,7 @@ if TYPE_CHECKING:
 
 STATE_FILE = "state.safetensors"
 MANIFEST_FILE = "manifest.json"
-FOLDER_NAME = re.compile(r"step-(\d{8,})")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """The best epoch so far.
-
-    Attributes:
-        value: The monitored metric.
-        step: The step of its checkpoint.
-        loss: The validation loss, which decides between equals; None in checkpoints of an earlier zoo.
-    """
-
-    value: float
-    step: int
-    loss: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        phase: Index of the phase.
-        epoch_in_phase: Finished epochs of that phase.
-        epoch: Finished epochs of the run.
-        step: Finished optimizer steps of the run.
-        best: The run's best epoch; None while nothing is monitored.
-        phase_best: The phase's best epoch; None where the phase does not end early.
-        stale_epochs: Epochs since then.
-    """
-
-    phase: int
-    epoch_in_phase: int
-    epoch: int
-    step: int
-    best: Best | None = None
-    phase_best: Best | None = None
-    stale_epochs: int = 0
-
-    def next_phase(self, index: int) -> "Progress":
-        """Returns the same at the beginning of another phase."""
-        return replace(self, phase=index, epoch_in_phase=0, phase_best=None, stale_epochs=0)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what a checkpoint's manifest keeps."""
-        return {
-            **{name: getattr(self, name) for name in _COUNTS},
-            **_best_to_json("best", self.best),
-            **_best_to_json("phase_best", self.phase_best),
-            "stale_epochs": self.stale_epochs,
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Progress":
-        """Reads what `to_json` returned.
-
-        Raises:
-            KeyError: A count is missing.
-        """
-        return cls(
-            **{name: document[name] for name in _COUNTS},
-            best=_best_from_json("best", document),
-            phase_best=_best_from_json("phase_best", document),
-            stale_epochs=document.get("stale_epochs", 0),
-        )
-
-
-_COUNTS = ("phase", "epoch_in_phase", "epoch", "step")
-
-
-def _best_to_json(name: str, best: Best | None) -> dict[str, Any]:
-    return {f"{name}_{each.name}": best and getattr(best, each.name) for each in fields(Best)}
-
-
-def _best_from_json(name: str, document: Mapping[str, Any]) -> Best | None:
-    found: dict[str, Any] = {each.name: document.get(f"{name}_{each.name}") for each in fields(Best)}
-    return None if found["value"] is None else Best(**found)
+FOLDER_NAME = re.compile(r"step-\d{8,}(-batch-\d{8,})?")
 
 
 @dataclass(frozen=True)
@@ -159,7 +84,7 @@ def save(
     from safetensors.numpy import save as to_bytes
 
     folder.mkdir(exist_ok=True)
-    final = folder / f"step-{progress.step:08d}"
+    final = folder / _name(progress)
     temporary = folder / f".{final.name}"
     for leftover in (temporary, final):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -176,15 +101,19 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync(folder)
-    _prune(folder, keep=keep, best_steps=[best.step for best in (progress.best, progress.phase_best) if best])
+    _prune(folder, keep=keep, best=[best.batch for best in (progress.best, progress.phase_best) if best])
     return Checkpoint(final, progress, hashes)
 
 
-def _prune(folder: Path, *, keep: int, best_steps: Collection[int]) -> None:
+def _name(progress: Progress) -> str:
+    return f"step-{progress.step:08d}" + ("" if progress.step == progress.batch else f"-batch-{progress.batch:08d}")
+
+
+def _prune(folder: Path, *, keep: int, best: Collection[int]) -> None:
     found = checkpoints(folder)
     kept = {checkpoint.path for checkpoint in found[-keep:]}
     for checkpoint in found:
-        if checkpoint.path not in kept and checkpoint.progress.step not in best_steps:
+        if checkpoint.path not in kept and checkpoint.progress.batch not in best:
             shutil.rmtree(checkpoint.path)
 
 
@@ -199,14 +128,17 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
         for path in (folder.iterdir() if folder.is_dir() else ())
         if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file()
     ]
-    return sorted(found, key=lambda checkpoint: checkpoint.progress.step)
+    return sorted(found, key=lambda checkpoint: checkpoint.progress.batch)
 
 
 def _open(path: Path) -> Checkpoint:
     manifest = path / MANIFEST_FILE
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
-        return Checkpoint(path, Progress.from_json(document["progress"]), dict(document["sha256"]))
+        progress = Progress.from_json(document["progress"])
+        if "batch" not in document["progress"]:
+            progress = counted_anew(progress, RunFolder(path.parent.parent))
+        return Checkpoint(path, progress, dict(document["sha256"]))
     except (ValueError, KeyError, TypeError) as fault:
         raise RunError(f"{manifest}: is damaged; delete {path} to go back one") from fault
 
@@ -222,12 +154,12 @@ def best(folder: Path) -> Checkpoint | None:
     newest = latest(folder)
     if newest is None or newest.progress.best is None:
         return newest
-    return at_step(folder, newest.progress.best.step) or newest
+    return at_batch(folder, newest.progress.best.batch) or newest
 
 
-def at_step(folder: Path, step: int) -> Checkpoint | None:
-    """Returns the checkpoint of a step, or None where it is not kept."""
-    return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.step == step), None)
+def at_batch(folder: Path, batch: int) -> Checkpoint | None:
+    """Returns the checkpoint after a batch of the run, or None where it is not kept."""
+    return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.batch == batch), None)
 
 
 def restore_weights(model: Any, source: Checkpoint) -> None:

@@ -14,8 +14,9 @@ from zoo.freezing.plans import BatchNormMode, Contract, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import Display
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Checkpoint, Progress
+from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.folder import RunFolder
+from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory, wanted
 from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
@@ -157,7 +158,11 @@ class PhaseRun:
         rate = self._rate(feed)
         training_model = self._compile(feed, rate)
         optimizer: Any = training_model.model.optimizer
-        counts = PhaseCounts(start=self._start, batches_per_epoch=feed.training.batches_per_epoch)
+        counts = PhaseCounts(
+            start=self._start,
+            batches_per_epoch=feed.training.batches_per_epoch,
+            accumulate=self._recipe.train.accumulate,
+        )
         self._restore(optimizer, counts)
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
@@ -259,7 +264,7 @@ class PhaseRun:
             InterruptionGuard(),
             AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
             AverageForValidation(self._model, moving_averages(training_model.model.optimizer)),
-            ContractGuard(contract),
+            ContractGuard(contract, accumulate=counts.accumulate),
             TerminateOnNaN(phase_name=name, counts=counts),
             ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
             metrics,

@@ -17,8 +17,10 @@ from zoo.models.building import save_model
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import Display
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Checkpoint, Progress
+from zoo.runs.checkpoint import Checkpoint
+from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.folder import RunFolder
+from zoo.runs.progress import Progress
 from zoo.runs.record import (
     BatchRecord,
     DataRecord,
@@ -212,8 +214,9 @@ def _each_phase(
     *,
     by_epoch: bool,
 ) -> Generator[None]:
-    progress = Progress(phase=0, epoch_in_phase=0, epoch=0, step=0) if resume_from is None else resume_from.progress
-    folder.write_metrics(folder.metrics()[: progress.epoch])
+    progress = resume_from.progress if resume_from else Progress()
+    lines = folder.metrics()[: progress.epoch]
+    folder.write_metrics(lines_anew(lines, progress, accumulate=recipe.train.accumulate))
     if resume_from is not None:
         checkpoint.restore_weights(model, resume_from)
         display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")

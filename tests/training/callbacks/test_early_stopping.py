@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.runs.checkpoint import Best, Progress
+from zoo.runs.progress import Best, Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.early_stopping import EarlyStopping
 from zoo.training.callbacks.monitor import Monitor
@@ -16,9 +16,8 @@ class Trained:
     stop_training = False
 
 
-def counts(**keys):
-    start = {"phase": 0, "epoch_in_phase": 0, "epoch": 0, "step": 0, **keys}
-    return PhaseCounts(start=Progress(**start), batches_per_epoch=1)
+def counts(start=None):
+    return PhaseCounts(start=start or Progress(), batches_per_epoch=1, accumulate=1)
 
 
 def stopping(monitor, *, patience, start=None):
@@ -63,8 +62,8 @@ def test_what_is_judged_is_noted_and_gone_on_from():
     for epoch, (accuracy, loss) in enumerate(EPOCHS[:4]):
         callback.on_epoch_end(epoch, logs(accuracy, loss))
     noted = callback.noted_in(counts().after(4))
-    assert (noted.phase_best, noted.stale_epochs) == (Best(value=0.9, step=3, loss=1.0), 1)
-    again = stopping(Monitor("val_accuracy"), patience=2, start=PhaseCounts(start=noted, batches_per_epoch=1))
+    assert (noted.phase_best, noted.stale_epochs) == (Best(value=0.9, step=3, batch=3, loss=1.0), 1)
+    again = stopping(Monitor("val_accuracy"), patience=2, start=counts(noted))
     assert not again.is_over
     again.on_epoch_end(4, logs(*EPOCHS[4]))
     assert again.is_over
@@ -77,7 +76,7 @@ def test_without_validation_or_patience_nothing_is_judged():
 
 
 def test_a_best_epoch_of_an_earlier_zoo_stays_the_best_of_equals():
-    before = Best(value=0.9, step=1)
+    before = Best(value=0.9, step=1, batch=1)
     assert Monitor("val_accuracy").best_of(before, logs(0.9, 0.1), counts().after(2)) is before
 
 

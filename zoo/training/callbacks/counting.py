@@ -1,21 +1,26 @@
-"""Epochs and steps of a run, counted through one of its phases."""
+"""Epochs, steps and batches of a run, counted through one of its phases."""
 
 from dataclasses import dataclass, replace
 
-from zoo.runs.checkpoint import Progress
+from zoo.runs.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseCounts:
     """What is counted in a phase, as a function of its epoch.
 
+    A batch goes through the model, a step applies the optimizer. Gradients go on over an epoch's end until they are a
+    step, and not over a phase's end: its last batches may come to none.
+
     Attributes:
         start: How far the run was when the phase began or was resumed.
         batches_per_epoch: Batches that an epoch trains on.
+        accumulate: Batches of a step.
     """
 
     start: Progress
     batches_per_epoch: int
+    accumulate: int
 
     @property
     def first_epoch(self) -> int:
@@ -25,7 +30,7 @@ class PhaseCounts:
     @property
     def first_step(self) -> int:
         """Steps of the run before the phase."""
-        return self.start.step - self.start.epoch_in_phase * self.batches_per_epoch
+        return self.start.step - self._steps(self.start.epoch_in_phase)
 
     def after(self, epochs: int) -> Progress:
         """Returns how far the run is after some epochs of the phase; what is best is not known here."""
@@ -33,9 +38,13 @@ class PhaseCounts:
             self.start,
             epoch_in_phase=epochs,
             epoch=self.first_epoch + epochs,
-            step=self.first_step + epochs * self.batches_per_epoch,
+            step=self.first_step + self._steps(epochs),
+            batch=self.start.batch + (epochs - self.start.epoch_in_phase) * self.batches_per_epoch,
         )
 
     def step_of(self, epoch: int, batch: int) -> int:
         """Returns the step that a batch of an epoch takes part in, counted from 1; `epoch` and `batch` from 0."""
-        return self.first_step + epoch * self.batches_per_epoch + batch + 1
+        return self.first_step + (epoch * self.batches_per_epoch + batch) // self.accumulate + 1
+
+    def _steps(self, epochs: int) -> int:
+        return epochs * self.batches_per_epoch // self.accumulate

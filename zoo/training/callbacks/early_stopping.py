@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Progress
 from zoo.runs.folder import RunFolder
+from zoo.runs.progress import Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.monitor import Monitor
 from zoo.training.compiling.optimizer_state import moving_averages
@@ -62,7 +62,7 @@ class EarlyStopping(keras.callbacks.Callback):
         Raises:
             RunError: Its checkpoint is damaged.
         """
-        found = self.best and checkpoint.at_step(folder.checkpoints, self.best.step)
+        found = self.best and checkpoint.at_batch(folder.checkpoints, self.best.batch)
         if found is not None:
             checkpoint.restore_weights(model, found)
             checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), found.state_arrays())

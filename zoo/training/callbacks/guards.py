@@ -18,15 +18,15 @@ class ContractGuard(keras.callbacks.Callback):
     And at each epoch's end, before the epoch is saved: a resumed run must not begin with what broke it.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, *, accumulate: int) -> None:
         super().__init__()
         self._contract = contract
-        self._checked = False
+        self._batches_left = accumulate
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks once; raises ContractError."""
-        if not self._checked:
-            self._checked = True
+        """Checks once, after as many batches as make a step; raises ContractError."""
+        self._batches_left -= 1
+        if self._batches_left == 0:
             devices.sync(self.model)
             self._contract.check()
 

@@ -72,10 +72,14 @@ class MetricsWriter(keras.callbacks.Callback):
         self._folder.write_metrics([*self._folder.metrics(), self.row])
 
     def _loss_scaling(self) -> dict[str, float]:
-        """Returns the loss scale of mixed_float16, and the steps whose gradients were not finite and were skipped."""
+        """Returns the loss scale of mixed_float16, and how often gradients were not finite and were skipped.
+
+        That is a step, or one of the batches that make it: another then takes its place.
+        """
         training_model: Any = self.model
         scale = loss_scale(training_model.optimizer)
         if scale is None:
             return {}
         applied = applied_steps(training_model.optimizer) - self._applied_before
-        return {"loss_scale": scale, "skipped_steps": self._counts.batches_per_epoch - applied}
+        skipped = "skipped_steps" if self._counts.accumulate == 1 else "skipped_batches"
+        return {"loss_scale": scale, skipped: self._counts.batches_per_epoch - applied}

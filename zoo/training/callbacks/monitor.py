@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoo.runs.checkpoint import Best, Progress
+from zoo.runs.progress import Best, Progress
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Monitor:
             progress: Where it ends.
         """
         value, loss = float(metrics[self.metric]), float(metrics["val_loss"])
-        new = Best(value=value, step=progress.step, loss=loss)
+        new = Best(value=value, step=progress.step, batch=progress.batch, loss=loss)
         return new if self._is_better(value, loss, best) else best
 
     def _is_better(self, value: float, loss: float, best: Best | None) -> bool:

@@ -16,11 +16,13 @@ from zoo.registry.schedules import SCHEDULES, Schedule
 class LearningRateSchedule:
     """The learning rate of a phase.
 
+    Keras asks for it once for each batch, also where `train.accumulate` makes a step of several: here they are counted.
+
     Attributes:
         peak: The recipe's learning rate.
         schedule: A name in `SCHEDULES`.
         options: Those of the schedule that the recipe sets.
-        steps: Optimizer steps of the whole phase.
+        steps: Times that the rate is asked for in the whole phase: its batches.
         warmup: The recipe's share of them that warm up; 0 takes the schedule's own.
     """
 
@@ -36,7 +38,7 @@ class LearningRateSchedule:
 
         Args:
             phase: The phase.
-            steps: Optimizer steps of the whole phase.
+            steps: Batches of the whole phase.
         """
         return cls(
             peak=phase.learning_rate,
@@ -54,7 +56,7 @@ class LearningRateSchedule:
 
     @property
     def warmup_steps(self) -> int:
-        """Optimizer steps over which the rate first rises."""
+        """Of `steps`, those over which the rate first rises."""
         return round((self.warmup or self.shape.warmup) * self.steps)
 
     def at(self, step: Any, xp: Any = np) -> Any:
