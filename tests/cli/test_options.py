@@ -44,9 +44,25 @@ def test_data_check_is_told_what_columns_are_called(typed, tmp_path):
     assert (code, out.splitlines()[-1].startswith("2 images, 0 faults")) == (0, True)
     code, _, err = typed("data", "check", path)
     assert code == 3
-    assert "--column path=COLUMN" in " ".join(err.split())
+    assert "type --column path=COLUMN" in " ".join(err.split())
+    assert "--set" not in err
     code, _, err = typed("data", "check", path, "--column", "paht=id")
     assert code == 2
     assert "'paht=id'; expected path, label, split, weight, group and a name, as in path=file_name" in " ".join(
         err.split()
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("data", "check", "hf:user/name"), "type --source hf:user/name"),
+        (("finetune", "mnist_conv", "--data", "hf:user/name"), "type --set data.source=hf:user/name"),
+        (("evaluate", "run", "--data", "hf:user/name"), "expected a file or folder"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_source_in_the_place_of_a_path_is_told_the_option_that_the_verb_has(typed, words, advice):
+    code, _, err = typed(*words)
+    assert code == 2
+    assert " ".join(err.split()).endswith(f": hf:user/name: is a source, not a path; {advice}")

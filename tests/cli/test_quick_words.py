@@ -68,6 +68,10 @@ REFUSED = {
     "finetune quickstart --seeds 0,1 --set model.name=mnist_con": '--set model.name: model.name is "mnist_con"; '
     "unknown model. Did you mean 'mnist_conv'? See 'zoo list'.",
     "evaluate photos": "photos: is not a run folder (no run.json in it); expected one that 'zoo finetune' left",
+    "evaluate conv2d_small": "conv2d_small: is a model, not a run; fine-tune it first: zoo finetune conv2d_small "
+    "--data PHOTOS",
+    "evaluate mnist_conv": "mnist_conv: is a model, not a run; fine-tune it first: zoo finetune mnist_conv --data "
+    "PHOTOS; or see which of its own classes it finds: zoo predict mnist_conv PHOTOS",
     "predict nix photos": "nix: not a run folder (no run.json in it) and not a model's name. See 'zoo list' for "
     "models.",
     "predict conv2d_small photos": "model 'conv2d_small' has no pretrained weights, and so no classes of its own; "

@@ -31,7 +31,20 @@ class InPath(click.Path):
         try:
             return super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
         except DataError as fault:
-            self.fail(str(fault), param, ctx)
+            self.fail(_in_words_of(ctx, str(fault)), param, ctx)
+
+
+# What a path is told that is a source.
+_SET_SOURCE = "type --set data.source="
+
+
+def _in_words_of(context: click.Context | None, text: str) -> str:
+    """Returns an advice with the option that a verb has for it; one that has none takes files and folders."""
+    advice, found, source = text.partition(_SET_SOURCE)
+    options = {option for one in context.command.params for option in one.opts} if context else {"--set"}
+    if not found or "--set" in options:
+        return text
+    return f"{advice}type --source {source}" if "--source" in options else f"{advice}expected a file or folder"
 
 
 class OutFile(click.Path):

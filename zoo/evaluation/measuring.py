@@ -356,7 +356,7 @@ def _measure(
             description=f"reading {chosen.name} images",
         )
         for skipped in packed.skipped:
-            display.line(f"skipped: {skipped.path}: {skipped.reason}")
+            display.line(str(skipped))
         probabilities.append(predict_in_batches(classifier.model, packed.images))
         labels.append(packed.labels)
         images = part.split.images

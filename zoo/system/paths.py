@@ -44,9 +44,7 @@ def given_path(given: Path | str, what: str = "the path") -> Path:
         steps = "download it, unpack it, and" if whole.lower().endswith(_ARCHIVES) else "download it, and"
         raise DataError(f"{whole}: is an address, which is not read; {steps} give its path")
     if _SOURCE.fullmatch(text) and not _is_there(path):
-        raise DataError(
-            f"{text}: is a source, not a path; type --set data.source={text}, for zoo data check --source {text}"
-        )
+        raise DataError(f"{text}: is a source, not a path; type --set data.source={text}")
     if text.startswith("~") and not _is_there(path):
         try:
             return path.expanduser()

@@ -334,12 +334,12 @@ def test_columns_of_json_lines(tmp_path):
         (
             "file,image,label\na.png,b.png,cat\n",
             ":1: 'file', 'image' may each hold the path; expected one such column. Say which: --set "
-            "data.columns.path=file (for 'zoo data check': --column path=file)",
+            "data.columns.path=file",
         ),
         (
             "path,label,subset\na.png,cat,train\nb.png,dog,test\n",
             ": the column 'subset' names splits, and none is called 'split'; expected to know which images train. Type "
-            "--set data.columns.split=subset (for 'zoo data check': --column split=subset), or remove the column.",
+            "--set data.columns.split=subset, or remove the column.",
         ),
         (
             "a.png,cat\nb.png,dog\n",

@@ -79,11 +79,11 @@ def check_command(
         )
     try:
         dataset = open_dataset(source, path, group=group, columns=columns)
-        dataset = replace(dataset, warnings=tuple(map(_with_bare_path, dataset.warnings)))
+        dataset = replace(dataset, warnings=tuple(map(_in_own_words, dataset.warnings)))
     except NotFoundError as fault:
-        raise NotFoundError(_with_bare_path(str(fault))) from fault
+        raise NotFoundError(_in_own_words(str(fault))) from fault
     except DataError as fault:
-        said = _with_bare_path(str(fault))
+        said = _in_own_words(str(fault))
         if as_json:
             emit("data-check", {"path": path and str(path), "ok": False, "refused": said})
         raise ContractError(said) from fault
@@ -105,8 +105,9 @@ def check_command(
         raise ContractError(f"{place}: {faults} in {counted(report.images, 'image')}")
 
 
-# What other verbs are given behind --data, the check is given bare.
-_BARE_PATH = (
+# What other verbs are given behind --data and --set, the check is given bare, and by options of its own.
+_OWN_WORDS = (
+    ("--set data.columns.", "--column "),
     ("Point --data at", "Give"),
     ("point --data at", "give"),
     ("Leave --data out", "Leave PATH out"),
@@ -117,10 +118,10 @@ _BARE_PATH = (
 )
 
 
-def _with_bare_path(text: str) -> str:
+def _in_own_words(text: str) -> str:
     """Returns an advice of how to give images as it is for this verb."""
-    for behind_option, bare in _BARE_PATH:
-        text = text.replace(behind_option, bare)
+    for elsewhere, here in _OWN_WORDS:
+        text = text.replace(elsewhere, here)
     return text
 
 

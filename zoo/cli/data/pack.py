@@ -53,7 +53,7 @@ def pack_command(asked: RecipeRequest, as_json: bool) -> None:
             say=display.line,
         )
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
-            display.line(f"skipped: {bad.path}: {bad.reason}")
+            display.line(str(bad))
         for line in sum((pack.converted for pack in packed.values()), Conversions()).lines(job.recipe.data.white):
             display.line(line)
     if as_json:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo import registry
 from zoo.cli.options import InPath, OutFile, data_option, json_option, trust_option
 from zoo.cli.output import accuracy_report, counted, echo, emit, percent, stdout_width
 from zoo.cli.shell.completion import complete_run
 from zoo.cli.shell.start import start_backend
+from zoo.errors import NotFoundError
 from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:
@@ -120,5 +122,14 @@ def refuse_what_is_not_a_run(path: Path) -> None:
     from zoo.models.building import CARD_FILE
     from zoo.runs.folder import RunFolder
 
+    if not path.exists() and str(path) in registry.list_models():
+        raise NotFoundError(_of_a_model(str(path)))
     if not (path / CARD_FILE).is_file():
         RunFolder.open(path)
+
+
+def _of_a_model(name: str) -> str:
+    advice = f"{name}: is a model, not a run; fine-tune it first: zoo finetune {name} --data PHOTOS"
+    if not registry.info(name).weights:
+        return advice
+    return f"{advice}; or see which of its own classes it finds: zoo predict {name} PHOTOS"

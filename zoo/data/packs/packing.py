@@ -33,10 +33,13 @@ CHECK = "zoo data check"
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """An image that could not be read, and why."""
+    """An image that could not be read, and why; as a text it is the line that says so."""
 
     path: Path
     reason: str
+
+    def __str__(self) -> str:
+        return f"skipped: {self.path}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

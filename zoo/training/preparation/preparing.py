@@ -199,7 +199,7 @@ def read_inputs(prepared: Prepared, display: Display) -> Inputs:
     if leak := leak_warning(inputs, check=source.check):
         display.line(f"warning: {leak}")
     for skipped in inputs.skipped:
-        display.line(f"skipped: {skipped.path}: {skipped.reason}")
+        display.line(str(skipped))
     for line in inputs.converted.lines(data.white):
         display.line(line)
     return inputs

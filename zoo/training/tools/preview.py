@@ -71,7 +71,7 @@ def preview(prepared: Prepared, *, count: int, epochs: int, bar: Bar) -> Preview
         drawn = list(_epochs(recipe, images, plain, epochs))
     pixels = [np.clip(one.astype(np.float32), 0, 255) for _, one, _ in drawn]
     flipped = flip_warning(recipe.augment, classes)
-    skipped = [f"skipped: {bad.path}: {bad.reason}" for bad in packed.skipped]
+    skipped = [*map(str, packed.skipped)]
     return Preview(
         before=images,
         after=np.stack(pixels) if pixels else np.empty((0, *images.shape), np.float32),

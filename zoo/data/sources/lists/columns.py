@@ -57,8 +57,8 @@ def plain(name: str) -> str:
 
 
 def how_to_name(role: str, column: str) -> str:
-    """Returns what to type to say which column holds something, in both places where that is asked."""
-    return f"--set data.columns.{role}={column} (for 'zoo data check': --column {role}={column})"
+    """Returns what to type to say which column holds something; `zoo data check` has an option of its own for it."""
+    return f"--set data.columns.{role}={column}"
 
 
 def find_column(wanted: str, names: Iterable[str]) -> str | None:
