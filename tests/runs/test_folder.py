@@ -167,6 +167,43 @@ def test_metrics_come_back_as_they_were_written_a_line_each(tmp_path):
     assert [json.loads(line) for line in folder.metrics_path.read_text().splitlines()] == rows
 
 
+def test_a_line_of_metrics_is_added_to_those_that_are_there(tmp_path):
+    folder = RunFolder(tmp_path)
+    rows = [{"phase": "weiß", "epoch": epoch} for epoch in (1, 2, 3)]
+    folder.append_metrics(rows[0])
+    place = folder.metrics_path.stat().st_ino
+    for row in rows[1:]:
+        folder.append_metrics(row)
+    assert folder.metrics() == rows
+    assert folder.metrics_path.stat().st_ino == place  # not written anew beside it
+
+
+def test_a_last_line_of_metrics_that_a_crash_cut_is_left_out(tmp_path):
+    folder = RunFolder(tmp_path)
+    rows = [{"phase": "head", "loss": 0.5}, {"phase": "head", "loss": 0.25}]
+    folder.write_metrics(rows)
+    whole = folder.metrics_path.read_bytes()
+    first, second = whole.splitlines()
+    for cut in range(len(first) + 1, len(first) + 1 + len(second)):
+        folder.metrics_path.write_bytes(whole[:cut])
+        assert folder.metrics() == rows[:1], cut
+    folder.metrics_path.write_bytes(whole[:-1])
+    assert folder.metrics() == rows
+    folder.metrics_path.write_bytes(whole[: len(first) + 1] + bytes(len(second)))  # what a power cut leaves
+    assert folder.metrics() == rows[:1]
+
+
+def test_a_damaged_line_among_metrics_is_named(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.metrics_path.write_text('{"phase": "head"}\n{"phase":\n{"phase": "all"}\n')
+    with pytest.raises(RunError) as raised:
+        folder.metrics()
+    assert str(raised.value) == (
+        f"{folder.metrics_path}: line 2 cannot be read (Expecting value: line 1 column 10 (char 9)); "
+        "put back the file that zoo wrote, or begin a new run"
+    )
+
+
 def test_the_manifest_has_the_hash_of_every_finished_file(tmp_path):
     folder = RunFolder(tmp_path)
     files = {"run.json": b"{}", "model/card.json": b"\x00", "checkpoints/step-00000001/state.safetensors": b"s"}

@@ -621,6 +621,17 @@ def test_a_rare_class_is_learnt(tmp_path, sections):
     assert [entry["accuracy"] for entry in run.per_class.values()] == [1.0, 1.0]
 
 
+def test_a_line_that_a_kill_cut_does_not_keep_a_run_from_going_on(data, tmp_path):
+    straight = zoo.finetune(recipe(), data, run=tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(recipe(), data, run=tmp_path / "run", callbacks=[StopAt(1)])
+    written = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    (tmp_path / "run" / "metrics.jsonl").write_bytes(written + written[:40])
+    assert RunFolder(tmp_path / "run").metrics() == [json.loads(written)]
+    run = zoo.finetune(None, run=tmp_path / "run", resume=True)
+    assert untimed(run.history) == untimed(straight.history)
+
+
 class Steps(keras.callbacks.Callback):
     """Reads the optimizer's own count."""
 

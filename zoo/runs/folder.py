@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
+from zoo.runs.record import ANEW, RunRecord, read_record, write_record
 from zoo.runs.record import FILE as RECORD_FILE
-from zoo.runs.record import RunRecord, read_record, write_record
-from zoo.system.files import sha256, write_atomic
+from zoo.system.files import append, sha256, write_atomic
 
 SCHEMA = 1
 
@@ -213,15 +213,34 @@ class RunFolder:
         write_record(record, self.record_path)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Reads metrics.jsonl: one dictionary an epoch."""
+        """Reads metrics.jsonl: one dictionary an epoch; a last line that a crash has cut is left out.
+
+        Raises:
+            RunError: Another line is damaged.
+        """
         if not self.metrics_path.is_file():
             return []
-        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        lines = self.metrics_path.read_bytes().splitlines()
+        rows: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as fault:
+                if number < len(lines):
+                    raise RunError(f"{self.metrics_path}: line {number} cannot be read ({fault}); {ANEW}") from fault
+        return rows
 
     def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes metrics.jsonl whole; a run has few epochs, and a line is never half there."""
+        """Writes metrics.jsonl whole."""
         write_atomic(self.metrics_path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Adds a line to metrics.jsonl, which ends in a whole one.
+
+        Raises:
+            OSError: The disk is full, ...; a part of the line may be there.
+        """
+        append(self.metrics_path, json.dumps(row) + "\n")
 
     def write_manifest(self) -> None:
         """Writes manifest.json: the SHA-256 of every finished file, by path below the folder."""

@@ -35,6 +35,22 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise
 
 
+def append(path: Path, content: str) -> None:
+    """Adds to the end of a file, made where it is not there; after a crash a part of it may be there.
+
+    Raises:
+        OSError: The folder is read-only, the disk is full, ...
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as fault:
+        fault.filename = str(path)  # a write to a full disk does not say where
+        raise
+
+
 def sync(path: Path) -> None:
     """Makes what a file holds, or the renames in a folder, last through a power cut."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folder, and writes renames through by itself

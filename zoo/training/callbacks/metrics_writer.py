@@ -55,7 +55,11 @@ class MetricsWriter(keras.callbacks.Callback):
         self._applied_before = applied_steps(training_model.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the line."""
+        """Writes the line.
+
+        Raises:
+            OSError: It could not be written.
+        """
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         progress = self._counts.after(epoch + 1)
         self.row = {
@@ -69,7 +73,7 @@ class MetricsWriter(keras.callbacks.Callback):
             "data_wait_seconds": round(self._data_wait.take(), 3),
             **self._loss_scaling(),
         }
-        self._folder.write_metrics([*self._folder.metrics(), self.row])
+        self._folder.append_metrics(self.row)
 
     def _loss_scaling(self) -> dict[str, float]:
         """Returns the loss scale of mixed_float16, and how often gradients were not finite and were skipped.
