@@ -167,7 +167,7 @@ def test_a_recipe_may_name_a_module_beside_it_but_never_trust_it(tmp_path, monke
         'name = "r"\n[model]\nname = "tfhub"\nhandle = "module.tar.gz"\n[[phases]]\nname = "a"\ntrain = "head"\n'
     )
     (tmp_path / "photos").mkdir()
-    from zoo.jobs.finetuning import make_job
+    from zoo.jobs.resolving import make_job
 
     job = make_job(recipe, tmp_path / "photos")
     assert job.recipe.model.handle == saved_models.take_in(str(module())).handle

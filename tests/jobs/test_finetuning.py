@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 import zoo
 from tests.tiny import phase, recipe, write_npz, write_photos
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, WeightsError, ZooError
-from zoo.jobs.finetuning import make_job
+from zoo.jobs.resolving import make_job
+from zoo.jobs.seeds import finetune_seeds
 from zoo.system.files import sha256
 
 
@@ -237,9 +238,9 @@ def test_seeds_are_not_read_from_runs_on_other_data(tmp_path):
     photos = write_photos(tmp_path / "photos", count=8)
     other = write_photos(tmp_path / "other", count=8, seed=5)
     plan = recipe(phase("head", "head", epochs=1))
-    zoo.jobs.finetuning.finetune_seeds(plan, [0], data=photos, run=tmp_path / "runs")
+    finetune_seeds(plan, [0], data=photos, run=tmp_path / "runs")
     with pytest.raises(RunError, match=r"seed-0: is finished; it was not trained on .*other"):
-        zoo.jobs.finetuning.finetune_seeds(plan, [0, 1], data=other, run=tmp_path / "runs")
+        finetune_seeds(plan, [0, 1], data=other, run=tmp_path / "runs")
     assert not (tmp_path / "runs" / "seed-1").exists()
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from zoo.inference.classifier import Classifier
     from zoo.jobs.finetuning import Run
+    from zoo.jobs.resolving import GivenOverrides
     from zoo.recipe.schema import Recipe
 
 
@@ -35,7 +36,7 @@ class Estimator:
         self,
         recipe: "str | Path | Recipe" = "finetune/default",
         *,
-        overrides: Mapping[str, object] | Sequence[str] | None = None,
+        overrides: "GivenOverrides" = None,
         runs: "Path | str | None" = None,
         callbacks: Any = (),
     ) -> None:
@@ -143,6 +144,7 @@ class Estimator:
 
         Raises:
             RunError: A name that the constructor does not take.
+            RecipeError: The overrides, to which one is added, are not overrides.
         """
         known = self.get_params()
         for name, value in params.items():
@@ -180,10 +182,16 @@ def _names(classes: Any) -> list[str]:
     return [str(label) for label in classes.tolist()]
 
 
-def _with_override(overrides: Any, key: str, value: object) -> dict[str, object]:
-    if overrides is None or isinstance(overrides, Mapping):
-        return {**(overrides or {}), key: value}
-    raise RunError(f"overrides is {type(overrides).__name__}; expected a dict where overrides__{key} is set")
+def _with_override(overrides: "GivenOverrides", key: str, value: object) -> dict[str, object]:
+    """Returns overrides by key with one more; a value that is not text, such as a rate, needs a key and no text."""
+    from zoo.jobs.resolving import as_overrides
+    from zoo.recipe.overlays import recipe_error
+    from zoo.recipe.overrides import read_overrides
+
+    read, misread = read_overrides(as_overrides(overrides))
+    if misread:
+        raise recipe_error(misread)
+    return {**{one.key: one.value for one in read}, key: value}
 
 
 def _listed(images: Any) -> Any:

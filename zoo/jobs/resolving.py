@@ -1,8 +1,9 @@
 """What a command or a call asks for, resolved: which recipe, and on which images. Nothing here imports Keras."""
 
 import os
+import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,7 +18,6 @@ from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import source_row, suffixes
 from zoo.runs.folder import RunFolder, holds_runs
-from zoo.runs.record import WeightsRecord
 from zoo.system.paths import given_path
 from zoo.training.preparation.initial_weights import InitialWeights
 
@@ -30,8 +30,12 @@ RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
 # An archive of images is given with --data too, to be told that it is to be unpacked.
 ARCHIVE_SUFFIX = ".zip"
+NOT_IN_A_RECIPE_NAME = re.compile(r"[^a-z0-9-]")
 
-Overrides = Sequence[str] | Mapping[str, object]
+# As they are given: also a single text, or none.
+GivenOverrides = str | Sequence[str] | Mapping[str, object] | None
+# As they go on from there.
+Overrides = tuple[str, ...] | Mapping[str, object]
 _OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
 
 
@@ -55,7 +59,7 @@ class Job:
 def make_job(
     reference: str | Path | Recipe,
     data: "Path | str | InCode | None" = None,
-    overrides: Overrides | None = None,
+    overrides: GivenOverrides = None,
     *,
     weights: str | Path | None = None,
 ) -> Job:
@@ -68,49 +72,76 @@ def make_job(
         WeightsError: The weights are not there.
     """
     check_reference(reference)
-    check_overrides(overrides)
-    overrides = _with_module(overrides or ())
-    if not str(reference).strip():
-        raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
-    begin_with = None if weights is None else _given_weights(weights, overrides)
-    if isinstance(reference, Recipe):
-        recipe, own_data = load_recipe(reference, overrides, against_card=True), Path()
-    elif (Path(reference) / "run.json").is_file():
-        return _repeated_job(RunFolder.open(Path(reference)), data, overrides, begin_with)
-    elif _is_recipe(reference):
-        _refuse_data(Path(reference))
-        recipe = load_recipe(reference, overrides, against_card=True)
-        own_data = find_recipe(reference).parent
-    elif str(reference) in registry.list_models():
-        base = _recipe_for(registry.info(str(reference)), begin_with)
-        recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
-        own_data = Path()
-    else:
-        raise NotFoundError(_leads_nowhere(reference))
+    given = _import_module_of_overrides(as_overrides(overrides))
+    begin_with = None if weights is None else _given_weights(weights, given)
+    if (folder := _run_at(reference)) is not None:
+        return _repeated_job(folder, data, given, begin_with)
+    recipe, beside = _load(reference, given, begin_with)
     if data is None and recipe.data.path:
-        data = own_data / recipe.data.path
-    recipe = _with_own_module(recipe, own_data)
+        data = (beside or Path()) / recipe.data.path
     return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with)
 
 
-def check_overrides(overrides: object) -> None:
-    """Refuses what is neither values by key nor texts.
+def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
+    """Returns the run that a reference names, or None."""
+    if isinstance(reference, Recipe) or not str(reference).strip():
+        return None
+    return RunFolder.open(Path(reference)) if (Path(reference) / "run.json").is_file() else None
+
+
+def _load(
+    reference: str | Path | Recipe, overrides: Overrides, begin_with: InitialWeights | None
+) -> tuple[Recipe, Path | None]:
+    """Loads the recipe that a reference names, with the model of a hub that it names imported.
+
+    Returns:
+        The recipe, and the folder that its file lies in; None where a model was named, or a recipe given.
+
+    Raises:
+        ZooError: As `make_job`.
+    """
+    beside: Path | None = None
+    if isinstance(reference, Recipe):
+        recipe = load_recipe(reference, overrides, against_card=True)
+    elif not str(reference).strip():
+        raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
+    elif _is_recipe(reference):
+        _refuse_data(Path(reference))
+        recipe = load_recipe(reference, overrides, against_card=True)
+        beside = find_recipe(reference).parent
+    elif str(reference) in registry.list_models():
+        base = _recipe_for(registry.info(str(reference)), begin_with)
+        recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
+    else:
+        raise NotFoundError(_leads_nowhere(reference))
+    return _with_imported_module(recipe, beside or Path()), beside
+
+
+def as_overrides(given: object) -> Overrides:
+    """Takes overrides as they are given: a text, several, values by key, or None.
 
     Raises:
         RecipeError: It is something else.
     """
-    given: Iterable[object]
-    if overrides is None or isinstance(overrides, str):
-        return
-    if isinstance(overrides, Mapping):
-        given = cast("Mapping[object, object]", overrides).keys()
-    elif isinstance(overrides, list | tuple):
-        given = cast("Sequence[object]", overrides)
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, Mapping):
+        overrides = cast("Mapping[str, object]", given)
+    elif isinstance(given, list | tuple):
+        overrides = tuple(cast("Sequence[str]", given))
     else:
-        raise RecipeError(f"overrides is of type {type(overrides).__name__}; {_OVERRIDES}")
-    for one in given:
-        if not isinstance(one, str):
+        raise RecipeError(f"overrides is of type {type(given).__name__}; {_OVERRIDES}")
+    for one in overrides:
+        if not isinstance(one, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- a caller may give anything
             raise RecipeError(f"overrides holds {one!r:.60}; {_OVERRIDES}")
+    return overrides
+
+
+def with_override(overrides: Overrides, key: str, value: object) -> Overrides:
+    """Returns overrides with one more, which wins."""
+    return {**overrides, key: value} if isinstance(overrides, Mapping) else (*overrides, f"{key}={value}")
 
 
 def check_reference(reference: object) -> None:
@@ -178,24 +209,21 @@ def _given_weights(weights: str | Path, overrides: Overrides) -> InitialWeights:
     return InitialWeights.at(given_path(weights, "the path of the weights"))
 
 
-def _with_module(overrides: Overrides) -> Overrides:
-    """Takes in the SavedModel that an override names, anywhere on this machine; the recipe says its hash."""
+def _import_module_of_overrides(overrides: Overrides) -> Overrides:
+    """Imports the SavedModel that an override names, anywhere on this machine; the recipe says its hash."""
     asked = [override.value for override in read_overrides(overrides)[0] if override.key == HANDLE_KEY]
     if not asked or not asked[-1]:
         return overrides
-    handle = saved_models.take_in(str(asked[-1])).handle
-    if isinstance(overrides, Mapping):
-        return {**overrides, HANDLE_KEY: handle}
-    return [*overrides, f"{HANDLE_KEY}={handle}"]
+    return with_override(overrides, HANDLE_KEY, saved_models.take_in(str(asked[-1])).handle)
 
 
-def _with_own_module(recipe: Recipe, folder: Path) -> Recipe:
-    """Takes in the SavedModel that a recipe names: by hash, by an address with its hash, or beside the recipe."""
+def _with_imported_module(recipe: Recipe, folder: Path) -> Recipe:
+    """Imports the SavedModel that a recipe names: by hash, by an address with its hash, or beside the recipe."""
     handle = recipe.model.handle
     if not handle or handle.startswith(saved_models.BY_HASH):
         return recipe
     found = saved_models.take_in(handle if "://" in handle else str((folder / handle).absolute()))
-    return load_recipe(recipe, {HANDLE_KEY: found.handle})
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"handle": found.handle})})
 
 
 def _is_recipe(reference: str | Path) -> bool:
@@ -204,9 +232,11 @@ def _is_recipe(reference: str | Path) -> bool:
 
 
 def _for_model(name: str, overrides: Overrides) -> Overrides:
+    """Returns the overrides that make a model's recipe of a shipped one; those that were given win."""
+    recipe_name = NOT_IN_A_RECIPE_NAME.sub("-", name.lower())
     if isinstance(overrides, Mapping):
-        return {"model.name": name, "name": name.replace("_", "-"), **overrides}
-    return [f"model.name={name}", f"name={name.replace('_', '-')}", *overrides]
+        return {"model.name": name, "name": recipe_name, **overrides}
+    return (f"model.name={name}", f"name={recipe_name}", *overrides)
 
 
 def _repeated_job(
@@ -256,7 +286,7 @@ def resumed_job(
     folder: RunFolder,
     reference: str | Path | Recipe | None,
     data: "Path | str | InCode | None",
-    overrides: Overrides | None,
+    overrides: GivenOverrides,
     *,
     weights: str | Path | None = None,
 ) -> Job:
@@ -266,46 +296,29 @@ def resumed_job(
         RunError: It was begun with another recipe or other weights than those given.
         ZooError: See `make_job`.
     """
+    check_reference("" if reference is None else reference)
     recorded = folder.record().weights
-    given = None if weights is None else InitialWeights.at(given_path(weights, "the path of the weights"))
-    if given is not None and (recorded is None or given.sha256 != recorded.sha256):
+    begin_with = None if weights is None else InitialWeights.at(given_path(weights, "the path of the weights"))
+    if begin_with is not None and (recorded is None or begin_with.sha256 != recorded.sha256):
         raise RunError(
             f"{folder.path}: did not begin with the weights {weights}; leave out --weights to go on with it, "
             "or choose another --run"
         )
-    if reference is not None and data is None:
-        data = _own_data(reference)
-    job = _begun_job(folder, data, recorded)
-    is_asked = reference is not None or overrides
-    if is_asked and _asked_recipe(folder if reference is None else reference, job.data, overrides or ()) != job.recipe:
+    given = _import_module_of_overrides(as_overrides(overrides))
+    # Its first weights are needed only until there is a checkpoint.
+    first = InitialWeights(path=recorded.path, sha256=recorded.sha256) if recorded else None
+    asked: Recipe | None = None
+    run_given = folder if reference is None else _run_at(reference)
+    if reference is not None and run_given is None:
+        asked, beside = _load(reference, given, first)
+        if data is None and beside is not None and asked.data.path:
+            data = beside / asked.data.path
+    elif run_given is not None and (reference is not None or given):
+        asked = load_recipe(run_given.recipe_path, given)
+    job = replace(_repeated_job(folder, data, (), first), repeats=None)
+    if asked is not None and asked != job.recipe:
         raise RunError(
             f"{folder.path}: was begun with another recipe than the one given; "
             "leave out the recipe and --set to go on with it, or choose another --run"
         )
     return job
-
-
-def _asked_recipe(
-    reference: RunFolder | str | Path | Recipe, data: "Path | InCode | None", overrides: Overrides
-) -> Recipe:
-    if isinstance(reference, str | Path) and (Path(reference) / "run.json").is_file():
-        reference = RunFolder.open(Path(reference))
-    if isinstance(reference, RunFolder):
-        return load_recipe(reference.recipe_path, _with_module(overrides))
-    return make_job(reference, data, overrides).recipe
-
-
-def _begun_job(folder: RunFolder, data: "Path | str | InCode | None", recorded: WeightsRecord | None) -> Job:
-    """Resolves a run itself. Its first weights are needed only until there is a checkpoint."""
-    job = _repeated_job(
-        folder, data, (), InitialWeights(path=recorded.path, sha256=recorded.sha256) if recorded else None
-    )
-    return replace(job, repeats=None)
-
-
-def _own_data(reference: str | Path | Recipe) -> Path | None:
-    """Returns the images that a recipe file itself names, beside it."""
-    if isinstance(reference, Recipe) or (Path(reference) / "run.json").is_file() or not _is_recipe(reference):
-        return None
-    path = load_recipe(reference).data.path
-    return find_recipe(reference).parent / path if path else None

@@ -124,21 +124,23 @@ def _checked(asked: FinetuneOptions) -> "Job":
 
 
 def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
-    from zoo.jobs.finetuning import Run, carry_out, resolve_request
+    from zoo.jobs.finetuning import carry_out
+    from zoo.jobs.resuming import AlreadyDone, Request, decide
 
-    run = resolve_request(
-        asked.recipe,
-        asked.data,
-        asked.overrides,
+    request = Request(
+        recipe=asked.recipe,
+        data=asked.data,
+        overrides=asked.overrides,
         run=asked.run,
         resume=asked.resume,
         weights=asked.weights,
         more_epochs=asked.more_epochs,
     )
-    if not isinstance(run, Run):  # a finished run needs no TensorFlow
+    decided = decide(request)
+    if not isinstance(decided, AlreadyDone):  # a finished run needs no TensorFlow
         start_backend()
-        with _terminated_as_interrupted():
-            run = carry_out(run)
+    with _terminated_as_interrupted():
+        run = carry_out(decided)
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
@@ -147,7 +149,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
 
 
 def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: bool) -> None:
-    from zoo.jobs.finetuning import finetune_seeds
+    from zoo.jobs.seeds import finetune_seeds
 
     _checked(asked)
     with _terminated_as_interrupted():
@@ -213,7 +215,7 @@ def _show_result(run: "Run") -> None:
 
 
 def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
-    from zoo.jobs.finetuning import spread
+    from zoo.jobs.seeds import spread
 
     figures = spread(runs.values())
     first = next(iter(runs.values()))

@@ -1,0 +1,173 @@
+"""What a call of `zoo.finetune` comes to: a new run, one that goes on, one that is trained on, or one that is done.
+
+Nothing here imports Keras, or makes a folder.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import RunError
+from zoo.jobs.lengthening import lengthened
+from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
+from zoo.recipe.schema import Recipe
+from zoo.runs.folder import RunFolder, holds_runs, runs_within
+from zoo.system.paths import given_path
+
+if TYPE_CHECKING:
+    from zoo.data import InCode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `zoo.finetune` was called with; the fields are its arguments."""
+
+    recipe: str | Path | Recipe | None
+    data: "Path | str | InCode | None" = None
+    overrides: GivenOverrides = None
+    run: Path | str | None = None
+    resume: bool = False
+    weights: Path | str | None = None
+    more_epochs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class New:
+    """A run is to begin.
+
+    Attributes:
+        job: Recipe, data and first weights.
+        path: The folder to make; None for `runs/<recipe>-<UTC time>`.
+    """
+
+    job: Job
+    path: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """A run is to go on from its last checkpoint.
+
+    Attributes:
+        job: Its recipe, data and first weights.
+        folder: Its folder.
+    """
+
+    job: Job
+    folder: RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengthen:
+    """A finished run is to be trained on, in a folder of its own.
+
+    Attributes:
+        job: Its recipe, with more epochs, and its data.
+        finished: The run.
+        path: The folder to make; None for `runs/<recipe>-<UTC time>`.
+    """
+
+    job: Job
+    finished: RunFolder
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class AlreadyDone:
+    """The run is finished, with the recipe and on the images that were asked for."""
+
+    folder: RunFolder
+
+
+def decide(asked: Request) -> New | Resume | Lengthen | AlreadyDone:
+    """Decides what a call comes to.
+
+    Raises:
+        ZooError: As `zoo.finetune` does for an unknown name or path, a wrong recipe or override, or a taken folder.
+    """
+    path = None if asked.run is None else given_path(asked.run, "the path of the run")
+    if asked.more_epochs:
+        return _lengthen(asked, path)
+    if asked.resume and path is None:
+        path, asked = _run_named(asked.recipe), replace(asked, recipe=None)
+    begun = begun_run(path) if asked.resume and path else None
+    if begun is not None:
+        return _resume(asked, begun)
+    if asked.recipe is None:
+        if path is not None and runs_within(path):
+            raise RunError(_how_seeds_go_on(path))
+        raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
+    if path is not None:
+        RunFolder.refuse_taken(path)
+    return New(job=make_job(asked.recipe, asked.data, asked.overrides, weights=asked.weights), path=path)
+
+
+def _resume(asked: Request, folder: RunFolder) -> Resume | AlreadyDone:
+    is_done = folder.record().status == "done"
+    given = (asked.recipe, asked.data, asked.overrides or None, asked.weights)
+    if is_done and given == (None, None, None, None):
+        return AlreadyDone(folder)
+    job = resumed_job(folder, asked.recipe, asked.data, asked.overrides, weights=asked.weights)
+    if is_done:
+        _check_trained_on(folder, job)
+        return AlreadyDone(folder)
+    folder.refuse_read_only()
+    return Resume(job=job, folder=folder)
+
+
+def _lengthen(asked: Request, path: Path | None) -> Lengthen:
+    finished = begun_run(Path(asked.recipe)) if isinstance(asked.recipe, str | Path) else None
+    if finished is None:
+        raise RunError(f"'{asked.recipe}' is not a run that can be trained on; expected the folder of a finished run")
+    given = {"--set": asked.overrides, "--resume": asked.resume, "--weights": asked.weights}
+    if unfit := [name for name, value in given.items() if value]:
+        raise RunError(f"{finished.path}: trains on as it was trained until now; leave out {', '.join(unfit)}")
+    if path is not None:
+        RunFolder.refuse_taken(path)
+    job = resumed_job(finished, None, asked.data, None)
+    job = replace(job, recipe=lengthened(finished, job.recipe, asked.more_epochs))
+    return Lengthen(job=job, finished=finished, path=path)
+
+
+def begun_run(path: Path) -> RunFolder | None:
+    """Returns the run that was begun in a folder, or None."""
+    return RunFolder(path) if RunFolder(path).is_begun else None
+
+
+def how_to_resume(path: Path) -> str:
+    """Says what to type for a run that is not finished."""
+    return f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
+
+
+def _how_seeds_go_on(path: Path) -> str:
+    """Says what to type for a folder that holds the runs of seeds, or other runs."""
+    names = runs_within(path)
+    seeds = [name.removeprefix("seed-") for name in names if re.fullmatch(r"seed--?\d+", name)]
+    if not seeds:
+        return holds_runs(path)
+    listed, all_seeds = ", ".join(f"seed-{seed}" for seed in seeds), ",".join(seeds)
+    again = shlex.join(["zoo", "finetune", str(path / f"seed-{seeds[0]}"), "--run", str(path), "--seeds", all_seeds])
+    return f"{path}: holds the runs of seeds, {listed}, and is not a run; go on with the seeds that you want: {again}"
+
+
+def _run_named(reference: str | Path | Recipe | None) -> Path:
+    """Returns the run that is to go on, where it is named in the recipe's place."""
+    if isinstance(reference, str | Path) and begun_run(Path(reference)) is not None:
+        return Path(reference)
+    raise RunError("--resume goes on with a run; say which with --run DIR")
+
+
+def _check_trained_on(folder: RunFolder, job: Job) -> None:
+    """Refuses other images than those that a finished run was trained on."""
+    from zoo.data.inputs import open_source
+
+    now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()
+    then = folder.record().data.fingerprint
+    if now != then:
+        given = job.data if isinstance(job.data, Path) else "these images"
+        raise RunError(
+            f"{folder.path}: is finished; it was not trained on {given} (fingerprint {then[:12]}..., here "
+            f"{now[:12]}...); leave out --data to see its result, or choose another --run"
+        )
