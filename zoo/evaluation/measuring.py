@@ -16,7 +16,7 @@ from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import row_of_file, source_row
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 from zoo.system.interruption import noticed
@@ -38,7 +38,8 @@ def evaluate(
     data: Path | str | InCode | None = None,
     split: str | None = None,
     *,
-    display: Display | None = None,
+    display: ProgressDisplay | None = None,
+    verbose: Verbose = 0,
 ) -> Evaluation:
     """Measures a finished run's classifier.
 
@@ -51,7 +52,9 @@ def evaluate(
         split: `train`, `validation` or `test`; by default test where there is one, else validation, else, for
             other images than the run's own, all. With `data` that has no such split, the images in it that the run had
             in its own.
-        display: Shows progress; by default on stderr.
+        display: Shows progress in place of what `verbose` says.
+        verbose: What is shown on stderr: 0 nothing, 1 bars, 2 lines; `auto` bars on a terminal, and lines elsewhere.
+            All that is said in words goes to the logger `zoo.evaluate` too, and warnings are in the result.
 
     Raises:
         NotFoundError: There is no finished run, or its images are no longer where they were.
@@ -63,11 +66,12 @@ def evaluate(
         evaluation = zoo.evaluate("runs/pets")
         print(evaluation.split, evaluation.metrics["accuracy"], evaluation.wrong[:3])
     """
+    own_display = make_display(verbose, logger="zoo.evaluate")
     folder = RunFolder.open(given_path(run, "the path of the run"))
     classifier = load(folder.path)
     recipe = load_recipe(folder.recipe_path)
     with contextlib.ExitStack() as stack:
-        shown = stack.enter_context(Display()) if display is None else display
+        shown = stack.enter_context(own_display) if display is None else display
         images, place = _images(folder, data)
         source = _open(recipe, images, is_own=data is None)
         chosen = _choose(folder, source, split, is_own=data is None)
@@ -335,7 +339,7 @@ def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own:
 
 
 def _measure(
-    classifier: Classifier, recipe: Recipe, chosen: _Chosen, names: Sequence[str], display: Display
+    classifier: Classifier, recipe: Recipe, chosen: _Chosen, names: Sequence[str], display: ProgressDisplay
 ) -> "tuple[np.ndarray, np.ndarray, list[str]]":
     """Computes probabilities, float32[n, classes], beside labels, int64[n], and what each image is called."""
     import numpy as np

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.inference.classifier import Classifier
-    from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import GivenOverrides
     from zoo.recipe.schema import Recipe
+    from zoo.report.progress import Verbose
 
 
 class Estimator:
@@ -39,6 +39,7 @@ class Estimator:
         overrides: "GivenOverrides" = None,
         runs: "Path | str | None" = None,
         callbacks: Any = (),
+        verbose: "Verbose" = "auto",
     ) -> None:
         """Keeps what `fit` takes.
 
@@ -47,11 +48,13 @@ class Estimator:
             overrides: Changes to the recipe.
             runs: The folder below which each fit leaves a run; None leaves none.
             callbacks: As for `zoo.finetune`.
+            verbose: As for `zoo.finetune`.
         """
         self.recipe = recipe
         self.overrides = overrides
         self.runs = runs
         self.callbacks = callbacks
+        self.verbose: Verbose = verbose
 
     def fit(self, X: Any, y: Any) -> "Estimator":  # noqa: N803 (scikit-learn's name)
         """Trains the recipe on images; nothing is left of a fit before.
@@ -70,8 +73,6 @@ class Estimator:
         """
         import numpy as np
 
-        from zoo.jobs.finetuning import finetune
-
         images, labels = _listed(X), np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):
             raise DataError(
@@ -86,17 +87,17 @@ class Estimator:
         data: Any = (images, np.array(names)[indices])
         if self.runs is None:
             with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-                self._keep(
-                    finetune(self.recipe, data, self.overrides, run=Path(folder) / "run", callbacks=self.callbacks)
-                )
+                self._train(data, Path(folder) / "run")
                 del self.run_
         else:
-            folder = _free(Path(self.runs))
-            self._keep(finetune(self.recipe, data, self.overrides, run=folder, callbacks=self.callbacks))
+            self._train(data, _free(Path(self.runs)))
         self.classes_ = classes
         return self
 
-    def _keep(self, run: "Run") -> None:
+    def _train(self, data: Any, folder: Path) -> None:
+        from zoo.jobs.finetuning import finetune
+
+        run = finetune(self.recipe, data, self.overrides, run=folder, callbacks=self.callbacks, verbose=self.verbose)
         self.run_ = run
         self.metrics_: dict[str, float] = run.metrics
         self.classifier_: Classifier = run.classifier

@@ -18,7 +18,7 @@ from zoo.models.arrays import MODEL_FILE
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history, save_history
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.record import ResultRecord, RunRecord, WeightsRecord, read_document
@@ -102,6 +102,7 @@ class Run:
         return f"Run({str(self.path)!r}{'' if accuracy is None else f', accuracy={accuracy:.4f}'})"
 
 
+# More than seven arguments, whose order is a contract: scripts pass the first six by position.
 def finetune(
     recipe_or_model: str | Path | Recipe | None,
     data: Path | str | InCode | None = None,
@@ -112,6 +113,7 @@ def finetune(
     *,
     weights: Path | str | None = None,
     more_epochs: int = 0,
+    verbose: Verbose = "auto",
 ) -> Run:
     """Trains a classifier as a recipe says and leaves a run folder.
 
@@ -131,6 +133,8 @@ def finetune(
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
             `zoo.jobs.lengthening`.
+        verbose: What is shown on stderr: 0 nothing, 1 bars, 2 a line an epoch; `auto` bars on a terminal, and lines
+            elsewhere. All that is said in words goes to the logger `zoo.finetune` too.
 
     Returns:
         The finished run.
@@ -152,22 +156,28 @@ def finetune(
         weights=weights,
         more_epochs=more_epochs,
     )
-    return carry_out(decide(asked), callbacks)
+    return carry_out(decide(asked), callbacks, verbose=verbose)
 
 
 @noticed()
 def carry_out(
-    decided: New | Resume | Lengthen | AlreadyDone, callbacks: Any = (), *, is_one_of_several: bool = False
+    decided: New | Resume | Lengthen | AlreadyDone,
+    callbacks: Any = (),
+    *,
+    verbose: Verbose = "auto",
+    is_one_of_several: bool = False,
 ) -> Run:
     """Trains, measures and closes a run.
 
     Args:
         decided: From `decide`; a run that is done already is left as it is, which is said.
         callbacks: As for `finetune`.
+        verbose: As for `finetune`.
         is_one_of_several: Whether it is one seed's run: who trains all says how to go on.
     """
+    shown = make_display(verbose, logger="zoo.finetune")
     if isinstance(decided, AlreadyDone):
-        with Display() as display:
+        with shown as display:
             display.line(f"{decided.folder.path} is finished already")
         return Run(decided.folder.path)
     import_keras()
@@ -189,7 +199,7 @@ def carry_out(
     try:
         with (
             claim(folder.path),
-            Display() as display,
+            shown as display,
             alone(display.line),
             _going_on_said(folder, is_one_of_several),
         ):
@@ -238,7 +248,7 @@ def advise(fault: BaseException, advice: str) -> None:
     fault.add_note(f"free some space and {advice}" if is_full else advice)
 
 
-def _compare_result(folder: RunFolder, job: Job, display: Display) -> None:
+def _compare_result(folder: RunFolder, job: Job, display: ProgressDisplay) -> None:
     """Says whether a repeated run came to the same numbers, bit for bit, and writes it down."""
     record, repeated = folder.record(), job.repeats
     if repeated is None or record.repeats is None or not (repeated.model / MODEL_FILE).is_file():

@@ -12,7 +12,7 @@ from zoo.data import Batches, Pack
 from zoo.errors import RecipeError
 from zoo.freezing.plans import BatchNormMode, Contract, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.folder import RunFolder
@@ -65,7 +65,7 @@ class Training:
     validation: Pack | None
     folder: RunFolder
     one_run: OneRun
-    display: Display
+    display: ProgressDisplay
 
 
 @dataclass(frozen=True, kw_only=True)

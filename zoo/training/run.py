@@ -15,7 +15,7 @@ from zoo.data.inputs import Inputs
 from zoo.errors import RunError
 from zoo.models.building import save_model
 from zoo.recipe.schema import Recipe
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.counted_in_batches import lines_anew
@@ -86,7 +86,7 @@ def train(
     folder: RunFolder,
     repeats: RunFolder | None = None,
     callbacks: Sequence[Any] = (),
-    display: Display,
+    display: ProgressDisplay,
 ) -> Trained:
     """Runs a recipe from its last checkpoint in the folder, or from the start where there is none.
 
@@ -170,7 +170,7 @@ def _train_phases(
     folder: RunFolder,
     resume_from: Checkpoint | None,
     callbacks: Sequence[Any],
-    display: Display,
+    display: ProgressDisplay,
     recorded: Recording,
 ) -> None:
     """Trains all phases that are left, and shows them to callbacks and trackers as one training."""
@@ -209,7 +209,7 @@ def _each_phase(
     folder: RunFolder,
     resume_from: Checkpoint | None,
     one_run: OneRun,
-    display: Display,
+    display: ProgressDisplay,
     recorded: Recording,
     *,
     by_epoch: bool,
@@ -325,7 +325,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _compare_data(repeated: RunFolder, record: RunRecord, display: Display) -> RepeatsRecord:
+def _compare_data(repeated: RunFolder, record: RunRecord, display: ProgressDisplay) -> RepeatsRecord:
     """Says where the run that is repeated had other data, and returns what run.json keeps of it."""
     then, now = repeated.record().data.fingerprint, record.data.fingerprint
     if then != now:

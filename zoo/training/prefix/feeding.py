@@ -11,7 +11,7 @@ from zoo.data import Pack, Pixels
 from zoo.errors import RecipeError
 from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import Phase, Recipe
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.system.cache import cache_folder, is_writable
 from zoo.training.prefix import caching
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
@@ -147,7 +147,7 @@ def plan_prefix(
 
 
 def cache_prefix(
-    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: Display
+    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: ProgressDisplay
 ) -> CachedActivations | None:
     """Runs a phase's frozen prefix once, or says why not.
 

@@ -9,7 +9,7 @@ from zoo.data import Dataset, Split
 from zoo.data.inputs import Inputs
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 
@@ -69,7 +69,7 @@ def check_same_images(folder: RunFolder, images: RunImages) -> None:
         )
 
 
-def say_where_data_differs(run: RunFolder, dataset: Dataset, display: Display) -> None:
+def say_where_data_differs(run: RunFolder, dataset: Dataset, display: ProgressDisplay) -> None:
     """Warns where images are not those that a run was trained on."""
     then, now = run.record().data.fingerprint, dataset.fingerprint()
     if then != now:

@@ -15,7 +15,7 @@ from zoo.errors import DataError, offering
 from zoo.models.building import build
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.training.batch_size import AUTO, memory_warning
 from zoo.training.phase import apply_freezing
 from zoo.training.preparation.hyperrule import with_hyperrule
@@ -188,7 +188,7 @@ def model_warnings(prepared: Prepared, model: "keras.Model", phase: Phase) -> li
     return [warning for warning in (random, memory_warning(model, recipe, prepared.device)) if warning]
 
 
-def read_inputs(prepared: Prepared, display: Display) -> Inputs:
+def read_inputs(prepared: Prepared, display: ProgressDisplay) -> Inputs:
     """Decodes the images that train and validate, and says what was skipped or changed, and what validation lacks.
 
     Raises:

@@ -18,7 +18,7 @@ from zoo.data import Batches
 from zoo.data.augmentation.building import seed_augmentation
 from zoo.errors import ZooError
 from zoo.recipe.schema import Phase
-from zoo.report.progress import Display
+from zoo.report.progress import ProgressDisplay
 from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import out_of_memory
 from zoo.training.compiling.schedules import RisingRate
@@ -60,7 +60,9 @@ class RangeTest:
 
 @noticed()
 @pinned()
-def find_rate(prepared: Prepared, *, phase_name: str | None = None, rate: RisingRate, display: Display) -> RangeTest:
+def find_rate(
+    prepared: Prepared, *, phase_name: str | None = None, rate: RisingRate, display: ProgressDisplay
+) -> RangeTest:
     """Trains a recipe's phase from its first weights while the rate rises; nothing is kept of it.
 
     Args:
@@ -78,7 +80,7 @@ def find_rate(prepared: Prepared, *, phase_name: str | None = None, rate: Rising
         return _find_rate(prepared, prepared.recipe.phase_named(phase_name), rate, display)
 
 
-def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Display) -> RangeTest:
+def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: ProgressDisplay) -> RangeTest:
     recipe = prepared.recipe
     keras.utils.set_random_seed(recipe.train.seed)
     model = build_model(prepared)
