@@ -1,4 +1,6 @@
+import ast
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -15,9 +17,24 @@ from tests.tiny import environment
 REPOSITORY = Path(__file__).parents[1]
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "PIL", "pydantic", "rich", "safetensors", "tensorflow", "tomlkit")
 PUBLIC = [
+    "Card",
+    "Classifier",
+    "ContractError",
+    "DataError",
     "Estimator",
+    "Evaluation",
+    "MissingWeightsError",
+    "NotFoundError",
+    "Prediction",
+    "Protocol",
     "Recipe",
+    "RecipeError",
     "Run",
+    "RunError",
+    "Stage",
+    "TrustError",
+    "WeightSet",
+    "WeightsError",
     "ZooError",
     "build",
     "evaluate",
@@ -57,7 +74,8 @@ def command(*arguments):
     [
         "import zoo",
         "import zoo; assert zoo.list_models(); zoo.info('mnist_conv'); zoo.info('efficientnet_lite0')",
-        "import zoo; zoo.ZooError; zoo.register; zoo.stages; zoo.freeze; zoo.unfreeze; dir(zoo)",
+        "import zoo; zoo.ZooError; zoo.RunError; zoo.register; zoo.stages; zoo.freeze; zoo.unfreeze; dir(zoo)",
+        "import zoo; zoo.Card; zoo.Stage; zoo.WeightSet; zoo.Protocol",
         command("list"),
         command("list", "--json"),
         command("show", "efficientnet_lite0"),
@@ -95,6 +113,35 @@ def test_the_public_names_are_these():
     assert set(zoo._HOMES) == set(PUBLIC)
 
 
+def test_type_checkers_read_the_names_that_the_table_has():
+    (block,) = [node for node in ast.parse(Path(zoo.__file__).read_text()).body if isinstance(node, ast.If)]
+    # Only a name that is imported as itself is exported to them.
+    imported = [(one.asname, (node.module, one.name)) for node in block.body for one in node.names]
+    assert dict(imported) == {name: (module, name) for name, module in zoo._HOMES.items()}
+    assert len(imported) == len(zoo._HOMES)
+
+
+def test_every_error_is_public():
+    def children(kind):
+        return {kind.__name__}.union(*map(children, kind.__subclasses__()))
+
+    ours = {name for name in children(zoo.errors.ZooError) if getattr(zoo.errors, name, None)}
+    assert ours == {name for name in PUBLIC if name.endswith("Error")}
+
+
+def test_what_is_imported_from_a_submodule_is_the_same():
+    assert zoo.Card is zoo.registry.Card
+    assert zoo.Protocol is zoo.registry.Protocol
+    assert zoo.RunError is zoo.errors.RunError
+    assert zoo.Classifier is importlib.import_module("zoo.inference.classifier").Classifier
+
+
+def test_the_order_of_the_arguments_of_finetune_is_a_contract():
+    assert list(inspect.signature(zoo.finetune).parameters) == [
+        *("recipe_or_model", "data", "overrides", "run", "resume", "callbacks", "weights", "more_epochs", "verbose")
+    ]
+
+
 def test_every_public_name_resolves_after_every_submodule_is_imported():
     # In a fresh process: importing a submodule sets its name on the package, and would hide a function of that name.
     code = f"""
@@ -106,7 +153,7 @@ for _ in range(2):
         value = getattr(zoo, name)
         assert not isinstance(value, types.ModuleType), name
         assert value.__module__ == zoo._HOMES[name], name
-        assert value.__doc__, name
+        assert value.__doc__ and callable(value), name
 """
     modules_after(code)
 

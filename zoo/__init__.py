@@ -12,59 +12,61 @@ Every name is loaded when it is first used, so that importing zoo stays quick.
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from zoo.errors import ZooError
-    from zoo.evaluation.measuring import evaluate
-    from zoo.foreign.saved_models import trust
-    from zoo.freezing.plans import freeze, unfreeze
-    from zoo.freezing.stages import stages
-    from zoo.inference.classifier import load
-    from zoo.inference.features import features
-    from zoo.jobs.estimator import Estimator
-    from zoo.jobs.finetuning import Run, finetune
-    from zoo.models.building import build
-    from zoo.recipe.schema import Recipe
-    from zoo.registry import info, list_models, register
+if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with the table
+    from zoo.errors import ContractError as ContractError
+    from zoo.errors import DataError as DataError
+    from zoo.errors import MissingWeightsError as MissingWeightsError
+    from zoo.errors import NotFoundError as NotFoundError
+    from zoo.errors import RecipeError as RecipeError
+    from zoo.errors import RunError as RunError
+    from zoo.errors import TrustError as TrustError
+    from zoo.errors import WeightsError as WeightsError
+    from zoo.errors import ZooError as ZooError
+    from zoo.evaluation.measuring import evaluate as evaluate
+    from zoo.evaluation.scores import Evaluation as Evaluation
+    from zoo.foreign.saved_models import trust as trust
+    from zoo.freezing.plans import freeze as freeze
+    from zoo.freezing.plans import unfreeze as unfreeze
+    from zoo.freezing.stages import stages as stages
+    from zoo.inference.classifier import Classifier as Classifier
+    from zoo.inference.classifier import Prediction as Prediction
+    from zoo.inference.classifier import load as load
+    from zoo.inference.features import features as features
+    from zoo.jobs.estimator import Estimator as Estimator
+    from zoo.jobs.finetuning import Run as Run
+    from zoo.jobs.finetuning import finetune as finetune
+    from zoo.models.building import build as build
+    from zoo.recipe.schema import Recipe as Recipe
+    from zoo.registry.entries import Card as Card
+    from zoo.registry.entries import Protocol as Protocol
+    from zoo.registry.entries import Stage as Stage
+    from zoo.registry.entries import WeightSet as WeightSet
+    from zoo.registry.entries import info as info
+    from zoo.registry.entries import list_models as list_models
+    from zoo.registry.entries import register as register
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Estimator",
-    "Recipe",
-    "Run",
-    "ZooError",
-    "build",
-    "evaluate",
-    "features",
-    "finetune",
-    "freeze",
-    "info",
-    "list_models",
-    "load",
-    "register",
-    "stages",
-    "trust",
-    "unfreeze",
-]
-
-_HOMES = {
-    "Estimator": "zoo.jobs.estimator",
-    "Recipe": "zoo.recipe.schema",
-    "Run": "zoo.jobs.finetuning",
-    "ZooError": "zoo.errors",
-    "build": "zoo.models.building",
-    "evaluate": "zoo.evaluation.measuring",
-    "features": "zoo.inference.features",
-    "finetune": "zoo.jobs.finetuning",
-    "freeze": "zoo.freezing.plans",
-    "info": "zoo.registry.entries",
-    "list_models": "zoo.registry.entries",
-    "load": "zoo.inference.classifier",
-    "register": "zoo.registry.entries",
-    "stages": "zoo.freezing.stages",
-    "trust": "zoo.foreign.saved_models",
-    "unfreeze": "zoo.freezing.plans",
+_NAMES_OF = {
+    "zoo.errors": (
+        "ContractError DataError MissingWeightsError NotFoundError RecipeError RunError TrustError WeightsError "
+        "ZooError"
+    ),
+    "zoo.evaluation.measuring": "evaluate",
+    "zoo.evaluation.scores": "Evaluation",
+    "zoo.foreign.saved_models": "trust",
+    "zoo.freezing.plans": "freeze unfreeze",
+    "zoo.freezing.stages": "stages",
+    "zoo.inference.classifier": "Classifier Prediction load",
+    "zoo.inference.features": "features",
+    "zoo.jobs.estimator": "Estimator",
+    "zoo.jobs.finetuning": "Run finetune",
+    "zoo.models.building": "build",
+    "zoo.recipe.schema": "Recipe",
+    "zoo.registry.entries": "Card Protocol Stage WeightSet info list_models register",
 }
+_HOMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] -- the aliases above tell it the names
 
 
 def __getattr__(name: str) -> object:
