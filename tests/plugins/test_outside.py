@@ -20,14 +20,18 @@ recipe = Recipe.model_validate({
     "model": {"name": "outside_net", "weights": "none"},
     "data": {"source": "stripes:loud", "options": {"count": 48}, "validation": 0.25},
     "augment": {"policy": "speckled", "layers": {"speckle": {"amount": 5.0}, "solarize": {"probability": 0.0}}},
-    "train": {"batch_size": 8},
-    "phases": [{"name": "all", "train": "all", "epochs": 12, "learning_rate": 0.03}],
+    "train": {"batch_size": 8, "loss": "distance", "loss_options": {"power": 1.5}},
+    "phases": [
+        {"name": "all", "train": "all", "epochs": 12, "learning_rate": 0.03, "schedule": "stairs",
+         "schedule_options": {"steps": 3}, "optimizer": "sign_descent", "optimizer_options": {"power": 0.5}},
+    ],
 })
 first, again = (zoo.finetune(recipe, run=f"{sys.argv[1]}/{name}") for name in ("first", "again"))
 print(json.dumps({
     "classes": first.classifier.classes,
     "accuracy": first.metrics["accuracy"],
     "same": all((a.numpy() == b.numpy()).all() for a, b in zip(first.model.weights, again.model.weights)),
+    "rates": sorted({round(row["learning_rate"], 6) for row in first.history}),
     "kept": Recipe.load(f"{sys.argv[1]}/first/recipe.toml") == recipe,
 }))
 """
@@ -50,6 +54,8 @@ def test_a_recipe_of_their_rows_is_trained_the_same_in_every_repetition(tmp_path
     assert told["classes"] == ["LYING", "STANDING"]
     assert told["accuracy"] == 1.0
     assert told["same"] and told["kept"]
+    # 0.03 in the first third of the 60 steps, then less by a quarter of it in each.
+    assert told["rates"] == [0.015, 0.0225, 0.03]
 
 
 RECIPE = """
@@ -81,6 +87,19 @@ train = "all"
             "data.options.side is 3; expected a whole number >= 4",
         ),
         (
+            '[train]\nloss = "distanse"',
+            'train.loss is "distanse"; expected "crossentropy", "focal", "kl_divergence", "mean_squared_error" or '
+            "\"distance\". Did you mean 'distance'?",
+        ),
+        (
+            '[train]\nloss = "distance"\nloss_options = {pwoer = 2.0}',
+            "train.loss_options.pwoer: loss 'distance' has no such option. Did you mean 'power'? It has: power.",
+        ),
+        (
+            '[train]\n[set]\n"phases.all.optimizer" = "sign_decent"',
+            'phases.all.optimizer is "sign_decent"; expected',
+        ),
+        (
             '[augment]\npolicy = "speckeld"',
             'augment.policy is "speckeld"; expected "none", "randaugment", "augmix", "trivial" or "speckled"',
         ),
@@ -108,6 +127,20 @@ def test_their_rows_stand_in_help():
     assert '"tfds:NAME" or "stripes:NAME"' in " ".join(zoo("recipe", "keys", "data.source")[1].split())
     assert '"trivial" or "speckled"' in " ".join(zoo("recipe", "keys", "augment.policy")[1].split())
     assert "outside_net" in zoo("list")[1]
+    told = zoo("recipe", "keys", "phases.*")[1]
+    assert "sign_descent: The sign of the gradient. Options: power = 0.0 (a number >= 0 and <= 1)." in told
+    assert "stairs: Equal steps. Options: steps = 4 (a whole number >= 1)." in told
+    schema = json.loads(zoo("recipe", "schema")[1])["$defs"]
+    assert "distance" in schema["TrainSection"]["properties"]["loss"]["enum"]
+    assert "stairs" in schema["Phase"]["properties"]["schedule"]["enum"]
+
+
+def test_their_schedule_is_drawn(tmp_path):
+    path = tmp_path / "striped.toml"
+    path.write_text(RECIPE.format("") + 'schedule = "stairs"\n')
+    code, _, err = zoo("recipe", "show", str(path), "--plot", str(tmp_path / "rates.png"))
+    assert code == 0, err
+    assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_path_is_refused_where_their_row_takes_none(tmp_path):

@@ -67,8 +67,10 @@ def test_an_option_that_does_not_hold_is_told_with_what_is_expected(option, valu
 
 
 def test_options_that_are_left_out_have_their_defaults():
-    assert table().lookup("square").filled({"dots": 7}) == {
-        "side": 1.0,
+    filled = table().lookup("square").filled({"dots": 7, "side": 2})
+    assert type(filled["side"]) is float
+    assert filled == {
+        "side": 2.0,
         "corners": "sharp",
         "filled": True,
         "dots": 7,

@@ -68,6 +68,13 @@ class Option:
             return bool(items) and all(self._fits(item, self.default[0]) for item in items)
         return self._fits(value, self.default)
 
+    def typed(self, value: Any) -> Any:
+        """Returns a value that it takes in its default's type: whole numbers as floats, and lists as tuples."""
+        if isinstance(self.default, tuple):
+            kind = type(self.default[0])
+            return tuple(kind(item) for item in value)
+        return float(value) if isinstance(self.default, float) else value
+
     def _fits(self, value: object, like: Value) -> bool:
         kind = type(like)
         if isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
@@ -110,8 +117,8 @@ class Row:
     build: Callable[..., Any]
 
     def filled(self, options: Mapping[str, object]) -> dict[str, Any]:
-        """Returns every option: those that are given, and the defaults of the others."""
-        return {**{name: option.default for name, option in self.options.items()}, **options}
+        """Returns every option in the type of its default: those that are given, and the defaults of the others."""
+        return {name: option.typed(options.get(name, option.default)) for name, option in self.options.items()}
 
 
 R = TypeVar("R", bound=Row)

@@ -4,7 +4,9 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from zoo.recipe.schema import TrainSection
+from zoo.registry.losses import LOSSES, LossRow
 from zoo.training.compiling.losses import AccuracyOfWeighted, balanced_weights, build_loss
+from zoo.training.compiling.mixing import OnMixedLabels
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]], "float32")
 ONE_HOT = np.eye(3, dtype="float32")[[0, 1, 1]]
@@ -89,3 +91,61 @@ def test_images_of_no_weight_are_not_counted_as_recognised():
     accuracy.update_state(np.diag([0.5, 2, 0]).astype("float32"), PROBABILITIES)
     # The first is class 0 and called so; the second is class 1 and called 2; the third weighs nothing.
     assert float(accuracy.result()) == 0.5
+
+
+def test_other_losses_by_hand():
+    # sum_c y ln(y / p): of a whole label that is -ln p of its class.
+    divergence = build_loss(TrainSection(loss="kl_divergence"))
+    whole = -(np.log(0.7) + np.log(0.1) + np.log(0.5)) / 3
+    assert value(divergence, ONE_HOT) == pytest.approx(whole, rel=1e-4)
+    mixed = 0.75 * np.log(0.75 / 0.7) + 0.25 * np.log(0.25 / 0.2) + 0.5 * np.log(0.5 / 0.1) + 0.5 * np.log(0.5 / 0.8)
+    assert value(divergence, MIXED) == pytest.approx((mixed + np.log(2)) / 3, rel=1e-4)
+    squares = [0.3**2 + 0.2**2 + 0.1**2, 0.1**2 + 0.9**2 + 0.8**2, 0.25**2 + 0.5**2 + 0.25**2]
+    squared = build_loss(TrainSection(loss="mean_squared_error"))
+    assert value(squared, ONE_HOT) == pytest.approx(sum(squares) / 9, rel=1e-5)
+
+
+@pytest.fixture
+def distance():
+    """A loss of a plug-in, whose builder knows nothing of weights and smoothing."""
+
+    class Distance(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.sum(keras.ops.abs(y_true - y_pred) ** 3, axis=-1)
+
+    before = dict(LOSSES._rows)
+    LOSSES.register(LossRow(name="distance", summary="", build=lambda: Distance(name="distance")))
+    yield lambda labels: (np.abs(labels - PROBABILITIES.astype(float)) ** 3).sum(axis=1)
+    LOSSES._rows.clear()
+    LOSSES._rows.update(before)
+
+
+@pytest.mark.parametrize("labels", [ONE_HOT, MIXED], ids=["one-hot", "mixed"])
+def test_a_third_loss_has_class_weights_smoothing_and_image_weights(distance, labels):
+    def built(class_weights=None, *, weighted=False, **train):
+        return build_loss(TrainSection(loss="distance", **train), class_weights, weighted=weighted)
+
+    of_images, by_label = distance(labels), labels.astype(float) @ WEIGHTS
+    assert value(built(), labels) == pytest.approx(of_images.mean(), rel=1e-5)
+    assert value(built(WEIGHTS), labels) == pytest.approx((by_label * of_images).mean(), rel=1e-5)
+    smoothed = distance(labels * 0.7 + 0.1)
+    assert value(built(label_smoothing=0.3), labels) == pytest.approx(smoothed.mean(), rel=1e-5)
+    assert value(built(WEIGHTS, label_smoothing=0.3), labels) == pytest.approx((by_label * smoothed).mean(), rel=1e-5)
+    mass = np.array([0.5, 0.0, 3.0], "float32")
+    heavy = built(WEIGHTS, weighted=True)
+    expected = (mass * by_label * of_images).mean()
+    assert value(heavy, labels * mass[:, None]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_third_loss_is_taken_of_mixed_images(distance):
+    beside = np.concatenate([MIXED, PROBABILITIES], axis=1)
+    loss = OnMixedLabels(build_loss(TrainSection(loss="distance"), WEIGHTS))
+    expected = ((MIXED.astype(float) @ WEIGHTS) * distance(MIXED)).mean()
+    assert float(loss(ONE_HOT, beside)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_options_of_the_focal_loss_by_hand():
+    train = TrainSection(loss="focal", loss_options={"gamma": 1.5, "alpha": 0.5})
+    assert value(build_loss(train), MIXED) == pytest.approx(by_hand(MIXED, gamma=1.5, alpha=0.5), rel=1e-5)
+    weighted = by_hand(MIXED, weights=WEIGHTS, gamma=1.5, alpha=0.5)
+    assert value(build_loss(train, WEIGHTS), MIXED) == pytest.approx(weighted, rel=1e-5)

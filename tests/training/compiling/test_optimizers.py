@@ -303,7 +303,7 @@ def test_a_phase_of_its_own_is_the_same_whatever_was_trained_before(name):
 def test_options_of_a_recipe_reach_the_optimizer():
     optimizer = optimizer_for(net(), "lion", optimizer_options={"beta_1": 0.5})
     assert (optimizer.beta_1, optimizer.beta_2) == (0.5, 0.99)
-    plain = optimizer_for(net(), "sgd", optimizer_options={"momentum": 0.0, "nesterov": False})
+    plain = optimizer_for(net(), "sgd", optimizer_options={"momentum": 0, "nesterov": False})
     assert len(plain.variables) == 2
 
 

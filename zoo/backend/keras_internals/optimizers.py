@@ -8,7 +8,7 @@ https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optim
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zoo.backend.keras_internals.guard import private, unsupported
@@ -80,11 +80,12 @@ def name_slots(optimizer: Any, variables: Sequence[Any]) -> None:
 
 
 @functools.cache
-def require_hooks(base: type[Any]) -> None:
+def require_hooks(base: type[Any], **options: Any) -> None:
     """Makes sure that Keras calls what zoo overrides in an optimizer: each hook in one update of one variable.
 
     Args:
-        base: The class of Keras that is derived from.
+        base: The class that is derived from.
+        **options: What its constructor needs, each value hashable.
 
     Raises:
         ZooError: A hook is missing, takes other arguments or is not called.
@@ -97,14 +98,14 @@ def require_hooks(base: type[Any]) -> None:
                 expected=f"({', '.join(arguments)})",
                 source=SOURCE,
             )
-    missed = set(HOOKS) - _hooks_called(base)
+    missed = set(HOOKS) - _hooks_called(base, options)
     if missed:
         raise unsupported(
             f"{base.__name__}.apply does not call {', '.join(sorted(missed))}", expected="one call each", source=SOURCE
         )
 
 
-def _hooks_called(base: type[Any]) -> set[str]:
+def _hooks_called(base: type[Any], options: Mapping[str, Any]) -> set[str]:
     import keras
     import numpy as np
 
@@ -120,7 +121,7 @@ def _hooks_called(base: type[Any]) -> set[str]:
     counted: Any = type(base.__name__, (base,), {hook: counting(hook) for hook in HOOKS})
     # A tensor for its first value: an initializer's name would draw from Python's random numbers.
     variable: Any = keras.Variable(np.ones((2, 2), "float32"), name="checked")
-    optimizer = counted(0.5, weight_decay=0.5, use_ema=True, name="checked")
+    optimizer = counted(0.5, weight_decay=0.5, use_ema=True, name="checked", **options)
     optimizer.build([variable])
     optimizer.apply([keras.ops.ones((2, 2))], [variable])
     return called

@@ -43,7 +43,7 @@ def build_optimizer(
     given = {"weight_decay": phase.weight_decay or None, **row.arguments(model, phase.weight_decay)}
     options = row.filled(phase.optimizer_options)
     base: Any = row.build()
-    optimizer: Any = per_variable(base)(rate.for_optimizer(), name=row.name, **given, **options, **settings)
+    optimizer: Any = per_variable(base, **options)(rate.for_optimizer(), name=row.name, **given, **options, **settings)
     optimizer.factors = dict(factors or {})
     optimizer.phase_name = phase.name
     if phase.weight_decay:

@@ -12,19 +12,26 @@ from zoo.errors import RecipeError
 from zoo.freezing.plans import violation
 
 
-@functools.cache
-def per_variable(base: type[Any]) -> type[Any]:
+def per_variable(base: type[Any], **options: Any) -> type[Any]:
     """Derives an optimizer class that treats each variable by its own rate and age.
 
     A variable's age is the number of steps that it was trained for without a break, in this phase and those before, as
     long as its slots were carried over. Where Keras corrects the bias of an average by the step, it is by the age, so
     that phases that train the same with the same rate are one training, bit by bit, and what is new begins as new.
 
+    Args:
+        base: A class of Keras, or of a plug-in.
+        **options: What its constructor takes beside what all of Keras' take; their values are hashable.
+
     Raises:
         ZooError: The installed release of Keras does not call what is overridden here.
     """
-    internals.require_hooks(base)
+    internals.require_hooks(base, **options)
+    return _derived(base)
 
+
+@functools.cache
+def _derived(base: type[Any]) -> type[Any]:
     class PerVariable(base):
         factors: Mapping[str, float] = {}
         phase_name = ""
