@@ -186,3 +186,17 @@ def test_the_measured_tables_are_what_the_scripts_wrote(result: Path, monkeypatc
     document = json.loads(result.read_text(encoding="utf-8"))
     assert document["kind"] == result.stem
     assert markdown(document["rows"]) in MEASUREMENTS
+
+
+CONTRIBUTING = (CONVNETS.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_what_the_page_for_contributors_names_is_there() -> None:
+    named = set(re.findall(r"`((?:zoo|tests|recipes|docs)/[\w./]+)`", CONTRIBUTING)) - {
+        "zoo/architectures/NAME.py",
+        "recipes/FOLDER/NAME.toml",
+    }
+    assert len(named) > 8
+    assert [path for path in sorted(named) if not (CONVNETS.parents[1] / path).exists()] == []
+    modules = re.findall(r"python -m (zoo[\w.]+)", CONTRIBUTING)
+    assert modules and all(importlib.util.find_spec(module) for module in modules)

@@ -153,6 +153,10 @@ def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: Bat
     Raises:
         NotFoundError: The selector matches nothing.
         ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
+
+    Example:
+
+        print(zoo.unfreeze(model, "stage3+", batchnorm="affine"))
     """
     # Anything may be given: an array is neither in a tuple nor out of it.
     given = cast(object, batchnorm)

@@ -241,9 +241,9 @@ class Recipe(Section):
     """A complete recipe: all that decides a run, but the data itself.
 
     Example:
-        >>> recipe = Recipe.load("quickstart", ["train.batch_size=32"])
-        >>> recipe.train.batch_size
-        32
+
+        recipe = zoo.Recipe.load("quickstart", ["train.batch_size=32"])
+        print(recipe.train.batch_size)
     """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1

@@ -258,7 +258,7 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
 
     Example:
 
-        @zoo.register(Card(name="tiny_net", ...))
+        @zoo.register(card)  # a zoo.Card; docs/new-architecture.md has a whole one
         def build(inputs, *, card, classes, dropout):
             ...
 
@@ -391,5 +391,10 @@ def info(name: str) -> Card:
 
     Raises:
         NotFoundError: No model has this name.
+
+    Example:
+
+        card = zoo.info("efficientnet_lite0")
+        print(card.params, [stage.name for stage in card.stages])
     """
     return lookup(name).card
