@@ -37,10 +37,10 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.jobs.finetuning import finetune as finetune
     from zoo.models.building import build as build
     from zoo.recipe.schema import Recipe as Recipe
-    from zoo.registry.entries import Card as Card
-    from zoo.registry.entries import Protocol as Protocol
-    from zoo.registry.entries import Stage as Stage
-    from zoo.registry.entries import WeightSet as WeightSet
+    from zoo.registry.cards import Card as Card
+    from zoo.registry.cards import Protocol as Protocol
+    from zoo.registry.cards import Stage as Stage
+    from zoo.registry.cards import WeightSet as WeightSet
     from zoo.registry.entries import info as info
     from zoo.registry.entries import list_models as list_models
     from zoo.registry.entries import register as register
@@ -63,7 +63,8 @@ _NAMES_OF = {
     "zoo.jobs.finetuning": "Run finetune",
     "zoo.models.building": "build",
     "zoo.recipe.schema": "Recipe",
-    "zoo.registry.entries": "Card Protocol Stage WeightSet info list_models register",
+    "zoo.registry.cards": "Card Protocol Stage WeightSet",
+    "zoo.registry.entries": "info list_models register",
 }
 _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] -- the aliases above tell it the names
