@@ -29,7 +29,6 @@ def predict_in_batches(
     Returns:
         What the model gives, float32[n, ...].
     """
-    devices.keep_freed_memory()
     size = min(batch_size, len(images))
     results: list[np.ndarray] = []
     run = devices.predictor(model)

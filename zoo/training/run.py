@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.backend import devices
+from zoo.backend import allocator, devices
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
 from zoo.data.inputs import Inputs
@@ -142,7 +142,7 @@ def train(
     if 0 < validating < FEW_TO_VALIDATE:
         few = "1 image validates" if validating == 1 else f"{validating} images validate"
         display.line(f"note: {few}: below {FEW_TO_VALIDATE} the choice of the epoch is a guess")
-    devices.keep_freed_memory()
+    allocator.keep_freed_memory()
     with recording(folder, record) as recorded:
         images.write(folder.path)
         write_atomic(folder.recipe_path, prepared.asked.to_toml())

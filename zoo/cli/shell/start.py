@@ -20,9 +20,11 @@ def start_backend() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _loading_line(), noticed(), descriptor_2_silenced():
+        from zoo.backend.allocator import keep_freed_memory
         from zoo.backend.devices import accelerator
 
         accelerator()
+        keep_freed_memory()
 
 
 @contextlib.contextmanager

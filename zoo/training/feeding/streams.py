@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
-from zoo.backend import devices
+from zoo.backend import tensorflow_data
 from zoo.backend.memory import is_aligned
 from zoo.data import Batches
 from zoo.data.batches import Drawn
@@ -100,7 +100,7 @@ def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
 def _finite(
     load: Callable[[int], tuple[np.ndarray, np.ndarray]], gathered: Any | None, *, count: int, with_labels: bool
 ) -> Any:
-    dataset = gathered if gathered is not None else devices.tf_dataset(load, count=count)
+    dataset = gathered if gathered is not None else tensorflow_data.tf_dataset(load, count=count)
     if dataset is None:
         return FiniteBatches(load, count=count, with_labels=with_labels)
     return dataset.map(_beside) if with_labels else dataset
@@ -116,7 +116,7 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
         drawn = batches.drawn(first_epoch + number)
         return replace(drawn, rows=which[drawn.rows])
 
-    return devices.tf_gathered(
+    return tensorflow_data.tf_gathered(
         whole,
         watch.watch(draw),
         classes=batches.classes,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from zoo.backend import devices
+from zoo.backend import allocator, devices
 from zoo.backend.callers_state import alone
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Batches
@@ -91,7 +91,7 @@ def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Prog
     # Each batch is a step at its own rate, of the weights themselves.
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"accumulate": 1, "ema": 0.0})})
     training_model = make_training_model(model, plain, phase, rate, batches=batches, prefix=frozen_prefix(model))
-    devices.keep_freed_memory()
+    allocator.keep_freed_memory()
     losses: list[float] = []
     with display.bar("rate", rate.steps) as move:
         for images, labels in itertools.islice(_stream(batches, training_model, seed=recipe.train.seed), rate.steps):
