@@ -1,7 +1,6 @@
 import runpy
 import subprocess
 import sys
-import warnings
 from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
@@ -9,6 +8,7 @@ from textwrap import dedent
 import pytest
 
 import zoo
+from tests.tiny import phase, recipe, write_npz
 from zoo import registry
 from zoo.errors import NotFoundError, ZooError
 from zoo.registry import Card, Entry, ShippedFile, Stage, WeightSet
@@ -50,6 +50,7 @@ def entries(monkeypatch):
     copy = dict(registry.entries._entries)
     monkeypatch.setattr(registry.entries, "_entries", copy)
     monkeypatch.setattr(registry.entries, "_loaded", False)
+    monkeypatch.setattr(registry.entries, "_left_out", [])
     return copy
 
 
@@ -263,10 +264,87 @@ def test_a_broken_plug_in_is_named_and_stops_nothing_else(site, source, fault):
         f"plug-in 'zoo_plug_in_bad' (zoo_plug_in_bad) is left out: {fault}"
     ]
     assert {*SEVEN, "mnist_conv", "plugged_net"} <= set(names)
-    # It is told once.
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    # And again: who asks later is not to take what is left for all there is.
+    with pytest.warns(UserWarning, match="plug-in 'zoo_plug_in_bad'"):
         assert zoo.list_models() == names
+    with pytest.warns(UserWarning, match="plug-in 'zoo_plug_in_bad'"), pytest.raises(NotFoundError) as raised:
+        zoo.info("zzz")
+    assert str(raised.value) == (
+        f"Unknown model 'zzz'. See 'zoo list'. plug-in 'zoo_plug_in_bad' (zoo_plug_in_bad) is left out: {fault}."
+    )
+
+
+def test_a_plug_in_that_fails_half_way_leaves_no_model(site):
+    install(site, "zoo_plug_in_half", PLUG_IN.format(model="half_net") + "\n    1 / 0\n")
+    with pytest.warns(UserWarning, match="plug-in 'zoo_plug_in_half' .* is left out: ZeroDivisionError"):
+        assert "half_net" not in zoo.list_models()
+
+
+# Runs in a process of its own, whose families are not loaded yet.
+BROKEN_FAMILY = """
+import warnings, sys
+sys.modules["zoo.architectures.keras_applications"] = None  # as a damaged file: its import fails
+import zoo
+for call in (zoo.list_models, zoo.list_models, lambda: zoo.info("mnist_conv")):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    print([str(warning.message) for warning in caught])
+try:
+    zoo.info("resnet50")
+except zoo.ZooError as fault:
+    print(fault)
+"""
+
+
+def test_a_family_that_fails_is_named_at_each_call():
+    command = [sys.executable, "-W", "ignore", "-c", BROKEN_FAMILY]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    left_out = (
+        "family 'keras_applications' is left out: ModuleNotFoundError: import of zoo.architectures.keras_applications "
+        "halted; None in sys.modules"
+    )
+    *calls, unknown = ended.stdout.splitlines()
+    assert calls == [repr([left_out])] * 3
+    assert unknown.endswith(f"See 'zoo list'. {left_out}.")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a/b", "-x", "ü", "a\nb"])
+def test_a_name_that_no_command_could_take_is_refused(name):
+    with pytest.raises(ZooError) as raised:
+        zoo.register(card(name))
+    assert str(raised.value) == (
+        f"register: a card's name is {name!r}; expected letters, digits, '_', '-' and '.', a letter or digit first"
+    )
+
+
+# Each thread asks for everything at once, in a process that has nothing loaded.
+EIGHT_THREADS = """
+import concurrent.futures, sys, threading, zoo
+sys.setswitchinterval(1e-5)
+together = threading.Barrier(8)
+def all_at_once(run):
+    together.wait()
+    names = zoo.list_models()
+    built = zoo.build("mnist_conv_tiny")
+    loaded = zoo.load(run)
+    weights = [[float(weight.numpy().sum()) for weight in model.weights] for model in (built, loaded.model)]
+    return len(names), [layer.name for layer in built.layers], [weight.path for weight in built.weights], weights
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    first, *others = pool.map(all_at_once, [sys.argv[1]] * 8)
+assert first[0] == len(zoo.list_models()), first[0]
+assert all(other == first for other in others), [first, *others]
+import keras
+assert (keras.config.floatx(), keras.config.image_data_format()) == ("float32", "channels_last")
+"""
+
+
+def test_eight_threads_list_build_and_load_the_same(tmp_path):
+    data = write_npz(tmp_path / "data.npz", count=16)
+    run = zoo.finetune(recipe(phase("all", "all", epochs=1), model="mnist_conv_tiny"), data, run=tmp_path / "run").path
+    command = [sys.executable, "-c", EIGHT_THREADS, str(run)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_entry_points_of_other_groups_are_left_alone(entries, monkeypatch):

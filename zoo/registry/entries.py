@@ -11,6 +11,7 @@ A family's file in `zoo/architectures/` holds its cards and one builder, and reg
 import fnmatch
 import importlib
 import pkgutil
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from keras import KerasTensor
 
 ENTRY_POINT_GROUP = "zoo.architectures"
+# A name is a word of a command line, of a recipe and of a file's name.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 FAMILIES = "zoo.architectures"
 
 
@@ -50,9 +53,12 @@ class Entry:
 
 _entries: dict[str, Entry] = {}
 _loaded = False
+# What could not be loaded, and why: it is named whenever someone asks for models.
+_left_out: list[str] = []
 # Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
 _loading_families = threading.RLock()
 _loading_plug_ins = threading.RLock()
+_has_families = False
 # Set while this process's plug-ins load, so that a plug-in which asks for the list gets what is there so far.
 _is_loading = False
 
@@ -75,12 +81,17 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
             ...
 
     Raises:
-        ZooError: A card's name is taken by another builder, or it is not a card.
+        ZooError: A card's name is taken by another builder or is not a model's name, or it is not a card.
     """
 
     for given in cast("tuple[object, ...]", cards):
         if not isinstance(given, Card):
             raise ZooError(f"register: found {shown(given)}; expected a zoo.registry.Card for each variant")
+        if not _NAME.fullmatch(given.name):
+            raise ZooError(
+                f"register: a card's name is {shown(given.name)}; expected letters, digits, '_', '-' and '.', "
+                "a letter or digit first"
+            )
 
     def add(build: B) -> B:
         if not build.__module__.startswith(f"{FAMILIES}."):
@@ -100,30 +111,39 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
 
 
 def _load_families() -> None:
+    global _has_families
     with _loading_families:
+        if _has_families:
+            return
         families = importlib.import_module(FAMILIES)
         for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
-            importlib.import_module(module.name)
+            try:
+                importlib.import_module(module.name)
+            except Exception as fault:  # one file may be damaged in any way; the other families must still be found
+                _leave_out(f"family '{module.name.rpartition('.')[2]}'", module.name, fault)
+        _has_families = True
 
 
 def _load() -> None:
-    """Imports our own families, then plug-ins; a broken plug-in is named and stops nothing else.
+    """Imports our own families, then plug-ins; what fails is named at every call, and stops nothing else.
 
     The first thread loads, and the others wait until all is there.
     """
     global _loaded, _is_loading
-    if _loaded:
-        return
-    with _loading_plug_ins:
-        if _loaded or _is_loading:
-            return
-        _is_loading = True
-        try:
-            _load_families()
-            _load_plug_ins()
-            _loaded = True
-        finally:
-            _is_loading = False
+    if not _loaded:
+        with _loading_plug_ins:
+            if _is_loading:  # this thread: a plug-in asks while it loads
+                return
+            if not _loaded:
+                _is_loading = True
+                try:
+                    _load_families()
+                    _load_plug_ins()
+                    _loaded = True
+                finally:
+                    _is_loading = False
+    for line in _left_out:
+        warnings.warn(line, stacklevel=3)
 
 
 def _load_plug_ins() -> None:
@@ -131,10 +151,14 @@ def _load_plug_ins() -> None:
         try:
             plug_in.load()
         except Exception as fault:  # a plug-in may fail in any way; the others must still be found
-            warnings.warn(
-                f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {type(fault).__name__}: {fault}",
-                stacklevel=4,
-            )
+            _leave_out(f"plug-in '{plug_in.name}' ({plug_in.value})", plug_in.module, fault)
+
+
+def _leave_out(what: str, module: str, fault: Exception) -> None:
+    """Notes what could not be loaded, and takes back what it had registered before it failed."""
+    for name in [name for name, entry in list(_entries.items()) if entry.build.__module__ == module]:
+        del _entries[name]
+    _left_out.append(f"{what} is left out: {type(fault).__name__}: {fault}")
 
 
 def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None) -> list[str]:
@@ -192,8 +216,9 @@ def lookup(name: object) -> Entry:
     _load()
     if name not in _entries:
         with_weights = [one for one, entry in list(_entries.items()) if entry.card.weights]
+        missing = "".join(f" {line}." for line in _left_out)
         raise NotFoundError(
-            f"Unknown model '{name}'.{did_you_mean(name, _entries, preferred=with_weights)} See 'zoo list'."
+            f"Unknown model '{name}'.{did_you_mean(name, _entries, preferred=with_weights)} See 'zoo list'.{missing}"
         )
     return _entries[name]
 
