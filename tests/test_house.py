@@ -29,8 +29,6 @@ LONG_FILES = {
     "zoo/data/sources/trees/layouts.py": "the ways in which a tree names splits and classes, and what it is not",
     "zoo/evaluation/measuring.py": "one measurement: which images, on which model, and what is said of them",
     "zoo/jobs/finetuning.py": "zoo.finetune from the call to the finished run",
-    "zoo/models/building.py": "zoo.build, a model's card file, and what loads it again",
-    "zoo/registry/entries.py": "the dataclasses of a card, with what each field means",
     "zoo/training/phase.py": "one phase from its freezing to its proof",
 }
 # Folders above the limit -> why.

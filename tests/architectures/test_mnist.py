@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.models.building import count_madds
+from zoo.models.counting import count_madds
 from zoo.models.weights import ASSETS
 
 # Parameters, layer by layer: kernel height * width * inputs * filters + biases; BatchNorm 4 a filter.

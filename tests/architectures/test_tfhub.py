@@ -15,8 +15,10 @@ from tests.modules import FEATURES, SIDE, module, twin
 from tests.tiny import environment, phase, recipe, write_photos
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
 from zoo.foreign import saved_models
-from zoo.freezing.plans import Contract, train_only
-from zoo.models.building import load_model, save_model
+from zoo.freezing.contract import Contract
+from zoo.freezing.plans import train_only
+from zoo.models.building import load_model
+from zoo.models.saving import save_model
 
 CLASSES = ("cat", "dog", "eel")
 # In the order of the twin's weights.

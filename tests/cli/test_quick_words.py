@@ -190,7 +190,7 @@ batchsize = 8
                  "params:0.5%", "re:conv", "!stem", "stem,stage1", "all, !stage1", "re:a:b"]
 )  # fmt: skip
 def test_selectors_that_a_model_takes_are_right(selector):
-    from zoo.freezing.stages import selector_fault
+    from zoo.freezing.selectors import selector_fault
 
     assert selector_fault(selector, ["stem", "stage1", "stage2", "head"]) is None
 
@@ -201,7 +201,7 @@ def test_selectors_that_a_model_takes_are_right(selector):
                  "none", "head,!head", "!all", "last:1,!head"]
 )  # fmt: skip
 def test_selectors_that_no_model_of_these_stages_takes_are_wrong(selector):
-    from zoo.freezing.stages import selector_fault
+    from zoo.freezing.selectors import selector_fault
 
     assert selector_fault(selector, ["stem", "stage1", "stage2", "head"])
 

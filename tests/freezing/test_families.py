@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from tests.models.test_contract import SMALL, build_small, names, random_images, small_shape
-from zoo.freezing.plans import Contract, fingerprint, is_batchnorm, train_only
-from zoo.freezing.stages import select, stages
+from zoo.freezing.contract import Contract, fingerprint
+from zoo.freezing.plans import is_batchnorm, train_only
+from zoo.freezing.selectors import select
+from zoo.freezing.stages import stages
 from zoo.models.building import classifier_of
 
 

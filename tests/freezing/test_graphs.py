@@ -15,7 +15,7 @@ from keras import layers
 import zoo
 from tests.tiny import environment
 from zoo.errors import NotFoundError, ZooError
-from zoo.freezing.plans import fingerprint
+from zoo.freezing.contract import fingerprint
 
 # Keras 3.15.1 reads TensorFlow's variables, to save them, in a way that NumPy 2 calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

@@ -7,7 +7,8 @@ from keras import layers
 
 import zoo
 from zoo.errors import ContractError, NotFoundError, ZooError
-from zoo.freezing.plans import Contract, frozen_variables, plan, train_only
+from zoo.freezing.contract import Contract, frozen_variables
+from zoo.freezing.plans import plan, train_only
 
 
 @pytest.fixture

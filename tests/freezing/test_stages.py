@@ -5,7 +5,9 @@ from keras import layers
 
 import zoo
 from zoo.errors import NotFoundError, ZooError
-from zoo.freezing.stages import count_params, legal_cuts, select, stages
+from zoo.freezing.graphs import legal_cuts
+from zoo.freezing.selectors import select
+from zoo.freezing.stages import count_params, stages
 
 
 def chain():

@@ -12,7 +12,10 @@ import zoo
 from zoo import registry
 from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.models import weights
-from zoo.models.building import Blueprint, build_graph, classifier_of, count_madds, load_model, save_model
+from zoo.models.blueprint import Blueprint
+from zoo.models.building import build_graph, classifier_of, load_model
+from zoo.models.counting import count_madds
+from zoo.models.saving import save_model
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet, entries
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import sha256

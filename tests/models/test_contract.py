@@ -6,9 +6,11 @@ import pytest
 
 import zoo
 from zoo import registry
+from zoo.freezing.graphs import legal_cuts
 from zoo.freezing.plans import train_only
-from zoo.freezing.stages import legal_cuts
-from zoo.models.building import count_madds, load_model, save_model
+from zoo.models.building import load_model
+from zoo.models.counting import count_madds
+from zoo.models.saving import save_model
 
 # A model above this size takes seconds a case.
 LARGE = 5_000_000

@@ -57,6 +57,11 @@ def flat_operations(graph: Any) -> Iterator[Any]:
             yield operation
 
 
+def operations_of(model: Any) -> list[Any]:
+    """Lists layers and bare operations in the order of the graph; a nested model is one of them."""
+    return list(graph_of(model).operations)
+
+
 def is_layer(operation: Any) -> bool:
     """Tells whether it is a layer; an operation such as `a + b` has neither weights nor a switch to train it."""
     return hasattr(operation, "trainable") and type(operation).__name__ != "InputLayer"

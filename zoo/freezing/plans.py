@@ -1,21 +1,16 @@
-"""What is trained and what is not, and the proof that it stayed so.
+"""What is trained and what is not: freezing by selectors, and the table that shows it."""
 
-Keras decides what `fit` updates when a model is compiled. Changing `trainable` afterwards is silently ignored there;
-here `Contract` notices.
-"""
-
-import hashlib
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from zoo.backend.keras_internals.optimizers import trained_variables
-from zoo.errors import ContractError, ZooError, shown
+from zoo.errors import ZooError, shown
 from zoo.freezing.graphs import flat_operations, graph_of, is_layer, is_nested
-from zoo.freezing.stages import Selector, count_params, selected_layers, stages
+from zoo.freezing.selectors import Selector, selected_layers
+from zoo.freezing.stages import count_params, stages
 from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
@@ -107,7 +102,7 @@ def freeze(model: "keras.Model", selector: Selector = "!head") -> Plan:
 
     Args:
         model: A functional model, or a Sequential that knows its input; models in it are looked into.
-        selector: As for `zoo.freezing.stages.select`, or a list of terms; by default all but the head.
+        selector: As for `zoo.freezing.selectors.select`, or a list of terms; by default all but the head.
 
     Returns:
         The table of stages as the model stands now.
@@ -143,7 +138,7 @@ def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: Bat
 
     Args:
         model: A functional model, or a Sequential that knows its input; models in it are looked into.
-        selector: As for `zoo.freezing.stages.select`, or a list of terms.
+        selector: As for `zoo.freezing.selectors.select`, or a list of terms.
         batchnorm: What BatchNorm layers among them do: `frozen` keeps statistics and affine weights still, which
             fine-tuning on little data wants; `affine` trains gamma and beta only; `train` trains all of it.
 
@@ -189,7 +184,7 @@ def _switch_on(model: Any) -> None:
 
 def train_only(model: "keras.Model", selector: Selector, *, batchnorm: BatchNormMode) -> Plan:
     """Makes exactly the layers that a selector names trainable, and freezes all others."""
-    for layer in _layers(model):
+    for layer in layers_of(model):
         layer.trainable = False
     return unfreeze(model, selector, batchnorm=batchnorm)
 
@@ -206,9 +201,7 @@ def plan(model: "keras.Model") -> Plan:
                 math.prod(weight.shape) for layer in stage.layers for weight in layer.weights if id(weight) in trainable
             ),
             state=_state(stage.layers),
-            batchnorm=_batchnorm_mode(
-                [layer for layer in stage.layers if is_batchnorm(layer) or holds_batchnorm(layer)]
-            ),
+            batchnorm=_common_mode([layer for layer in stage.layers if is_batchnorm(layer) or holds_batchnorm(layer)]),
         )
         for stage in stages(model)
     ]
@@ -235,10 +228,11 @@ def moves(layer: Any) -> bool:
     """Tells whether training changes a layer: one of its weights, or the statistics of its BatchNorms."""
     if any(weight.trainable for weight in getattr(layer, "weights", ())):
         return True
-    return (is_batchnorm(layer) or holds_batchnorm(layer)) and _mode_of(layer) == "train"
+    return (is_batchnorm(layer) or holds_batchnorm(layer)) and batchnorm_mode_of(layer) == "train"
 
 
-def _layers(model: "keras.Model") -> list[Any]:
+def layers_of(model: "keras.Model") -> list[Any]:
+    """Lists a model's layers in order, those of nested models in their place."""
     return [layer for stage in stages(model) for layer in stage.layers]
 
 
@@ -256,91 +250,16 @@ def _state(layers: Sequence[Any]) -> str:
     return "partly" if len(states) == 2 else "trainable" if True in states else "frozen"
 
 
-def _batchnorm_mode(layers: Sequence[Any]) -> str:
-    modes = {_mode_of(layer) for layer in layers}
+def _common_mode(layers: Sequence[Any]) -> str:
+    modes = {batchnorm_mode_of(layer) for layer in layers}
     return "-" if not modes else modes.pop() if len(modes) == 1 else "mixed"
 
 
-def _mode_of(layer: Any) -> str:
+def batchnorm_mode_of(layer: Any) -> str:
+    """Returns what a BatchNorm layer, or one that holds some, does: `frozen`, `affine` or `train`."""
     if holds_batchnorm(layer):
         return layer.batchnorm
     if layer.trainable:
         return "train"
     affine = [weight for weight in (layer.gamma, layer.beta) if weight is not None and weight.trainable]
     return "affine" if affine else "frozen"
-
-
-def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
-    """Hashes each variable's values: path to BLAKE2b hex. Equal hashes mean bit-identical values."""
-    import numpy as np
-
-    return {
-        variable.path: hashlib.blake2b(np.asarray(variable.value).tobytes(), digest_size=16).hexdigest()
-        for variable in variables
-    }
-
-
-class Contract:
-    """The promise of a phase: what is frozen does not move, what is trained is in the optimizer.
-
-    Made after compile and before fit, checked after the first step and at the phase's end.
-
-    Attributes:
-        frozen: Hash of each frozen tensor by path: frozen weights, and the statistics of frozen BatchNorms.
-        trained: Hash of each trainable tensor by path.
-    """
-
-    def __init__(self, model: "keras.Model", optimizer: Any, *, phase: str) -> None:
-        self._model = model
-        self._optimizer = optimizer
-        self._phase = phase
-        self.frozen = fingerprint(frozen_variables(model))
-        self.trained = fingerprint(model.trainable_weights)
-
-    def check(self) -> list[str]:
-        """Checks the promise.
-
-        Returns:
-            Paths of the trainable tensors that have not changed so far: listed, never fatal, since a bias before
-            BatchNorm or a warm-up from 0 leaves them where they are.
-
-        Raises:
-            ContractError: A frozen tensor moved, the trainable set changed, or the optimizer lacks a tensor.
-        """
-        by_path = {weight.path: weight for weight in self._model.weights}
-        moved = [
-            path for path, now in fingerprint(by_path[path] for path in self.frozen).items() if now != self.frozen[path]
-        ]
-        trainable = {weight.path for weight in self._model.trainable_weights}
-        changed = sorted(trainable ^ set(self.trained))
-        in_optimizer = {weight.path for weight in _optimized(self._optimizer)}
-        missing = sorted(set(self.trained) - in_optimizer)
-        for paths, fault in (
-            (moved, "frozen, yet moved"),
-            (changed, "set trainable or frozen after the phase was compiled"),
-            (missing, "to be trained, yet unknown to the optimizer"),
-        ):
-            if paths:
-                raise violation(self._phase, paths, fault)
-        now = fingerprint(by_path[path] for path in self.trained)
-        return [path for path in now if now[path] == self.trained[path]]
-
-
-def violation(phase: str, paths: Sequence[str], fault: str) -> ContractError:
-    """Words a broken promise: which tensors, and what happened to them."""
-    listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
-    return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; the epoch is not saved")
-
-
-def _optimized(optimizer: Any) -> list[Any]:
-    # mixed_float16 wraps the optimizer for loss scaling.
-    return trained_variables(getattr(optimizer, "inner_optimizer", optimizer))
-
-
-def frozen_variables(model: "keras.Model") -> list[Any]:
-    """Lists the weights that training must not move: all but the trainable ones and moving statistics."""
-    moving = {id(weight) for weight in model.trainable_weights}
-    for layer in _layers(model):
-        if (is_batchnorm(layer) or holds_batchnorm(layer)) and _mode_of(layer) == "train":
-            moving |= {id(weight) for weight in layer.weights}
-    return [weight for weight in model.weights if id(weight) not in moving]

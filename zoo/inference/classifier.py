@@ -11,7 +11,9 @@ from zoo import registry
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
 from zoo.models import weights
 from zoo.models.arrays import arrays_of
-from zoo.models.building import CARD_FILE, Blueprint, build, load_model, rebuild
+from zoo.models.blueprint import Blueprint
+from zoo.models.building import build, load_model, rebuild
+from zoo.models.saving import CARD_FILE
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
 from zoo.runs.folder import RunFolder, holds_runs

@@ -9,7 +9,7 @@ from zoo.backend.keras_globals import pinned
 from zoo.errors import DataError, NotFoundError, ZooError, did_you_mean, shown
 from zoo.freezing.graphs import graph_of, is_nested, known_cards
 from zoo.freezing.stages import HEAD, ModelStage, stages
-from zoo.models.building import Blueprint
+from zoo.models.blueprint import Blueprint
 from zoo.registry.fitting import RESIZES, ImageFit, Resize
 
 if TYPE_CHECKING:

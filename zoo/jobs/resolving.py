@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from zoo import registry
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
 from zoo.foreign import saved_models
-from zoo.models.building import MODULE_FOLDER
+from zoo.models.saving import MODULE_FOLDER
 from zoo.recipe.finding import find_recipe, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides

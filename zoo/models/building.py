@@ -1,26 +1,22 @@
 """From a registered name to one flat functional Keras model: input, preprocessing, backbone, head, softmax."""
 
-import json
-import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
 from zoo.backend import keras_globals
 from zoo.backend.keras_internals.graphs import producer
-from zoo.errors import DataError, NotFoundError, WeightsError, ZooError, offering
-from zoo.foreign import saved_models, trust
+from zoo.errors import WeightsError, ZooError, offering
 from zoo.freezing.stages import HEAD, stages
-from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
+from zoo.models.arrays import MODEL_FILE
+from zoo.models.blueprint import Blueprint, blueprint_of
+from zoo.models.saving import CARD_FILE, HANDLE, MODEL_FOLDER, SavedFolder, read_folder, take_in_module
 from zoo.models.weights import class_names as names_of
 from zoo.models.weights import is_file_name, load_into, read, read_file
 from zoo.registry import Card, WeightSet
 from zoo.registry.arguments import check_dropout, check_weights, checked_options, class_names, input_sizes, takes_rgb
-from zoo.registry.fitting import ImageFit
-from zoo.system.files import sha256, write_atomic
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -29,57 +25,6 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 RGB = 3
-CARD_FILE = "card.json"
-SCHEMA = 1
-MODEL_FOLDER = "model"
-# Where a model whose graph is a SavedModel carries it, and the option that names it.
-MODULE_FOLDER = "saved_model"
-HANDLE = "handle"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blueprint:
-    """All that is needed to build a model's graph again; every model from `build` carries its own.
-
-    Attributes:
-        architecture: The registered name.
-        input_shape: Height, width and channels.
-        classes: The class names in the order of the probabilities.
-        weights: The weight set that the graph belongs to, or `none`.
-        dropout: The rate before the classifier, or None for the family's own.
-        options: The family's further options.
-        own_fit: How photos were brought to the input size where it was trained; None for a model that was not.
-    """
-
-    architecture: str
-    input_shape: tuple[int, ...]
-    classes: tuple[str, ...]
-    weights: str = "none"
-    dropout: float | None = None
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
-    own_fit: ImageFit | None = field(default=None, compare=False)
-
-    @property
-    def card(self) -> Card:
-        """The architecture's card."""
-        return registry.info(self.architecture)
-
-    @property
-    def fit(self) -> ImageFit:
-        """How a photo is brought to the input size: as in training, else as its weights were measured with."""
-        if self.own_fit is not None or self.weights == "none":
-            return self.own_fit or ImageFit()
-        weight_set = self.card.weight_set(self.weights, self.options)
-        return weight_set.protocol.fit if weight_set and weight_set.protocol else ImageFit()
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Blueprint":
-        """Reads a blueprint from plain data; other keys are passed over."""
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name != "own_fit"}
-        known["input_shape"] = tuple(known["input_shape"])
-        known["classes"] = tuple(known["classes"])
-        own_fit = data.get("own_fit")
-        return cls(**known, own_fit=ImageFit(**own_fit) if own_fit else None)
 
 
 def build(
@@ -173,9 +118,9 @@ def _path_of(weights: str | Path | None, card: Card) -> Path | None:
     return given_path(weights, "the path of the weights") if is_path else None
 
 
-def _saved_of(path: Path, card: Card) -> "_Saved":
+def _saved_of(path: Path, card: Card) -> SavedFolder:
     """Reads the model in a run's folder, or in its `model` folder."""
-    saved = _read_folder(path if (path / CARD_FILE).is_file() else path / MODEL_FOLDER)
+    saved = read_folder(path if (path / CARD_FILE).is_file() else path / MODEL_FOLDER)
     if saved.blueprint.architecture != card.name:
         raise WeightsError(f"{path}: holds weights of model '{saved.blueprint.architecture}'; expected '{card.name}'")
     return saved
@@ -245,7 +190,7 @@ def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_clas
     # A hidden dense layer of the head is new where another input size changes its shape; nothing else may be.
     fresh = load_into(model, arrays, may_be_new=head, origin=origin)
     if keep_classifier and classifier in fresh:
-        raise WeightsError(f"{origin} hold no classifier for {len(model.blueprint.classes)} classes")
+        raise WeightsError(f"{origin} hold no classifier for {len(blueprint_of(model).classes)} classes")
     return bool(fresh)
 
 
@@ -258,8 +203,9 @@ def _with_more_channels(model: "keras.Model", arrays: "Mapping[str, np.ndarray]"
     import numpy as np
 
     fitted = dict(arrays)
-    channels = model.blueprint.input_shape[-1]
-    if channels <= RGB or model.blueprint.card.input_shape[-1] != RGB:
+    blueprint = blueprint_of(model)
+    channels = blueprint.input_shape[-1]
+    if channels <= RGB or blueprint.card.input_shape[-1] != RGB:
         return fitted
     stem = next(layer for layer in model.layers if hasattr(layer, "kernel"))
     for layer in model.layers[: model.layers.index(stem) + 1]:
@@ -284,44 +230,6 @@ def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
     return operation
 
 
-def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = None) -> None:
-    """Writes a model as model.safetensors and card.json: numbers and what rebuilds the graph, no code.
-
-    Args:
-        model: From `build`.
-        folder: Made where it is not there.
-        fit: How photos were brought to the input size; None for the model's own way.
-
-    Raises:
-        OSError: It could not be written.
-    """
-    from safetensors.numpy import save
-
-    blueprint: Blueprint = model.blueprint
-    card = blueprint.card
-    fit = fit or blueprint.fit
-    folder.mkdir(exist_ok=True)
-    write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
-    if HANDLE in blueprint.options:
-        saved_models.copy_to(saved_models.take_in(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
-    document = {
-        "schema": SCHEMA,
-        "kind": "card",
-        **{name: value for name, value in asdict(blueprint).items() if name != "own_fit"},
-        "precision": model.dtype_policy.name,
-        "preprocessing": {"pixels": card.preprocessing, **asdict(fit)},
-        "licence": _licences(blueprint),
-        "sha256": sha256(folder / MODEL_FILE),
-    }
-    write_atomic(folder / CARD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
-def _licences(blueprint: Blueprint) -> dict[str, str | None]:
-    card = blueprint.card
-    weight_set = None if blueprint.weights == "none" else card.weight_set(blueprint.weights, blueprint.options)
-    return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
-
-
 def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
     """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
 
@@ -337,9 +245,9 @@ def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
         WeightsError: The weights are damaged or do not fit.
         TrustError: It carries a SavedModel that is not trusted on this machine.
     """
-    saved = _read_folder(folder)
+    saved = read_folder(folder)
     if HANDLE in saved.blueprint.options:
-        _take_in_module(folder, str(saved.blueprint.options[HANDLE]))
+        take_in_module(folder, str(saved.blueprint.options[HANDLE]))
     return rebuild(
         saved.blueprint, saved.arrays, precision=saved.precision or precision, origin=str(folder / MODEL_FILE)
     )
@@ -358,60 +266,3 @@ def rebuild(
     load_into(model, arrays, origin=origin)
     random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
-
-
-def _take_in_module(folder: Path, handle: str) -> None:
-    """Takes the SavedModel that a run carries into this machine's cache, where the builder finds it by its hash."""
-    carried = folder / MODULE_FOLDER
-    module = saved_models.take_in(str(carried)) if carried.is_dir() else None
-    if module is None or module.handle != handle:
-        raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
-    trust.require(module.sha256, str(folder))
-
-
-@dataclass(frozen=True)
-class _Saved:
-    blueprint: Blueprint
-    precision: str
-    arrays: "Mapping[str, np.ndarray]"
-
-
-def _read_folder(folder: Path) -> _Saved:
-    card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
-    if not card_path.is_file() or not weights_path.is_file():
-        raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
-    try:
-        document = json.loads(card_path.read_text(encoding="utf-8"))
-        blueprint = replace(Blueprint.from_json(document), own_fit=_fit_of(document["preprocessing"]))
-        precision = str(document.get("precision", ""))
-    except (ValueError, KeyError, TypeError, DataError) as fault:
-        raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
-    arrays = read_verified(weights_path, document.get("sha256"))
-    if arrays is None:
-        raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    return _Saved(blueprint, precision, arrays)
-
-
-def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
-    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear."""
-    return ImageFit(
-        resize=preprocessing["resize"],
-        crop_share=preprocessing.get("crop_share", 1.0),
-        interpolation=preprocessing.get("interpolation", "bilinear"),
-        white=preprocessing.get("white", 0),
-    )
-
-
-def count_madds(model: "keras.Model") -> int:
-    """Counts the multiply-adds of one forward pass of one image: kernels of convolutions and dense layers only.
-
-    Bias, BatchNorm, activations and pooling are not counted, as is usual in papers that report multiply-adds.
-    """
-    total = 0
-    for layer in model.layers:
-        # A kernel is applied once at each position of the output map, a transposed one at each of the input map; a
-        # dense layer's map has no positions.
-        positions = (layer.input if "Transpose" in type(layer).__name__ else layer.output).shape[1:-1]
-        kernels = (getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel"))
-        total += sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None) * math.prod(positions)
-    return total

@@ -44,7 +44,7 @@ def main(pattern: str, write: bool) -> None:
 
 def _measure(model: "keras.Model") -> Figures:
     from zoo.freezing.stages import stages
-    from zoo.models.building import count_madds
+    from zoo.models.counting import count_madds
 
     by_stage = {stage.name: {"layers": len(stage.layers), "params": stage.params} for stage in stages(model)}
     return Figures(params=model.count_params(), madds=count_madds(model), by_stage=by_stage)

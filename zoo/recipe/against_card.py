@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo import registry
 from zoo.errors import NotFoundError, did_you_mean
-from zoo.freezing.stages import selector_fault
+from zoo.freezing.selectors import selector_fault
 from zoo.recipe.overlays import Fault, KeyPath, Layer, tables
 from zoo.recipe.validation import quoted
 from zoo.registry import Card, sources

@@ -10,7 +10,8 @@ import keras
 from zoo.backend import devices
 from zoo.data import Batches, Pack
 from zoo.errors import RecipeError
-from zoo.freezing.plans import BatchNormMode, Contract, Plan, train_only
+from zoo.freezing.contract import Contract
+from zoo.freezing.plans import BatchNormMode, Plan, train_only
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint

@@ -13,7 +13,7 @@ from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import InCode, Pixels
 from zoo.data.inputs import Inputs
 from zoo.errors import RunError
-from zoo.models.building import save_model
+from zoo.models.saving import save_model
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint

@@ -119,7 +119,7 @@ def refuse_what_is_not_a_run(path: Path) -> None:
     Raises:
         NotFoundError: There is none.
     """
-    from zoo.models.building import CARD_FILE
+    from zoo.models.saving import CARD_FILE
     from zoo.runs.folder import RunFolder
 
     if not path.exists() and str(path) in registry.list_models():

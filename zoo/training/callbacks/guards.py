@@ -7,7 +7,7 @@ import keras
 
 from zoo.backend import devices
 from zoo.errors import ZooError
-from zoo.freezing.plans import Contract
+from zoo.freezing.contract import Contract
 from zoo.system.interruption import raise_lost
 from zoo.training.callbacks.counting import PhaseCounts
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.backend.keras_internals import optimizers as internals
 from zoo.errors import RecipeError
-from zoo.freezing.plans import violation
+from zoo.freezing.contract import violation
 
 
 def per_variable(base: type[Any], **options: Any) -> type[Any]:

@@ -27,9 +27,10 @@ from zoo.backend.memory import has_memory
 from zoo.data import Pixels
 from zoo.data.inputs import Bar
 from zoo.data.packs.pixels import identity
-from zoo.freezing.plans import fingerprint
+from zoo.freezing.contract import fingerprint
+from zoo.freezing.graphs import operations_of
 from zoo.inference.batches import predict_in_batches
-from zoo.models.building import count_madds
+from zoo.models.counting import count_madds
 from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, has_room, is_writable, make_room
 from zoo.system.files import sha256, sync, write_atomic
 from zoo.training.prefix.splitting import Prefix
@@ -117,17 +118,13 @@ def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> str:
             "cut": prefix.cut,
             "views": [view.described() for view in views],
         },
-        [_described(operation) for operation in _operations(prefix.prefix)],
+        [_described(operation) for operation in operations_of(prefix.prefix)],
         fingerprint(prefix.prefix.weights),
     ):
         digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     for part in identity(images):
         digest.update(part)
     return digest.hexdigest()
-
-
-def _operations(model: Any) -> list[Any]:
-    return model.operations
 
 
 def _described(operation: Any) -> Any:

@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from zoo.freezing.graphs import legal_cuts, operations_of
 from zoo.freezing.plans import moves
-from zoo.freezing.stages import HEAD, legal_cuts, stages
+from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import seed_states
 
 
@@ -42,8 +43,7 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
     has_weights = False
     random: list[str] = []
     silenced: tuple[str, ...] = ()
-    operations: Any = model.operations
-    for operation in operations:
+    for operation in operations_of(model):
         if moves(operation):
             break
         if seed_states(operation):

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.data.dataset import quoted
 from zoo.errors import WeightsError
 from zoo.models.arrays import MODEL_FILE
-from zoo.models.building import CARD_FILE, MODEL_FOLDER
+from zoo.models.saving import CARD_FILE, MODEL_FOLDER
 from zoo.runs.folder import holds_runs
 from zoo.runs.record import WeightsRecord
 from zoo.system.files import sha256

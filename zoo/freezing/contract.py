@@ -1,0 +1,92 @@
+"""The proof that what is frozen stayed so, and that what is to be trained is.
+
+Keras decides what `fit` updates when a model is compiled. Changing `trainable` afterwards is silently ignored there;
+here `Contract` notices.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zoo.backend.keras_internals.optimizers import trained_variables
+from zoo.errors import ContractError
+from zoo.freezing.plans import batchnorm_mode_of, holds_batchnorm, is_batchnorm, layers_of
+
+if TYPE_CHECKING:
+    import keras
+
+
+def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
+    """Hashes each variable's values: path to BLAKE2b hex. Equal hashes mean bit-identical values."""
+    import numpy as np
+
+    return {
+        variable.path: hashlib.blake2b(np.asarray(variable.value).tobytes(), digest_size=16).hexdigest()
+        for variable in variables
+    }
+
+
+class Contract:
+    """The promise of a phase: what is frozen does not move, what is trained is in the optimizer.
+
+    Made after compile and before fit, checked after the first step and at the phase's end.
+
+    Attributes:
+        frozen: Hash of each frozen tensor by path: frozen weights, and the statistics of frozen BatchNorms.
+        trained: Hash of each trainable tensor by path.
+    """
+
+    def __init__(self, model: "keras.Model", optimizer: Any, *, phase: str) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._phase = phase
+        self.frozen = fingerprint(frozen_variables(model))
+        self.trained = fingerprint(model.trainable_weights)
+
+    def check(self) -> list[str]:
+        """Checks the promise.
+
+        Returns:
+            Paths of the trainable tensors that have not changed so far: listed, never fatal, since a bias before
+            BatchNorm or a warm-up from 0 leaves them where they are.
+
+        Raises:
+            ContractError: A frozen tensor moved, the trainable set changed, or the optimizer lacks a tensor.
+        """
+        by_path = {weight.path: weight for weight in self._model.weights}
+        moved = [
+            path for path, now in fingerprint(by_path[path] for path in self.frozen).items() if now != self.frozen[path]
+        ]
+        trainable = {weight.path for weight in self._model.trainable_weights}
+        changed = sorted(trainable ^ set(self.trained))
+        in_optimizer = {weight.path for weight in _optimized(self._optimizer)}
+        missing = sorted(set(self.trained) - in_optimizer)
+        for paths, fault in (
+            (moved, "frozen, yet moved"),
+            (changed, "set trainable or frozen after the phase was compiled"),
+            (missing, "to be trained, yet unknown to the optimizer"),
+        ):
+            if paths:
+                raise violation(self._phase, paths, fault)
+        now = fingerprint(by_path[path] for path in self.trained)
+        return [path for path in now if now[path] == self.trained[path]]
+
+
+def violation(phase: str, paths: Sequence[str], fault: str) -> ContractError:
+    """Words a broken promise: which tensors, and what happened to them."""
+    listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
+    return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; the epoch is not saved")
+
+
+def _optimized(optimizer: Any) -> list[Any]:
+    # mixed_float16 wraps the optimizer for loss scaling.
+    return list(trained_variables(getattr(optimizer, "inner_optimizer", optimizer)))
+
+
+def frozen_variables(model: "keras.Model") -> list[Any]:
+    """Lists the weights that training must not move: all but the trainable ones and moving statistics."""
+    moving = {id(weight) for weight in model.trainable_weights}
+    for layer in layers_of(model):
+        if (is_batchnorm(layer) or holds_batchnorm(layer)) and batchnorm_mode_of(layer) == "train":
+            moving |= {id(weight) for weight in layer.weights}
+    return [weight for weight in model.weights if id(weight) not in moving]

@@ -1,0 +1,124 @@
+"""A model's folder: its numbers as model.safetensors, and what rebuilds the graph as card.json; no code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, NotFoundError, WeightsError
+from zoo.foreign import saved_models, trust
+from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
+from zoo.models.blueprint import Blueprint, blueprint_of
+from zoo.registry.fitting import ImageFit
+from zoo.system.files import sha256, write_atomic
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+CARD_FILE = "card.json"
+SCHEMA = 1
+MODEL_FOLDER = "model"
+# Where a model whose graph is a SavedModel carries it, and the option that names it.
+MODULE_FOLDER = "saved_model"
+HANDLE = "handle"
+
+
+def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = None) -> None:
+    """Writes a model as model.safetensors and card.json: numbers and what rebuilds the graph, no code.
+
+    Args:
+        model: From `build`.
+        folder: Made where it is not there.
+        fit: How photos were brought to the input size; None for the model's own way.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    from safetensors.numpy import save
+
+    blueprint = blueprint_of(model)
+    card = blueprint.card
+    fit = fit or blueprint.fit
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
+    if HANDLE in blueprint.options:
+        saved_models.copy_to(saved_models.take_in(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
+    document = {
+        "schema": SCHEMA,
+        "kind": "card",
+        **{name: value for name, value in asdict(blueprint).items() if name != "own_fit"},
+        "precision": model.dtype_policy.name,
+        "preprocessing": {"pixels": card.preprocessing, **asdict(fit)},
+        "licence": _licences(blueprint),
+        "sha256": sha256(folder / MODEL_FILE),
+    }
+    write_atomic(folder / CARD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _licences(blueprint: Blueprint) -> dict[str, str | None]:
+    card = blueprint.card
+    weight_set = None if blueprint.weights == "none" else card.weight_set(blueprint.weights, blueprint.options)
+    return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
+
+
+@dataclass(frozen=True)
+class SavedFolder:
+    """What `save_model` wrote, read and checked.
+
+    Attributes:
+        blueprint: What rebuilds the graph.
+        precision: The dtype policy it was saved in; empty in folders of versions that did not keep it.
+        arrays: Its numbers by path.
+    """
+
+    blueprint: Blueprint
+    precision: str
+    arrays: "Mapping[str, np.ndarray]"
+
+
+def read_folder(folder: Path) -> SavedFolder:
+    """Reads a folder that `save_model` wrote.
+
+    Raises:
+        NotFoundError: It holds no model.
+        WeightsError: It is damaged.
+    """
+    card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
+    if not card_path.is_file() or not weights_path.is_file():
+        raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
+    try:
+        document = json.loads(card_path.read_text(encoding="utf-8"))
+        blueprint = replace(Blueprint.from_json(document), own_fit=_fit_of(document["preprocessing"]))
+        precision = str(document.get("precision", ""))
+    except (ValueError, KeyError, TypeError, DataError) as fault:
+        raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
+    arrays = read_verified(weights_path, document.get("sha256"))
+    if arrays is None:
+        raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
+    return SavedFolder(blueprint, precision, arrays)
+
+
+def take_in_module(folder: Path, handle: str) -> None:
+    """Takes the SavedModel that a run carries into this machine's cache, where the builder finds it by its hash.
+
+    Raises:
+        WeightsError: The folder holds another module, or none.
+        TrustError: It is not trusted on this machine.
+    """
+    carried = folder / MODULE_FOLDER
+    module = saved_models.take_in(str(carried)) if carried.is_dir() else None
+    if module is None or module.handle != handle:
+        raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
+    trust.require(module.sha256, str(folder))
+
+
+def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
+    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear."""
+    return ImageFit(
+        resize=preprocessing["resize"],
+        crop_share=preprocessing.get("crop_share", 1.0),
+        interpolation=preprocessing.get("interpolation", "bilinear"),
+        white=preprocessing.get("white", 0),
+    )
