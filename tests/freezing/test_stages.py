@@ -202,7 +202,7 @@ def test_a_model_without_a_graph_is_refused():
 def test_a_table_that_names_no_cut_is_refused():
     model = residual()
     model.blueprint = zoo.build("mnist_simple").blueprint
-    with pytest.raises(ZooError, match="stem_1_conv is no layer that every path crosses"):
+    with pytest.raises(ZooError, match="stem_1_conv is not a layer that every path crosses"):
         stages(model)
 
 

@@ -69,9 +69,10 @@ def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
         ends = _ends(graph, is_whole=True)
     else:
         named = {stage.last_layer: stage.name for stage in blueprint.card.stages if stage.last_layer}
-        illegal = [name for name in named if name not in set(legal_cuts(model))]
+        cuts = set(legal_cuts(model))
+        illegal = [name for name in named if name not in cuts]
         if illegal:
-            raise ZooError(f"model '{model.name}': {', '.join(illegal)} is no layer that every path crosses")
+            raise ZooError(f"model '{model.name}': {', '.join(illegal)} is not a layer that every path crosses")
         ends = _by_identity(graph, named)
     found: list[ModelStage] = []
     collected: list[Any] = []
