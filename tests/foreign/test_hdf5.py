@@ -1,5 +1,7 @@
 """Keras' HDF5 files, as Keras itself writes them, and hostile ones."""
 
+import io
+import sys
 import zipfile
 
 import h5py
@@ -169,3 +171,13 @@ def test_the_configuration_of_a_keras_file_is_never_read(tmp_path):
     ours = zoo.build("conv2d_small", weights=str(tmp_path / "odd.keras"))
     for mine, other in zip(numbers(ours), numbers(model), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+def test_a_system_without_limits_says_so_and_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    with pytest.raises(WeightsError) as raised:
+        hdf5.read_layers(io.BytesIO(), origin="x.h5")
+    assert str(raised.value) == (
+        f"x.h5: HDF5 files are read under limits of memory and time, which this system "
+        f"({sys.platform}) does not have; use WSL, or convert the file to .safetensors elsewhere"
+    )

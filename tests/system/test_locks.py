@@ -1,4 +1,5 @@
 import errno
+import sys
 import types
 
 import pytest
@@ -32,16 +33,16 @@ class Windows(types.SimpleNamespace):
 )
 def test_where_there_is_no_fcntl_windows_own_way_is_taken(tmp_path, monkeypatch, faults, wait, held):
     windows = Windows(asked=[], faults=list(faults))
-    monkeypatch.setattr(locks, "fcntl", None)
-    monkeypatch.setattr(locks, "msvcrt", windows)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
     with (tmp_path / "lock").open("w") as file:
         assert locks.lock(file, wait=wait) == held
     assert windows.asked == [(1 if wait else 2, 1)] * (len(faults) + (1 if held else 0))
 
 
 def test_a_fault_that_is_no_waiting_is_not_swallowed(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "fcntl", None)
-    monkeypatch.setattr(locks, "msvcrt", Windows(asked=[], faults=[errno.EBADF]))
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", Windows(asked=[], faults=[errno.EBADF]))
     with (tmp_path / "lock").open("w") as file, pytest.raises(OSError, match="held"):
         locks.lock(file)
 

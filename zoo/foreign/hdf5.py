@@ -73,11 +73,17 @@ def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
         WeightsError: It is no such file, or reading it took more than the limits.
     """
     # Here, because `zoo list` imports this module and need not wait for them.
+    import importlib.util
     import subprocess
     import tempfile
 
     from safetensors.numpy import load_file
 
+    if importlib.util.find_spec("resource") is None:
+        raise WeightsError(
+            f"{origin}: HDF5 files are read under limits of memory and time, which this system ({sys.platform}) does "
+            "not have; use WSL, or convert the file to .safetensors elsewhere"
+        )
     with tempfile.TemporaryDirectory() as folder, _weights_in(file, origin) as weights:
         target = Path(folder) / "arrays.safetensors"
         try:

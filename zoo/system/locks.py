@@ -1,16 +1,9 @@
 """A lock on an open file that goes with the process, however it ends, on each operating system."""
 
+import contextlib
 import errno
+import importlib
 from typing import IO, Any
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-try:
-    import msvcrt
-except ImportError:  # everything else
-    msvcrt = None
 
 
 def lock(file: IO[str], *, wait: bool = True) -> bool:
@@ -25,14 +18,21 @@ def lock(file: IO[str], *, wait: bool = True) -> bool:
     Returns:
         Whether it is held now; False only without `wait`.
     """
-    if fcntl is not None:
+    unix, windows = _module("fcntl"), _module("msvcrt")
+    if unix is not None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            unix.flock(file, unix.LOCK_EX | (0 if wait else unix.LOCK_NB))
         except BlockingIOError:
             return False
-    elif msvcrt is not None:
-        return _lock_first_byte(msvcrt, file, wait=wait)
+    elif windows is not None:
+        return _lock_first_byte(windows, file, wait=wait)
     return True
+
+
+def _module(name: str) -> Any | None:
+    with contextlib.suppress(ImportError):
+        return importlib.import_module(name)
+    return None
 
 
 def _lock_first_byte(windows: Any, file: IO[str], *, wait: bool) -> bool:
