@@ -5,6 +5,7 @@ import ctypes
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import zoo
 from tests.tiny import phase, recipe, write_npz
@@ -55,6 +56,8 @@ def test_training_and_the_command_line_keep_freed_memory(run, library, tmp_path,
     zoo.finetune(str(run), run=tmp_path / "again")
     assert library.calls[:3] == settings
     library.calls.clear()
+    photo = tmp_path / "photo.png"
+    Image.new("L", (28, 28)).save(photo)
     with pytest.raises(SystemExit):
-        main(["predict", str(run), str(tmp_path / "no.png")])
+        main(["predict", str(run), str(photo)])
     assert library.calls == settings

@@ -3,8 +3,11 @@
 import hashlib
 import http.server
 import json
+import socket
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
@@ -200,3 +203,15 @@ def test_building_fetches_once(address, monkeypatch):
         model = zoo.build("downloaded_net")
         assert np.asarray(model.get_layer("classifier").kernel).tolist() == [[0, 1], [2, 3], [4, 5]]
     assert Server.requests == ["/right/net.safetensors"]
+
+
+def test_downloads_in_several_threads_leave_the_process_as_it_was(address, cache, capsys):
+    stdout, limit = sys.stdout, socket.getdefaulttimeout()
+    # The first ends while the others go on: what each found at its beginning would be the first one's.
+    with ThreadPoolExecutor(3) as pool:
+        kept = list(
+            pool.map(lambda kind: fetch(weight_set(f"{address}/{kind}/net.safetensors")), ["right", "slow", "right"])
+        )
+    assert all(path.read_bytes() == DATA for path in kept)
+    assert sys.stdout is stdout
+    assert socket.getdefaulttimeout() == limit

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Generator
 
 LEVEL, QUIET = "TF_CPP_MIN_LOG_LEVEL", "3"
@@ -38,6 +39,10 @@ def tensorflows_log_left_out() -> Generator[None]:
         yield
 
 
+# The descriptor is the whole process's: two threads that took it in turns would leave it silenced for good.
+_SILENCING = threading.RLock()
+
+
 @contextlib.contextmanager
 def descriptor_2_silenced(*, all_of_it: bool = True) -> Generator[None]:
     """Holds back what is written to file descriptor 2, whoever writes it; where a fault ends the region, it is shown.
@@ -45,6 +50,11 @@ def descriptor_2_silenced(*, all_of_it: bool = True) -> Generator[None]:
     Args:
         all_of_it: Whether everything is dropped in the end, or only what is information of a library.
     """
+    with _SILENCING:
+        yield from _silenced(all_of_it=all_of_it)
+
+
+def _silenced(*, all_of_it: bool) -> Generator[None]:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # None, closed, or a pipe without a reader
         sys.stderr.flush()
     try:

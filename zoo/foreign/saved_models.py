@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tarfile
+import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -330,14 +331,27 @@ def _resolve(url: str, folder: Path) -> str:
             f"{url}: fetching a module needs tensorflow-hub ({fault}); get it with pip install tensorflow-hub tf_keras "
             "'setuptools<81', or download the module yourself and name its folder or archive"
         ) from fault
-    before = os.environ.get("TFHUB_CACHE_DIR")
-    os.environ["TFHUB_CACHE_DIR"] = str(folder)
     try:
-        resolved: Any = hub.resolve(url)
+        with _downloading_to(folder):
+            resolved: Any = hub.resolve(url)
     except Exception as fault:  # it raises what urllib, tarfile or TensorFlow raise
         raise WeightsError(f"{url}: could not be fetched: {fault}; check the address and the connection") from fault
-    finally:
-        del os.environ["TFHUB_CACHE_DIR"]
-        if before is not None:
-            os.environ["TFHUB_CACHE_DIR"] = before
     return str(resolved)
+
+
+# The environment is the whole process's.
+_SWITCHING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _downloading_to(folder: Path) -> Generator[None]:
+    """Lets tensorflow_hub keep what it downloads in a folder, one thread at a time; it reads that from a variable."""
+    with _SWITCHING:
+        before = os.environ.get("TFHUB_CACHE_DIR")
+        os.environ["TFHUB_CACHE_DIR"] = str(folder)
+        try:
+            yield
+        finally:
+            del os.environ["TFHUB_CACHE_DIR"]
+            if before is not None:
+                os.environ["TFHUB_CACHE_DIR"] = before

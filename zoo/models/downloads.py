@@ -8,6 +8,7 @@ gives no hash, the SHA-256 of the first fetch is kept beside the file and holds 
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,9 @@ from zoo.system.files import sha256, sync
 
 # A server that sends nothing for so long has failed.
 STALL_SECONDS = 60.0
+# Keras prints to sys.stdout and asks for no time limit. Both are the whole process's: they are switched by one thread
+# at a time, as two in turns would leave the other's for good, and what other threads print meanwhile goes to stderr.
+_SWITCHING = threading.Lock()
 
 
 def cached_path(source: Download) -> Path:
@@ -74,7 +78,7 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-            with contextlib.redirect_stdout(_FromTheFirstByte(sys.stderr)), _stalls_limited():
+            with _SWITCHING, contextlib.redirect_stdout(_FromTheFirstByte(sys.stderr)), _stalls_limited():
                 arrived = Path(
                     keras.utils.get_file(
                         path.name, source.url, file_hash=known, cache_dir=folder, cache_subdir="", force_download=True

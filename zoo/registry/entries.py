@@ -156,8 +156,9 @@ def _load_plug_ins() -> None:
 
 def _leave_out(what: str, module: str, fault: Exception) -> None:
     """Notes what could not be loaded, and takes back what it had registered before it failed."""
-    for name in [name for name, entry in list(_entries.items()) if entry.build.__module__ == module]:
-        del _entries[name]
+    for name, entry in list(_entries.items()):
+        if f"{entry.build.__module__}.".startswith(f"{module}."):
+            del _entries[name]
     _left_out.append(f"{what} is left out: {type(fault).__name__}: {fault}")
 
 

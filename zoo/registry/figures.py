@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.registry.entries import Stage
+from zoo.registry.cards import Stage
 
 PATH = Path(__file__).parents[1] / "assets" / "figures.json"
 STEM = "stem"
