@@ -196,7 +196,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-_TAKE_IN = "import sys; from zoo import saved_models; print(saved_models.take_in(sys.argv[1]).handle)"
+_TAKE_IN = "import sys; from zoo.foreign import saved_models; print(saved_models.take_in(sys.argv[1]).handle)"
 
 
 def take_in_elsewhere(handle):
