@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import zoo
 from tests.tiny import recipe, write_photos
 from zoo.errors import RunError
 from zoo.jobs.resuming import AlreadyDone, Lengthen, New, Request, Resume, decide
@@ -70,3 +71,13 @@ def test_another_recipe_than_the_runs_is_refused(interrupted, finished):
         decide(Request(recipe="finetune/default", data=finished.data, run=interrupted.path, resume=True))
     with pytest.raises(RunError, match="was begun with another recipe than the one given"):
         decide(Request(recipe=None, overrides="train.seed=99", run=interrupted.path, resume=True))
+
+
+def test_a_run_is_taken_wherever_its_path_is(finished, tmp_path):
+    run = finished.run
+    by_path, by_run = zoo.evaluate(run.path), zoo.evaluate(run)
+    assert by_run.to_json() == by_path.to_json()
+    assert by_run.run == str(run.path)
+    assert zoo.load(run).classes == run.classifier.classes
+    assert zoo.finetune(run, resume=True, verbose=0) == run
+    assert decide(Request(recipe=recipe(model="mnist_conv"), data=finished.data, weights=run)).job.weights is not None

@@ -1,6 +1,7 @@
 """`zoo.evaluate`: a finished run's classifier, measured on the images that the run kept from training, or on others."""
 
 import contextlib
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +35,7 @@ ALL = "all"
 
 @noticed()
 def evaluate(
-    run: Path | str,
+    run: os.PathLike[str] | str,
     data: Path | str | InCode | None = None,
     split: str | None = None,
     *,
@@ -47,7 +48,7 @@ def evaluate(
     folder has grown or been renamed since: the run knows them by their contents.
 
     Args:
-        run: The run's folder.
+        run: The run, or its folder.
         data: Other images than the run's own, or the run's own at another place. A path, or what `zoo.finetune` takes.
         split: `train`, `validation` or `test`; by default test where there is one, else validation, else, for
             other images than the run's own, all. With `data` that has no such split, the images in it that the run had

@@ -1,6 +1,7 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
 import itertools
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -211,13 +212,13 @@ def _rebuilt(blueprint: Blueprint, precision: str, arrays: "Mapping[str, np.ndar
     return Classifier(rebuild(blueprint, arrays, precision=precision))
 
 
-def load(run: Path | str) -> Classifier:
+def load(run: os.PathLike[str] | str) -> Classifier:
     """Loads the classifier of a finished run, of the `model` folder of one, or of a model with pretrained weights.
 
     The graph is rebuilt from the registry and only numbers are read: nothing in the folder is executed.
 
     Args:
-        run: The folder, or a name of `zoo.list_models()`, whose own classes are told apart.
+        run: The run or its folder, or a name of `zoo.list_models()`, whose own classes are told apart.
 
     Raises:
         NotFoundError: There is no finished run, and no model of this name that has classes of its own.
@@ -233,7 +234,7 @@ def load(run: Path | str) -> Classifier:
         return Classifier(build(str(run)) if folder is None else load_model(folder))
 
 
-def check_source(source: Path | str) -> None:
+def check_source(source: os.PathLike[str] | str) -> None:
     """Looks whether there is a classifier to load, before anything is.
 
     Raises:

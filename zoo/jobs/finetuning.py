@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -94,6 +95,10 @@ class Run:
         record = RunFolder.open(self.path).record()
         return plot_history(self.history, title=record.summary, kept_step=record.kept.step if record.kept else None)
 
+    def __fspath__(self) -> str:
+        """Returns its folder, so that a run is taken wherever the path of one is."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         try:
             accuracy = self.metrics.get("accuracy")
@@ -104,7 +109,7 @@ class Run:
 
 # More than seven arguments, whose order is a contract: scripts pass the first six by position.
 def finetune(
-    recipe_or_model: str | Path | Recipe | None,
+    recipe_or_model: str | os.PathLike[str] | Recipe | None,
     data: Path | str | InCode | None = None,
     overrides: GivenOverrides = None,
     run: Path | str | None = None,
@@ -148,7 +153,7 @@ def finetune(
         print(run.metrics["accuracy"], run.path)
     """
     asked = Request(
-        recipe=recipe_or_model,
+        recipe=Path(recipe_or_model) if isinstance(recipe_or_model, os.PathLike) else recipe_or_model,
         data=data,
         overrides=overrides,
         run=run,

@@ -13,7 +13,7 @@ _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _SOURCE = re.compile(r"(hf|tfds|builtin):\S+")
 
 
-def given_path(given: Path | str, what: str = "the path") -> Path:
+def given_path(given: os.PathLike[str] | str, what: str = "the path") -> Path:
     """Reads a path as a user gives it; `~` stands for the home folder, as in a shell.
 
     Args:
@@ -30,7 +30,7 @@ def given_path(given: Path | str, what: str = "the path") -> Path:
     unchecked = cast(object, given)
     if not isinstance(unchecked, str | os.PathLike):
         raise DataError(f"{what} is {shown(unchecked)}; expected a file or folder, such as photos/")
-    text = str(given)
+    text = os.fsdecode(unchecked)
     if not text.strip():
         raise DataError(f"{what} is empty; expected a file or folder, such as photos/ (. is the current folder)")
     if "\0" in text:
