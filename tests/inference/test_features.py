@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 import zoo
 from zoo.cli import main
@@ -54,6 +55,21 @@ def test_an_unknown_stage_names_those_there_are(model: keras.Model, images: np.n
         zoo.features(model, images, at="stage9")
     with pytest.raises(NotFoundError, match="no stage 'head'"):
         zoo.features(model, images, at="head")
+
+
+def test_a_file_of_weights_does_not_say_how_photos_are_read_and_that_is_said(tmp_path: Path) -> None:
+    numbers = {weight.path: np.asarray(weight.value) for weight in zoo.build("mnist_conv").weights}
+    save_file(numbers, tmp_path / "x.safetensors")
+    model = zoo.build("mnist_conv", weights=tmp_path / "x.safetensors")
+    Image.new("L", (60, 40), 90).save(tmp_path / "x.png")
+    with pytest.warns(UserWarning) as caught:
+        found = zoo.features(model, tmp_path / "x.png")
+    assert [str(one.message) for one in caught] == [
+        "features: model 'mnist_conv' does not know how photos are brought to its input, as models with the weights of "
+        "zoo or of a run do; pixels in [0, 255] are resized by a plain crop; choose with resize="
+    ]
+    np.testing.assert_array_equal(zoo.features(model, tmp_path / "x.png", resize="crop"), found)
+    zoo.features(model, np.zeros((2, 28, 28, 1), np.uint8))  # of its size: there is nothing to warn of
 
 
 def test_no_images_and_broken_ones(model: keras.Model, tmp_path: Path) -> None:

@@ -86,19 +86,26 @@ def _fit_of(model: "keras.Model", resize: Resize | None, images: object) -> Imag
     if resize is not None:
         # How much is taken goes with the way of resizing; which value is white with the data.
         return ImageFit(resize=resize, white=blueprint.fit.white if blueprint else 0)
-    if blueprint is not None:
+    if blueprint is not None and not _is_of_a_file(blueprint):
         return blueprint.fit
-    sets = [weights for card in known_cards(graph_of(model)) for weights in card.weights if weights.protocol]
+    cards = known_cards(graph_of(model)) if blueprint is None else ()
+    sets = [weights for card in cards for weights in card.weights if weights.protocol]
     fits = {weights.protocol.fit: weights.name for weights in sets if weights.protocol}
     fit, weights = next(iter(fits.items())) if len(fits) == 1 else (ImageFit(), None)
     if not _have_its_size(images, model):
         how = f"as its weights '{weights}' were measured" if weights else "by a plain crop"
         warnings.warn(
-            f"features: model '{model.name}' does not know how photos are brought to its input, as models of zoo.build "
-            f"and zoo.load do; pixels in [0, 255] are resized {how}; choose with resize=",
+            f"features: model '{model.name}' does not know how photos are brought to its input, as models with the "
+            f"weights of zoo or of a run do; pixels in [0, 255] are resized {how}; choose with resize=",
             stacklevel=3,
         )
     return fit
+
+
+def _is_of_a_file(blueprint: Blueprint) -> bool:
+    """Whether a model may hold a file's numbers, which do not say how photos were brought to them, as its sets do."""
+    is_unknown = blueprint.weights == "none" and blueprint.own_fit is None
+    return is_unknown and any(weights.protocol for weights in blueprint.card.weights)
 
 
 def _have_its_size(images: object, model: "keras.Model") -> bool:
