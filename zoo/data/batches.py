@@ -10,7 +10,7 @@ from zoo.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Drawn:
+class EpochOrder:
     """The images of an epoch, in the order in which they come.
 
     Attributes:
@@ -54,7 +54,7 @@ class Batches:
     balanced: bool = False
     views: int = 1
     weights: np.ndarray | None = None
-    _last_drawn: dict[int, Drawn] = field(default_factory=dict[int, Drawn], init=False, repr=False)
+    _last_order: dict[int, EpochOrder] = field(default_factory=dict[int, EpochOrder], init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.images) != self.views * len(self.labels):
@@ -117,22 +117,22 @@ class Batches:
             uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes], one-hot, times
             the image's weight.
         """
-        drawn = self.drawn(epoch)
+        drawn = self.epoch_order(epoch)
         some = slice(number * self.batch_size, (number + 1) * self.batch_size)
         labels = drawn.labels[some]
         one_hot = np.zeros((len(labels), self.classes), np.float32)
         one_hot[np.arange(len(labels)), labels] = drawn.weights[some]
         return gather(self.images, drawn.rows[some]), one_hot
 
-    def drawn(self, epoch: int) -> Drawn:
+    def epoch_order(self, epoch: int) -> EpochOrder:
         """Returns what an epoch shows, in order; drawn once for all of its batches."""
-        drawn = self._last_drawn.get(epoch)
+        drawn = self._last_order.get(epoch)
         if drawn is None:
             order = self.order(epoch)
             weights = np.ones(len(order), np.float32) if self.weights is None else self.weights[order]
-            drawn = Drawn(rows=self._rows(epoch, order), labels=self.labels[order], weights=weights)
-            self._last_drawn.clear()
-            self._last_drawn[epoch] = drawn
+            drawn = EpochOrder(rows=self._rows(epoch, order), labels=self.labels[order], weights=weights)
+            self._last_order.clear()
+            self._last_order[epoch] = drawn
         return drawn
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:

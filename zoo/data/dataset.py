@@ -30,7 +30,7 @@ SPLIT_NAMES: dict[str, SplitName] = {
 
 
 class Items(Protocol):
-    """Images that are had one at a time, from a library or the caller's own code."""
+    """Images that are read one at a time, from a library or the caller's own code."""
 
     @property
     def identity(self) -> str:
@@ -50,7 +50,7 @@ class Split:
 
     Attributes:
         images: Files; or pixels as uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3
-            or 4 channels (grey, RGB, RGBA) in [0, 255]; or items that are had one at a time.
+            or 4 channels (grey, RGB, RGBA) in [0, 255]; or items that are read one at a time.
         labels: int64[n], an index into the dataset's classes for each image.
         weights: float32[n], how much each image counts in the training loss; None where all count 1.
         groups: A name for each image; those of one name stay on one side of a split. None where each is its own.
@@ -204,7 +204,7 @@ def check_dataset(dataset: Dataset, place: str, *, measuring: bool = False) -> D
             f"{place}: has two classes of the name {quoted(repeated)}; expected each name once. Rename one."
         )
     _check_names(classes, place)
-    warnings = [*dataset.warnings, *_twins(classes, place)]
+    warnings = [*dataset.warnings, *_alike(classes, place)]
     for name, split in dataset.splits().items():
         if outside := sorted({int(label) for label in split.labels if not 0 <= label < len(classes)}):
             raise DataError(
@@ -239,7 +239,7 @@ def _check_names(classes: Sequence[str], place: str) -> None:
 
 
 def unknown_classes(found: Iterable[str], classes: Sequence[str], *, of: str = "train") -> list[str]:
-    """Returns what is no class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
+    """Returns what is not a class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
     folded = {known.casefold(): known for known in classes}
     unknown: list[str] = []
     for name in found:
@@ -258,7 +258,7 @@ def looks_like(one: str, other: str) -> bool:
     return _as_seen(one) == _as_seen(other)
 
 
-def _twins(classes: Sequence[str], place: str) -> list[str]:
+def _alike(classes: Sequence[str], place: str) -> list[str]:
     """Says which classes are likely to be meant as one: `Cat` and `cat`, `01` and `1`."""
     spellings: dict[str, list[str]] = {}
     for name in classes:

@@ -53,7 +53,7 @@ class GivenImage:
 
     @property
     def path(self) -> str | None:
-        """The file's path; None of what is no file."""
+        """The file's path; None of what is not a file."""
         return str(self.source) if isinstance(self.source, Path) else None
 
     def read(self, settings: Settings) -> np.ndarray:
@@ -110,10 +110,10 @@ def read_batches(images: object, settings: Settings, *, size: int) -> Iterator[t
         size: How many at a time.
 
     Yields:
-        Their paths, None of what is no file, and uint8[m, height, width, channels] in [0, 255].
+        Their paths, None of what is not a file, and uint8[m, height, width, channels] in [0, 255].
 
     Raises:
-        DataError: What was given is no image, or cannot be read.
+        DataError: What was given is not an image, or cannot be read.
     """
     given = given_images(images, settings=settings)
     if isinstance(given, np.ndarray):

@@ -88,7 +88,7 @@ def _in_order(classes: object) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    # Arrays of NumPy and columns of pandas are no sequences to Python.
+    # Arrays of NumPy and columns of pandas are not sequences to Python.
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -10,7 +10,7 @@ from tests.pixels import sized
 from zoo.data import Packing, Split, open_dataset
 from zoo.data.check.findings import KINDS, Sizes
 from zoo.data.check.inspection import inspect
-from zoo.data.check.looks import clusters, looks_of
+from zoo.data.check.perceptual_hash import clusters, perceptual_hash_of
 from zoo.data.dataset import Dataset
 from zoo.data.images import decoding
 
@@ -120,7 +120,7 @@ def test_what_was_not_readable_is_not_tried_again_by_packing(photos, decoded):
     assert decoded["bad.jpg"] == 1
 
 
-# Twins
+# Near duplicates
 
 
 def test_planted_leaks_are_found(tmp_path, decoded):
@@ -176,14 +176,14 @@ def test_conflicts_and_duplicates(photos):
 def test_the_same_shape_in_another_colour_is_not_alike():
     image = photo(5, 120, 120)
     red, green, blue = image.split()
-    assert clusters([looks_of(image), looks_of(image.resize((90, 90)))]) == [[0, 1]]
-    assert clusters([looks_of(image), looks_of(Image.merge("RGB", (green, blue, red)))]) == []
+    assert clusters([perceptual_hash_of(image), perceptual_hash_of(image.resize((90, 90)))]) == [[0, 1]]
+    assert clusters([perceptual_hash_of(image), perceptual_hash_of(Image.merge("RGB", (green, blue, red)))]) == []
 
 
 def test_all_pairs_are_compared():
-    looks = [looks_of(photo(number, 80, 80)) for number in range(150)]
-    looks += [looks[3], looks[70], looks[149]]
-    assert clusters(looks) == [[3, 150], [70, 151], [149, 152]]
+    hashes = [perceptual_hash_of(photo(number, 80, 80)) for number in range(150)]
+    hashes += [hashes[3], hashes[70], hashes[149]]
+    assert clusters(hashes) == [[3, 150], [70, 151], [149, 152]]
     assert clusters([]) == []
 
 
@@ -221,7 +221,7 @@ def test_links_and_what_is_passed_over(photos, tmp_path):
     assert details["passed_over", "a/linked"] == "a link to a folder inside a class"
     assert details["passed_over", "a/.hidden.jpg"] == "hidden"
     assert details["passed_over", "a/readme.txt"] == "named .txt"
-    assert details["passed_over", "b/pipe.jpg"] == "no file"
+    assert details["passed_over", "b/pipe.jpg"] == "not a file"
     assert details["passed_over", ".git"] == "hidden folder"
     assert details["passed_over", "b/linked.txt"] == "named .txt"
     assert not [name for _, name in details if name.startswith(".git/")]

@@ -1,4 +1,4 @@
-"""What is alike is told once, however many there are, and the list of what to leave out stays sane."""
+"""What is alike is reported once, however many there are, and the list of what to leave out stays sane."""
 
 import time
 import tracemalloc
@@ -10,7 +10,7 @@ from PIL import Image
 from tests.data.check.odd_files import encoded, photo
 from zoo.data import open_dataset
 from zoo.data.check.inspection import inspect
-from zoo.data.check.looks import clusters, colour_of, looks_of, touching
+from zoo.data.check.perceptual_hash import clusters, colour_of, perceptual_hash_of, touching
 from zoo.data.dataset import Dataset, Split
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")
@@ -83,11 +83,11 @@ def test_empty_pages_are_flat_with_all_their_noise(tmp_path):
 
 def test_a_fine_pattern_is_not_flat():
     board = np.indices((256, 256)).sum(0) % 2 * 255
-    assert colour_of(looks_of(Image.fromarray(board.astype(np.uint8)))) == ""
-    assert colour_of(looks_of(Image.new("RGB", (300, 40), (1, 2, 3)))) == "#010203"
+    assert colour_of(perceptual_hash_of(Image.fromarray(board.astype(np.uint8)))) == ""
+    assert colour_of(perceptual_hash_of(Image.new("RGB", (300, 40), (1, 2, 3)))) == "#010203"
     nearly = np.full((64, 64), 7, np.uint8)
     nearly[::3] = 8
-    assert colour_of(looks_of(Image.fromarray(nearly))) != ""
+    assert colour_of(perceptual_hash_of(Image.fromarray(nearly))) != ""
 
 
 def test_a_picture_in_many_copies_is_one_finding(tmp_path):
@@ -109,15 +109,15 @@ def test_a_picture_in_many_copies_is_one_finding(tmp_path):
 
 def test_many_alike_are_grouped_in_little_time():
     rng = np.random.default_rng(0)
-    base = looks_of(photo(3, 80, 80))
+    base = perceptual_hash_of(photo(3, 80, 80))
     pixels = np.frombuffer(bytes.fromhex(base), np.uint8)
-    looks = []
+    hashes = []
     for _ in range(4000):
         changed = pixels.copy()
         changed[8 + rng.integers(0, 192, 5)] ^= 1  # of the thumbnail: alike, and no two the same
-        looks.append(changed.tobytes().hex())
+        hashes.append(changed.tobytes().hex())
     start = time.monotonic()
-    assert [len(one) for one in clusters(looks)] == [4000]
+    assert [len(one) for one in clusters(hashes)] == [4000]
     assert time.monotonic() - start < 20
 
 

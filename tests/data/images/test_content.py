@@ -158,7 +158,7 @@ def test_twelve_bits_of_a_tiff_are_whole_greys(tmp_path):
     assert read_image(tmp_path / "x.tif", sized(height=1, width=4, channels=1)).ravel().tolist() == [255, 0, 128, 255]
 
 
-# What is no file
+# What is not a file
 
 
 def test_nothing_that_would_wait_is_opened(tmp_path):

@@ -16,7 +16,7 @@ from zoo.errors import DataError
 
 
 def files(folder: Path, count: int, bad: tuple[int, ...] = (), classes: int = 2) -> Split:
-    """PNG files of one pixel each, whose red is their number; `bad` ones are no images."""
+    """PNG files of one pixel each, whose red is their number; `bad` ones are not images."""
     paths = []
     for number in range(count):
         path = folder / f"{number}.png"

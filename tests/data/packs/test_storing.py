@@ -54,7 +54,7 @@ def test_each_file_is_decoded_once(tmp_path, decoded):
     assert decoded == {f"{number}.png": 1 for number in range(40)}
     np.testing.assert_array_equal(first.images[:], again.images[:])
     assert again.skipped == first.skipped
-    # Another size is another pack; what is no image is known to be none.
+    # Another size is another pack; what is not an image is known to be none.
     pack(split, replace(SIZE, height=5), Packing(keep=True))
     assert decoded == {f"{number}.png": 1 if number == 3 else 2 for number in range(40)}
 
@@ -65,8 +65,8 @@ def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, dec
     copies = photos(tmp_path / "copies")
     assert pack(copies, SIZE, Packing(keep=True)).contents == pack(first, SIZE, Packing(keep=True)).contents
     assert decoded.total() == 40
-    twins = Split(images=[*first.images[:3], *copies.images[:3]], labels=np.arange(6) % 2)
-    packed = pack(twins, SIZE, Packing(keep=True))
+    copied = Split(images=[*first.images[:3], *copies.images[:3]], labels=np.arange(6) % 2)
+    packed = pack(copied, SIZE, Packing(keep=True))
     assert decoded.total() == 43
     np.testing.assert_array_equal(packed.images[:3], packed.images[3:])
     assert [int(image[0, 0, 0]) for image in packed.images[:]] == [0, 1, 2, 0, 1, 2]
@@ -143,7 +143,7 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     decoded.clear()
     seen = []
     packed = pack(split, SIZE, Packing(keep=True, on_progress=lambda done, total: seen.append(done)))
-    assert decoded.total() == 400 - kept - 1  # what is no image is known
+    assert decoded.total() == 400 - kept - 1  # what is not an image is known
     assert seen[0] == kept
     np.testing.assert_array_equal(packed.images[:], pack(split, SIZE).images[:])
     assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
@@ -380,7 +380,7 @@ def test_what_tells_images_apart_needs_no_decoding_and_not_where_they_lie(tmp_pa
     some = np.array([3, 1, 2])
     assert digest(streamed.subset(some).images) == digest(stored.subset(some).images) != digest(stored.images)
     assert decoded.total() == 0
-    # Images that are no files are known by their pixels alone.
+    # Images that are not files are known by their pixels alone.
     pixels = stored.images[:].copy()
     before = digest(pixels)
     pixels[-1, -1, -1, -1] ^= 1

@@ -141,9 +141,9 @@ CASES = {
         counts=(("train", 2),),
         said=(": ignored folders beside the split folders: 'old'",),
     ),
-    "a class name that is no text": Case(
+    "a class name that is not text": Case(
         not_utf8,
-        refused=": the class folder b'caf\\xe9' has a name that is no UTF-8 text; expected one that can be shown",
+        refused=": the class folder b'caf\\xe9' has a name that is not UTF-8 text; expected one that can be shown",
     ),
     "a link to the folder above": Case(
         linked("cat/1.jpg", "dog/2.jpg", link="dog/all", to="."),

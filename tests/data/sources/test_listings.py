@@ -170,7 +170,7 @@ def test_some_missing_images_are_left_to_packing(tmp_path):
         ("path,label\n", ": lists no images, it holds only the names of columns; expected a row for each image."),
         (ROWS + "c.png\n", ":4: has 1 values; expected 2, one for each column. Put a value that holds ','"),
         (ROWS + "c.png,cat,x\n", ":4: has 3 values; expected 2, one for each column."),
-        (ROWS + '"c.png,cat\n', ":4: is no row of values (unexpected end of data). Close each quote"),
+        (ROWS + '"c.png,cat\n', ":4: is not a row of values (unexpected end of data). Close each quote"),
         (ROWS + "c.png, \n", ":4: label is empty; expected a class, such as cat. Fill it in, or remove the row."),
         (ROWS + "\n,cat\n", ":5: path is empty; expected an image's path, such as cat/1.jpg. Fill it in"),
         (ROWS + "c.png,c\tt\n", ":4: label is 'c\\tt'; expected text without control characters."),
@@ -199,7 +199,7 @@ def test_some_missing_images_are_left_to_packing(tmp_path):
         ),
         ("path,label,split\na.png,cat,test\n", ": lists no image of train; expected one or more."),
         ("path,label\na.png,cat\n", ": has one class only, 'cat'; expected two or more."),
-        (b"path,label\na.png,caf\xe9\n", ":2: is no UTF-8 text (byte 0xe9). Save the file again as UTF-8."),
+        (b"path,label\na.png,caf\xe9\n", ":2: is not UTF-8 text (byte 0xe9). Save the file again as UTF-8."),
     ],
 )
 def test_csv_faults(tmp_path, text, message):
@@ -212,8 +212,8 @@ GOOD = lines({"path": "a.png", "label": "cat"}, {"path": "b.png", "label": "dog"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD + "{'path': 1}\n", ":3: is no JSON (Expecting property name enclosed in double quotes"),
-        (GOOD + "[" * 100_000, ":3: is no JSON (maximum recursion depth exceeded"),
+        (GOOD + "{'path': 1}\n", ":3: is not JSON (Expecting property name enclosed in double quotes"),
+        (GOOD + "[" * 100_000, ":3: is not JSON (maximum recursion depth exceeded"),
         (
             GOOD + '["a.png", "cat"]',
             ':3: is a list; expected an object, such as {"path": "cat/1.jpg", "label": "cat"}.',
@@ -354,7 +354,7 @@ def test_columns_of_json_lines(tmp_path):
             ":2: '/nowhere/1.png' and the other images are not there (1 rows); expected paths relative to {folder}, or "
             "absolute ones. It is an absolute path: write the paths as they are on this machine, or relative to the",
         ),
-        ("path,label\na.png,c\0at\n", ": is no UTF-8 text (it has zero bytes). Save the file again as UTF-8."),
+        ("path,label\na.png,c\0at\n", ": is not UTF-8 text (it has zero bytes). Save the file again as UTF-8."),
         ("x/1,cat\nb.png,dog\n", ":1: has no column 'path'; it has 'x/1', 'cat'. The first row names the columns"),
         ("path,label\n", ": lists no images, it holds only the names of columns; expected a row for each image."),
         (

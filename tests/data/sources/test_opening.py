@@ -375,7 +375,7 @@ def test_npz_that_is_none_or_damaged(tmp_path):
     path = tmp_path / "x.npz"
     np.save(path.with_suffix(".npy"), X)
     path.with_suffix(".npy").rename(path)
-    assert fault("npz", path).startswith(f"{path}: is no .npz archive; expected what numpy.savez writes")
+    assert fault("npz", path).startswith(f"{path}: is not an .npz archive; expected what numpy.savez writes")
     np.savez_compressed(path, x_train=np.random.default_rng(0).bytes(999), y_train=Y)
     damaged = bytearray(path.read_bytes())
     damaged[200:240] = bytes(40)

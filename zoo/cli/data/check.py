@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # Of each kind of finding as many are shown, and of each as many images' names.
 SHOWN, SHOWN_FAULTS, SHOWN_NAMES = 5, 20, 4
-# Where the ends of names say what the rest is.
-_BY_SUFFIX = ("unreadable", "extension", "passed_over")
 
 
 def _read_columns(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -169,12 +167,11 @@ def _check_text(report: "Report") -> str:
         shown = found[: SHOWN_FAULTS if KINDS[kind].fault else SHOWN]
         lines = [f"  {_names(one.images)}{one.detail}" for one in shown]
         if rest := found[len(shown) :]:
-            of_what = f" ({count_suffixes(one.images[0] for one in rest)})" if kind in _BY_SUFFIX else ""
+            of_what = f" ({count_suffixes(one.images[0] for one in rest)})" if KINDS[kind].by_suffix else ""
             lines.append(f"  and {len(rest):,} more{of_what}; --json has them all")
         if kind == "unreadable":
             lines += [f"  {reason}; --fix-list names what to leave out" for reason in report.stops]
-        word = "fault" if KINDS[kind].fault else "note"
-        parts.append("\n".join([f"{word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
+        parts.append("\n".join([f"{KINDS[kind].word}: {kind} ({len(found):,}): {KINDS[kind].meaning}", *lines]))
     images, faults = counted(report.images, "image"), counted(report.faults, "fault")
     parts.append(f"{images}, {faults}, {report.decoded:,} decoded for this check")
     return "\n\n".join(parts)

@@ -11,14 +11,21 @@ class Kind:
     Attributes:
         fault: Whether it makes the check fail.
         meaning: What it is, and what becomes of it.
+        by_suffix: Whether the endings of names say what findings that are not shown are about.
     """
 
     fault: bool
     meaning: str
+    by_suffix: bool = False
+
+    @property
+    def word(self) -> str:
+        """What findings of this kind are called."""
+        return "fault" if self.fault else "note"
 
 
 KINDS: dict[str, Kind] = {
-    "unreadable": Kind(fault=True, meaning="cannot be read; training leaves it out (data.on_bad)"),
+    "unreadable": Kind(fault=True, meaning="cannot be read; training leaves it out (data.on_bad)", by_suffix=True),
     "leak": Kind(fault=True, meaning="the same file in two splits: what is measured there flatters"),
     "near_leak": Kind(fault=True, meaning="the same picture in two splits, resized or encoded anew"),
     "conflict": Kind(fault=True, meaning="the same file in two classes: one label is wrong"),
@@ -28,7 +35,7 @@ KINDS: dict[str, Kind] = {
     "flat": Kind(fault=False, meaning="images of one colour, with nothing to tell them from one another"),
     "layout": Kind(fault=False, meaning="how the files lie"),
     "imbalance": Kind(fault=False, meaning="classes of very different size; see data.balance"),
-    "extension": Kind(fault=False, meaning="another format than its name says; read as what it is"),
+    "extension": Kind(fault=False, meaning="another format than its name says; read as what it is", by_suffix=True),
     "cmyk": Kind(fault=False, meaning="colours for print, or others that screens do not have; converted to RGB"),
     "deep": Kind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
     "dark": Kind(fault=False, meaning="pixels of more than 8 bits of which little is left in 8; see data.white"),
@@ -38,7 +45,7 @@ KINDS: dict[str, Kind] = {
     "turned": Kind(fault=False, meaning="to be turned, by its EXIF; read upright"),
     "size": Kind(fault=False, meaning="far smaller, larger or longer than the others"),
     "link": Kind(fault=False, meaning="a link: out of the folder, back to itself, or passed over"),
-    "passed_over": Kind(fault=False, meaning="not taken for an image"),
+    "passed_over": Kind(fault=False, meaning="not taken for an image", by_suffix=True),
     "name": Kind(fault=False, meaning="a name that is not UTF-8"),
 }
 
@@ -115,7 +122,7 @@ class Listed:
 
     Attributes:
         name: For people.
-        raw: As the file system has it, where that is no UTF-8; else the same.
+        raw: As the file system has it, where that is not UTF-8; else the same.
         split: train, validation or test.
         label: Its class, by name.
         content: The hash of its bytes or pixels.

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.check.findings import KINDS, Finding, Listed, Report, Sizes
-from zoo.data.check.looks import SMALLEST_SIDE, looks_of
-from zoo.data.check.twins import better_left_out, find_twins
+from zoo.data.check.near_duplicates import better_left_out, find_duplicates
+from zoo.data.check.perceptual_hash import SMALLEST_SIDE, perceptual_hash_of
 from zoo.data.dataset import Dataset, Split
 from zoo.data.images import index
 from zoo.data.images.decoding import as_image, decode, flattened
 from zoo.data.images.facts import BadImageError, Facts
-from zoo.data.images.index import Known
+from zoo.data.images.index import IndexedImage
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, SUFFIXES_OF, TEXT_SUFFIXES
 from zoo.data.images.threads import map_ranges
@@ -62,8 +62,8 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
         *_outliers(readable),
         *_dark([facts for _, facts in readable]),
     ]
-    twins = find_twins(images, known)
-    findings += twins
+    duplicates = find_duplicates(images, known)
+    findings += duplicates
     order = list(KINDS)
     return Report(
         counts={
@@ -79,7 +79,7 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
         sizes=_sizes([facts for _, facts in readable]),
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
         decoded=decoded,
-        exclude=(exclude := better_left_out(images, known, twins)),
+        exclude=(exclude := better_left_out(images, known, duplicates)),
         stops=tuple(_stops(images, known)),
         empties=tuple(_empties(images, set(exclude))),
     )
@@ -101,7 +101,7 @@ def raw_bytes(path: Path | str) -> bytes:
 def _listed(
     dataset: Dataset, split_name: str, split: Split
 ) -> Iterator[tuple[Listed, Callable[[], Image.Image] | None]]:
-    """Yields each image, and what gives it where it is no file."""
+    """Yields each image, and what gives it where it is not a file."""
     labels = [dataset.classes[label] for label in split.labels]
     images: Any = split.images
     if isinstance(images, Sequence):
@@ -137,15 +137,17 @@ def _relative(path: Path, root: Path | None) -> str:
 
 def _known(
     images: Sequence[Listed], pixels: Mapping[str, Callable[[], Image.Image]], report: Callable[[int, int], None]
-) -> tuple[dict[str, Known], int]:
+) -> tuple[dict[str, IndexedImage], int]:
     """Returns what each content is, and how many were decoded to know it."""
     first = {image.content: image for image in reversed(images)}
     known = {
-        content: one for content, one in index.recall(first).items() if one.looks or one.facts.reason or _is_small(one)
+        content: one
+        for content, one in index.recall(first).items()
+        if one.perceptual_hash or one.facts.reason or _is_small(one)
     }
     unknown = [image for content, image in first.items() if content not in known]
 
-    def look(numbers: Iterator[int]) -> dict[str, Known]:
+    def look(numbers: Iterator[int]) -> dict[str, IndexedImage]:
         return {unknown[number].content: _look(unknown[number], pixels) for number in numbers}
 
     with quiet_pillow(), index.learning() as learn:
@@ -156,18 +158,18 @@ def _known(
     return known, len(unknown)
 
 
-def _look(image: Listed, pixels: Mapping[str, Callable[[], Image.Image]]) -> Known:
+def _look(image: Listed, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
     try:
         decoded, facts = flattened(pixels[image.content]()) if image.path is None else decode(image.path, side=_SIDE)
-        one = Known(facts)
-        return one if _is_small(one) else Known(facts, looks_of(decoded))
+        one = IndexedImage(facts)
+        return one if _is_small(one) else IndexedImage(facts, perceptual_hash_of(decoded))
     except BadImageError as fault:
-        return Known(fault.facts)
+        return IndexedImage(fault.facts)
     except Exception as fault:  # what a library gives for an image may be anything
-        return Known(Facts(reason=f"cannot be decoded ({' '.join(str(fault).split()) or type(fault).__name__})"))
+        return IndexedImage(Facts(reason=f"cannot be decoded ({' '.join(str(fault).split()) or type(fault).__name__})"))
 
 
-def _is_small(known: Known) -> bool:
+def _is_small(known: IndexedImage) -> bool:
     return min(known.facts.width, known.facts.height) < SMALLEST_SIDE
 
 
@@ -226,7 +228,7 @@ def _dark(facts: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding(kind="dark", images=(), detail=warning)
 
 
-def _stops(images: Sequence[Listed], known: Mapping[str, Known]) -> Iterator[str]:
+def _stops(images: Sequence[Listed], known: Mapping[str, IndexedImage]) -> Iterator[str]:
     """Says of which splits so many files cannot be read that training would not begin."""
     for split in ("train", "validation"):
         rows = [image for image in images if image.split == split]
@@ -250,7 +252,7 @@ def _empties(images: Sequence[Listed], exclude: set[str]) -> Iterator[str]:
 
 
 def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
-    """Yields what is odd about classes, and about files that are no images of the data."""
+    """Yields what is odd about classes, and about files that are not images of the data."""
     for warning in dataset.warnings:
         yield Finding(kind="layout", images=(), detail=warning)
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
@@ -265,7 +267,7 @@ def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
-    """Walks the data's folder for links, and for what is no image of it."""
+    """Walks the data's folder for links, and for what is not an image of it."""
 
     def found(kind: str, path: Path, detail: str) -> Finding:
         return Finding(kind=kind, images=(printable(_relative(path, root)),), detail=detail)
@@ -302,7 +304,7 @@ def _why_passed_over(path: Path) -> str:
     if path.name.startswith("."):
         return "hidden"
     if not path.is_file():
-        return "no file"
+        return "not a file"
     if path.suffix.lower() in TEXT_SUFFIXES | FOREIGN_SUFFIXES:
         return f"named {path.suffix}"
     return "left by the system" if is_ignored(path.name) else "not in the folder of a class"

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from zoo.data.check.findings import Finding, Listed
-from zoo.data.check.looks import clusters, colour_of, shade_of, touching
-from zoo.data.images.index import Known
+from zoo.data.check.perceptual_hash import clusters, colour_of, shade_of, touching
+from zoo.data.images.index import IndexedImage
 
 
-def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Finding]:
+def find_duplicates(images: Sequence[Listed], known: Mapping[str, IndexedImage]) -> list[Finding]:
     """Finds files that are the same, pictures that are, and images of one colour: one finding for all of a group."""
     by_content: dict[str, list[Listed]] = defaultdict(list)
     for image in images:
@@ -19,13 +19,13 @@ def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Fin
     flat: dict[tuple[int, ...], list[Listed]] = defaultdict(list)
     seen: list[str] = []
     for content, same in by_content.items():
-        colour = colour_of(known[content].looks)
+        colour = colour_of(known[content].perceptual_hash)
         if colour:
             flat[shade_of(colour)] += same
-        elif known[content].looks:
+        elif known[content].perceptual_hash:
             seen.append(content)
     findings += [_of_one_colour(same, known) for same in flat.values()]
-    for cluster in clusters([known[content].looks for content in seen]):
+    for cluster in clusters([known[content].perceptual_hash for content in seen]):
         same = [image for number in cluster for image in _one_of_each(by_content[seen[number]])]
         findings += [
             Finding(kind=f"near_{finding.kind}", images=finding.images, detail=finding.detail)
@@ -34,14 +34,16 @@ def find_twins(images: Sequence[Listed], known: Mapping[str, Known]) -> list[Fin
     return findings
 
 
-def better_left_out(images: Sequence[Listed], known: Mapping[str, Known], twins: Iterable[Finding]) -> tuple[str, ...]:
+def better_left_out(
+    images: Sequence[Listed], known: Mapping[str, IndexedImage], duplicates: Iterable[Finding]
+) -> tuple[str, ...]:
     """Chooses what to leave out: of a leak what trains, of a conflict all, of duplicates all but the first.
 
     Of pictures that are alike only what itself looks like one that measures.
     """
     of_name = {image.name: image for image in images}
     out = {image.name for image in images if known[image.content].facts.reason}
-    for finding in twins:
+    for finding in duplicates:
         same = [of_name[name] for name in finding.images]
         if finding.kind == "conflict":
             out |= {image.name for image in same}
@@ -60,8 +62,8 @@ def _one_of_each(same: Sequence[Listed]) -> list[Listed]:
     return list({(image.split, image.label): image for image in reversed(same)}.values())[::-1]
 
 
-def _of_one_colour(same: Sequence[Listed], known: Mapping[str, Known]) -> Finding:
-    colours = list(dict.fromkeys(colour_of(known[image.content].looks) for image in same))
+def _of_one_colour(same: Sequence[Listed], known: Mapping[str, IndexedImage]) -> Finding:
+    colours = list(dict.fromkeys(colour_of(known[image.content].perceptual_hash) for image in same))
     splits, labels = {image.split for image in same}, {image.label for image in same}
     words = [f"one colour, {'near ' if len(colours) > 1 else ''}{colours[0]}"]
     if len(splits) > 1:
@@ -88,16 +90,14 @@ def _listed(labels: Sequence[str], at_most: int = 4) -> str:
     return " and ".join(shown)
 
 
-def _near_what_measures(same: Sequence[Listed], known: Mapping[str, Known]) -> set[str]:
+def _near_what_measures(same: Sequence[Listed], known: Mapping[str, IndexedImage]) -> set[str]:
     """Returns the names of those that look like one of a split that counts more."""
     out: set[str] = set()
     for split in {image.split for image in same}:
         some = [image for image in same if image.split == split]
         others = [image for image in same if _KEPT_FIRST[image.split] > _KEPT_FIRST[split]]
         if others:
-            near = touching(
-                [known[image.content].looks for image in some], [known[image.content].looks for image in others]
-            )
+            near = touching(*([known[image.content].perceptual_hash for image in part] for part in (some, others)))
             out |= {image.name for image, is_near in zip(some, near, strict=True) if is_near}
     return out
 

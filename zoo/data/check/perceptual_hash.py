@@ -28,7 +28,7 @@ _ROWS_AT_ONCE = 64
 _PAIRS_AT_ONCE = 4096
 
 
-def looks_of(image: Image.Image) -> str:
+def perceptual_hash_of(image: Image.Image) -> str:
     """Returns a perceptual hash of an image and a thumbnail, in hex; `flat #rrggbb` of one that has one colour.
 
     The hash is of the signs of low frequencies against their median: pHash, by the imagehash library
@@ -43,9 +43,9 @@ def looks_of(image: Image.Image) -> str:
     # What was averaged may have been a fine pattern.
     if _is_flat(_ranges(small)) and _is_flat(ranges := _ranges(image)):
         return _FLAT + "#" + "".join(f"{round((low + high) / 2):02x}" for low, high in ranges)
-    bits = np.asarray(imagehash.phash(small.convert("L")).hash)
+    signs = np.asarray(imagehash.phash(small.convert("L")).hash)
     thumbnail = small.convert("RGB").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-    return (np.packbits(bits).tobytes() + thumbnail.tobytes()).hex()
+    return (np.packbits(signs).tobytes() + thumbnail.tobytes()).hex()
 
 
 def _ranges(image: Image.Image) -> list[tuple[int, int]]:
@@ -57,9 +57,9 @@ def _is_flat(ranges: Sequence[tuple[int, int]]) -> bool:
     return all(high - low <= _FLAT_RANGE for low, high in ranges)
 
 
-def colour_of(looks: str) -> str:
+def colour_of(perceptual_hash: str) -> str:
     """Returns the colour of an image that has but one, as `#rrggbb`; empty of any other."""
-    return looks.removeprefix(_FLAT) if looks.startswith(_FLAT) else ""
+    return perceptual_hash.removeprefix(_FLAT) if perceptual_hash.startswith(_FLAT) else ""
 
 
 def shade_of(colour: str) -> tuple[int, ...]:
@@ -67,16 +67,16 @@ def shade_of(colour: str) -> tuple[int, ...]:
     return tuple(round(int(colour[place : place + 2], 16) / _SHADE_STEP) for place in (1, 3, 5))
 
 
-def clusters(looks: Sequence[str]) -> list[list[int]]:
+def clusters(hashes: Sequence[str]) -> list[list[int]]:
     """Groups images that look alike, be it by way of others; compares all with one another, on threads.
 
     Args:
-        looks: What `looks_of` gave for each; none of one colour.
+        hashes: What `perceptual_hash_of` gave for each; none of one colour.
 
     Returns:
         The numbers of the images of each group of two or more, in order.
     """
-    distinct = list(dict.fromkeys(looks))
+    distinct = list(dict.fromkeys(hashes))
     group = np.arange(len(distinct))
     for ones, others in _alike_pairs(distinct, group):
         for one, other in zip(ones.tolist(), others.tolist(), strict=True):
@@ -84,43 +84,43 @@ def clusters(looks: Sequence[str]) -> list[list[int]]:
                 group[group == max(group[one], group[other])] = min(group[one], group[other])
     numbers = dict(zip(distinct, group.tolist(), strict=True))
     members: dict[int, list[int]] = {}
-    for number, look in enumerate(looks):
-        members.setdefault(numbers[look], []).append(number)
+    for number, one in enumerate(hashes):
+        members.setdefault(numbers[one], []).append(number)
     return [found for found in members.values() if len(found) > 1]
 
 
-def touching(looks: Sequence[str], others: Sequence[str]) -> list[bool]:
+def touching(hashes: Sequence[str], others: Sequence[str]) -> list[bool]:
     """Says of each image whether it looks like one of others itself, not only by way of a third."""
-    distinct = list(dict.fromkeys([*looks, *others]))
-    row = {look: number for number, look in enumerate(distinct)}
-    hashes, thumbnails = _tables(distinct)
-    wanted = np.unique([row[look] for look in others])
+    distinct = list(dict.fromkeys([*hashes, *others]))
+    row = {one: number for number, one in enumerate(distinct)}
+    bits, thumbnails = _tables(distinct)
+    wanted = np.unique([row[one] for one in others])
     found: dict[str, bool] = {}
-    for look in dict.fromkeys(looks):
-        near = wanted[np.bitwise_count(hashes[wanted] ^ hashes[row[look]]) <= MAX_DISTANCE]
+    for one in dict.fromkeys(hashes):
+        near = wanted[np.bitwise_count(bits[wanted] ^ bits[row[one]]) <= MAX_DISTANCE]
         parts = (near[start : start + _PAIRS_AT_ONCE] for start in range(0, len(near), _PAIRS_AT_ONCE))
-        found[look] = any(bool(_same_colours(thumbnails[row[look]], thumbnails[part]).any()) for part in parts)
-    return [found[look] for look in looks]
+        found[one] = any(bool(_same_colours(thumbnails[row[one]], thumbnails[part]).any()) for part in parts)
+    return [found[one] for one in hashes]
 
 
-def _alike_pairs(looks: Sequence[str], group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _alike_pairs(hashes: Sequence[str], group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the numbers of images that look alike, two arrays at a time.
 
     Args:
-        looks: All different.
+        hashes: All different.
         group: int64[n], of which group each is known to be by now; those of one need not be compared.
     """
-    if not looks:
+    if not hashes:
         return
-    hashes, thumbnails = _tables(looks)
-    blocks = range(0, len(looks), _ROWS_AT_ONCE)
+    bits, thumbnails = _tables(hashes)
+    blocks = range(0, len(hashes), _ROWS_AT_ONCE)
 
     def compare(numbers: Iterator[int]) -> tuple[np.ndarray, np.ndarray]:
         found = [np.empty((0, 2), np.int64)]
         for number in numbers:
             start = blocks[number]
-            rows = hashes[start : start + _ROWS_AT_ONCE]
-            differing = np.bitwise_count(rows[:, np.newaxis] ^ hashes[np.newaxis, start:])
+            rows = bits[start : start + _ROWS_AT_ONCE]
+            differing = np.bitwise_count(rows[:, np.newaxis] ^ bits[np.newaxis, start:])
             pairs = np.argwhere(differing <= MAX_DISTANCE) + start
             pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (group[pairs[:, 0]] != group[pairs[:, 1]])]
             for first in range(0, len(pairs), _PAIRS_AT_ONCE):
@@ -133,9 +133,9 @@ def _alike_pairs(looks: Sequence[str], group: np.ndarray) -> Iterator[tuple[np.n
         yield found
 
 
-def _tables(looks: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _tables(hashes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the hashes, uint64[n], and the thumbnails, uint8[n, bytes]."""
-    table = np.frombuffer(bytes.fromhex("".join(looks)), np.uint8).reshape(len(looks), -1)
+    table = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
     return np.ascontiguousarray(table[:, :_HASH_BYTES]).view(np.uint64)[:, 0], table[:, _HASH_BYTES:]
 
 

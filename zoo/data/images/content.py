@@ -160,13 +160,13 @@ def open_number(path: Path) -> int:
 
 
 def check_content(file: BinaryIO) -> bytes:
-    """Refuses what is plainly no image, and a PNG that its own checksums belie; Pillow looks at few of them.
+    """Refuses what is plainly not an image, and a PNG that its own checksums belie; Pillow looks at few of them.
 
     Returns:
         How the file begins; it is read from its beginning again.
 
     Raises:
-        NoPixelsError: It is no image.
+        NoPixelsError: It is not an image.
     """
     start = file.read(_START_BYTES)
     if not start:

@@ -73,7 +73,7 @@ def decode(path: Path | bytes, *, side: int, white: int = 0) -> tuple[Image.Imag
         A grey or colour image, and what the file is.
 
     Raises:
-        BadImageError: No pixels can be had of it.
+        BadImageError: It gives no pixels.
     """
     facts, start = Facts(), b""
     try:
@@ -136,7 +136,7 @@ def open_image(source: Path | bytes) -> Image.Image:
         source: A file, which is read into memory, or what it holds.
 
     Raises:
-        BadImageError: It is no image.
+        BadImageError: It is not an image.
     """
     content = b""
     try:

@@ -10,7 +10,7 @@ class Facts:
     """What a file's bytes are, apart from the pixels.
 
     Attributes:
-        reason: Why no pixels can be had of them; empty where they can.
+        reason: Why they give no pixels; empty where they do.
         format: `JPEG`, `PNG` and so on; empty where it is not known.
         mode: Pillow's: `RGB`, `CMYK`, `I;16`, ...
         width: In pixels, as stored.
@@ -42,7 +42,7 @@ class Facts:
 
 
 class BadImageError(Exception):
-    """A file that no pixels can be had of; the message is the reason alone.
+    """A file that gives no pixels; the message is the reason alone.
 
     Attributes:
         facts: What is known of it nevertheless, the reason included where it lies with the file and not with the

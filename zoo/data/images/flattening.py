@@ -57,7 +57,7 @@ def white_of(raw: str) -> int:
 
 
 def has_all_bits(mode: str) -> bool:
-    """Whether all bits of deep pixels of a kind can be had: of grey with alpha Pillow gives the upper 8 alone."""
+    """Whether all bits of deep pixels of a kind can be read: of grey with alpha Pillow gives the upper 8 alone."""
     return mode.startswith("I") or mode in _LOWER
 
 

@@ -2,7 +2,7 @@
 
 A file that has been read once is known by its path, size, inode and times, as git's index does it; only one that
 differs in any of them is read again. What its bytes are is kept by their hash, so a copy elsewhere is known too. All of
-it can be had again: where the index cannot be kept, it is made anew.
+it can be found out again: where the index cannot be kept, it is made anew.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from zoo.system.cache import cache_folder
 KIND, FILE = "files", "index.sqlite"
 # A file that was written this short a time ago may change again without another time; it is hashed each time.
 _SETTLED_NS = 2_000_000_000
+# `looks` is the perceptual hash, by the name that indexes of before have.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS paths (path BLOB PRIMARY KEY, stat TEXT NOT NULL, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contents (
@@ -76,35 +77,35 @@ def check_unchanged(paths: Sequence[Path], before: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Known:
+class IndexedImage:
     """What a file's bytes are.
 
     Attributes:
-        facts: Whether pixels can be had of them, and what else is known.
-        looks: A perceptual hash in hex; empty where none was made.
+        facts: Whether they give pixels, and what else is known.
+        perceptual_hash: In hex; empty where none was made.
     """
 
     facts: Facts
-    looks: str = ""
+    perceptual_hash: str = ""
 
 
-def recall(wanted: Iterable[str]) -> dict[str, Known]:
+def recall(wanted: Iterable[str]) -> dict[str, IndexedImage]:
     """Returns what is known of contents; those that were never read are left out."""
-    found: dict[str, Known] = {}
+    found: dict[str, IndexedImage] = {}
     with _open() as index:
         for content in wanted:
             row = index.execute(
                 "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, READER)
             ).fetchone()
             if row:
-                found[content] = Known(Facts(**json.loads(row[0])), row[1])
+                found[content] = IndexedImage(Facts(**json.loads(row[0])), row[1])
     return found
 
 
-def remember(known: Mapping[str, Known]) -> None:
+def remember(known: Mapping[str, IndexedImage]) -> None:
     """Keeps what contents are; not where a file could not be read for the system's reasons, as it may be read later."""
     rows = [
-        (content, READER, json.dumps(asdict(one.facts)), one.looks)
+        (content, READER, json.dumps(asdict(one.facts)), one.perceptual_hash)
         for content, one in known.items()
         if not (content.startswith(UNREADABLE) or one.facts.passing)
     ]
@@ -118,14 +119,14 @@ def remember(known: Mapping[str, Known]) -> None:
 
 
 @contextmanager
-def learning() -> Generator[Callable[[Mapping[str, Known]], None]]:
+def learning() -> Generator[Callable[[Mapping[str, IndexedImage]], None]]:
     """Gives what `remember` does, many contents at a time: opening the index takes longer than decoding a photo.
 
     What was learnt is kept also where an error or Ctrl-C ends it.
     """
-    learnt: dict[str, Known] = {}
+    learnt: dict[str, IndexedImage] = {}
 
-    def learn(known: Mapping[str, Known]) -> None:
+    def learn(known: Mapping[str, IndexedImage]) -> None:
         learnt.update(known)
         if len(learnt) >= _LEARN_AT_ONCE:
             remember(learnt)
@@ -145,7 +146,7 @@ def _open() -> Generator[sqlite3.Connection]:
         connection = _connected(folder / FILE)
     except (OSError, sqlite3.OperationalError):
         connection = _connected(":memory:")
-    except sqlite3.DatabaseError:  # damaged, and all in it can be had again
+    except sqlite3.DatabaseError:  # damaged, and all in it can be found out again
         with suppress(OSError):
             (folder / FILE).unlink()
         connection = _connected(":memory:")

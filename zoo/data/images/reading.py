@@ -40,7 +40,7 @@ def read_pixels(path: Path | bytes, settings: Settings) -> tuple[np.ndarray, Fac
     """Decodes one file to pixels, as `read_image` does.
 
     Raises:
-        BadImageError: No pixels can be had of it.
+        BadImageError: It gives no pixels.
     """
     image, facts = decode(path, side=settings.side, white=settings.fit.white)
     try:

@@ -12,7 +12,7 @@ from zoo.backend.memory import has_memory
 from zoo.data.dataset import Split
 from zoo.data.images import index
 from zoo.data.images.facts import BadImageError, Facts, beyond_white
-from zoo.data.images.index import Known
+from zoo.data.images.index import IndexedImage
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
@@ -229,8 +229,9 @@ def _read_all(
     known = index.recall(contents)
     unknown = [row for row, content in enumerate(contents) if content not in known]
 
-    def read(numbers: Iterator[int]) -> dict[str, Known]:
-        return {contents[unknown[number]]: Known(_facts_of(paths[unknown[number]], settings)) for number in numbers}
+    def read(numbers: Iterator[int]) -> dict[str, IndexedImage]:
+        rows = (unknown[number] for number in numbers)
+        return {contents[row]: IndexedImage(_facts_of(paths[row], settings)) for row in rows}
 
     with index.learning() as learn:
         for numbers, found in map_ranges(len(unknown), read):

@@ -25,7 +25,7 @@ import numpy as np
 
 from zoo.data.images import index
 from zoo.data.images.facts import BadImageError
-from zoo.data.images.index import Known
+from zoo.data.images.index import IndexedImage
 from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
@@ -142,7 +142,7 @@ def store_pack(
         contents: Their contents' hashes.
         settings: The size.
         report: Called with the images done and their total, from the calling thread.
-        on_bad: Called with each file that no pixels can be had of, and why; what it raises ends the packing, and what
+        on_bad: Called with each file that gives no pixels, and why; what it raises ends the packing, and what
             is done by then is kept for another try.
 
     Raises:
@@ -212,7 +212,7 @@ def _write_parts(
     write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(asdict(part)) + "\n" for part in parts))
     with images.open("r+b") as file, (unfinished / PARTS_FILE).open("a", encoding="utf-8") as log:
 
-        def write(numbers: Iterator[int]) -> list[tuple[Part, Mapping[str, Known]]]:
+        def write(numbers: Iterator[int]) -> list[tuple[Part, Mapping[str, IndexedImage]]]:
             return [
                 _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
             ]
@@ -257,13 +257,13 @@ def _write_part(
     contents: Sequence[str],
     settings: Settings,
     known_bad: Mapping[str, str],
-) -> tuple[Part, Mapping[str, Known]]:
+) -> tuple[Part, Mapping[str, IndexedImage]]:
     """Decodes some files and writes them at their place.
 
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
     """
     checksum = 0
-    known: dict[str, Known] = {}
+    known: dict[str, IndexedImage] = {}
     bad: dict[str, str] = {}
     nothing = np.zeros(settings.shape, np.uint8)
     for row in rows:
@@ -274,10 +274,10 @@ def _write_part(
                 pixels, facts = read_pixels(paths[row], settings)
             except BadImageError as fault:
                 if fault.facts.passing and not contents[row].startswith(index.UNREADABLE):
-                    # The bytes could be read before: what is wrong is no part of what the pack is known by.
+                    # The bytes could be read before: what is wrong does not belong to what the pack is known by.
                     raise OSError(f"{paths[row]} {fault}") from fault
                 pixels, bad[str(row)], facts = nothing, str(fault), fault.now
-            known[contents[row]] = Known(facts)
+            known[contents[row]] = IndexedImage(facts)
         # One at a time, while it is still in the processor's cache.
         content = np.ascontiguousarray(pixels).reshape(-1).data
         checksum = zlib.crc32(content, checksum)

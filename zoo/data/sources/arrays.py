@@ -62,7 +62,7 @@ def read_npz(path: Path, *, measuring: bool = False) -> tuple[Arrays, tuple[str,
     try:
         if not zipfile.is_zipfile(path):
             raise DataError(
-                f"{path}: is no .npz archive; expected what numpy.savez writes, with x_train and y_train. "
+                f"{path}: is not an .npz archive; expected what numpy.savez writes, with x_train and y_train. "
                 "Save it again with numpy.savez."
             )
         with zipfile.ZipFile(path) as members:

@@ -23,7 +23,7 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
         The dataset with `groups` in each split.
 
     Raises:
-        DataError: A pattern that is no regular expression or is found in no path, or images that are no files.
+        DataError: A pattern that is not a regular expression or is found in no path, or images that are not files.
     """
     try:
         compiled = re.compile(pattern)
@@ -36,7 +36,7 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
     example = ""
     for name, split in dataset.splits().items():
         if not isinstance(split.images, Sequence):
-            raise without_groups("images that are no files")
+            raise without_groups("images that are not files")
         groups: list[str] = []
         for path in split.images:
             example = _relative(path, dataset.root)

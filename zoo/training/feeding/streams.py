@@ -18,7 +18,7 @@ import numpy as np
 from zoo.backend import tensorflow_data
 from zoo.backend.memory import is_aligned
 from zoo.data import Batches
-from zoo.data.batches import Drawn
+from zoo.data.batches import EpochOrder
 from zoo.data.packs.pixels import resolve
 
 T = TypeVar("T")
@@ -112,8 +112,8 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
     if not isinstance(whole, np.ndarray) or not is_aligned(whole):
         return None
 
-    def draw(number: int) -> Drawn:
-        drawn = batches.drawn(first_epoch + number)
+    def draw(number: int) -> EpochOrder:
+        drawn = batches.epoch_order(first_epoch + number)
         return replace(drawn, rows=which[drawn.rows])
 
     return tensorflow_data.tf_gathered(

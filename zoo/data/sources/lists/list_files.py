@@ -42,10 +42,10 @@ def _text_of(path: Path) -> str:
     except UnicodeDecodeError as fault:
         line = content[: fault.start].count(b"\n") + 1
         raise DataError(
-            f"{path}:{line}: is no UTF-8 text (byte 0x{content[fault.start]:02x}). Save the file again as UTF-8."
+            f"{path}:{line}: is not UTF-8 text (byte 0x{content[fault.start]:02x}). Save the file again as UTF-8."
         ) from fault
     if "\0" in text:
-        raise DataError(f"{path}: is no UTF-8 text (it has zero bytes). Save the file again as UTF-8.")
+        raise DataError(f"{path}: is not UTF-8 text (it has zero bytes). Save the file again as UTF-8.")
     if not text.strip():
         raise DataError(f"{path}: is empty; expected a row for each image. Check that the file was written.")
     return text
@@ -116,7 +116,7 @@ def _csv_rows(
             cells = next(reader, None)
         except csv.Error as fault:
             raise DataError(
-                f"{path}:{reader.line_num + above}: is no row of values ({fault}). "
+                f"{path}:{reader.line_num + above}: is not a row of values ({fault}). "
                 'Close each quote, and write a quote inside a quoted value as "".'
             ) from fault
         if cells is None:
@@ -144,7 +144,7 @@ def jsonl_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> Lis
             row = json.loads(content)
         except (ValueError, RecursionError) as fault:
             raise DataError(
-                f"{path}:{line}: is no JSON ({fault}); expected an object in each line, such as "
+                f"{path}:{line}: is not JSON ({fault}); expected an object in each line, such as "
                 '{"path": "cat/1.jpg", "label": "cat"}.'
             ) from fault
         if not isinstance(row, dict):

@@ -33,7 +33,7 @@ def read_csv(request: SourceRequest) -> Dataset:
 
     The first row names the columns, in any case: `path`, relative to the file's folder or absolute, and `label`; where
     there, `split` (train | training, val | valid | validation, test; empty is train), `weight` (how much the image
-    counts in the training loss, 0 or more; empty is 1) and `group`. Spaces around a value are no part of it. Classes
+    counts in the training loss, 0 or more; empty is 1) and `group`. Spaces around a value do not belong to it. Classes
     are the labels of train, sorted. A first line `sep=;`, as Excel takes it, is read.
 
     Args:

@@ -108,7 +108,7 @@ def read_in_code(data: InCode, *, group: str = "", columns: Mapping[str, str] | 
         `.classes` are others or in another order are brought to these by name.
 
     Raises:
-        DataError: No such object, items that are no (image, label), or labels that name no class of train.
+        DataError: No such object, items that are not (image, label), or labels that name no class of train.
     """
     if table := read_table(data, PLACE, SourceRequest(group=group, columns=columns or {})):
         return check_dataset(table, PLACE)

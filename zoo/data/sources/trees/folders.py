@@ -37,7 +37,7 @@ class PassedOver:
     Attributes:
         links: Links to folders, which would lead in circles.
         outputs: Folders that zoo or Python's tools have written.
-        foreign: Files of classes that are plainly no images, though someone may have meant them to be learnt from.
+        foreign: Files of classes that are plainly not an images, though someone may have meant them to be learnt from.
     """
 
     links: list[Path] = field(default_factory=list[Path])
@@ -96,7 +96,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
 
     Classes are the names of the class folders, sorted. The layout has splits when the folder has a train
     folder with subfolders in it. Folders inside a class folder belong to the class. Hidden files and folders
-    are ignored, and so are files that are plainly no images (`README.txt`, `Thumbs.db`). Run folders and other
+    are ignored, and so are files that are plainly not an images (`README.txt`, `Thumbs.db`). Run folders and other
     folders that zoo has written are passed over, with a warning. A link to a folder
     is followed for a split or a class, not below, and not back to a folder that it is in; that is warned of.
 
@@ -172,7 +172,7 @@ def _class_files(folders: Sequence[Path], passed_over: PassedOver, entries: List
 
 
 def _refuse_links_to_one(root: Path, splits: Iterable[Sequence[Path]]) -> None:
-    """Refuses two class folders that are one by a link: of two classes one is wrong, of two splits one is no test."""
+    """Refuses two class folders that are one by a link: a class would be wrong, or a split would measure nothing."""
     seen: dict[Path, Path] = {}
     for folder in (folder for folders in splits for folder in folders if not _leads_back(folder)):
         first = seen.setdefault(folder.resolve(), folder)
@@ -285,10 +285,10 @@ def _refuse_wrapper(root: Path, train: Iterable[str], look: Look) -> None:
 
 def _check_names(root: Path, names: Iterable[str]) -> None:
     for name in names:
-        # What is no text comes from the file system as halves of surrogate pairs.
+        # What is not text comes from the file system as halves of surrogate pairs.
         if any("\ud800" <= sign <= "\udfff" for sign in name):
             raise DataError(
-                f"{root}: the class folder {os.fsencode(name)} has a name that is no UTF-8 text; expected one that "
+                f"{root}: the class folder {os.fsencode(name)} has a name that is not UTF-8 text; expected one that "
                 "can be shown as the class's name. Rename the folder."
             )
 

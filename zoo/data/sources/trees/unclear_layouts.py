@@ -15,7 +15,7 @@ from zoo.errors import DataError
 from zoo.registry.sources import suffixes
 from zoo.system.text_tables import counted
 
-# So many subfolders of one name are no chance.
+# So many subfolders of one name are not chance.
 FEW = 2
 
 
