@@ -15,6 +15,7 @@ import pytest
 from zoo.cli import main
 from zoo.data import open_dataset
 from zoo.recipe.loading import load_recipe
+from zoo.registry.augmentations import AUGMENTATIONS
 
 CONVNETS = Path(__file__).parent.parent / "docs" / "convnets"
 PAGE = (CONVNETS / "README.md").read_text(encoding="utf-8")
@@ -122,8 +123,9 @@ def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
 DATA = (CONVNETS.parent / "data.md").read_text(encoding="utf-8")
 
 
-def of_data(language: str) -> str:
-    (block,) = re.findall(rf"```{language}\n(.*?)```", DATA, flags=re.DOTALL)
+def of_data(language: str, holding: str = "") -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", DATA, flags=re.DOTALL)
+    (block,) = (block for block in blocks if holding in block)
     return block
 
 
@@ -138,12 +140,23 @@ def test_the_listing_is_one(tmp_path: Path) -> None:
 
 
 def test_the_groups_are_found(tmp_path: Path) -> None:
-    (tmp_path / "slides.toml").write_text(of_data("toml"))
+    (tmp_path / "slides.toml").write_text(of_data("toml", "group"))
     data = load_recipe(tmp_path / "slides.toml").data
     for name in ("sick/patient07_1.png", "sick/patient07_2.png", "well/patient12_1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert open_dataset("folder", tmp_path, group=data.group).train.groups == ("07", "07", "12")
+
+
+def test_the_augmentation_that_the_page_shows_is_one_and_its_table_lists_what_there_is() -> None:
+    recipe = load_recipe("quickstart", {"augment": tomllib.loads(of_data("toml", "[augment]"))["augment"]})
+    assert list(recipe.augment.layers) == ["solarize", "blur"]
+    rows = {row.name: row for row in AUGMENTATIONS.rows()}
+    told = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+ = [\d.]+`(?:, )?)+) \|", DATA, flags=re.MULTILINE))
+    for name, options in told.items():
+        assert tomllib.loads("\n".join(re.findall(r"`(.*?)`", options))) == rows[name].filled({}), name
+    keys = {"flip", *(name for name in type(recipe.augment).model_fields if name in rows)}
+    assert {name for name, row in rows.items() if not row.is_policy} == {*told, *keys}
 
 
 def test_images_in_code_train(

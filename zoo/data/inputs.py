@@ -23,7 +23,6 @@ from zoo.data import (
     split_share,
 )
 from zoo.data.packs.conversions import Conversions
-from zoo.data.packs.packing import nothing_said
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
@@ -121,16 +120,10 @@ def pack_source(
         DataError: Images that cannot be read, beyond what `data.on_bad` allows.
     """
 
+    how = Packing(on_bad=data.on_bad, keep=True, check=source.check, say=say)
+
     def packed(split: Split, name: str) -> Pack:
-        return pack_split(
-            split,
-            data,
-            input_shape=input_shape,
-            bar=bar,
-            say=say,
-            description=f"reading {name} images",
-            check=source.check,
-        )
+        return pack_split(split, data, how, input_shape=input_shape, bar=bar, description=f"reading {name} images")
 
     if source.shares is not None:
         whole = packed(source.dataset.train, "train")
@@ -151,17 +144,9 @@ def pack_all_splits(
     Raises:
         DataError: See `pack_source`; or the cache cannot keep them.
     """
+    how = Packing(on_bad=data.on_bad, keep=True, keep_only=True, check=source.check, say=say)
     return {
-        name: pack_split(
-            split,
-            data,
-            input_shape=input_shape,
-            bar=bar,
-            say=say,
-            description=f"reading {name} images",
-            keep_only=True,
-            check=source.check,
-        )
+        name: pack_split(split, data, how, input_shape=input_shape, bar=bar, description=f"reading {name} images")
         for name, split in source.dataset.splits().items()
     }
 
@@ -229,27 +214,10 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
 
 
 def pack_split(
-    split: Split,
-    data: DataSection,
-    *,
-    input_shape: tuple[int, ...],
-    bar: Bar,
-    description: str,
-    say: Callable[[str], None] = nothing_said,
-    keep: bool = True,
-    keep_only: bool = False,
-    check: str = CHECK,
+    split: Split, data: DataSection, how: Packing, *, input_shape: tuple[int, ...], bar: Bar, description: str
 ) -> Pack:
     """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
     height, width, channels = input_shape
     settings = Settings(height=height, width=width, channels=channels, fit=data.fit)
     with bar(description, len(split)) as move:
-        how = Packing(
-            on_bad=data.on_bad,
-            keep=keep,
-            keep_only=keep_only,
-            check=check,
-            on_progress=lambda done, _total: move(done, ""),
-            say=say,
-        )
-        return pack(split, settings, how)
+        return pack(split, settings, replace(how, on_progress=lambda done, _total: move(done, "")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data import Dataset, InCode, Split
+from zoo.data import Dataset, InCode, Packing, Split
 from zoo.data.dataset import quoted, unknown_classes
 from zoo.data.inputs import Source, open_source, pack_split
 from zoo.data.membership import image_keys
@@ -348,14 +348,15 @@ def _measure(
     from zoo.inference.batches import predict_in_batches
 
     # How many bad files are too many is a rule of training.
-    data = recipe.data.model_copy(update={"on_bad": "leave_out"})
+    how = Packing(on_bad="leave_out", keep=True)
     probabilities: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     called: list[str] = []
     for part in chosen.parts:
         packed = pack_split(
             Split(images=part.split.images, labels=_labels(part, names, classifier.classes)),
-            data,
+            recipe.data,
+            how,
             input_shape=classifier.input_shape,
             bar=display.bar,
             description=f"reading {chosen.name} images",

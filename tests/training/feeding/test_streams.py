@@ -126,8 +126,8 @@ def test_tensorflow_gathers_from_where_the_images_lie_and_asks_python_once_an_ep
     images = placed(np.ones((10, 2, 2, 1), getattr(ml_dtypes, dtype, dtype)), is_tensor=True)
     batches = Batches(images=images, labels=np.zeros(10, int), classes=2, batch_size=1, seed=0, shuffle=True)
     asked: list[int] = []
-    real = Batches.drawn
-    monkeypatch.setattr(Batches, "drawn", lambda self, epoch: asked.append(epoch) or real(self, epoch))
+    real = Batches.epoch_order
+    monkeypatch.setattr(Batches, "epoch_order", lambda self, epoch: asked.append(epoch) or real(self, epoch))
     watch = StopWatch()
     data = iter(training_data(batches, 4, watch, epochs=4))
     seen = [next(data)[0] for _ in range(10)]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from zoo.backend.keras_globals import pinned
+from zoo.data import Packing
 from zoo.data.augmentation.building import augmentation_layers, flip_warning, seed_augmentation
 from zoo.data.inputs import Bar, pack_split
 from zoo.recipe.schema import Recipe
@@ -55,11 +56,10 @@ def preview(prepared: Prepared, *, count: int, epochs: int, bar: Bar) -> Preview
     packed = pack_split(
         source.train.subset(rows),
         recipe.data,
+        Packing(on_bad=recipe.data.on_bad, check=source.check),
         input_shape=prepared.input_shape,
         bar=bar,
         description="reading images",
-        keep=False,
-        check=source.check,
     )
     images = packed.images[:]
     classes = source.dataset.classes
