@@ -1,4 +1,4 @@
-"""`zoo cache`: what is kept to save work, and can be had again."""
+"""`zoo cache`: what is kept to save work, and can be made or downloaded again."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ KINDS = {
     "files": "what image files were found to be; read again when needed",
     "packs": "decoded images; decoded again when needed",
     "weights": "downloaded weights; fetched again when needed",
-    "modules": "SavedModels of tfhub models; taken in again from their folder, archive, address or run",
+    "modules": "SavedModels of tfhub models; imported again from their folder, archive, address or run",
 }
 
 
@@ -114,7 +114,7 @@ def _used(files: list[Path]) -> str:
 
 
 def _there(paths: list[Path]) -> list[os.stat_result]:
-    """Looks at what is still there; another process may remove it meanwhile."""
+    """Reads the size and time of what still exists; another process may remove it meanwhile."""
     found: list[os.stat_result] = []
     for path in paths:
         with contextlib.suppress(FileNotFoundError):

@@ -34,7 +34,7 @@ class InPath(click.Path):
             self.fail(_in_words_of(ctx, str(fault)), param, ctx)
 
 
-# What a path is told that is a source.
+# The advice where a source stands in the place of a path.
 _SET_SOURCE = "type --set data.source="
 
 
@@ -132,17 +132,6 @@ def gathered(into: type[Any]) -> Decorator:
     return decorate
 
 
-def recipe_argument(*, required: bool = True) -> Decorator:
-    """Takes what `zoo finetune` takes."""
-    return click.argument(
-        "recipe",
-        type=Reference(),
-        required=required,
-        metavar="RECIPE|RUN|MODEL",
-        shell_complete=complete_reference,
-    )
-
-
 def data_option(said: str = "Images: a folder with a subfolder per class, .csv, .jsonl, .npz.") -> Decorator:
     """Takes images."""
     return click.option("--data", type=InPath(), help=said)
@@ -156,6 +145,18 @@ set_option = click.option(
     shell_complete=complete_key,
     help="Change a key of the recipe; repeatable. 'zoo recipe keys' lists them.",
 )
+
+
+def recipe_options(*, required: bool = True) -> Decorator:
+    """Takes RECIPE|RUN|MODEL, its images and changes to it: the fields of `RecipeRequest`."""
+    recipe = click.argument(
+        "recipe",
+        type=Reference(),
+        required=required,
+        metavar="RECIPE|RUN|MODEL",
+        shell_complete=complete_reference,
+    )
+    return lambda verb: recipe(data_option()(set_option(verb)))
 
 
 def json_option(said: str = "Print a JSON document and nothing else.") -> Decorator:

@@ -78,7 +78,7 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
 
         @zoo.register(card)  # a zoo.Card; docs/new-architecture.md has a whole one
         def build(inputs, *, card, classes, dropout):
-            ...
+            return my_net(inputs, classes)
 
     Raises:
         ZooError: A card's name is taken by another builder or is not a model's name, or it is not a card.

@@ -1,1 +1,1 @@
-"""What a person looks at after a run."""
+"""Figures, tables and progress: what a person reads of a run."""

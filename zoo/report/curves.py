@@ -1,4 +1,4 @@
-"""The curves that a training is judged by."""
+"""The curves of a training: accuracy and loss."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ Verbose = Literal["auto", 0, 1, 2]
 SHOWN_METRICS = {"loss": "loss", "accuracy": "accuracy", "val_loss": "val_loss", "val_accuracy": "val_accuracy"}
 # What they are called on a narrow screen.
 SHORT = {**SHOWN_METRICS, "accuracy": "acc", "val_accuracy": "val_acc"}
-# How an epoch's line may look, longest first: digits behind the point, and what the figures are called.
+# The forms of an epoch's line, longest first: digits behind the point, and what the figures are called.
 FORMS: tuple[tuple[int, Mapping[str, str]], ...] = (
     (4, SHOWN_METRICS),
     (4, SHORT),

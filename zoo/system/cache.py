@@ -1,4 +1,4 @@
-"""Where files that can be had again are kept, and for how long: as long as there is room."""
+"""Where files that can be made or downloaded again are kept, and for how long: as long as there is room."""
 
 import os
 import shutil

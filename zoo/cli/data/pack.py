@@ -2,24 +2,14 @@
 
 import click
 
-from zoo.cli.options import (
-    RecipeRequest,
-    data_option,
-    gathered,
-    json_option,
-    recipe_argument,
-    set_option,
-    trust_option,
-)
+from zoo.cli.options import RecipeRequest, gathered, json_option, recipe_options, trust_option
 from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.groups import Verb
 from zoo.cli.shell.start import start_backend
 
 
 @click.command("pack", cls=Verb)
-@recipe_argument()
-@data_option()
-@set_option
+@recipe_options()
 @trust_option
 @json_option()
 @gathered(RecipeRequest)

@@ -4,25 +4,14 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.options import (
-    OutFile,
-    RecipeRequest,
-    data_option,
-    gathered,
-    json_option,
-    recipe_argument,
-    set_option,
-    trust_option,
-)
+from zoo.cli.options import OutFile, RecipeRequest, gathered, json_option, recipe_options, trust_option
 from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.groups import Verb
 from zoo.cli.shell.start import start_backend
 
 
 @click.command("preview", cls=Verb)
-@recipe_argument()
-@data_option()
-@set_option
+@recipe_options()
 @click.option("--count", default=8, show_default=True, type=click.IntRange(1, 50), help="Images on the sheet.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1, 20), help="Draws of the augmentation.")
 @click.option("--out", type=OutFile(".png"), default=Path("preview.png"), show_default=True, help="The sheet to write.")
@@ -32,7 +21,7 @@ from zoo.cli.shell.start import start_backend
 def preview_command(asked: RecipeRequest, count: int, epochs: int, out: Path, as_json: bool) -> None:
     """Draw some training images of RECIPE as the model gets them: as read, and as its views or some epochs change them.
 
-    One look shows a mirrored digit, a crop that cuts the object off, or a wrong range.
+    The sheet shows a mirrored digit, a crop that cuts the object off, or a wrong range.
 
     \b
     Examples:

@@ -129,7 +129,7 @@ def _is_a_run(source: str) -> bool:
 
 
 def _architecture(run: str) -> str | None:
-    """Reads on a run's card of which model it is; None where no card says it, which is told when the model loads."""
+    """Reads on a run's card of which model it is; None where no card says it: loading reports that."""
     for card in (Path(run, "model", "card.json"), Path(run, "card.json")):
         with contextlib.suppress(OSError, ValueError):
             found: Any = json.loads(card.read_bytes())
@@ -157,10 +157,10 @@ def _as_csv(vectors: "np.ndarray", paths: Sequence[str]) -> bytes:
 
 
 def _refuse_unknown(source: str, at: str | None) -> None:
-    """Looks whether NAME|RUN and STAGE are there, before TensorFlow is loaded.
+    """Checks that NAME|RUN and STAGE exist, before TensorFlow is loaded.
 
     Raises:
-        NotFoundError: There is no such run or model, or the model has no such stage.
+        NotFoundError: The run or model does not exist, or the model has no such stage.
     """
     model = _architecture(source) if _is_a_run(source) else source
     if model is None:

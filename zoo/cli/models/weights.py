@@ -63,7 +63,7 @@ def list_weights(as_json: bool) -> None:
 def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
     """Download the weights of model NAME into the cache: its first set, or the one named WEIGHTS.
 
-    A module of tfhub is taken in from a folder, an archive or an address; what is printed is the handle that means the
+    A module of tfhub is imported from a folder, an archive or an address; what is printed is the handle that means the
     same module everywhere, for the recipe's [model] handle. Nothing of it runs.
 
     \b

@@ -114,7 +114,7 @@ def _confusion_table(result: "Evaluation") -> str:
 
 
 def refuse_what_is_not_a_run(path: Path) -> None:
-    """Looks whether there is a run, before TensorFlow is loaded to read it.
+    """Checks that there is a run, before TensorFlow is loaded to read it.
 
     Raises:
         NotFoundError: There is none.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import InPath, data_option, gathered, json_option, recipe_argument, set_option, trust_option
+from zoo.cli.options import InPath, gathered, json_option, recipe_options, trust_option
 from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
 from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
@@ -59,9 +59,7 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
 
 
 @click.command("finetune")
-@recipe_argument(required=False)
-@data_option()
-@set_option
+@recipe_options(required=False)
 @click.option("--run", type=InPath(), help="Folder to make.  [default: runs/<recipe>-<UTC time>]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run, or of RUN.")
 @click.option("--weights", metavar="RUN|FILE", help="Begin with a run's model, or with a file of weights.")

@@ -6,16 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.options import (
-    OutFile,
-    RecipeRequest,
-    data_option,
-    gathered,
-    json_option,
-    recipe_argument,
-    set_option,
-    trust_option,
-)
+from zoo.cli.options import OutFile, RecipeRequest, gathered, json_option, recipe_options, trust_option
 from zoo.cli.output import echo, emit
 from zoo.cli.shell.start import start_backend
 
@@ -25,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("lr-find")
-@recipe_argument()
-@data_option()
-@set_option
+@recipe_options()
 @click.option("--phase", metavar="NAME", help="Whose layers and optimizer; by default the first phase's.")
 @click.option("--from", "lowest", default=1e-6, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--to", "highest", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True))
