@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -197,6 +199,23 @@ def test_a_model_without_a_graph_is_refused():
     with pytest.raises(ZooError) as raised:
         stages(Subclassed(name="mine"))
     assert str(raised.value) == "model 'mine' has no graph; expected a functional keras.Model"
+
+
+def test_the_cuts_of_a_model_are_found_once():
+    model = zoo.build("mnist_simple", weights=None)
+    calls = []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_name == "legal_cuts":
+            calls.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        stages(model)
+    finally:
+        sys.setprofile(before)
+    assert len(calls) == 1
 
 
 def test_a_table_that_names_no_cut_is_refused():

@@ -56,7 +56,7 @@ def _without_retracing_warnings() -> Generator[None]:
     """Keeps back TensorFlow's warning of functions that are traced again.
 
     Each phase compiles what it trains, once. TensorFlow counts all of them as one function, since they share Keras'
-    code, and takes a phase of few steps for a mistake.
+    code, and takes a phase of few steps for a mistake: https://github.com/tensorflow/tensorflow/issues/43555.
     """
     logger = logging.getLogger("tensorflow")
 

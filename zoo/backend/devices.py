@@ -79,7 +79,7 @@ def one_prediction_at_a_time() -> AbstractContextManager[object]:
     """Keeps other threads waiting while Keras predicts with JAX: it gives the model's variables away meanwhile.
 
     `predict_on_batch` donates them to the computation and puts what comes back into their place, so that another thread
-    would find "Buffer has been deleted or donated" (keras/src/backend/jax/trainer.py, make_predict_function).
+    would find "Buffer has been deleted or donated": https://github.com/keras-team/keras/pull/20851.
     """
     import keras
 
@@ -97,7 +97,8 @@ def predictor(model: Any) -> Callable[[np.ndarray], Any]:
     """Returns what runs a model in inference mode on a batch of any size; traced once for a model and a dtype.
 
     Keras' `predict_on_batch` traces anew for other sizes, and TensorFlow then warns of that; it counts all models as
-    one, since they share Keras' code, so that a handful of models in one process is enough.
+    one, since they share Keras' code, so that a handful of models in one process is enough:
+    https://github.com/tensorflow/tensorflow/issues/34907.
     """
     if name() != "tensorflow" or model.run_eagerly:
         return model.predict_on_batch

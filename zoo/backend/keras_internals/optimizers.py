@@ -1,8 +1,8 @@
 """What Keras' optimizers keep to themselves, and the steps of an update that zoo overrides.
 
-Keras has no public way to give each variable its own rate, decay and moving average; `update_step` is the only public
-step of an update. All names are those of keras/src/optimizers/base_optimizer.py:
-https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py
+Keras has no public way to give each variable its own rate, decay and moving average (asked for in
+https://github.com/keras-team/keras/issues/11934); `update_step` is the only public step of an update. All names are
+those of https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py.
 """
 
 import functools

@@ -11,6 +11,7 @@ class AverageForValidation(keras.callbacks.Callback):
     """Validates with the moving average of the weights, which is what is kept, and puts the weights back.
 
     Keras' SwapEMAWeights swaps by addition and subtraction, which rounds: training would depend on validation.
+    https://github.com/keras-team/keras/blob/v3.15.1/keras/src/callbacks/swap_ema_weights.py
     """
 
     def __init__(self, model: Any, averages: Mapping[str, Any]) -> None:
