@@ -94,11 +94,12 @@ NEW_ARCHITECTURE = (CONVNETS.parent / "new-architecture.md").read_text(encoding=
 
 def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
     """As pip would leave the page's package: the module, and its entry points."""
-    (module,) = re.findall(r"```python\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
+    module, contract = re.findall(r"```python\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
     (project,) = re.findall(r"```toml\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
     (printed,) = re.findall(r"```text\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
     settings = tomllib.loads(project)["project"]
     (tmp_path / "blurnet.py").write_text(module)
+    (tmp_path / "test_blurnet.py").write_text(contract)
     info = tmp_path / f"{settings['name']}-{settings['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {settings['name']}\nVersion: {settings['version']}\n")
@@ -116,6 +117,7 @@ def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
     listed = json.loads(python("-c", "from zoo.cli import main; main()", "list", "--json"))["models"]
     assert [model["params"] for model in listed if model["name"] == "blurnet"] == [98]
     assert python("-m", "zoo.models.measuring", "blurnet") == printed
+    assert " passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path))
     built = "import zoo; model = zoo.build('blurnet', classes=['dog', 'cat']); zoo.freeze(model, 'stem')"
     assert python("-c", f"{built}; print(sum(w.numpy().size for w in model.trainable_weights))") == "18\n"
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.models import test_contract as contract
+from tests.models.test_contract import test_a_selector_trains_what_it_names_and_nothing_else as selectors_train
 from tests.modules import FEATURES, SIDE, module, twin
 from tests.tiny import environment, phase, recipe, write_photos
+from zoo import testing
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
 from zoo.foreign import saved_models
 from zoo.freezing.contract import Contract
@@ -41,7 +42,7 @@ def build(kind="reusable", **settings):
 
 
 def images_and_labels(count=24):
-    images = contract.random_images(count, (SIDE, SIDE, 3))
+    images = testing.random_images(count, (SIDE, SIDE, 3))
     labels = np.arange(count) % len(CLASSES)
     images[labels == 1, ..., 0] //= 4
     images[labels == 2, ..., 1] //= 4
@@ -141,14 +142,14 @@ def test_xla_changes_nothing():
 def test_the_contract_of_every_model_holds(kind, tmp_path):
     settings = {"input_shape": (SIDE, SIDE, 3)} if kind == "open" else {}
     model = build(kind, **settings)
-    contract.test_a_stage_end_splits_the_model(model)
+    testing.splits_at_every_stage(model)
     assert [stage.name for stage in zoo.stages(model)] == ["stage1", "head"]
-    contract.test_a_selector_trains_what_it_names_and_nothing_else(model)
-    contract.test_a_saved_model_loads_exactly(model, tmp_path / "saved")
+    selectors_train(model)
+    testing.loads_as_saved(model, tmp_path / "saved")
     grey = build(kind, input_shape=(SIDE, SIDE, 1))
     for mine, other in zip(grey.weights, model.weights, strict=True):
         mine.assign(other)
-    images = contract.random_images(2, (SIDE, SIDE, 1))
+    images = testing.random_images(2, (SIDE, SIDE, 1))
     np.testing.assert_array_equal(grey(images), model(np.repeat(images, 3, axis=-1)))
 
 

@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import registry
-from zoo.freezing.graphs import legal_cuts
+from zoo import registry, testing
 from zoo.freezing.plans import train_only
-from zoo.models.building import load_model
-from zoo.models.counting import count_madds
-from zoo.models.saving import save_model
+from zoo.testing import random_images
 
 # A model above this size takes seconds a case.
 LARGE = 5_000_000
@@ -60,13 +57,32 @@ def build_small(name, **settings):
     return zoo.build(name, weights=None, **{"input_shape": small_shape(name), **settings})
 
 
-def random_images(count, shape):
-    """uint8[count, *shape], each of 4 even fields a side of random colour, so that every two differ visibly."""
-    *sides, channels = shape
-    images = np.random.default_rng(0).integers(0, 256, (count, *[4] * len(sides), channels)).astype("uint8")
-    for axis, side in enumerate(sides, 1):
-        images = images.take(np.arange(side) * 4 // side, axis=axis)
-    return images
+# What takes longest is tested of each family's smallest variant.
+OF_EACH = ("test_the_card_says_what_is_built", "test_the_model_splits_at_every_stage")
+
+
+def cases():
+    """Every architecture with each test of the contract, in the order of the names."""
+    of_families = {case.values[0] for case in names(each_family=True)}
+    return [
+        pytest.param(case.values[0], test, marks=case.marks, id=f"{case.values[0]}-{test.removeprefix('test_')}")
+        for case in names()
+        for test in testing.tests()
+        if test in OF_EACH or case.values[0] in of_families
+    ]
+
+
+@pytest.fixture(scope="module")
+def contract(request):
+    contract = testing.ArchitectureContract()
+    contract.name, contract.input_shape = request.param, small_shape(request.param)
+    yield contract
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize(("contract", "test"), cases(), indirect=["contract"])
+def test_an_architecture_keeps_the_contract(contract, test):
+    getattr(contract, test)()
 
 
 @pytest.fixture(scope="module", params=names())
@@ -74,48 +90,6 @@ def any_model(request):
     """A model with random weights that no test changes: every registered one."""
     yield build_small(request.param)
     keras.backend.clear_session()
-
-
-@pytest.fixture(scope="module", params=names(each_family=True))
-def model(request):
-    """The same of each family's smallest variant."""
-    return build_small(request.param)
-
-
-@pytest.mark.parametrize("name", names())
-def test_the_card_tells_the_truth(name):
-    card = zoo.info(name)
-    model = zoo.build(name, weights=None)
-    assert card.name == model.name == name
-    assert model.input_shape == (None, *card.input_shape)
-    assert model.output_shape == (None, card.classes)
-    assert model.count_params() == card.params
-    assert count_madds(model) == pytest.approx(card.madds, rel=0.01)
-    assert [(stage.name, len(stage.layers), stage.params) for stage in zoo.stages(model)] == [
-        (stage.name, stage.layers, stage.params) for stage in card.stages
-    ]
-    assert sum(stage.params for stage in card.stages) == card.params
-    numbered = [f"stage{number}" for number in range(1, len(card.stages) - 1)]
-    assert [stage.name for stage in card.stages] == ["stem", *numbered, "head"]
-
-
-def test_every_layer_has_a_name_of_its_own_making(model):
-    # Weights are found by name: `conv2d_3` would depend on what else was built in the process.
-    again = zoo.build(model.name, weights=None, input_shape=model.input_shape[1:])
-    assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
-    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
-
-
-def test_a_stage_end_splits_the_model(any_model):
-    model = any_model
-    images = random_images(2, model.input_shape[1:])
-    whole = keras.ops.convert_to_numpy(model(images))
-    cuts = legal_cuts(model)
-    for stage in zoo.stages(model)[:-1]:
-        assert stage.last.name in cuts
-        cut = stage.last.output
-        prefix, suffix = keras.Model(model.input, cut), keras.Model(cut, model.output)
-        np.testing.assert_allclose(suffix(prefix(images)), whole, atol=1e-5, err_msg=stage.name)
 
 
 def test_a_selector_trains_what_it_names_and_nothing_else(any_model):
@@ -151,67 +125,10 @@ def test_grey_gives_what_its_rgb_copy_gives(any_model):
     np.testing.assert_array_equal(np.asarray(grey(images)), np.asarray(any_model(copies)))
 
 
-def test_a_saved_model_loads_exactly(model, tmp_path):
-    save_model(model, tmp_path)
-    loaded = load_model(tmp_path)
-    saved = {weight.path: np.asarray(weight.value) for weight in model.weights}
-    assert {weight.path for weight in loaded.weights} == saved.keys()
-    assert all(np.array_equal(np.asarray(weight.value), saved[weight.path]) for weight in loaded.weights)
-    images = random_images(2, model.input_shape[1:])
-    assert np.array_equal(loaded(images), model(images))
-
-
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("name", names(each_family=True))
-def test_probabilities_are_float32_under_every_policy(name, precision):
-    model = build_small(name, precision=precision, classes=5)
-    images = random_images(3, small_shape(name))
-    probabilities = keras.ops.convert_to_numpy(model(images))
-    assert (probabilities.shape, probabilities.dtype) == ((3, 5), "float32")
-    assert probabilities.min() >= 0
-    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
-    assert np.array_equal(model(images.astype("float32")), probabilities)
-
-
-class GradientKeeper(keras.optimizers.Optimizer):
-    """Puts each gradient where its variable was, so that a step shows what reaches what, on any backend."""
-
-    def __init__(self):
-        super().__init__(learning_rate=1.0)
-
-    def update_step(self, gradient, variable, learning_rate):
-        self.assign(variable, gradient)
-
-
-def largest_gradients(model):
-    """The largest entry of each trainable weight's gradient, by path; a step on eight images of four classes."""
-    for weight in model.weights:
-        weight.constraint = None
-    # Without a gradient Keras warns, and a warning is an error here.
-    model.compile(optimizer=GradientKeeper(), loss="sparse_categorical_crossentropy", run_eagerly=True)
-    images = random_images(8, model.input_shape[1:])
-    # Not as many of each class: a deep net at its start calls them equally likely, and its bias would have no gradient.
-    labels = np.array([0, 0, 0, 0, 1, 1, 2, 3])
-    model.fit(images, labels, batch_size=8, epochs=1, verbose=0)
-    return {weight.path: np.abs(np.asarray(weight.value)).max() for weight in model.trainable_weights}
-
-
-@pytest.mark.parametrize("name", names(each_family=True))
-def test_gradient_reaches_every_trainable_weight(name):
-    # With BatchNorm's running statistics: those of the batch take every constant away again, so that a bias before
-    # BatchNorm, or a beta before a 1x1 convolution and BatchNorm, has no gradient but rounding.
-    model = build_small(name, classes=4, dropout=0.0)
-    learnt = {weight.path for weight in model.trainable_weights}
-    train_only(model, "all", batchnorm="affine")
-    largest = largest_gradients(model)
-    assert largest.keys() == learnt
-    assert [path for path, gradient in largest.items() if not 0 < gradient < np.inf] == []
-
-
 def test_batchnorm_takes_a_bias_before_it_away():
     # The chapter's net has such biases; faithful, though only their initial value is ever used.
     model = build_small("mnist_striding_batchnorm", classes=4)
-    largest = largest_gradients(model)
+    largest = testing.largest_gradients(model)
     for layer in ("stem_1_conv", "stage1_1_conv"):
         assert largest[f"{layer}/bias"] < 1e-3 * largest[f"{layer}/kernel"]
     with_bias = {
