@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -46,3 +47,15 @@ def test_installed_wheel_finds_what_ships(wheel: Path, tmp_path: Path) -> None:
     models = zoo("list", "mnist_conv")["models"]
     assert isinstance(models, list)
     assert models[0]["weights"][0]["available"]
+    assert models[0]["params"] == 141_610
+
+
+@pytest.mark.slow
+def test_sdist_holds_every_asset(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert "zoo/assets/figures.json" in names
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "zoo" / "assets").iterdir()} <= names
