@@ -1,5 +1,8 @@
 """Reads PyTorch's legacy checkpoints, as `torch.save` wrote them before 1.6, without running anything.
 
+The published weights of EfficientNet-Lite come in that format only. PyTorch would be a dependency of gigabytes for
+three files of numbers, and its own safe reader (`torch.load(weights_only=True)`) is such a machine as stands here.
+
 Such a file is five pickles (a magic number, the protocol's version, facts about the system, the object, the
 keys of its storages), then the storages' bytes one after the other (torch/serialization.py, `_legacy_save`).
 
