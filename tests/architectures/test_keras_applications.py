@@ -59,7 +59,7 @@ def copy_weights(source, target):
     assert [weight.shape for weight in theirs] == [weight.shape for weight in ours]
     for weight, other in zip(ours, theirs, strict=True):
         weight.assign(other)
-    weights.settle(target)
+    weights.finalize_state(target)
 
 
 def save(model, path):

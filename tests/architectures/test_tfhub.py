@@ -267,9 +267,9 @@ def test_a_run_carries_its_module_and_is_not_run_elsewhere_unasked(tmp_path, mon
 
 def test_a_damaged_cache_is_not_run():
     handle = zoo.trust(module())
-    numbers = saved_models.take_in(handle).path / "variables" / "variables.data-00000-of-00001"
+    numbers = saved_models.fetch(handle).path / "variables" / "variables.data-00000-of-00001"
     numbers.write_bytes(bytes(byte ^ 1 for byte in numbers.read_bytes()))
-    with pytest.raises(WeightsError, match="changed or damaged"):
+    with pytest.raises(WeightsError, match="has changed or is damaged: remove it and fetch the module again"):
         zoo.build("tfhub", handle=handle, classes=2)
 
 

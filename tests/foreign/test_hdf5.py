@@ -100,7 +100,7 @@ def test_another_architecture_is_refused(small):
 def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "page.h5"
     path.write_text("<html>not found</html>")
-    with pytest.raises(WeightsError, match=r"page.h5: is no readable file of Keras weights \(OSError"):
+    with pytest.raises(WeightsError, match=r"page.h5: is not a readable file of Keras weights \(OSError"):
         read(path)
     with pytest.raises(WeightsError, match="there is no such file of weights"):
         zoo.build("conv2d_small", weights=str(tmp_path / "absent.h5"))
@@ -121,7 +121,7 @@ def test_a_truncated_file(small, tmp_path):
     _, path = small
     cut = tmp_path / "cut.h5"
     cut.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(WeightsError, match="is no readable file"):
+    with pytest.raises(WeightsError, match="is not a readable file"):
         read(cut)
 
 
@@ -136,7 +136,7 @@ def test_a_link_to_another_file_is_not_followed(small, tmp_path):
         file[parent][last] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/numbers")
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["numbers"] = np.zeros(3)
-    with pytest.raises(WeightsError, match="is no member of the file itself"):
+    with pytest.raises(WeightsError, match="is not a member of the file itself"):
         read(path)
 
 
@@ -158,7 +158,7 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="unpack to 10,000,000 bytes"):
         read(path)
     path.write_bytes(b"PK nothing")
-    with pytest.raises(WeightsError, match=r"is no readable \.keras file"):
+    with pytest.raises(WeightsError, match=r"is not a readable \.keras file"):
         read(path)
 
 

@@ -35,21 +35,21 @@ def archive(path, *, around="", mode="w:gz"):
 @pytest.mark.parametrize(("name", "mode"), [("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar", "w")])
 @pytest.mark.parametrize("around", ["", "./", "mobilenet/"])
 def test_a_folder_and_an_archive_of_it_are_one_module(tmp_path, cache, name, mode, around):
-    packed = saved_models.take_in(str(archive(tmp_path / name, around=around, mode=mode)))
-    folder = saved_models.take_in(str(module()))
+    packed = saved_models.fetch(str(archive(tmp_path / name, around=around, mode=mode)))
+    folder = saved_models.fetch(str(module()))
     assert packed == folder
     assert packed.path == cache / packed.sha256
-    assert saved_models.take_in(packed.handle) == packed
+    assert saved_models.fetch(packed.handle) == packed
     assert [path.name for path in cache.iterdir()] == [packed.sha256]
     for file in (path for path in module().rglob("*") if path.is_file()):
         assert (packed.path / file.relative_to(module())).read_bytes() == file.read_bytes()
 
 
 def test_the_hash_that_is_asked_for_must_be_the_one_that_is_found():
-    found = saved_models.take_in(str(module()))
-    assert saved_models.take_in(f"{module()}#sha256={found.sha256}") == found
+    found = saved_models.fetch(str(module()))
+    assert saved_models.fetch(f"{module()}#sha256={found.sha256}") == found
     with pytest.raises(WeightsError, match="another module"):
-        saved_models.take_in(f"{module()}#sha256={'0' * 64}")
+        saved_models.fetch(f"{module()}#sha256={'0' * 64}")
 
 
 HOSTILE = {
@@ -81,7 +81,7 @@ def test_a_hostile_member_is_refused_and_nothing_is_left(tmp_path, cache, name):
             tar.addfile(member, io.BytesIO())
     before = set(tmp_path.iterdir())
     with pytest.raises(WeightsError, match=r"hostile\.tar\.gz"):
-        saved_models.take_in(str(path))
+        saved_models.fetch(str(path))
     assert list(cache.iterdir()) == []
     assert set(tmp_path.iterdir()) - before <= {tmp_path / "cache"}
     assert not os.path.lexists("/tmp/zoo-outside")
@@ -94,7 +94,7 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, cache):
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(header.tobuf(tarfile.PAX_FORMAT) + bytes(1 << 20)))
     with pytest.raises(WeightsError, match="at once"):
-        saved_models.take_in(str(path))
+        saved_models.fetch(str(path))
     assert list(cache.iterdir()) == []
 
 
@@ -107,7 +107,7 @@ def test_a_part_of_an_archive_is_refused(tmp_path, cache):
     }.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(WeightsError, match=name):
-            saved_models.take_in(str(tmp_path / name))
+            saved_models.fetch(str(tmp_path / name))
     assert list(cache.iterdir()) == []
 
 
@@ -126,11 +126,11 @@ def test_what_is_no_module_is_told(tmp_path):
         ("gs://bucket/module", NotFoundError, "https://"),
     ]:
         with pytest.raises(fault, match=message):
-            saved_models.take_in(str(handle))
+            saved_models.fetch(str(handle))
 
 
 def test_trust_is_by_hash_and_lasts():
-    module_hash = saved_models.take_in(str(module())).sha256
+    module_hash = saved_models.fetch(str(module())).sha256
     with pytest.raises(TrustError, match=module_hash):
         trust.require(module_hash, "net")
     with trust.granting():
@@ -170,7 +170,7 @@ def test_a_recipe_may_name_a_module_beside_it_but_never_trust_it(tmp_path, monke
     from zoo.jobs.resolving import make_job
 
     job = make_job(recipe, tmp_path / "photos")
-    assert job.recipe.model.handle == saved_models.take_in(str(module())).handle
+    assert job.recipe.model.handle == saved_models.fetch(str(module())).handle
     with pytest.raises(zoo.ZooError, match="trust"):
         recipe.write_text(recipe.read_text().replace("[[phases]]", "trust_code = true\n[[phases]]"))
         zoo.Recipe.load(recipe)
@@ -196,12 +196,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-_TAKE_IN = "import sys; from zoo.foreign import saved_models; print(saved_models.take_in(sys.argv[1]).handle)"
+_FETCH = "import sys; from zoo.foreign import saved_models; print(saved_models.fetch(sys.argv[1]).handle)"
 
 
-def take_in_elsewhere(handle):
+def fetch_elsewhere(handle):
     """In a process of its own: tensorflow_hub imports a second Keras."""
-    return run_elsewhere(_TAKE_IN, handle)
+    return run_elsewhere(_FETCH, handle)
 
 
 def run_elsewhere(code, *arguments):
@@ -223,14 +223,14 @@ def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tm
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     try:
-        first = take_in_elsewhere(f"{address}/net/1")
-        assert first.stdout.strip() == saved_models.take_in(str(module())).handle, first.stderr
+        first = fetch_elsewhere(f"{address}/net/1")
+        assert first.stdout.strip() == saved_models.fetch(str(module())).handle, first.stderr
         assert first.stderr == ""
         asked = Hub.asked
         Hub.data = b"something else"
-        assert take_in_elsewhere(f"{address}/net/1").stdout == first.stdout
+        assert fetch_elsewhere(f"{address}/net/1").stdout == first.stdout
         assert Hub.asked == asked
-        missing = take_in_elsewhere(f"{address}/other/1")
+        missing = fetch_elsewhere(f"{address}/other/1")
         assert "WeightsError" in missing.stderr and "could not be fetched" in missing.stderr
         assert sorted(path.name for path in cache.iterdir()) == sorted([first.stdout.strip()[7:], "addresses"])
     finally:
@@ -239,7 +239,7 @@ def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tm
 
 
 def test_without_tensorflow_hub_a_message_says_what_to_install_and_local_modules_work():
-    code = f"import sys; sys.modules['tensorflow_hub'] = None\n{_TAKE_IN}"
+    code = f"import sys; sys.modules['tensorflow_hub'] = None\n{_FETCH}"
     results = [
         subprocess.run([sys.executable, "-c", code, handle], env=environment(), capture_output=True, text=True)
         for handle in ("google/mobilenet-v2/tensorFlow2/100-224-feature-vector/2", str(module()))

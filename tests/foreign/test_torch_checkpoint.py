@@ -123,7 +123,7 @@ def test_a_dict_of_tensors():
         (storage() + text("key") + NONE + b"s", "it sets items"),
         (EMPTY_DICT + MARK + text("odd") + SET_ITEMS, "it sets items"),
         (EMPTY_TUPLE + NONE + b"a", "it appends to"),
-        (EMPTY_DICT + b")" + b"\x85" * 100_000 + NONE + b"s", "a key of a dict is no string"),
+        (EMPTY_DICT + b")" + b"\x85" * 100_000 + NONE + b"s", "a key of a dict is not a string"),
         (EMPTY_DICT + text("deep") + b")" + b"\x85" * 100_000 + b"s", "something else than a dict of tensors"),
         (b"]q\x00h\x00a", "something else than a dict of tensors"),
         (state_dict(model=state_dict(w=tensor())), "something else than a dict of tensors"),
@@ -212,8 +212,8 @@ def test_a_changed_byte_gives_arrays_or_a_clear_fault():
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "net.pth: is no checkpoint or is damaged near byte 0"),
-        (b"hello", "net.pth: is no checkpoint or is damaged near byte"),
+        (b"", "net.pth: is not a checkpoint or is damaged near byte 0"),
+        (b"hello", "net.pth: is not a checkpoint or is damaged near byte"),
         (b"\x80\x02K\x01.", "does not begin as a legacy checkpoint of PyTorch does"),
         (b"PK\x03\x04rest", "net.pth: is in PyTorch's zip format, which zoo cannot read yet"),
         (checkpoint(state_dict(w=tensor()), keys=()), "its list of storages is not that of its tensors"),

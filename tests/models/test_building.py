@@ -751,7 +751,7 @@ def test_a_fourth_channel_has_no_influence_at_first(name, tmp_path):
     for weight in rgb.weights:
         if weight.name in ("mean", "moving_mean"):
             weight.assign(random.normal(0, 0.1, weight.shape))
-    weights.settle(rgb)
+    weights.finalize_state(rgb)
     path = tmp_path / "rgb.safetensors"
     path.write_bytes(save({weight.path: np.asarray(weight.value) for weight in rgb.weights}))
     four = zoo.build(name, weights=path, input_shape=(64, 64, 4), classes=4)
@@ -765,7 +765,7 @@ def test_a_fourth_channel_has_no_influence_at_first(name, tmp_path):
 def test_statistics_that_a_layer_copies_survive_saving(tmp_path):
     model = zoo.build("efficientnet_b0", weights=None, input_shape=(32, 32, 3), classes=2)
     model.get_layer("normalization").weights[0].assign([0.1, 0.2, 0.3])
-    weights.settle(model)
+    weights.finalize_state(model)
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
     normalisation = [keras.Model(one.input, one.get_layer("normalization").output) for one in (model, loaded)]

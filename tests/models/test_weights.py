@@ -83,7 +83,7 @@ def test_a_damaged_file_is_named_with_both_hashes(assets):
 
 @pytest.mark.parametrize(
     ("file", "reason"),
-    [("digits.safetensors", "is no safetensors file"), ("digits.npz", r"expected a file \.safetensors or \.pth")],
+    [("digits.safetensors", "is not a safetensors file"), ("digits.npz", r"expected a file \.safetensors or \.pth")],
 )
 def test_a_file_that_cannot_be_read(assets, file, reason):
     (assets / file).write_bytes(b"rubbish")

@@ -1,6 +1,6 @@
 """`tfhub`: any TensorFlow 2 SavedModel that turns images into vectors, maps or logits, as a layer that trains.
 
-TensorFlow Hub's own KerasLayer is no Keras 3 layer. Here each of the module's `tf.Variable`s is wrapped by a
+TensorFlow Hub's own KerasLayer is not a Keras 3 layer. Here each of the module's `tf.Variable`s is wrapped by a
 `keras.Variable` that shares its storage, under a name without ':' and '/', so that freezing, every optimizer, moving
 averages and saving treat it like any other weight. The module computes in its own dtype under every policy; what
 comes after it follows the policy.
@@ -48,7 +48,7 @@ CARD = Card(
 def adapt(card: Card, options: Mapping[str, object]) -> tuple[Card, dict[str, object]]:
     """Fetches the module into the cache, names it by its hash, and gives the card its input size."""
     handle = str(options.get("handle") or "")
-    module = saved_models.take_in(handle)
+    module = saved_models.fetch(handle)
     trust.require(module.sha256, handle)
     signature = read_image_signature(module)
     height, width, channels = card.input_shape
@@ -91,7 +91,7 @@ def build(
         )
     from zoo.foreign.saved_model_layer import SavedModelLayer  # it imports TensorFlow
 
-    module = saved_models.take_in(handle)
+    module = saved_models.fetch(handle)
     trust.require(module.sha256, handle)
     saved_models.verify(module)
     if input_range not in RANGES:

@@ -70,7 +70,7 @@ def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
         origin: The file's path, which messages name; `.keras` says that it is an archive.
 
     Raises:
-        WeightsError: It is no such file, or reading it took more than the limits.
+        WeightsError: It is not such a file, or reading it took more than the limits.
     """
     # Here, because `zoo list` imports this module and need not wait for them.
     import importlib.util
@@ -99,7 +99,7 @@ def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
             raise WeightsError(f"{origin}: reading it took more than {TIME_LIMIT_SECONDS} s; it is damaged") from fault
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["the reader stopped"])[-1]
-            raise WeightsError(f"{origin}: is no readable file of Keras weights ({said})")
+            raise WeightsError(f"{origin}: is not a readable file of Keras weights ({said})")
         listed = json.loads(done.stdout)
         arrays = load_file(target)
     names: list[str] = listed["names"]
@@ -131,7 +131,7 @@ def _weights_in(file: IO[bytes], origin: str) -> Generator[IO[bytes]]:
                         weights.write(chunk)
                         left -= len(chunk)
         except (zipfile.BadZipFile, KeyError, OSError, EOFError) as fault:
-            raise WeightsError(f"{origin}: is no readable .keras file ({fault})") from fault
+            raise WeightsError(f"{origin}: is not a readable .keras file ({fault})") from fault
         weights.seek(0)
         yield weights
 
@@ -271,10 +271,10 @@ def _local(group: Any, name: str) -> Any:
 
     for part in name.split("/"):
         if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"'{name}' is no member of the file itself")
+            raise ValueError(f"'{name}' is not a member of the file itself")
         group = group[part]
     if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual or group.dtype.kind not in "fiub"):
-        raise ValueError(f"'{name}' is no array of numbers in the file itself")
+        raise ValueError(f"'{name}' is not an array of numbers in the file itself")
     return group
 
 

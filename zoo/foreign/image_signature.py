@@ -36,7 +36,7 @@ def read_image_signature(module: SavedModel) -> ImageSignature:
     """Finds out how images go into a module; its file is read, and nothing of it runs.
 
     Raises:
-        WeightsError: It is no SavedModel of images.
+        WeightsError: It is not a SavedModel of images.
     """
     with tensorflows_log_left_out():
         from google.protobuf.message import DecodeError

@@ -55,7 +55,7 @@ class SavedModel:
         return BY_HASH + self.sha256
 
 
-def take_in(handle: str) -> SavedModel:
+def fetch(handle: str) -> SavedModel:
     """Finds the module that a handle means and puts it into the cache.
 
     Args:
@@ -65,7 +65,7 @@ def take_in(handle: str) -> SavedModel:
 
     Raises:
         NotFoundError: There is no such module, or what fetches it is not installed.
-        WeightsError: It is no SavedModel, its archive is hostile or damaged, or it has another hash.
+        WeightsError: It is not a SavedModel, its archive is hostile or damaged, or it has another hash.
     """
     place, _, wanted = handle.partition("#sha256=")
     if not place:
@@ -85,7 +85,7 @@ def take_in(handle: str) -> SavedModel:
     elif Path(place).is_file():
         module = _unpacked(Path(place))
     elif "://" in place or _KAGGLE.fullmatch(place):
-        module = _fetched(place)
+        module = _downloaded(place)
     else:
         raise NotFoundError(
             f"{place}: there is no such module; expected the folder or archive of a SavedModel, the "
@@ -107,7 +107,7 @@ def trust(handle: str | Path) -> str:
 
     Raises:
         NotFoundError: There is no such module.
-        WeightsError: It is no SavedModel.
+        WeightsError: It is not a SavedModel.
 
     Example:
 
@@ -118,7 +118,7 @@ def trust(handle: str | Path) -> str:
     if not isinstance(unchecked, str | os.PathLike):
         raise NotFoundError(f"trust: handle is {shown(unchecked)}; expected the folder of a SavedModel, or its address")
     in_run = Path(handle) / "model" / "saved_model"
-    module = take_in(str(in_run if in_run.is_dir() else handle))
+    module = fetch(str(in_run if in_run.is_dir() else handle))
     pin(module.sha256, str(handle))
     return module.handle
 
@@ -132,7 +132,7 @@ def verify(module: SavedModel) -> None:
     found = _tree_sha256(module.path)
     if found != module.sha256:
         raise WeightsError(
-            f"{module.path}: found SHA-256 {found}; it was changed or damaged: remove it, take it in again"
+            f"{module.path}: found SHA-256 {found}; it has changed or is damaged: remove it and fetch the module again"
         )
 
 
@@ -166,8 +166,8 @@ def _incoming() -> Generator[Path]:
         yield Path(folder) / "module"
 
 
-def _kept(folder: Path, origin: str) -> SavedModel:
-    """Moves a folder that was taken in to its place by hash."""
+def _stored(folder: Path, origin: str) -> SavedModel:
+    """Moves a folder to its place by hash."""
     root = _root(folder, origin)
     digest = _tree_sha256(root)
     module = _cached(digest)
@@ -202,7 +202,9 @@ def _files(folder: Path, origin: str) -> Iterator[Path]:
         for name in sorted(names + folders):
             path = Path(parent) / name
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise WeightsError(f"{origin}: {path.relative_to(folder)} is a link or no file; expected plain files")
+                raise WeightsError(
+                    f"{origin}: {path.relative_to(folder)} is a link or not a file; expected plain files"
+                )
             if path.is_file():
                 size, count = size + path.stat().st_size, count + 1
                 _check_limits(size, count, origin)
@@ -226,7 +228,7 @@ def _copied(source: Path) -> SavedModel:
         raise WeightsError(f"{source}: holds no SavedModel; expected {GRAPH_FILE} in it")
     with _incoming() as folder:
         _copy_tree(source, folder)
-        return _kept(folder, str(source))
+        return _stored(folder, str(source))
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -258,7 +260,9 @@ class _Limited(io.RawIOBase):
 
 def _unpacked(archive: Path) -> SavedModel:
     if not archive.name.endswith(ARCHIVE_SUFFIXES):
-        raise WeightsError(f"{archive}: is no folder and no {' or '.join(ARCHIVE_SUFFIXES)} archive of a SavedModel")
+        raise WeightsError(
+            f"{archive}: is neither a folder nor a {' or '.join(ARCHIVE_SUFFIXES)} archive of a SavedModel"
+        )
     with _incoming() as folder, archive.open("rb") as file:
         packed = archive.suffix != ".tar"
         stream = _Limited(cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file, str(archive))
@@ -266,8 +270,8 @@ def _unpacked(archive: Path) -> SavedModel:
             with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:") as tar:
                 _unpack(tar, folder, str(archive))
         except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError) as fault:
-            raise WeightsError(f"{archive}: is no whole archive ({fault})") from fault
-        return _kept(folder, str(archive))
+            raise WeightsError(f"{archive}: is not a whole archive ({fault})") from fault
+        return _stored(folder, str(archive))
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path, origin: str) -> None:
@@ -281,7 +285,7 @@ def _unpack(tar: tarfile.TarFile, folder: Path, origin: str) -> None:
         if member.isdir():
             continue
         if not member.isreg() or member.issparse():
-            raise WeightsError(f"{origin}: member '{member.name}' is a link or no file; nothing was unpacked")
+            raise WeightsError(f"{origin}: member '{member.name}' is a link or not a file; nothing was unpacked")
         size, count = size + member.size, count + 1
         _check_limits(size, count, origin)
         target = folder / path
@@ -294,8 +298,8 @@ def _unpack(tar: tarfile.TarFile, folder: Path, origin: str) -> None:
             shutil.copyfileobj(source, file, CHUNK)
 
 
-def _fetched(address: str) -> SavedModel:
-    """Fetches a module once; afterwards its address means what it meant then."""
+def _downloaded(address: str) -> SavedModel:
+    """Downloads a module once; afterwards its address means what it meant then."""
     url = address if "://" in address else f"https://www.kaggle.com/models/{address}"
     noted = _modules() / "addresses" / f"{_name_of(url)}.json"
     if noted.is_file():
@@ -306,7 +310,7 @@ def _fetched(address: str) -> SavedModel:
         raise NotFoundError(f"{address}: expected an address that begins with https://")
     with _incoming() as folder:
         folder.mkdir()
-        module = _kept(Path(_resolve(url, folder)), address)
+        module = _stored(Path(_resolve(url, folder)), address)
     noted.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(noted, json.dumps({"url": url, "sha256": module.sha256}, indent=2) + "\n")
     return module

@@ -95,7 +95,7 @@ def read_checkpoint(data: bytes, origin: str) -> "dict[str, np.ndarray]":
     except (ValueError, IndexError, KeyError) as fault:
         # What pickletools raises on a broken instruction, and an empty stack or memo.
         raise WeightsError(
-            f"{origin}: is no checkpoint or is damaged near byte {file.tell()} ({fault}); fetch it again"
+            f"{origin}: is not a checkpoint or is damaged near byte {file.tell()} ({fault}); fetch it again"
         ) from fault
 
 
@@ -187,7 +187,7 @@ class _Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Strings only: hashing a tuple that is nested deeply enough overflows Python's own stack.
             if not isinstance(key, str):
-                raise self.fault("a key of a dict is no string")
+                raise self.fault("a key of a dict is not a string")
             entries[key] = value
 
     def append(self, target: object, items: list[object]) -> None:

@@ -214,7 +214,7 @@ def _import_module_of_overrides(overrides: Overrides) -> Overrides:
     asked = [override.value for override in read_overrides(overrides)[0] if override.key == HANDLE_KEY]
     if not asked or not asked[-1]:
         return overrides
-    return with_override(overrides, HANDLE_KEY, saved_models.take_in(str(asked[-1])).handle)
+    return with_override(overrides, HANDLE_KEY, saved_models.fetch(str(asked[-1])).handle)
 
 
 def _with_imported_module(recipe: Recipe, folder: Path) -> Recipe:
@@ -222,7 +222,7 @@ def _with_imported_module(recipe: Recipe, folder: Path) -> Recipe:
     handle = recipe.model.handle
     if not handle or handle.startswith(saved_models.BY_HASH):
         return recipe
-    found = saved_models.take_in(handle if "://" in handle else str((folder / handle).absolute()))
+    found = saved_models.fetch(handle if "://" in handle else str((folder / handle).absolute()))
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"handle": found.handle})})
 
 
@@ -248,7 +248,7 @@ def _repeated_job(
     recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
     carried = folder.model / MODULE_FOLDER
     if recipe.model.handle and carried.is_dir():
-        saved_models.take_in(str(carried))
+        saved_models.fetch(str(carried))
     record = folder.record()
     inputs = record.inputs
     if weights is None and record.weights is not None:

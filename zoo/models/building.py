@@ -12,7 +12,7 @@ from zoo.errors import WeightsError, ZooError, offering
 from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import MODEL_FILE
 from zoo.models.blueprint import Blueprint, blueprint_of
-from zoo.models.saving import CARD_FILE, HANDLE, MODEL_FOLDER, SavedFolder, read_folder, take_in_module
+from zoo.models.saving import CARD_FILE, HANDLE, MODEL_FOLDER, SavedFolder, fetch_module, read_folder
 from zoo.models.weights import class_names as names_of
 from zoo.models.weights import is_file_name, load_into, read, read_file
 from zoo.registry import Card, WeightSet
@@ -247,7 +247,7 @@ def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
     """
     saved = read_folder(folder)
     if HANDLE in saved.blueprint.options:
-        take_in_module(folder, str(saved.blueprint.options[HANDLE]))
+        fetch_module(folder, str(saved.blueprint.options[HANDLE]))
     return rebuild(
         saved.blueprint, saved.arrays, precision=saved.precision or precision, origin=str(folder / MODEL_FILE)
     )

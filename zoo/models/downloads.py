@@ -64,7 +64,7 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
         The file in the cache.
 
     Raises:
-        WeightsError: It cannot be had, arrived incomplete, or has another hash; the cache is as it was.
+        WeightsError: It cannot be downloaded, arrived incomplete, or has another hash; the cache is as it was.
     """
     # Here, because `zoo list` imports this module and need not wait for them.
     import tempfile

@@ -44,7 +44,7 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
     folder.mkdir(exist_ok=True)
     write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
     if HANDLE in blueprint.options:
-        saved_models.copy_to(saved_models.take_in(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
+        saved_models.copy_to(saved_models.fetch(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
     document = {
         "schema": SCHEMA,
         "kind": "card",
@@ -100,15 +100,15 @@ def read_folder(folder: Path) -> SavedFolder:
     return SavedFolder(blueprint, precision, arrays)
 
 
-def take_in_module(folder: Path, handle: str) -> None:
-    """Takes the SavedModel that a run carries into this machine's cache, where the builder finds it by its hash.
+def fetch_module(folder: Path, handle: str) -> None:
+    """Copies the SavedModel that a run carries into this machine's cache, where the builder finds it by its hash.
 
     Raises:
         WeightsError: The folder holds another module, or none.
         TrustError: It is not trusted on this machine.
     """
     carried = folder / MODULE_FOLDER
-    module = saved_models.take_in(str(carried)) if carried.is_dir() else None
+    module = saved_models.fetch(str(carried)) if carried.is_dir() else None
     if module is None or module.handle != handle:
         raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
     trust.require(module.sha256, str(folder))

@@ -82,7 +82,7 @@ def read(weight_set: WeightSet, model: "keras.Model") -> "dict[str, np.ndarray]"
         model: What they are for.
 
     Raises:
-        WeightsError: The file cannot be had, is not the one that the card describes, or cannot be read.
+        WeightsError: The file cannot be found or downloaded, is not the one that the card describes, or cannot be read.
     """
     path = locate(weight_set)
     if path is None and isinstance(weight_set.source, Download):
@@ -190,7 +190,7 @@ def _read_safetensors(data: bytes, origin: str) -> "dict[str, np.ndarray]":
     try:
         return load(data)
     except SafetensorError as fault:
-        raise WeightsError(f"{origin}: is no safetensors file ({fault})") from fault
+        raise WeightsError(f"{origin}: is not a safetensors file ({fault})") from fault
 
 
 def _read_torch_checkpoint(data: bytes, origin: str) -> "dict[str, np.ndarray]":
@@ -250,16 +250,15 @@ def load_into(
         raise WeightsError(f"{origin} do not fit model '{model.name}': {'; '.join(faults[:3])}{more}")
     for variable, array in fitting:
         variable.assign(array)
-    settle(model)
+    finalize_state(model)
     return new
 
 
-def settle(model: "keras.Model") -> None:
-    """Lets layers take up assigned weights that they use in another form: Keras' Normalization keeps a copy."""
+def finalize_state(model: "keras.Model") -> None:
+    """Lets layers use assigned weights that they keep in another form: Keras' Normalization keeps a copy."""
     for layer in model.layers:
-        finalize_state = getattr(layer, "finalize_state", None)
-        if finalize_state is not None:
-            finalize_state()
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def _misfit(variable: "keras.Variable", array: "np.ndarray | None") -> str:

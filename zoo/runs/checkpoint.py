@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
 from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states
-from zoo.models.weights import settle
+from zoo.models.weights import finalize_state
 from zoo.runs.counted_in_batches import counted_anew
 from zoo.runs.folder import SCHEMA, RunFolder
 from zoo.runs.progress import Progress
@@ -173,7 +173,7 @@ def restore_weights(model: Any, source: Checkpoint) -> None:
         raise RunError(f"{source.path}: belongs to another model than {model.name}")
     for weight in model.weights:
         weight.assign(arrays[weight.path])
-    settle(model)
+    finalize_state(model)
 
 
 def kept_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":

@@ -75,7 +75,7 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
     asked = {key: _value(text) for key, _, text in (option.partition("=") for option in options)}
     card = registry.info(name)
     if card.own_weights:
-        echo(saved_models.take_in(str(asked.get("handle", ""))).handle)
+        echo(saved_models.fetch(str(asked.get("handle", ""))).handle)
         return
     found = card.weight_set(weight_set, asked)
     if found is None:
