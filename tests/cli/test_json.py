@@ -63,6 +63,7 @@ def test_a_verb_prints_one_document_of_its_kind_and_nothing_else(typed, desk, fi
     document = json.loads(out)
     assert list(document)[:2] == ["schema", "kind"], err
     assert (document["schema"], document["kind"]) == (1, PRINTED[words])
+    assert "refused" in document or documented_keys()[document["kind"]] <= set(document)
     assert out == json.dumps(document, ensure_ascii=False, indent=None if document["kind"] == "error" else 2) + "\n"
 
 
@@ -83,9 +84,17 @@ def test_every_verb_with_the_option_and_every_kind_is_tried_here():
     assert set(PRINTED.values()) == set(get_args(Kind))
 
 
+def documented_keys():
+    """Gives the keys that docs/json.md names for each kind, in its order."""
+    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \|.*?\|(.*)\|$", page, re.MULTILINE)
+    return {kind: set(re.findall(r"`(\w+)`", holds)) for kind, holds in rows}
+
+
 def test_every_kind_is_spelt_with_hyphens_and_documented():
-    told = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "json.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert told == list(get_args(Kind))
+    assert list(documented_keys()) == list(get_args(Kind))
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)*", kind) for kind in get_args(Kind))
+    assert all(documented_keys().values())
 
 
 def test_the_option_says_the_same_everywhere():

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from zoo import registry
-from zoo.cli.models.catalogue import list_models_command, parse_where, short_count, show
+from zoo.cli.models.catalogue import list_models_command, short_count, show
+from zoo.cli.models.where import parse_where
 from zoo.errors import NotFoundError
 from zoo.models import weights
 
