@@ -143,6 +143,13 @@ def test_their_schedule_is_drawn(tmp_path):
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_their_source_is_checked_with_its_options():
+    code, out, _ = zoo("data", "check", "--source", "stripes:plain", "--option", "count=6", "--option", "side=8")
+    assert code == 0
+    assert "lying         3" in out and "all of 8 x 8 pixels" in out
+    assert zoo("data", "check", "--source", "stripes:plain", "--option", "count")[0] == 2
+
+
 def test_a_path_is_refused_where_their_row_takes_none(tmp_path):
     code, _, err = zoo("data", "check", str(tmp_path), "--source", "stripes:plain")
     assert code == 3

@@ -132,9 +132,24 @@ def gathered(into: type[Any]) -> Decorator:
     return decorate
 
 
-def data_option(said: str = "Images: a folder with a subfolder per class, .csv, .jsonl, .npz.") -> Decorator:
-    """Takes images."""
-    return click.option("--data", type=InPath(), help=said)
+class _Images(click.Option):
+    """An option that takes images; help says which files are some, plug-ins' own included."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Returns the option and its help."""
+        from zoo.registry.sources import suffixes  # loads the plug-ins of sources
+
+        self.help = self.help or f"Images: a folder with a subfolder per class, {', '.join(suffixes())}."
+        return super().get_help_record(ctx)
+
+
+def data_option(said: str = "") -> Decorator:
+    """Takes images.
+
+    Args:
+        said: The help; by default what can be given.
+    """
+    return click.option("--data", type=InPath(), cls=_Images, help=said)
 
 
 set_option = click.option(

@@ -1,5 +1,6 @@
 """From a recipe's `[data]` and a path to packed pixels: which images train, which validate."""
 
+import json
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -106,6 +107,8 @@ def _check_command(data: DataSection, images: Path | InCode | None) -> str:
     words += ["--group", data.group] if data.group else []
     for role, name in data.columns.items():
         words += ["--column", f"{role}={name}"]
+    for option, value in data.options.items():
+        words += ["--option", f"{option}={json.dumps(value)}"]
     return shlex.join(words)
 
 

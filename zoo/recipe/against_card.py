@@ -12,6 +12,7 @@ from zoo.freezing.selectors import selector_fault
 from zoo.recipe.overlays import Fault, KeyPath, Layer, tables
 from zoo.recipe.validation import quoted
 from zoo.registry import Card, sources
+from zoo.registry.augmentations import AUGMENTATIONS
 
 # What a value must be for the option's default to be of its kind.
 _KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
@@ -40,6 +41,7 @@ def card_faults(layer: Layer) -> Iterator[Fault]:
     yield from wrong_options
     yield from _weights_faults(layer, card, model, by_options=not wrong_options)
     yield from _data_faults(layer, card)
+    yield from _augmentation_faults(layer, card)
     names = [stage.name for stage in card.stages]
     for path, phase in tables(layer.values, "phases"):
         selector = phase.get("train")
@@ -95,12 +97,31 @@ def _data_faults(layer: Layer, card: Card) -> Iterator[Fault]:
     if isinstance(size, int) and 0 < size < card.min_size:
         text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
         yield Fault(layer.origin(("data", "image_size")), text)
-    if isinstance(source, str) and source.startswith("builtin:"):
-        known = sources.listed("builtin")
-        if source not in known:
+    if isinstance(source, str) and not sources.is_known(source):
+        # Data sets that have a name each, such as the built-in ones; what has no such row is left to the schema.
+        known = sources.listed_names(source.partition(":")[0])
+        if known:
             hint = did_you_mean(source, known)
             text = f"data.source is {quoted(source)}; unknown data set.{hint} Known: {', '.join(known)}."
             yield Fault(layer.origin(("data", "source")), text)
+
+
+def _augmentation_faults(layer: Layer, card: Card) -> Iterator[Fault]:
+    """Yields augmentations that are for images of other channels than the model takes."""
+    augment = _table(layer.values, "augment")
+    asked = {("augment", "layers", name): name for name in _table(augment, "layers")}
+    asked |= {("augment", "policy"): augment.get("policy")}
+    rows = {row.name: row for row in AUGMENTATIONS.rows()}
+    for path, name in asked.items():
+        row = rows.get(name) if isinstance(name, str) else None
+        channels = card.input_shape[-1]
+        if row is not None and channels not in row.channels:
+            what = f"augment.layers.{name}" if "layers" in path else f'augment.policy "{name}"'
+            text = (
+                f"{what} changes images of {' or '.join(map(str, row.channels))} channels; model '{card.name}' takes "
+                f"{channels}; leave it out"
+            )
+            yield Fault(layer.origin(path), text)
 
 
 def _table(values: dict[str, Any], key: str) -> dict[str, Any]:

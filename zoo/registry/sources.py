@@ -95,9 +95,14 @@ def is_known(source: str) -> bool:
     return _row_of(source) is not None
 
 
-def listed(kind: str = "") -> list[str]:
-    """Returns what can be written, in the order of the table; of one kind only where it is given: `builtin`."""
-    return [row.written for row in SOURCES.rows() if not kind or row.name.partition(":")[0] == kind]
+def listed() -> list[str]:
+    """Returns what can be written, in the order of the table."""
+    return [row.written for row in SOURCES.rows()]
+
+
+def listed_names(kind: str) -> list[str]:
+    """Returns the data sets of a kind that have a row of their own: `builtin:mnist` and so on."""
+    return [row.name for row in SOURCES.rows() if row.name.startswith(f"{kind}:")]
 
 
 def kinds() -> list[str]:

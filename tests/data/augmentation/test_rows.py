@@ -4,9 +4,11 @@ import pytest
 
 from tests.data.augmentation.test_building import drawn
 from zoo.data.augmentation.building import augmentation_layers
-from zoo.errors import DataError
+from zoo.errors import DataError, RecipeError
+from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import AugmentSection
 from zoo.registry.augmentations import AUGMENTATIONS, policies
+from zoo.training.prefix.views import fixed_views
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (16, 12, 12, 3)).astype("float32")
@@ -97,3 +99,29 @@ def test_colours_cannot_be_taken_from_grey_images():
 
 def test_policies_are_rows_that_say_so():
     assert policies() == ["none", "randaugment", "augmix", "trivial"]
+
+
+def test_a_recipe_is_refused_whose_model_takes_images_of_other_channels():
+    with pytest.raises(RecipeError) as raised:
+        load_recipe("quickstart", {"model.name": "mnist_conv", "augment.layers": {"grayscale": {}}}, against_card=True)
+    assert str(raised.value).endswith(
+        "augment.layers.grayscale changes images of 3 channels; model 'mnist_conv' takes 1; leave it out"
+    )
+
+
+def test_layers_are_kept_in_their_order_by_a_recipe_and_its_file(tmp_path):
+    layers = {"solarize": {"threshold": 0.25}, "blur": {}, "posterize": {"bits": 3}}
+    recipe = load_recipe("quickstart", {"augment.layers": layers})
+    (tmp_path / "again.toml").write_text(recipe.to_toml())
+    again = load_recipe(tmp_path / "again.toml")
+    assert again == recipe
+    assert list(again.augment.layers.items()) == list(layers.items())
+
+
+def test_views_of_recipes_without_layers_are_known_by_their_key_of_before():
+    described = fixed_views(AugmentSection(rotation=5.0, views=2), seed=3)[1].described()
+    assert set(described["augment"]) == {
+        *("flip", "rotation", "translation", "zoom", "crop", "color", "erasing", "policy", "mixup", "cutmix")
+    }
+    further = fixed_views(AugmentSection(rotation=5.0, views=2, layers={"shear": {}}), seed=3)[1].described()
+    assert further["augment"]["layers"] == {"shear": {}}

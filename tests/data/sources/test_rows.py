@@ -6,7 +6,16 @@ import pytest
 
 from tests.data.sources.test_opening import fault
 from zoo.errors import NotFoundError
-from zoo.registry.sources import SOURCES, kinds, listed, row_of_file, source_row, suffixes, with_columns, without_path
+from zoo.registry.sources import (
+    SOURCES,
+    kinds,
+    listed_names,
+    row_of_file,
+    source_row,
+    suffixes,
+    with_columns,
+    without_path,
+)
 
 
 def test_sources_and_augmentations_are_listed_without_numpy():
@@ -31,7 +40,7 @@ def test_a_file_is_of_the_source_that_has_its_ending():
 
 
 def test_what_is_said_of_sources_is_read_off_their_rows():
-    assert listed("builtin") == [
+    assert listed_names("builtin") == [
         "builtin:mnist",
         "builtin:fashion_mnist",
         "builtin:cifar10",

@@ -33,6 +33,18 @@ def _read_columns(_context: click.Context, _option: click.Parameter, given: tupl
     return columns
 
 
+def _read_options(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
+    from zoo.recipe.overrides import toml_value
+
+    options: dict[str, object] = {}
+    for text in given:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals):
+            raise click.BadParameter(f"'{text}'; expected a name and a value, as in size=64")
+        options[name] = toml_value(value)
+    return options
+
+
 @click.command("check", cls=Verb)
 @click.argument("path", type=InPath(), required=False)
 @click.option("--source", default="folder", show_default=True, help="What PATH is, as data.source of a recipe.")
@@ -45,10 +57,24 @@ def _read_columns(_context: click.Context, _option: click.Parameter, given: tupl
     metavar="ROLE=NAME",
     help="What a column of a list is called, as data.columns of a recipe, such as path=file_name; repeatable.",
 )
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=_read_options,
+    metavar="NAME=VALUE",
+    help="An option of the source, as data.options of a recipe; repeatable.",
+)
 @click.option("--fix-list", type=OutFile(), help="Write a file that names what to leave out, one a line.")
 @json_option()
 def check_command(
-    path: Path | None, source: str, group: str, columns: dict[str, str], fix_list: Path | None, as_json: bool
+    path: Path | None,
+    source: str,
+    group: str,
+    columns: dict[str, str],
+    options: dict[str, object],
+    fix_list: Path | None,
+    as_json: bool,
 ) -> None:
     """Decode every image of PATH once and say what is wrong or odd, with its file.
 
@@ -76,7 +102,7 @@ def check_command(
             f"as {without_path()} does"
         )
     try:
-        dataset = open_dataset(source, path, group=group, columns=columns)
+        dataset = open_dataset(source, path, group=group, columns=columns, options=options)
         dataset = replace(dataset, warnings=tuple(map(_in_own_words, dataset.warnings)))
     except NotFoundError as fault:
         raise NotFoundError(_in_own_words(str(fault))) from fault
