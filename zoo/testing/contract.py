@@ -1,34 +1,28 @@
-"""The contract that every architecture keeps, for the author of a plug-in to run on theirs.
-
-One class in a test file does:
-
-    from zoo.testing import ArchitectureContract
-
-    class TestMyNet(ArchitectureContract):
-        name = "my_net"
-
-and so does one call, `zoo.testing.check_architecture("my_net")`. A fault is an AssertionError that says what was found
-and what was expected. The architectures that ship are tested by the same methods.
-"""
+"""The contract as methods of a class, which pytest finds, and as one call."""
 
 import functools
 import math
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
 from zoo.errors import ZooError
+from zoo.testing.probes import (
+    TOLERANCE,
+    answers,
+    largest_gradients,
+    loads_as_saved,
+    random_images,
+    splits_at_every_stage,
+)
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-# Sums of float32 probabilities, and outputs that are computed in another order, differ by rounding.
-TOLERANCE = 1e-5
 
 
 def check_architecture(name: str, *, input_shape: tuple[int, ...] | None = None, **options: object) -> None:
@@ -125,8 +119,8 @@ class ArchitectureContract:
 
         images = random_images(2, self.model.input_shape[1:])
         for value in (0, 255):
-            self._check_probabilities(_answers(self.model, images * 0 + value), f"for images of {value} only, ")
-        same = np.array_equal(_answers(self.model, images), _answers(self.model, images.astype("float32")))
+            self._check_probabilities(answers(self.model, images * 0 + value), f"for images of {value} only, ")
+        same = np.array_equal(answers(self.model, images), answers(self.model, images.astype("float32")))
         self._require(same, "uint8 and float32 pixels of the same values give other answers")
 
     def test_logits_come_out_of_the_builder(self) -> None:
@@ -137,7 +131,7 @@ class ArchitectureContract:
         from zoo.models.building import PROBABILITIES
 
         logits = keras.Model(self.model.input, self.model.get_layer(PROBABILITIES).input)
-        given = _answers(logits, random_images(2, self.model.input_shape[1:]))
+        given = answers(logits, random_images(2, self.model.input_shape[1:]))
         self._require(
             not (np.allclose(given.sum(-1), 1, atol=TOLERANCE) and given.min() >= 0),
             "the builder returns probabilities; expected the classifier's output before the softmax",
@@ -147,7 +141,7 @@ class ArchitectureContract:
         """Also where the model computes in half precision."""
         for policy in POLICIES:
             model = self.build(precision=policy, classes=5)
-            probabilities = _answers(model, random_images(3, model.input_shape[1:]))
+            probabilities = answers(model, random_images(3, model.input_shape[1:]))
             self._equal(f"under {policy}, the dtype", str(probabilities.dtype), "float32")
             self._equal(f"under {policy}, the shape", probabilities.shape, (3, 5))
             self._check_probabilities(probabilities, f"under {policy}, ")
@@ -205,7 +199,7 @@ class ArchitectureContract:
             except ZooError as refusal:
                 self._require("\n" not in str(refusal), f"for {shape}, the refusal has several lines: {refusal}")
                 continue
-            self._check_probabilities(_answers(model, random_images(1, shape)), f"for images of {shape}, ")
+            self._check_probabilities(answers(model, random_images(1, shape)), f"for images of {shape}, ")
 
     @property
     def model(self) -> "keras.Model":
@@ -248,116 +242,3 @@ def _shared(
     contract = ArchitectureContract()
     contract.name, contract.input_shape, contract.options = name, input_shape, dict(options)
     return contract.build()
-
-
-def splits_at_every_stage(model: "keras.Model") -> None:
-    """Checks that what comes before and after each stage's last layer gives the whole model's answer.
-
-    Raises:
-        AssertionError: It does not.
-    """
-    import keras
-    import numpy as np
-
-    from zoo.freezing.graphs import legal_cuts
-    from zoo.freezing.stages import stages
-
-    images = random_images(2, model.input_shape[1:])
-    whole = _answers(model, images)
-    cuts = set(legal_cuts(model))
-    listed = [stage.last_layer for stage in model.blueprint.card.stages if stage.last_layer]
-    for last_layer in listed:
-        if last_layer not in cuts:
-            raise AssertionError(
-                f"{model.name}: not every path crosses '{last_layer}', which ends a stage; expected one of the layers "
-                "that all paths cross"
-            )
-    for stage in stages(model)[:-1]:
-        cut = stage.last.output
-        prefix, suffix = keras.Model(model.input, cut), keras.Model(cut, model.output)
-        both = _answers(suffix, prefix(images))
-        if not np.allclose(both, whole, atol=TOLERANCE):
-            raise AssertionError(f"{model.name}: split after {stage.name}, it gives another answer than the whole")
-
-
-def loads_as_saved(model: "keras.Model", folder: Path) -> None:
-    """Checks that a model which is saved into a folder and loaded has the same weights and gives the same answers.
-
-    Raises:
-        AssertionError: It has not.
-    """
-    import numpy as np
-
-    from zoo.models.building import load_model
-    from zoo.models.saving import save_model
-
-    save_model(model, folder)
-    loaded = load_model(folder)
-    saved = {weight.path: np.asarray(weight.value) for weight in model.weights}
-    if {weight.path for weight in loaded.weights} != saved.keys():
-        raise AssertionError(f"{model.name}: the saved model loads with other weights than it was saved with")
-    for weight in loaded.weights:
-        if not np.array_equal(np.asarray(weight.value), saved[weight.path]):
-            raise AssertionError(f"{model.name}: {weight.path} of the saved model loads with other numbers")
-    images = random_images(2, model.input_shape[1:])
-    if not np.array_equal(_answers(loaded, images), _answers(model, images)):
-        raise AssertionError(f"{model.name}: the saved model gives another answer when it is loaded")
-
-
-def largest_gradients(model: "keras.Model") -> "dict[str, float]":
-    """Returns the largest entry of each trainable weight's gradient in one step on eight images of four classes.
-
-    Returns:
-        By the weight's path; 0 where no gradient arrives. The model's weights hold their gradients afterwards.
-    """
-    import keras
-    import numpy as np
-
-    class GradientKeeper(keras.optimizers.Optimizer):
-        """Puts each gradient where its variable was, so that a step shows what reaches what, on any backend."""
-
-        def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-            missing.update(number for number, gradient in enumerate(grads) if gradient is None)
-            super().apply(grads, trainable_variables)
-
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            self.assign(variable, gradient)
-
-    missing: set[int] = set()
-    for weight in model.weights:
-        weight.constraint = None
-    keeper: Any = GradientKeeper(learning_rate=1.0)
-    model.compile(optimizer=keeper, loss="sparse_categorical_crossentropy", run_eagerly=True)
-    images = random_images(8, model.input_shape[1:])
-    # Not as many of each class: a deep net at its start calls them equally likely, and its bias would have no gradient.
-    labels = np.array([0, 0, 0, 0, 1, 1, 2, 3])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Gradients do not exist")
-        keras_model: Any = model  # Keras' annotation of verbose says a text
-        keras_model.fit(images, labels, batch_size=8, epochs=1, verbose=0)
-    return {
-        weight.path: 0.0 if number in missing else float(np.abs(np.asarray(weight.value)).max())
-        for number, weight in enumerate(model.trainable_weights)
-    }
-
-
-def random_images(count: int, shape: tuple[int, ...]) -> "np.ndarray":
-    """Makes images that differ visibly: 4 even fields a side, each of a random colour.
-
-    Returns:
-        uint8[count, *shape].
-    """
-    import numpy as np
-
-    *sides, channels = shape
-    images = np.random.default_rng(0).integers(0, 256, (count, *[4] * len(sides), channels)).astype("uint8")
-    for axis, side in enumerate(sides, 1):
-        images = images.take(np.arange(side) * 4 // side, axis=axis)
-    return images
-
-
-def _answers(model: "keras.Model", images: Any) -> "np.ndarray":
-    import keras
-
-    answers: Any = keras.ops.convert_to_numpy(model(images))
-    return answers
