@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
-from zoo.runs.record import ANEW, RunRecord, read_record, write_record
-from zoo.runs.record import FILE as RECORD_FILE
 from zoo.system.files import append, sha256, write_atomic
+
+if TYPE_CHECKING:
+    from zoo.runs.record import RunRecord
 
 SCHEMA = 1
 
@@ -178,7 +179,7 @@ class RunFolder:
     @property
     def record_path(self) -> Path:
         """run.json: what went in, what came out."""
-        return self.path / RECORD_FILE
+        return self.path / "run.json"
 
     @property
     def recipe_path(self) -> Path:
@@ -200,16 +201,20 @@ class RunFolder:
         """Folder of the kept model: model.safetensors and card.json."""
         return self.path / "model"
 
-    def record(self) -> RunRecord:
+    def record(self) -> "RunRecord":
         """Reads run.json.
 
         Raises:
             RunError: It is damaged, or a key is missing or of another type.
         """
+        from zoo.runs.record import read_record  # here, because most commands read no record
+
         return read_record(self.record_path)
 
-    def write_record(self, record: RunRecord) -> None:
+    def write_record(self, record: "RunRecord") -> None:
         """Writes run.json whole."""
+        from zoo.runs.record import write_record
+
         write_record(record, self.record_path)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -227,6 +232,8 @@ class RunFolder:
                 rows.append(json.loads(line))
             except ValueError as fault:
                 if number < len(lines):
+                    from zoo.runs.record import ANEW
+
                     raise RunError(f"{self.metrics_path}: line {number} cannot be read ({fault}); {ANEW}") from fault
         return rows
 

@@ -14,7 +14,6 @@ from zoo.errors import RunError
 from zoo.runs.entries import FLAT, LEFT_OUT, Entry, EntryError, read_entry
 from zoo.system.files import write_atomic
 
-FILE = "run.json"
 SCHEMA = 1
 
 ANEW = "put back the file that zoo wrote, or begin a new run"
