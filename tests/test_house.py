@@ -25,7 +25,6 @@ LONG_FILES = {
     "zoo/data/sources/arrays.py": "one format, its splits and its faults",
     "zoo/evaluation/measuring.py": "one measurement: which images, on which model, and what is said of them",
     "zoo/foreign/saved_models.py": "from a handle to a module that is checked and cached",
-    "zoo/training/phase.py": "one phase from its freezing to its proof",
 }
 # Folders above the limit -> why.
 FULL_FOLDERS = {"zoo/recipe": "one file per step from a text to a checked recipe"}

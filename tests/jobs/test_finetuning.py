@@ -101,8 +101,8 @@ def test_a_model_of_signals_is_refused_in_words(tmp_path):
 
 @pytest.mark.parametrize("name", zoo.list_models("mnist*"))
 def test_every_small_model_can_be_named_alone(name, tmp_path):
-    from zoo.training.phase import apply_freezing
     from zoo.training.preparation.preparing import build_model, prepare
+    from zoo.training.trainable import apply_freezing
 
     plan = make_job(name, write_npz(tmp_path / "data.npz", count=8))
     model = build_model(prepare(plan.recipe, plan.data))

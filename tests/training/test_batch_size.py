@@ -13,7 +13,7 @@ from zoo.freezing.plans import train_only
 from zoo.registry import Card, Entry, Stage, entries
 from zoo.report.progress import Display
 from zoo.training import batch_size
-from zoo.training.batch_size import Pieces, in_pieces, largest_that_fits, memory_warning, step_bytes
+from zoo.training.batch_size import Pieces, batch_bytes, in_pieces, largest_that_fits, memory_warning
 from zoo.training.compiling.schedules import RisingRate
 from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.range_test import find_rate
@@ -53,19 +53,20 @@ def test_memory_of_a_step_by_hand():
     # probabilities; 251,722 weights. With the head alone only the operations from the last frozen map on count.
     model = zoo.build("mnist_simple", weights=None)
     maps = 2 * 784 + 2 * 25_088 + 2 * 10
-    assert step_bytes(model, 5) == 3 * 4 * 5 * maps + 4 * 4 * 251_722
+    assert batch_bytes(model, 5) == 3 * 4 * 5 * maps + 4 * 4 * 251_722
     train_only(model, "head", batchnorm="frozen")
-    assert step_bytes(model, 5) == 3 * 4 * 5 * (25_088 + 2 * 10) + 4 * 4 * 251_722
+    assert batch_bytes(model, 5) == 3 * 4 * 5 * (25_088 + 2 * 10) + 4 * 4 * 251_722
 
 
 def test_a_cpu_is_warned_before_it_is_killed(monkeypatch):
     model = zoo.build("mnist_simple", weights=None)
     plan = recipe(train={"batch_size": 4096})
-    free = int(step_bytes(model, 1024) / 0.8) + 1
+    free = int(batch_bytes(model, 1024) / 0.8) + 1
     monkeypatch.setattr(batch_size, "available_bytes", lambda: free)
     text = memory_warning(model, plan, CPU)
     assert text == (
-        f"a step on 4096 images needs about {step_bytes(model, 4096) / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; "
+        f"a batch of 4096 images needs about {batch_bytes(model, 4096) / 1e9:.1f} GB, "
+        f"and {free / 1e9:.1f} GB are free; "
         "1024 would fit: --set train.batch_size=1024 --set train.accumulate=4 takes steps of as many images"
     )
     assert memory_warning(model, plan, Accelerator("gpu", "some", (9, 0))) is None
@@ -79,11 +80,11 @@ def test_auto_takes_what_a_cpu_has_and_goes_on_with_it(data, tmp_path, monkeypat
     whole = zoo.finetune(plan, data, run=tmp_path / "whole")
     assert whole.record["batch"] == {"batch_size": 32, "accumulate": 1}
     model = zoo.build("mnist_simple", classes=["cat", "dog"], weights=None)
-    monkeypatch.setattr(batch_size, "available_bytes", lambda: int(step_bytes(model, 8) / 0.8) + 1)
+    monkeypatch.setattr(batch_size, "available_bytes", lambda: int(batch_bytes(model, 8) / 0.8) + 1)
     run = zoo.finetune(plan, data, run=tmp_path / "run")
     assert run.record["batch"] == {"batch_size": 8, "accumulate": 4}
-    # 60 images train: 8 pieces of up to 8.
-    assert [row["step"] for row in run.history] == [8, 16]
+    # 60 images train: 8 pieces of up to 8, of which 4 make a step.
+    assert [row["step"] for row in run.history] == [2, 4]
 
 
 def register_crowded(monkeypatch):

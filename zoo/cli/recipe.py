@@ -177,8 +177,8 @@ def _rates_by_stage(recipe: "Recipe") -> dict[str, dict[str, float | None]]:
     """Returns each phase's highest rate by stage, None for frozen ones; nothing where all stages train alike."""
     if all(phase.layer_decay == 1.0 for phase in recipe.phases):
         return {}
-    from zoo.training.phase import apply_freezing
     from zoo.training.preparation.preparing import build_for
+    from zoo.training.trainable import apply_freezing
 
     # Stages are the same whatever the weights and the classes are, and random weights need no file.
     random = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})

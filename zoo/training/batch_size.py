@@ -1,7 +1,7 @@
 """How many images fit into memory at a time, and how to train as before with fewer.
 
 An accelerator says that its memory is used up, and training can be tried again with less. A CPU process is killed
-instead: there, what a step needs is estimated from the model's maps and compared with what is free.
+instead: there, what a batch needs is estimated from the model's maps and compared with what is free.
 """
 
 import math
@@ -24,7 +24,7 @@ from zoo.training.prefix.splitting import frozen_prefix
 
 # What `train.batch_size = "auto"` trains with, in as many pieces as memory needs.
 AUTO = 32
-# A step holds each map, its gradient, and one copy that a kernel works on; each weight, its gradient and two slots.
+# A batch holds each map, its gradient, and one copy that a kernel works on; each weight, its gradient and two slots.
 COPIES_OF_MAPS, COPIES_OF_WEIGHTS = 3, 4
 # The rest is for the system and for what fragments.
 SHARE_OF_MEMORY = 0.8
@@ -55,12 +55,12 @@ def largest_that_fits(fits: Callable[[int], bool], size: int) -> int | None:
     return size or None
 
 
-def step_bytes(model: keras.Model, batch_size: int) -> int:
-    """Estimates the memory of a training step, in bytes.
+def batch_bytes(model: keras.Model, batch_size: int) -> int:
+    """Estimates the memory that training on a batch takes, in bytes.
 
     Args:
         model: Its trainable set counts: below the lowest trained layer no map is kept.
-        batch_size: Images of the step.
+        batch_size: Images of the batch.
     """
     split = frozen_prefix(model)
     operations: Any = (split.suffix if split else model).operations
@@ -74,17 +74,17 @@ def _outputs(operation: Any) -> list[Any]:
 
 
 def memory_warning(model: keras.Model, recipe: Recipe, device: devices.Accelerator) -> str | None:
-    """Says that a CPU's memory is likely to be too small for a step of the model as it is frozen now, or None."""
+    """Says that a CPU's memory is likely to be too small for a batch of the model as it is frozen now, or None."""
     free = available_bytes()
     if device.kind != "cpu" or free is None:
         return None
     size = wanted(recipe)
-    needed = step_bytes(model, size)
+    needed = batch_bytes(model, size)
     if needed < free:
         return None
-    fitting = largest_that_fits(lambda some: step_bytes(model, some) < SHARE_OF_MEMORY * free, size)
+    fitting = largest_that_fits(lambda some: batch_bytes(model, some) < SHARE_OF_MEMORY * free, size)
     return (
-        f"a step on {size} images needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; "
+        f"a batch of {size} images needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; "
         f"{_advice(recipe, size, fitting)}"
     )
 
@@ -129,7 +129,7 @@ def with_batch_size(
 
     Args:
         recipe: The resolved recipe.
-        model: To try on, frozen for the phase; not the run's own, since steps are taken on it.
+        model: To try on, frozen for the phase; not the run's own, since it is trained.
         phase: The one that needs most memory.
         images: uint8[n, height, width, channels], some to try on.
         device: What trains.
@@ -142,7 +142,9 @@ def with_batch_size(
     """
     if device.kind == "cpu":
         free = available_bytes()
-        fitting = largest_that_fits(lambda size: free is None or step_bytes(model, size) < SHARE_OF_MEMORY * free, AUTO)
+        fitting = largest_that_fits(
+            lambda size: free is None or batch_bytes(model, size) < SHARE_OF_MEMORY * free, AUTO
+        )
     else:
         classes = model.output_shape[-1]
         batches = Batches(

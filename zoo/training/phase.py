@@ -9,10 +9,9 @@ import keras
 
 from zoo.backend import devices
 from zoo.data import Batches, Pack
-from zoo.errors import RecipeError
 from zoo.freezing.contract import Contract
-from zoo.freezing.plans import BatchNormMode, Plan, train_only
-from zoo.recipe.schema import Phase, Recipe
+from zoo.freezing.plans import Plan
+from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
@@ -38,10 +37,11 @@ from zoo.training.compiling.optimizer_state import (
     state_of,
 )
 from zoo.training.compiling.schedules import LearningRateSchedule
-from zoo.training.compiling.training_model import TrainingModel, make_training_model, rate_factors
+from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
+from zoo.training.trainable import apply_freezing, batchnorm_mode
 from zoo.training.user_callbacks.one_run import OneRun
 from zoo.training.user_callbacks.trackers import unwatched_fit
 
@@ -210,7 +210,7 @@ class PhaseRun:
         return LearningRateSchedule.of_phase(phase, steps)
 
     def _compile(self, feed: Feed, rate: LearningRateSchedule) -> TrainingModel:
-        """Compiles what `fit` trains, and shows it to the user's callbacks as the whole model."""
+        """Compiles what `fit` trains."""
         training_model = make_training_model(
             self._model,
             self._recipe,
@@ -332,31 +332,6 @@ class PhaseRun:
             if cached
             else None,
         )
-
-
-def apply_freezing(model: keras.Model, phase: Phase) -> Plan:
-    """Makes exactly what the phase trains trainable, in its BatchNorm mode.
-
-    Raises:
-        NotFoundError: The selector matches nothing.
-        RecipeError: What it matches has nothing to train.
-    """
-    mode = batchnorm_mode(phase, model.blueprint.weights)
-    plan = train_only(model, phase.train, batchnorm=mode)
-    if not plan.trainable_params:
-        raise RecipeError(
-            f'phase \'{phase.name}\' (train = "{phase.train}", batchnorm = "{mode}") has nothing to train; '
-            f'expected a selector of layers with weights, such as "head"'
-        )
-    rates = rate_factors(model, phase)
-    return plan.with_rates({stage: phase.learning_rate * factor for stage, factor in rates.items()})
-
-
-def batchnorm_mode(phase: Phase, weights: str) -> BatchNormMode:
-    """Resolves `auto`: statistics are learnt when the weights are random, and kept still when they are pretrained."""
-    if phase.batchnorm != "auto":
-        return phase.batchnorm
-    return "train" if weights == "none" else "frozen"
 
 
 def batches_of(recipe: Recipe, pack: Pack, classes: int, *, views: int = 1, shuffle: bool = True) -> Batches:

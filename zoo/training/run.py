@@ -37,7 +37,7 @@ from zoo.system.files import write_atomic
 from zoo.training.batch_size import Pieces, wanted, with_batch_size, with_pieces
 from zoo.training.compiling.optimizer_state import OptimizerState
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
-from zoo.training.phase import PhaseRun, Training, apply_freezing, batches_of
+from zoo.training.phase import PhaseRun, Training, batches_of
 from zoo.training.prefix.feeding import predict
 from zoo.training.preparation.kept_images import check_same_data, check_same_images, difference, images_of
 from zoo.training.preparation.preparing import (
@@ -47,6 +47,7 @@ from zoo.training.preparation.preparing import (
     model_warnings,
     read_inputs,
 )
+from zoo.training.trainable import apply_freezing
 from zoo.training.user_callbacks import trackers
 from zoo.training.user_callbacks.one_run import OneRun, check_monitors
 

@@ -238,7 +238,7 @@ def test_it_stops_at_the_first_file_that_cannot_be_read_where_it_is_to(tmp_path,
     assert decoded.total() < 2000
 
 
-def test_workers_share_an_epoch_by_step_numbers_alone(tmp_path):
+def test_workers_share_an_epoch_by_the_numbers_of_batches_alone(tmp_path):
     split = photos(tmp_path / "photos", 50)
     pack(split, SIZE, Packing(keep=True))
     # Each opens the pack by itself, and takes every third batch of epoch 2: none needs those before.

@@ -17,7 +17,8 @@ from zoo.freezing.plans import train_only
 from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import AugmentSection
 from zoo.system import cache
-from zoo.training.prefix import caching, feeding
+from zoo.training.prefix import caching, feeding, policy
+from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import frozen_prefix
 from zoo.training.prefix.views import fixed_views
 
@@ -118,9 +119,9 @@ def test_the_prefix_is_run_once_for_each_image_and_in_a_second_run_not_at_all(da
         seen.append((model.name, len(images)))
         return predict_in_batches(model, images, **keys)
 
-    monkeypatch.setattr(caching, "predict_in_batches", counting)
+    for module in (caching, feeding, policy):
+        monkeypatch.setattr(module, "predict_in_batches", counting)
     probe = recipe(phase("head", "head", epochs=10, batchnorm="frozen"), **settings("auto"))
-    monkeypatch.setattr(feeding, "predict_in_batches", counting)
     # The forecast measures a batch of the 30 that train twice.
     for number, (images, measured) in enumerate([(40, 2 * 30), (0, 0)]):
         seen.clear()
@@ -186,7 +187,7 @@ def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, caps
     probe = phase("head", "head", epochs=3, learning_rate=1e-2, batchnorm="frozen")
     live = zoo.finetune(recipe(probe, **settings("off")), data, run=tmp_path / "off")
     monkeypatch.setattr(cache, "MAX_BYTES", 100)
-    assert caching.place_for(50) == "on disk"
+    assert policy.place_for(50) == "on disk"
     in_memory = zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "memory")
     assert in_memory.record["phases"][0]["prefix_cache"]["computed"] == 40
     assert in_memory.history[-1]["val_loss"] == pytest.approx(live.history[-1]["val_loss"], rel=1e-4)
@@ -270,7 +271,7 @@ def test_the_least_recently_used_goes_when_it_is_full(monkeypatch):
     for age, entry in enumerate(cache.entries("activations")):
         os.utime(entry.path, (1000 + age, 1000 + age))
     keep(found, images(0))  # used again
-    kept = {caching.key_of(found, images(seed)) for seed in (0, 3)}
+    kept = {key_of(found, images(seed)) for seed in (0, 3)}
     monkeypatch.setattr(cache, "MAX_BYTES", int(2.9 * size))
     keep(found, images(3))
     assert {entry.path.name for entry in cache.entries("activations")} == kept
@@ -338,7 +339,7 @@ def test_photos_that_are_cut_or_scaled_otherwise_are_other_images(tmp_path, fres
     paths = sorted(write_photos(tmp_path / "photos", count=4).rglob("*.png"))
     photos = Split(images=paths, labels=np.zeros(len(paths), np.int64))
     keys = [
-        caching.key_of(found, pack(photos, sized(height=28, width=28, channels=1, **fit), Packing(keep=True)).images)
+        key_of(found, pack(photos, sized(height=28, width=28, channels=1, **fit), Packing(keep=True)).images)
         for fit in ({}, {"crop_share": 0.875}, {"interpolation": "bicubic"}, {"crop_share": 1.0})
     ]
     assert len(set(keys)) == 3
@@ -350,11 +351,11 @@ def test_no_change_goes_unnoticed():
     random = np.random.default_rng(0)
     model, found = split("mnist_conv", "head")
     pixels = images()
-    keys = {caching.key_of(found, pixels)}
-    assert caching.key_of(found, pixels.copy()) in keys
+    keys = {key_of(found, pixels)}
+    assert key_of(found, pixels.copy()) in keys
 
     def note(prefix, given, views=()):
-        key = caching.key_of(prefix, given, views)
+        key = key_of(prefix, given, views)
         assert key not in keys
         keys.add(key)
 

@@ -16,8 +16,8 @@ SHOWN_CLASSES = 20
 
 def show_plan(job: "Job", *, as_json: bool) -> None:
     """Shows the resolved recipe, what each phase would train, and the images by split and class."""
-    from zoo.training.phase import apply_freezing
     from zoo.training.preparation.preparing import build_model, largest_phase, model_warnings, prepare
+    from zoo.training.trainable import apply_freezing
 
     prepared = prepare(job.recipe, job.data, weights=job.weights)
     source, recipe = prepared.source, prepared.plan

@@ -2,7 +2,7 @@
 
 Keras' own RandAugment turns images by up to half a circle, and its AugMix draws its operations when a step is compiled,
 once for the whole training (https://github.com/keras-team/keras/pull/20759; RandAugment did so too before
-https://github.com/keras-team/keras/pull/21499). Here each step draws its own operations, from the layer's seed
+https://github.com/keras-team/keras/pull/21499). Here each batch draws its own operations, from the layer's seed
 generator alone.
 
 All take and give float32[batch, height, width, channels] in [0, 255], and change nothing outside of training.

@@ -8,12 +8,13 @@ import numpy as np
 
 from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
+from zoo.data.inputs import Bar
 from zoo.errors import RecipeError
 from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.system.cache import cache_folder, is_writable
-from zoo.training.prefix import caching
+from zoo.training.prefix import caching, policy
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
 from zoo.training.prefix.views import View, fixed_views
 
@@ -71,7 +72,7 @@ class PrefixPlan:
 
     prefix: Prefix
     needed: Sequence[Needed]
-    place: caching.Place
+    place: policy.Place
 
     @property
     def count(self) -> int:
@@ -83,11 +84,11 @@ class PrefixPlan:
             return f"what comes up to {self.prefix.cut} is in the cache"
         per_epoch = sum(len(each.pack.labels) for each in self.needed)
         images = self.needed[0].pack.images
-        forecast = caching.forecast(self.prefix, images, count=self.count, per_epoch=per_epoch)
+        forecast = policy.forecast(self.prefix, images, count=self.count, per_epoch=per_epoch)
         why = "" if is_writable(caching.KIND) else f", since {caching.entries_folder()} cannot be written"
         return f"runs up to {self.prefix.cut} once: {forecast} {self.place}{why}"
 
-    def run(self, *, in_memory: bool, bar: caching.Bar) -> CachedActivations:
+    def run(self, *, in_memory: bool, bar: Bar) -> CachedActivations:
         """Runs the prefix on what is not in the cache.
 
         Raises:
@@ -128,7 +129,7 @@ def plan_prefix(
         return Skipped("nothing is frozen below what is trained")
     views = fixed_views(recipe.augment, seed=recipe.train.seed)
     is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
-    refusal = caching.refusal(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
+    refusal = policy.refusal(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
     if refusal:
         return Skipped(refusal)
     needed = [Needed(name="train", pack=train, views=views)]
@@ -136,8 +137,8 @@ def plan_prefix(
         needed.append(Needed(name="validation", pack=validation))
     # What is there is used even if it would have no room now: a resumed phase goes on as it began.
     needed = [replace(each, found=caching.find(prefix, each.pack.images, each.views)) for each in needed]
-    size = sum(each.count for each in needed) * caching.bytes_of(prefix)
-    place = caching.place_for(size) if any(each.found is None for each in needed) else "there"
+    size = sum(each.count for each in needed) * policy.bytes_of(prefix)
+    place = policy.place_for(size) if any(each.found is None for each in needed) else "there"
     if place is None:
         gigabytes = f"its {size / 1e9:.1f} GB"
         if is_writable(caching.KIND):
@@ -173,7 +174,7 @@ def cache_prefix(
         return plan.run(in_memory=plan.place == "in memory", bar=display.bar)
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
-        if has_memory(plan.count * caching.bytes_of(plan.prefix)):
+        if has_memory(plan.count * policy.bytes_of(plan.prefix)):
             say(f"{why}; what comes up to {plan.prefix.cut} is kept in memory")
             return plan.run(in_memory=True, bar=display.bar)
         if asked == "required":

@@ -17,10 +17,10 @@ from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.report.progress import ProgressDisplay
 from zoo.training.batch_size import AUTO, memory_warning
-from zoo.training.phase import apply_freezing
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
 from zoo.training.preparation.random_layers import random_layers_warning
+from zoo.training.trainable import apply_freezing
 
 if TYPE_CHECKING:
     import keras

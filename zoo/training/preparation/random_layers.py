@@ -5,7 +5,7 @@ import keras
 from zoo.freezing.plans import is_batchnorm
 from zoo.freezing.stages import stages
 from zoo.recipe.schema import Recipe
-from zoo.training.phase import apply_freezing
+from zoo.training.trainable import apply_freezing
 
 
 def random_layers_warning(model: keras.Model, recipe: Recipe, *, begins_with_weights: bool = False) -> str | None:

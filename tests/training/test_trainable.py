@@ -5,7 +5,7 @@ from tests.tiny import phase, recipe
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.schema import Phase
 from zoo.training.compiling.training_model import rate_factors
-from zoo.training.phase import apply_freezing, batchnorm_mode
+from zoo.training.trainable import apply_freezing, batchnorm_mode
 
 
 @pytest.fixture(scope="module")
