@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 from typing import get_args
 
-import click
 import pytest
 
+from tests.cli.verbs import verbs
 from tests.tiny import phase, recipe, write_photos
-from zoo.cli import VERBS, main
 from zoo.cli.output import Kind
 
 ROOT = Path(__file__).parents[2]
@@ -35,17 +34,6 @@ PRINTED = {
     "recipe check tiny.toml": "recipe-check",
     "recipe keys flip": "recipe-keys",
 }
-
-
-def verbs():
-    """Gives each verb as it is typed, with its command."""
-    context = click.Context(main)
-    for name in VERBS:
-        verb = main.get_command(context, name)
-        if isinstance(verb, click.Group):
-            yield from ((f"{name} {one}", verb.commands[one]) for one in verb.commands)
-        else:
-            yield name, verb
 
 
 @pytest.fixture

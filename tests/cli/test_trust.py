@@ -4,6 +4,7 @@ import click
 import pytest
 import tomlkit
 
+from tests.cli.verbs import verbs
 from tests.modules import module
 from tests.tiny import phase, recipe, write_photos
 from zoo.cli import main
@@ -48,9 +49,15 @@ def elsewhere(desk, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
-def command_of(words):
-    command = main.get_command(click.Context(main), words[0])
-    return command.commands[words[1]] if isinstance(command, click.Group) else command
+def test_every_verb_on_a_recipe_or_a_run_takes_the_option_and_is_tried_here():
+    taking, on_a_model = set(), set()
+    for name, verb in verbs():
+        if any("--trust-code" in one.opts for one in verb.params):
+            taking.add(name)
+        if any(isinstance(one, click.Argument) and one.name in ("recipe", "run", "source") for one in verb.params):
+            on_a_model.add(name)
+    assert taking == on_a_model == {name for name in taking for words in REFUSED if words.startswith(f"{name} ")}
+    assert len(taking) == 7
 
 
 @pytest.mark.parametrize("typed_words", REFUSED)
@@ -59,7 +66,6 @@ def test_a_verb_that_says_add_trust_code_takes_it(typed, elsewhere, typed_words)
     code, _, err = typed(*words)
     assert code == 1
     assert "add --trust-code to the command once" in err
-    assert any("--trust-code" in option.opts for option in command_of(words).params)
 
 
 def test_data_pack_runs_a_program_that_the_user_trusts(typed, elsewhere):

@@ -107,7 +107,7 @@ class Run:
         return f"Run({str(self.path)!r}{'' if accuracy is None else f', accuracy={accuracy:.4f}'})"
 
 
-# More than seven arguments, whose order is a contract: scripts pass the first six by position.
+# Many arguments because their names and order are a contract: scripts pass the first six by position.
 def finetune(
     recipe_or_model: str | os.PathLike[str] | Recipe | None,
     data: Path | str | InCode | None = None,
