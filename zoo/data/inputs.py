@@ -88,7 +88,7 @@ def open_source(data: DataSection, images: Path | InCode | None, *, seed: int, m
         measuring: Whether a finished classifier is to be measured: see `zoo.data.open_dataset`.
 
     Raises:
-        DataError: See `zoo.data.open_dataset`, or the recipe names a split that the data has not.
+        DataError: See `zoo.data.open_dataset`, or the recipe names a split that the data does not have.
     """
     if images is None or isinstance(images, Path):
         dataset = open_dataset(
@@ -112,21 +112,25 @@ def _check_command(data: DataSection, images: Path | InCode | None) -> str:
     return shlex.join(words)
 
 
-def pack_source(
-    source: Source, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, say: Callable[[str], None]
-) -> Inputs:
-    """Decodes the images that train and validate to the model's input size, showing a bar.
+def settings_for_model(data: DataSection, input_shape: tuple[int, ...]) -> Settings:
+    """Returns the pixels that a model takes, of its height, width and channels, fitted as the recipe says."""
+    height, width, channels = input_shape
+    return Settings(height=height, width=width, channels=channels, fit=data.fit)
+
+
+def pack_source(source: Source, settings: Settings, how: Packing, *, bar: Bar) -> Inputs:
+    """Decodes the images that train and validate, showing a bar.
 
     A train split of which a share validates is packed as one, so that another share finds the same pack.
 
     Raises:
-        DataError: Images that cannot be read, beyond what `data.on_bad` allows.
+        DataError: Images that cannot be read, beyond what `how` allows.
     """
 
     how = Packing(on_bad=data.on_bad, keep=True, check=source.check, say=say)
 
     def packed(split: Split, name: str) -> Pack:
-        return pack_split(split, data, how, input_shape=input_shape, bar=bar, description=f"reading {name} images")
+        return pack_split(split, settings, how, bar=bar, description=f"reading {name} images")
 
     if source.shares is not None:
         whole = packed(source.dataset.train, "train")
@@ -139,17 +143,15 @@ def pack_source(
     )
 
 
-def pack_all_splits(
-    source: Source, data: DataSection, *, input_shape: tuple[int, ...], bar: Bar, say: Callable[[str], None]
-) -> dict[str, Pack]:
+def pack_all_splits(source: Source, settings: Settings, how: Packing, *, bar: Bar) -> dict[str, Pack]:
     """Decodes all splits as they are, so that a run, an evaluation or another recipe finds them.
 
     Raises:
         DataError: See `pack_source`; or the cache cannot keep them.
     """
-    how = Packing(on_bad=data.on_bad, keep=True, keep_only=True, check=source.check, say=say)
+    how = replace(how, keep_only=True)
     return {
-        name: pack_split(split, data, how, input_shape=input_shape, bar=bar, description=f"reading {name} images")
+        name: pack_split(split, settings, how, bar=bar, description=f"reading {name} images")
         for name, split in source.dataset.splits().items()
     }
 
@@ -172,7 +174,7 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
     """Decides which images train and which validate.
 
     Raises:
-        DataError: The recipe names a split that the data has not.
+        DataError: The recipe names a split that the data does not have.
     """
 
     def chosen(validation: Split | None, *warnings: str) -> Source:
@@ -216,11 +218,7 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
     )
 
 
-def pack_split(
-    split: Split, data: DataSection, how: Packing, *, input_shape: tuple[int, ...], bar: Bar, description: str
-) -> Pack:
-    """Decodes a split to the model's input size, showing a bar; see `zoo.data.pack`."""
-    height, width, channels = input_shape
-    settings = Settings(height=height, width=width, channels=channels, fit=data.fit)
+def pack_split(split: Split, settings: Settings, how: Packing, *, bar: Bar, description: str) -> Pack:
+    """Decodes a split, showing a bar; see `zoo.data.pack`."""
     with bar(description, len(split)) as move:
         return pack(split, settings, replace(how, on_progress=lambda done, _total: move(done, "")))

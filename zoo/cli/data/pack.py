@@ -1,5 +1,7 @@
 """`zoo data pack`: decode images before training."""
 
+from dataclasses import replace
+
 import click
 
 from zoo.cli.options import RecipeRequest, gathered, json_option, recipe_options, trust_option
@@ -35,13 +37,8 @@ def pack_command(asked: RecipeRequest, as_json: bool) -> None:
         prepared = prepare(job.recipe, job.data)
         for warning in prepared.source.dataset.warnings:
             display.line(f"warning: {warning}")
-        packed = pack_all_splits(
-            prepared.source,
-            prepared.recipe.data,
-            input_shape=prepared.input_shape,
-            bar=display.bar,
-            say=display.line,
-        )
+        how = replace(prepared.packing, say=display.line)
+        packed = pack_all_splits(prepared.source, prepared.settings, how, bar=display.bar)
         for bad in (bad for pack in packed.values() for bad in pack.skipped):
             display.line(str(bad))
         for line in sum((pack.converted for pack in packed.values()), Conversions()).lines(job.recipe.data.white):

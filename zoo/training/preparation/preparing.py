@@ -1,16 +1,16 @@
 """The one beginning of all that trains or looks at a recipe's images: what was asked, and what runs, where, on what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import registry
 from zoo.backend import devices, precision
 from zoo.backend.keras_globals import pinned
-from zoo.data import InCode
+from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning
-from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source
+from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source, settings_for_model
 from zoo.errors import DataError, offering
 from zoo.models.building import build
 from zoo.recipe.schema import Phase, Recipe
@@ -51,6 +51,16 @@ class Prepared:
     policy: str
     input_shape: tuple[int, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def settings(self) -> Settings:
+        """The pixels that the model takes."""
+        return settings_for_model(self.recipe.data, self.input_shape)
+
+    @property
+    def packing(self) -> Packing:
+        """How the images are packed: kept for later runs, as far as there is room."""
+        return Packing(on_bad=self.recipe.data.on_bad, keep=True, check=self.source.check)
 
     @property
     def has_auto_batch(self) -> bool:
@@ -195,7 +205,8 @@ def read_inputs(prepared: Prepared, display: ProgressDisplay) -> Inputs:
         DataError: Images that cannot be read, beyond what `data.on_bad` allows.
     """
     source, data = prepared.source, prepared.recipe.data
-    inputs = pack_source(source, data, input_shape=prepared.input_shape, bar=display.bar, say=display.line)
+    how = replace(prepared.packing, say=display.line)
+    inputs = pack_source(source, prepared.settings, how, bar=display.bar)
     if leak := leak_warning(inputs, check=source.check):
         display.line(f"warning: {leak}")
     for skipped in inputs.skipped:

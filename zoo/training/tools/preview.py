@@ -1,14 +1,13 @@
 """What a model will see: a few images of a recipe's data, as read and as augmentation changes them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo.backend.keras_globals import pinned
-from zoo.data import Packing
 from zoo.data.augmentation.building import augmentation_layers, flip_warning, seed_augmentation
 from zoo.data.inputs import Bar, pack_split
 from zoo.recipe.schema import Recipe
@@ -55,9 +54,8 @@ def preview(prepared: Prepared, *, count: int, epochs: int, bar: Bar) -> Preview
     rows = np.unique(np.linspace(0, len(source.train) - 1, count).round().astype(int))
     packed = pack_split(
         source.train.subset(rows),
-        recipe.data,
-        Packing(on_bad=recipe.data.on_bad, check=source.check),
-        input_shape=prepared.input_shape,
+        prepared.settings,
+        replace(prepared.packing, keep=False),
         bar=bar,
         description="reading images",
     )
