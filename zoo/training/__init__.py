@@ -1,4 +1,4 @@
-"""From a recipe and a folder to a trained model; `engine.py` tells the story."""
+"""From a recipe and a folder to a trained model; `run.py` tells the story."""
 
 from zoo.backend.keras_globals import require_backend
 

@@ -12,7 +12,7 @@ from zoo.errors import ZooError
 from zoo.report.progress import Display
 from zoo.training.compiling.schedules import RisingRate
 from zoo.training.preparation.preparing import prepare
-from zoo.training.tools.range_test import find_rate, judged, running, smooth, stopped
+from zoo.training.tools.range_test import find_rate, running, smooth, stopped, suggest_rate
 
 
 def test_the_rate_rises_by_the_same_factor_each_step():
@@ -31,13 +31,13 @@ def test_the_steepest_fall_of_a_curve_that_is_known():
     rates = np.logspace(-6, 0, 200)
     losses = 2 / (1 + np.exp(4 * (np.log10(rates) + 3))) + 5 * (rates > 0.3)
     noise = np.random.default_rng(0).normal(0, 0.1, 200)
-    assert judged(list(rates), list(losses)).suggested == pytest.approx(1e-3, rel=0.1)
-    assert judged(list(rates), list(losses + noise)).suggested == pytest.approx(1e-3, rel=0.5)
+    assert suggest_rate(list(rates), list(losses)).suggested == pytest.approx(1e-3, rel=0.1)
+    assert suggest_rate(list(rates), list(losses + noise)).suggested == pytest.approx(1e-3, rel=0.5)
     assert smooth([5.0] * 9) == pytest.approx([5.0] * 9)
 
 
-def test_losses_that_are_no_numbers_are_left_out():
-    found = judged([1e-3, 1e-2, 1e-1, 1.0], [1.0, 0.5, 0.7, float("nan")])
+def test_losses_that_are_not_finite_are_left_out():
+    found = suggest_rate([1e-3, 1e-2, 1e-1, 1.0], [1.0, 0.5, 0.7, float("nan")])
     assert len(found.rates) == len(found.losses) == 3
     assert found.stopped == "the loss became nan"
 
@@ -50,17 +50,17 @@ def test_why_a_test_stops_is_said():
     assert stopped([1.0, 1.0, 100.0]) == "the loss rose to more than 4 times its lowest"
 
 
-def test_a_loss_that_is_no_number_from_the_start_is_refused_with_what_to_type():
+def test_a_loss_that_is_not_finite_from_the_start_is_refused_with_what_to_type():
     with pytest.raises(ZooError, match=r"the loss is nan at step 2, where the rate is 0.01; .* --from 1e-06"):
-        judged([1e-3, 1e-2], [1.0, float("nan")])
+        suggest_rate([1e-3, 1e-2], [1.0, float("nan")])
 
 
 def test_a_fall_within_the_noise_is_not_called_one():
     rates = np.logspace(-6, -4, 50)
     noise = np.random.default_rng(0).normal(1, 0.2, 50)
-    assert not judged(list(rates), list(noise)).fell
-    assert not judged(list(rates), list(np.linspace(1, 3, 50))).fell
-    assert judged(list(rates), list(np.linspace(3, 1, 50))).fell
+    assert not suggest_rate(list(rates), list(noise)).fell
+    assert not suggest_rate(list(rates), list(np.linspace(1, 3, 50))).fell
+    assert suggest_rate(list(rates), list(np.linspace(3, 1, 50))).fell
 
 
 def typed(*words):

@@ -105,7 +105,7 @@ def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Prog
             raise_lost()
             if stopped(losses):
                 break
-    return judged([float(rate.at(step)) for step in range(len(losses))], losses)
+    return suggest_rate([float(rate.at(step)) for step in range(len(losses))], losses)
 
 
 def _stream(batches: Batches, training_model: TrainingModel, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -149,7 +149,7 @@ def smooth(losses: Sequence[float]) -> list[float]:
     return list(map(float, near @ np.asarray(losses) / near.sum(axis=1)))
 
 
-def judged(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
+def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
     """Finds the steepest fall of the smoothed losses over the logarithm of the rate.
 
     Raises:
