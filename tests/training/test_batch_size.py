@@ -13,7 +13,7 @@ from zoo.freezing.plans import train_only
 from zoo.registry import Card, Entry, Stage, entries
 from zoo.report.progress import Display
 from zoo.training import batch_size
-from zoo.training.batch_size import Pieces, batch_bytes, in_pieces, largest_that_fits, memory_warning
+from zoo.training.batch_size import MicroBatches, batch_bytes, divide, largest_that_fits, memory_warning
 from zoo.training.compiling.schedules import RisingRate
 from zoo.training.preparation.preparing import prepare
 from zoo.training.tools.range_test import find_rate
@@ -27,13 +27,13 @@ def data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("batch", "fitting", "accumulate", "pieces"),
+    ("batch", "fitting", "accumulate", "divided"),
     [(32, 32, 1, (32, 1)), (32, 8, 1, (8, 4)), (64, 16, 2, (16, 8)), (20, 8, 1, (8, 3)), (32, 1, 1, (1, 32))],
 )
-def test_a_step_sees_as_many_images_in_pieces(batch, fitting, accumulate, pieces):
+def test_a_step_sees_as_many_images_in_micro_batches(batch, fitting, accumulate, divided):
     plan = recipe(train={"accumulate": accumulate})
-    assert in_pieces(plan, batch, fitting) == Pieces(batch_size=pieces[0], accumulate=pieces[1])
-    assert pieces[0] * pieces[1] >= batch * accumulate
+    assert divide(plan, batch, fitting) == MicroBatches(batch_size=divided[0], accumulate=divided[1])
+    assert divided[0] * divided[1] >= batch * accumulate
 
 
 def test_sizes_are_halved_until_one_fits():

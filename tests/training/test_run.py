@@ -530,7 +530,7 @@ def test_any_other_fault_is_written_down_too(data, tmp_path):
     assert status(tmp_path / "run") == ("failed", "a fault of the user's own")
 
 
-@pytest.mark.parametrize("last", ["zoo.jobs.finetuning.save_history", "zoo.runs.folder.RunFolder.write_manifest"])
+@pytest.mark.parametrize("last", ["zoo.training.run.save_history", "zoo.runs.folder.RunFolder.write_manifest"])
 def test_a_fault_after_training_is_written_down_and_the_run_can_be_finished(data, tmp_path, monkeypatch, last):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -127,8 +127,6 @@ def pack_source(source: Source, settings: Settings, how: Packing, *, bar: Bar) -
         DataError: Images that cannot be read, beyond what `how` allows.
     """
 
-    how = Packing(on_bad=data.on_bad, keep=True, check=source.check, say=say)
-
     def packed(split: Split, name: str) -> Pack:
         return pack_split(split, settings, how, bar=bar, description=f"reading {name} images")
 

@@ -4,36 +4,29 @@ import contextlib
 import errno
 import os
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
-from zoo.errors import ContractError, RunError, ZooError
+from zoo.errors import RunError, ZooError
 from zoo.inference.classifier import Classifier, load
 from zoo.jobs.lengthening import begin_lengthened
-from zoo.jobs.resolving import GivenOverrides, Job
+from zoo.jobs.resolving import GivenOverrides
 from zoo.jobs.resuming import AlreadyDone, Lengthen, New, Request, Resume, decide, how_to_resume
-from zoo.models.arrays import MODEL_FILE
-from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
-from zoo.report.curves import plot_history, save_history
-from zoo.report.progress import ProgressDisplay, Verbose, make_display
+from zoo.report.curves import plot_history
+from zoo.report.progress import Verbose, make_display
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
-from zoo.runs.record import ResultRecord, RunRecord, WeightsRecord, read_document
-from zoo.runs.recording import recording
-from zoo.system.files import sha256
+from zoo.runs.record import ResultRecord, read_document
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
-
-    from zoo.evaluation.measuring import Evaluation
-    from zoo.training.run import Trained
 
 
 @dataclass(frozen=True)
@@ -210,11 +203,7 @@ def carry_out(
         ):
             if isinstance(decided, Lengthen):
                 begin_lengthened(folder, decided.finished, job.recipe, say=display.line)
-            trained = train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display)
-            with recording(folder, trained.record):
-                evaluation = _finish(folder, trained)
-            _compare_result(folder, job, display)
-        _check_expectation(job.recipe, evaluation)
+            train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display)
     finally:
         remove_empty(folder.path.absolute(), up_to=there)
     return Run(folder.path)
@@ -251,84 +240,3 @@ def advise(fault: BaseException, advice: str) -> None:
     """Notes on a fault what to do next."""
     is_full = isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT)
     fault.add_note(f"free some space and {advice}" if is_full else advice)
-
-
-def _compare_result(folder: RunFolder, job: Job, display: ProgressDisplay) -> None:
-    """Says whether a repeated run came to the same numbers, bit for bit, and writes it down."""
-    record, repeated = folder.record(), job.repeats
-    if repeated is None or record.repeats is None or not (repeated.model / MODEL_FILE).is_file():
-        return
-    before = repeated.record()
-    differing = [
-        name
-        for name, same in (
-            ("other data", record.repeats.same_data),
-            ("another recipe", load_recipe(repeated.recipe_path) == job.recipe),
-            ("other initial weights", _hash_of(before.weights) == _hash_of(record.weights)),
-        )
-        if not same
-    ]
-    same_result = sha256(folder.model / MODEL_FILE) == sha256(repeated.model / MODEL_FILE)
-    if same_result:
-        display.line(f"same result as {repeated.path}, bit for bit")
-    elif differing:
-        display.line(f"differs from {repeated.path}: {' and '.join(differing)}")
-    else:
-        display.line(
-            f"not the same result as {repeated.path}, from the same recipe and data: "
-            f"{', '.join(_changed_environment(before, record)) or 'no cause is recorded'}"
-        )
-    folder.write_record(replace(record, repeats=replace(record.repeats, same_result=same_result)))
-    folder.write_manifest()
-
-
-def _hash_of(weights: WeightsRecord | None) -> str | None:
-    return weights.sha256 if weights else None
-
-
-def _changed_environment(before: RunRecord, now: RunRecord) -> list[str]:
-    return [
-        f"{name} {then.get(name)}, now {value}"
-        for then, current in (
-            (before.environment.to_json(), now.environment.to_json()),
-            (before.versions, now.versions),
-        )
-        for name, value in current.items()
-        if then.get(name) != value
-    ]
-
-
-def _finish(folder: RunFolder, trained: "Trained") -> "Evaluation | None":
-    """Measures the kept model, draws the curves, and closes the run."""
-    from zoo.evaluation.measuring import score
-
-    validation = trained.inputs.validation
-    evaluation: Evaluation | None = None
-    result = ResultRecord(split=None, metrics={}, per_class={})
-    if validation is not None:
-        evaluation = score(trained.predict(validation.images), validation.labels, trained.model.blueprint.classes)
-        result = ResultRecord(
-            split="validation",
-            metrics=evaluation.metrics,
-            intervals=evaluation.intervals,
-            per_class={name: asdict(one) for name, one in evaluation.per_class.items()},
-        )
-    record = trained.record
-    kept_step = record.kept.step if record.kept else None
-    save_history(folder.metrics(), folder.path / "history.png", title=record.summary, kept_step=kept_step)
-    folder.write_record(replace(record, status="done", result=result))
-    folder.write_manifest()
-    return evaluation
-
-
-def _check_expectation(recipe: Recipe, evaluation: "Evaluation | None") -> None:
-    expect = recipe.expect
-    if expect is None:
-        return
-    measured = evaluation.metrics["accuracy"] if evaluation else None
-    if measured is None or measured < expect.value - expect.tolerance:
-        found = "not measured (no validation images)" if measured is None else f"{measured:.4f}"
-        raise ContractError(
-            f"recipe '{recipe.name}' expects {expect.metric} {expect.value} (tolerance {expect.tolerance}); "
-            f"found {found}"
-        )

@@ -22,7 +22,7 @@ from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.prefix.splitting import frozen_prefix
 
-# What `train.batch_size = "auto"` trains with, in as many pieces as memory needs.
+# What `train.batch_size = "auto"` trains with, in as many batches as memory needs.
 AUTO = 32
 # A batch holds each map, its gradient, and one copy that a kernel works on; each weight, its gradient and two slots.
 COPIES_OF_MAPS, COPIES_OF_WEIGHTS = 3, 4
@@ -31,21 +31,21 @@ SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pieces:
-    """A batch in pieces whose gradients are averaged.
+class MicroBatches:
+    """The images of a step in batches whose gradients are averaged.
 
     Attributes:
-        batch_size: Images of a piece: `train.batch_size`.
-        accumulate: Pieces of a step: `train.accumulate`.
+        batch_size: Images of a batch: `train.batch_size`.
+        accumulate: Batches of a step: `train.accumulate`.
     """
 
     batch_size: int
     accumulate: int
 
 
-def in_pieces(recipe: Recipe, batch_size: int, fitting: int) -> Pieces:
-    """Divides a recipe's batch so that no piece is larger than what fits, and a step sees as many images or more."""
-    return Pieces(batch_size=fitting, accumulate=recipe.train.accumulate * math.ceil(batch_size / fitting))
+def divide(recipe: Recipe, batch_size: int, fitting: int) -> MicroBatches:
+    """Divides a recipe's batch so that none is larger than what fits, and a step sees as many images or more."""
+    return MicroBatches(batch_size=fitting, accumulate=recipe.train.accumulate * math.ceil(batch_size / fitting))
 
 
 def largest_that_fits(fits: Callable[[int], bool], size: int) -> int | None:
@@ -78,7 +78,7 @@ def memory_warning(model: keras.Model, recipe: Recipe, device: devices.Accelerat
     free = available_bytes()
     if device.kind != "cpu" or free is None:
         return None
-    size = wanted(recipe)
+    size = batch_size_of(recipe)
     needed = batch_bytes(model, size)
     if needed < free:
         return None
@@ -99,9 +99,9 @@ def out_of_memory(recipe: Recipe, phase: Phase, training_model: TrainingModel, b
 def _advice(recipe: Recipe, batch_size: int, fitting: int | None) -> str:
     if fitting is None:
         return "not even one image would fit; take a smaller data.image_size, a smaller model, or train fewer stages"
-    pieces = in_pieces(recipe, batch_size, fitting)
+    smaller = divide(recipe, batch_size, fitting)
     return (
-        f"{fitting} would fit: --set train.batch_size={pieces.batch_size} --set train.accumulate={pieces.accumulate} "
+        f"{fitting} would fit: --set train.batch_size={smaller.batch_size} --set train.accumulate={smaller.accumulate} "
         f"takes steps of as many images"
     )
 
@@ -117,14 +117,16 @@ def _runs(training_model: TrainingModel, batches: Batches, size: int) -> bool:
     return True
 
 
-def wanted(recipe: Recipe) -> int:
-    """Returns the batch that a recipe is written for, before it is seen what fits."""
-    return AUTO if recipe.train.batch_size == "auto" else recipe.train.batch_size
+def batch_size_of(recipe: Recipe) -> int:
+    """Returns the images of a batch of a recipe that runs: `prepare` puts a number in the place of "auto"."""
+    if recipe.train.batch_size == "auto":
+        raise ValueError(f"recipe '{recipe.name}': train.batch_size is \"auto\"; expected a recipe from prepare()")
+    return recipe.train.batch_size
 
 
-def with_batch_size(
+def find_micro_batches(
     recipe: Recipe, model: keras.Model, phase: Phase, images: Pixels, device: devices.Accelerator
-) -> Recipe:
+) -> MicroBatches:
     """Finds the batch that `train.batch_size = "auto"` asks for.
 
     Args:
@@ -135,7 +137,7 @@ def with_batch_size(
         device: What trains.
 
     Returns:
-        The recipe with `batch_size` and `accumulate` as numbers; a step sees 32 images times `accumulate`.
+        Batches that fit; a step sees 32 images times the recipe's `accumulate`, or more.
 
     Raises:
         ZooError: Not even one image fits.
@@ -160,10 +162,10 @@ def with_batch_size(
         fitting = largest_that_fits(lambda size: _runs(training_model, batches, size), AUTO)
     if fitting is None:
         raise ZooError(f"recipe '{recipe.name}': {_advice(recipe, 1, None)}")
-    return with_pieces(recipe, in_pieces(recipe, AUTO, fitting))
+    return divide(recipe, AUTO, fitting)
 
 
-def with_pieces(recipe: Recipe, pieces: Pieces) -> Recipe:
-    """Returns the recipe with a batch in pieces."""
-    train = {"batch_size": pieces.batch_size, "accumulate": pieces.accumulate}
+def in_micro_batches(recipe: Recipe, batches: MicroBatches) -> Recipe:
+    """Returns the recipe with these batches to a step."""
+    train = {"batch_size": batches.batch_size, "accumulate": batches.accumulate}
     return recipe.model_copy(update={"train": recipe.train.model_copy(update=train)})

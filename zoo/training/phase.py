@@ -18,7 +18,7 @@ from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.folder import RunFolder
 from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
-from zoo.training.batch_size import out_of_memory, wanted
+from zoo.training.batch_size import batch_size_of, out_of_memory
 from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
 from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
 from zoo.training.callbacks.counting import PhaseCounts
@@ -341,7 +341,7 @@ def batches_of(recipe: Recipe, pack: Pack, classes: int, *, views: int = 1, shuf
         labels=pack.labels,
         weights=pack.weights if shuffle else None,
         classes=classes,
-        batch_size=wanted(recipe),
+        batch_size=batch_size_of(recipe),
         seed=recipe.train.seed,
         views=views,
         shuffle=shuffle,

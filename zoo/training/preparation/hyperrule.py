@@ -15,7 +15,7 @@ from zoo.data import Split
 from zoo.data.dataset import Items
 from zoo.data.images.decoding import open_image
 from zoo.recipe.schema import Recipe
-from zoo.training.batch_size import wanted
+from zoo.training.batch_size import batch_size_of
 
 # As many images say how large all are.
 SAMPLE = 100
@@ -78,7 +78,7 @@ def with_hyperrule(recipe: Recipe, train: Split) -> Recipe:
     area = typical_area(train.images)
     by_size = next(row for row in BY_SIZE if len(train) < row.fewer_than)
     by_area = next(row for row in BY_AREA if area < row.below)
-    steps_per_epoch = math.ceil(len(train) / wanted(recipe))
+    steps_per_epoch = math.ceil(len(train) / batch_size_of(recipe))
     epochs = max(1, round(by_size.steps / steps_per_epoch))
     return recipe.model_copy(
         update={

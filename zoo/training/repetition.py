@@ -1,0 +1,76 @@
+"""A run that repeats another: whether it had the same data, and came to the same numbers."""
+
+from dataclasses import replace
+
+from zoo.models.arrays import MODEL_FILE
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.schema import Recipe
+from zoo.report.progress import ProgressDisplay
+from zoo.runs.folder import RunFolder
+from zoo.runs.record import RepeatsRecord, RunRecord, WeightsRecord
+from zoo.system.files import sha256
+from zoo.training.preparation.kept_images import difference
+
+
+def compare_data(repeated: RunFolder, record: RunRecord, display: ProgressDisplay) -> RepeatsRecord:
+    """Warns where the run that is repeated had other data, and returns what run.json keeps of it."""
+    then, now = repeated.record().data.fingerprint, record.data.fingerprint
+    if then != now:
+        display.line(f"warning: {difference(repeated, then, now)}")
+    return RepeatsRecord(run=str(repeated.path.resolve()), same_data=then == now)
+
+
+def compare_result(
+    repeated: RunFolder, folder: RunFolder, asked: Recipe, record: RunRecord, display: ProgressDisplay
+) -> RepeatsRecord | None:
+    """Says whether a run came to the same weights as the one that it repeats, bit for bit, or why not.
+
+    Args:
+        repeated: The run that it repeats.
+        folder: The run, whose model is written.
+        asked: Its recipe, as it was given.
+        record: What is known of it.
+        display: Shows what was found.
+
+    Returns:
+        What run.json keeps of it, as far as there is a model to compare with.
+    """
+    if record.repeats is None or not (repeated.model / MODEL_FILE).is_file():
+        return record.repeats
+    before = repeated.record()
+    differing = [
+        name
+        for name, same in (
+            ("other data", record.repeats.same_data),
+            ("another recipe", load_recipe(repeated.recipe_path) == asked),
+            ("other initial weights", _hash_of(before.weights) == _hash_of(record.weights)),
+        )
+        if not same
+    ]
+    same_result = sha256(folder.model / MODEL_FILE) == sha256(repeated.model / MODEL_FILE)
+    if same_result:
+        display.line(f"same result as {repeated.path}, bit for bit")
+    elif differing:
+        display.line(f"differs from {repeated.path}: {' and '.join(differing)}")
+    else:
+        display.line(
+            f"not the same result as {repeated.path}, from the same recipe and data: "
+            f"{', '.join(_changed_environment(before, record)) or 'no cause is recorded'}"
+        )
+    return replace(record.repeats, same_result=same_result)
+
+
+def _hash_of(weights: WeightsRecord | None) -> str | None:
+    return weights.sha256 if weights else None
+
+
+def _changed_environment(before: RunRecord, now: RunRecord) -> list[str]:
+    return [
+        f"{name} {then.get(name)}, now {value}"
+        for then, current in (
+            (before.environment.to_json(), now.environment.to_json()),
+            (before.versions, now.versions),
+        )
+        for name, value in current.items()
+        if then.get(name) != value
+    ]
