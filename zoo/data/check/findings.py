@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class FindingKind:
     """A kind of finding.
 
     Attributes:
@@ -24,29 +24,33 @@ class Kind:
         return "fault" if self.fault else "note"
 
 
-KINDS: dict[str, Kind] = {
-    "unreadable": Kind(fault=True, meaning="cannot be read; training leaves it out (data.on_bad)", by_suffix=True),
-    "leak": Kind(fault=True, meaning="the same file in two splits: what is measured there flatters"),
-    "near_leak": Kind(fault=True, meaning="the same picture in two splits, resized or encoded anew"),
-    "conflict": Kind(fault=True, meaning="the same file in two classes: one label is wrong"),
-    "near_conflict": Kind(fault=False, meaning="the same picture in two classes, resized or encoded anew"),
-    "duplicate": Kind(fault=False, meaning="the same file twice in one class and split"),
-    "near_duplicate": Kind(fault=False, meaning="the same picture twice in one class and split"),
-    "flat": Kind(fault=False, meaning="images of one colour, with nothing to tell them from one another"),
-    "layout": Kind(fault=False, meaning="how the files lie"),
-    "imbalance": Kind(fault=False, meaning="classes of very different size; see data.balance"),
-    "extension": Kind(fault=False, meaning="another format than its name says; read as what it is", by_suffix=True),
-    "cmyk": Kind(fault=False, meaning="colours for print, or others that screens do not have; converted to RGB"),
-    "deep": Kind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
-    "dark": Kind(fault=False, meaning="pixels of more than 8 bits of which little is left in 8; see data.white"),
-    "palette": Kind(fault=False, meaning="colours from a palette; converted"),
-    "transparent": Kind(fault=False, meaning="pixels that may be seen through; put on white"),
-    "animated": Kind(fault=False, meaning="more than one frame; the first is read"),
-    "turned": Kind(fault=False, meaning="to be turned, by its EXIF; read upright"),
-    "size": Kind(fault=False, meaning="far smaller, larger or longer than the others"),
-    "link": Kind(fault=False, meaning="a link: out of the folder, back to itself, or passed over"),
-    "passed_over": Kind(fault=False, meaning="not taken for an image", by_suffix=True),
-    "name": Kind(fault=False, meaning="a name that is not UTF-8"),
+KINDS: dict[str, FindingKind] = {
+    "unreadable": FindingKind(
+        fault=True, meaning="cannot be read; training leaves it out (data.on_bad)", by_suffix=True
+    ),
+    "leak": FindingKind(fault=True, meaning="the same file in two splits: what is measured there flatters"),
+    "near_leak": FindingKind(fault=True, meaning="the same picture in two splits, resized or encoded anew"),
+    "conflict": FindingKind(fault=True, meaning="the same file in two classes: one label is wrong"),
+    "near_conflict": FindingKind(fault=False, meaning="the same picture in two classes, resized or encoded anew"),
+    "duplicate": FindingKind(fault=False, meaning="the same file twice in one class and split"),
+    "near_duplicate": FindingKind(fault=False, meaning="the same picture twice in one class and split"),
+    "flat": FindingKind(fault=False, meaning="images of one colour, with nothing to tell them from one another"),
+    "layout": FindingKind(fault=False, meaning="how the files lie"),
+    "imbalance": FindingKind(fault=False, meaning="classes of very different size; see data.balance"),
+    "extension": FindingKind(
+        fault=False, meaning="another format than its name says; read as what it is", by_suffix=True
+    ),
+    "cmyk": FindingKind(fault=False, meaning="colours for print, or others that screens do not have; converted to RGB"),
+    "deep": FindingKind(fault=False, meaning="more than 8 bits a channel; scaled to 8"),
+    "dark": FindingKind(fault=False, meaning="pixels of more than 8 bits of which little is left in 8; see data.white"),
+    "palette": FindingKind(fault=False, meaning="colours from a palette; converted"),
+    "transparent": FindingKind(fault=False, meaning="pixels that may be seen through; put on white"),
+    "animated": FindingKind(fault=False, meaning="more than one frame; the first is read"),
+    "turned": FindingKind(fault=False, meaning="to be turned, by its EXIF; read upright"),
+    "size": FindingKind(fault=False, meaning="far smaller, larger or longer than the others"),
+    "link": FindingKind(fault=False, meaning="a link: out of the folder, back to itself, or passed over"),
+    "passed_over": FindingKind(fault=False, meaning="not taken for an image", by_suffix=True),
+    "name": FindingKind(fault=False, meaning="a name that is not UTF-8"),
 }
 
 
@@ -117,7 +121,7 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class CheckedImage:
     """An image of the data.
 
     Attributes:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.data.check.findings import KINDS, Finding, Listed, Report, Sizes
+from zoo.data.check.findings import KINDS, CheckedImage, Finding, Report, Sizes
 from zoo.data.check.near_duplicates import better_left_out, find_duplicates
 from zoo.data.check.perceptual_hash import SMALLEST_SIDE, perceptual_hash_of
 from zoo.data.dataset import Dataset, Split
@@ -47,7 +47,7 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
         dataset: What a source has opened.
         report: Called with the images done and their total.
     """
-    images: list[Listed] = []
+    images: list[CheckedImage] = []
     pixels: dict[str, Callable[[], Image.Image]] = {}
     for split_name, split in dataset.splits().items():
         for image, load in _listed(dataset, split_name, split):
@@ -100,7 +100,7 @@ def raw_bytes(path: Path | str) -> bytes:
 
 def _listed(
     dataset: Dataset, split_name: str, split: Split
-) -> Iterator[tuple[Listed, Callable[[], Image.Image] | None]]:
+) -> Iterator[tuple[CheckedImage, Callable[[], Image.Image] | None]]:
     """Yields each image, and what gives it where it is not a file."""
     labels = [dataset.classes[label] for label in split.labels]
     images: Any = split.images
@@ -108,7 +108,9 @@ def _listed(
         paths: Sequence[Path] = images
         for path, label, content in zip(paths, labels, index.contents(paths), strict=True):
             raw = _relative(path, dataset.root)
-            image = Listed(name=printable(raw), raw=raw, split=split_name, label=label, content=content, path=path)
+            image = CheckedImage(
+                name=printable(raw), raw=raw, split=split_name, label=label, content=content, path=path
+            )
             yield image, None
         return
     for row, label in enumerate(labels):
@@ -117,7 +119,7 @@ def _listed(
             content = "pixels " + hashlib.blake2b(_bytes_of(images[row]), digest_size=20).hexdigest()
         except Exception:  # what a library or the caller's code gives may be anything; it is looked at again, and named
             content = f"{index.UNREADABLE}{name}"
-        image = Listed(name=name, raw=name, split=split_name, label=label, content=content, path=None)
+        image = CheckedImage(name=name, raw=name, split=split_name, label=label, content=content, path=None)
         yield image, functools.partial(_image_at, images, row)
 
 
@@ -136,7 +138,7 @@ def _relative(path: Path, root: Path | None) -> str:
 
 
 def _known(
-    images: Sequence[Listed], pixels: Mapping[str, Callable[[], Image.Image]], report: Callable[[int, int], None]
+    images: Sequence[CheckedImage], pixels: Mapping[str, Callable[[], Image.Image]], report: Callable[[int, int], None]
 ) -> tuple[dict[str, IndexedImage], int]:
     """Returns what each content is, and how many were decoded to know it."""
     first = {image.content: image for image in reversed(images)}
@@ -158,7 +160,7 @@ def _known(
     return known, len(unknown)
 
 
-def _look(image: Listed, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
+def _look(image: CheckedImage, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
     try:
         decoded, facts = flattened(pixels[image.content]()) if image.path is None else decode(image.path, side=_SIDE)
         one = IndexedImage(facts)
@@ -173,7 +175,7 @@ def _is_small(known: IndexedImage) -> bool:
     return min(known.facts.width, known.facts.height) < SMALLEST_SIDE
 
 
-def _oddities(image: Listed, facts: Facts) -> Iterator[Finding]:
+def _oddities(image: CheckedImage, facts: Facts) -> Iterator[Finding]:
     """Yields what is odd about one image."""
 
     def found(kind: str, detail: str) -> Finding:
@@ -208,7 +210,7 @@ def _sizes(facts: Sequence[Facts]) -> Sizes | None:
     return Sizes(smallest=sides[0], median=sides[(len(sides) - 1) // 2], largest=sides[-1]) if sides else None
 
 
-def _outliers(sized: Sequence[tuple[Listed, Facts]]) -> Iterator[Finding]:
+def _outliers(sized: Sequence[tuple[CheckedImage, Facts]]) -> Iterator[Finding]:
     """Yields images whose size is far from the others'."""
     if not sized:
         return
@@ -228,7 +230,7 @@ def _dark(facts: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding(kind="dark", images=(), detail=warning)
 
 
-def _stops(images: Sequence[Listed], known: Mapping[str, IndexedImage]) -> Iterator[str]:
+def _stops(images: Sequence[CheckedImage], known: Mapping[str, IndexedImage]) -> Iterator[str]:
     """Says of which splits so many files cannot be read that training would not begin."""
     for split in ("train", "validation"):
         rows = [image for image in images if image.split == split]
@@ -243,7 +245,7 @@ def _stops(images: Sequence[Listed], known: Mapping[str, IndexedImage]) -> Itera
                 yield f"training will stop: of class '{label}' no image of {split} can be read"
 
 
-def _empties(images: Sequence[Listed], exclude: set[str]) -> Iterator[str]:
+def _empties(images: Sequence[CheckedImage], exclude: set[str]) -> Iterator[str]:
     """Says which classes would have no images left in train."""
     left = {image.label for image in images if image.split == "train" and image.raw not in exclude}
     for label in dict.fromkeys(image.label for image in images if image.split == "train"):
@@ -251,7 +253,7 @@ def _empties(images: Sequence[Listed], exclude: set[str]) -> Iterator[str]:
             yield label
 
 
-def _layout(dataset: Dataset, images: Sequence[Listed]) -> Iterator[Finding]:
+def _layout(dataset: Dataset, images: Sequence[CheckedImage]) -> Iterator[Finding]:
     """Yields what is odd about classes, and about files that are not images of the data."""
     for warning in dataset.warnings:
         yield Finding(kind="layout", images=(), detail=warning)

@@ -3,20 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from zoo.data.check.findings import Finding, Listed
+from zoo.data.check.findings import CheckedImage, Finding
 from zoo.data.check.perceptual_hash import clusters, colour_of, shade_of, touching
 from zoo.data.images.index import IndexedImage
 
 
-def find_duplicates(images: Sequence[Listed], known: Mapping[str, IndexedImage]) -> list[Finding]:
+def find_duplicates(images: Sequence[CheckedImage], known: Mapping[str, IndexedImage]) -> list[Finding]:
     """Finds files that are the same, pictures that are, and images of one colour: one finding for all of a group."""
-    by_content: dict[str, list[Listed]] = defaultdict(list)
+    by_content: dict[str, list[CheckedImage]] = defaultdict(list)
     for image in images:
         by_content[image.content].append(image)
     findings = [
         finding for same in by_content.values() if len(same) > 1 for finding in _related(same, "the same content")
     ]
-    flat: dict[tuple[int, ...], list[Listed]] = defaultdict(list)
+    flat: dict[tuple[int, ...], list[CheckedImage]] = defaultdict(list)
     seen: list[str] = []
     for content, same in by_content.items():
         colour = colour_of(known[content].perceptual_hash)
@@ -35,7 +35,7 @@ def find_duplicates(images: Sequence[Listed], known: Mapping[str, IndexedImage])
 
 
 def better_left_out(
-    images: Sequence[Listed], known: Mapping[str, IndexedImage], duplicates: Iterable[Finding]
+    images: Sequence[CheckedImage], known: Mapping[str, IndexedImage], duplicates: Iterable[Finding]
 ) -> tuple[str, ...]:
     """Chooses what to leave out: of a leak what trains, of a conflict all, of duplicates all but the first.
 
@@ -57,12 +57,12 @@ def better_left_out(
     return tuple(image.raw for image in images if image.name in out)
 
 
-def _one_of_each(same: Sequence[Listed]) -> list[Listed]:
+def _one_of_each(same: Sequence[CheckedImage]) -> list[CheckedImage]:
     """Chooses the first of each split and class."""
     return list({(image.split, image.label): image for image in reversed(same)}.values())[::-1]
 
 
-def _of_one_colour(same: Sequence[Listed], known: Mapping[str, IndexedImage]) -> Finding:
+def _of_one_colour(same: Sequence[CheckedImage], known: Mapping[str, IndexedImage]) -> Finding:
     colours = list(dict.fromkeys(colour_of(known[image.content].perceptual_hash) for image in same))
     splits, labels = {image.split for image in same}, {image.label for image in same}
     words = [f"one colour, {'near ' if len(colours) > 1 else ''}{colours[0]}"]
@@ -73,7 +73,7 @@ def _of_one_colour(same: Sequence[Listed], known: Mapping[str, IndexedImage]) ->
     return Finding(kind="flat", images=tuple(image.name for image in same), detail=", ".join(words))
 
 
-def _related(same: Sequence[Listed], how: str) -> Iterator[Finding]:
+def _related(same: Sequence[CheckedImage], how: str) -> Iterator[Finding]:
     """Says what it means that images are the same."""
     splits, labels = {image.split for image in same}, {image.label for image in same}
     names = tuple(image.name for image in same)
@@ -90,7 +90,7 @@ def _listed(labels: Sequence[str], at_most: int = 4) -> str:
     return " and ".join(shown)
 
 
-def _near_what_measures(same: Sequence[Listed], known: Mapping[str, IndexedImage]) -> set[str]:
+def _near_what_measures(same: Sequence[CheckedImage], known: Mapping[str, IndexedImage]) -> set[str]:
     """Returns the names of those that look like one of a split that counts more."""
     out: set[str] = set()
     for split in {image.split for image in same}:

@@ -17,8 +17,8 @@ from zoo.data.sources.libraries.stored_rows import (
     as_array,
     by_our_names,
     dataset_of,
-    identity_of,
     library,
+    split_identity,
     tried,
 )
 from zoo.errors import DataError
@@ -104,7 +104,7 @@ def _hf_rows(datasets: Any, place: str, table: Any, columns: tuple[str, str, str
     known_by = sources if is_pinned else fingerprint_of(table)
     values = table.with_format(None)
     return StoredSplit(
-        images=StoredImages(identity=identity_of(place, known_by, len(table)), read=read, count=len(table)),
+        images=StoredImages(identity=split_identity(place, known_by, len(table)), read=read, count=len(table)),
         labels=as_array(place, values[label][:]),
         groups=list(values[group][:]) if group else None,
     )

@@ -170,7 +170,7 @@ def as_array(place: str, labels: Sequence[object]) -> np.ndarray:
         ) from fault
 
 
-def identity_of(place: str, known_by: object, count: int) -> str:
+def split_identity(place: str, known_by: object, count: int) -> str:
     """Hashes what tells a split from any other."""
     return hashlib.sha256(json.dumps([place, known_by, count], default=str).encode()).hexdigest()
 

@@ -14,8 +14,8 @@ from zoo.data.sources.libraries.stored_rows import (
     as_array,
     by_our_names,
     dataset_of,
-    identity_of,
     library,
+    split_identity,
     text_of,
     tried,
 )
@@ -77,7 +77,9 @@ def _tfds_rows(place: str, source: Any, image: str, label: str, group: str) -> S
     # The version in the full name stands for the images; what a version has does not change.
     return StoredSplit(
         images=StoredImages(
-            identity=identity_of(place, labels, len(source)), read=lambda index: source[index][image], count=len(source)
+            identity=split_identity(place, labels, len(source)),
+            read=lambda index: source[index][image],
+            count=len(source),
         ),
         labels=as_array(place, labels),
         groups=[text_of(row[group]) for row in rows] if group else None,
