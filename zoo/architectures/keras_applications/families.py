@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo.architectures.keras_applications.pixels import Pixels
+from zoo.architectures.keras_applications.pixels import Preprocessing
 from zoo.architectures.keras_applications.protocols import BY_KERAS, Measured
 from zoo.registry import Accuracy, Card, Download, Protocol, WeightSet
 from zoo.registry.figures import measured
@@ -43,7 +43,7 @@ class Variant:
     hash: str = ""
     dropout: float = 0.0
     others: tuple[tuple[Mapping[str, object], str, str], ...] = ()
-    pixels: Pixels | None = None
+    pixels: Preprocessing | None = None
     accuracy_note: str = ""
 
 
@@ -71,7 +71,7 @@ class Family:
 
     name: str
     paper: str
-    pixels: Pixels
+    pixels: Preprocessing
     variants: Mapping[str, Variant]
     classifier: str = "predictions"
     dropout_layer: str = ""

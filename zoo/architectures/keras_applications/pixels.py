@@ -14,7 +14,7 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pixels:
+class Preprocessing:
     """What a family does to pixels in [0, 255] before its first layer.
 
     Attributes:
@@ -30,12 +30,12 @@ class Pixels:
     reverse: bool = False
 
 
-def _standardised(words: str, mean: Sequence[float], std: Sequence[float]) -> Pixels:
+def _standardised(words: str, mean: Sequence[float], std: Sequence[float]) -> Preprocessing:
     scale, offset = zip(*((1 / s, -m / s) for m, s in zip(mean, std, strict=True)), strict=True)
-    return Pixels(words=words, scale=scale, offset=offset)
+    return Preprocessing(words=words, scale=scale, offset=offset)
 
 
-CAFFE = Pixels(
+CAFFE = Preprocessing(
     words="channels reversed to BGR, less (103.939, 116.779, 123.68)",
     offset=(-CAFFE_MEAN[0], -CAFFE_MEAN[1], -CAFFE_MEAN[2]),
     reverse=True,
@@ -47,10 +47,10 @@ IMAGENET = _standardised(
     [255 * mean for mean in IMAGENET_MEAN],
     [255 * std for std in IMAGENET_STD],
 )
-IN_THE_WEIGHTS = Pixels(words="pixels / 255, then normalised by mean and variance that belong to the weights")
+IN_THE_WEIGHTS = Preprocessing(words="pixels / 255, then normalised by mean and variance that belong to the weights")
 
 
-def normalise(inputs: "KerasTensor", pixels: Pixels) -> "KerasTensor":
+def normalise(inputs: "KerasTensor", pixels: Preprocessing) -> "KerasTensor":
     """Brings pixels in [0, 255] to the family's range; a fourth channel goes the mean way of the three."""
     import keras
 
