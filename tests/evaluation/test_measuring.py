@@ -272,7 +272,7 @@ def test_images_that_are_gone_are_counted_and_none_at_all_is_refused(grown, caps
     validated = [key for keys in read_images(run.path).splits["validation"].values() for key in keys]
     files = {sha256(file)[:24]: file for file in photos.rglob("*.png")}
     files[validated[0]].unlink()
-    result = zoo.evaluate(run.path)
+    result = zoo.evaluate(run.path, verbose=2)
     assert (result.images, result.missing) == (5, 1)
     said = "1 of the 6 validation images of the run is no longer in the data: measured on the others"
     assert result.warnings == (said,)

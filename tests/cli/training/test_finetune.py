@@ -254,13 +254,17 @@ def test_a_file_that_is_no_image_is_skipped_and_named(typed, desk):
     assert "skipped: photos/cat/zzz.png: is a text, not an image" in err
     (skipped,) = RunFolder.open(desk / "a").record().data.skipped
     assert skipped.path == "photos/cat/zzz.png"
-    assert refused(typed, "tiny.toml", "--data", "photos", "--set", "data.on_bad=stop", "--run", "b").startswith(
-        "photos/cat/zzz.png: is a text, not an image"
-    )
+    # What is known of the model is said before its images are read.
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--set", "data.on_bad=stop", "--run", "b")
+    assert (code, out) == (1, "")
+    warned, message = err.splitlines()
+    assert warned.startswith("warning: mnist_simple begins with random weights")
+    assert message.startswith("zoo: photos/cat/zzz.png: is a text, not an image")
     for number in range(9):
         (desk / "photos" / "cat" / f"zz{number}.png").write_text("no image")
-    message = refused(typed, "tiny.toml", "--data", "photos", "--run", "c")
-    assert "cat/zz" in message
+    code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "c")
+    assert (code, out) == (1, "")
+    assert "cat/zz" in err.partition("\nzoo: ")[2]
     assert not (desk / "b").exists()
     assert not (desk / "c").exists()
 
@@ -276,14 +280,14 @@ def test_an_expectation_that_is_not_met_is_exit_code_3(typed, desk):
 
 
 def test_a_broken_contract_is_exit_code_3(typed, desk, monkeypatch):
-    from zoo.training import callbacks
+    from zoo.training.callbacks import guards
 
     def nudge_and_check(self):
         weight = self.model.get_layer("stem_1_conv").bias
         weight.assign(weight + 1)
         self._contract.check()
 
-    monkeypatch.setattr(callbacks.ContractGuard, "on_train_batch_end", lambda self, *_, **__: nudge_and_check(self))
+    monkeypatch.setattr(guards.ContractGuard, "on_train_batch_end", lambda self, *_, **__: nudge_and_check(self))
     code, _, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
     assert code == 3
     assert err.splitlines()[-1].startswith("zoo: phase 'head': 1 tensors are frozen, yet moved: stem_1_conv/bias;")
