@@ -97,6 +97,8 @@ CALLS = {
     "finetune weights": (lambda x, photos: zoo.finetune(TINY, photos, weights=x, run="/dev/null/x"), (None,)),
     "finetune run": (lambda x, _: zoo.finetune("no_such_recipe", run=x), ()),
     "finetune callbacks": (lambda x, photos: zoo.finetune(TINY, photos, callbacks=x, run="/dev/null/x"), ()),
+    "finetune verbose": (lambda x, _: zoo.finetune("no_such_recipe", verbose=x), ()),
+    "evaluate verbose": (lambda x, _: zoo.evaluate("no_such_run", verbose=x), ()),
     "Estimator recipe": (lambda x, _: zoo.Estimator(x).fit(IMAGES, [0, 1]), ()),
     "Estimator overrides": (lambda x, _: zoo.Estimator("no_such_recipe", overrides=x).fit(IMAGES, [0, 1]), ()),
     "Estimator X": (lambda x, _: zoo.Estimator(TINY).fit(x, [0, 1]), ()),

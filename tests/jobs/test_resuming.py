@@ -81,3 +81,15 @@ def test_a_run_is_taken_wherever_its_path_is(finished, tmp_path):
     assert zoo.load(run).classes == run.classifier.classes
     assert zoo.finetune(run, resume=True, verbose=0) == run
     assert decide(Request(recipe=recipe(model="mnist_conv"), data=finished.data, weights=run)).job.weights is not None
+
+
+def test_the_figures_of_a_run_that_is_not_finished_are_answered_by_how_to_finish_it(interrupted):
+    run = zoo.Run(interrupted.path)
+    for ask in (lambda: run.metrics, lambda: run.per_class):
+        with pytest.raises(RunError) as raised:
+            ask()
+        assert str(raised.value) == (
+            f"{run.path}: is not finished (status interrupted); go on with it: zoo finetune --run {run.path} --resume"
+        )
+    assert repr(run) == f"Run({str(run.path)!r})"
+    assert run.record["status"] == "interrupted"

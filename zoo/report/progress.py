@@ -74,7 +74,8 @@ def make_display(verbose: Verbose = "auto", *, logger: str) -> ProgressDisplay:
     Raises:
         ZooError: It is something else.
     """
-    if cast(object, verbose) not in ["auto", 0, 1, 2]:
+    given = cast(object, verbose)
+    if not isinstance(given, str | int) or given not in ("auto", 0, 1, 2):
         raise ZooError(f'verbose is {shown(verbose)}; expected "auto", 0 (silent), 1 (bars) or 2 (a line an epoch)')
     if verbose == 0:
         return SilentDisplay(logger)
