@@ -73,27 +73,54 @@ class OptionsOf:
     Attributes:
         key: The key with the row's name.
         table: Where the row is looked up.
+        row_name: Turns the key's value into the name, or None where there is no such row.
     """
 
     key: str
     table: Table[Any]
+    row_name: Callable[[str], str | None] = lambda value: value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_after_validator_function(self._fitting, handler(source))
 
     def _fitting(self, options: dict[str, Any], info: core_schema.ValidationInfo) -> dict[str, Any]:
-        name = info.data.get(self.key)
-        if name is None:  # it is at fault itself
-            return options
-        faults = [
-            InitErrorDetails(
-                type=PydanticCustomError("option", "{text}", {"text": text}), loc=(option,), input=options[option]
-            )
-            for option, text in self.table.option_faults(name, options)
-        ]
-        if faults:
-            raise ValidationError.from_exception_data("options", faults)
+        value = info.data.get(self.key)
+        name = None if value is None else self.row_name(value)
+        if name is not None:  # else it is at fault itself
+            _raise([((option,), text) for option, text in self.table.option_faults(name, options)], options)
         return options
+
+
+@dataclass(frozen=True)
+class RowsWithOptions:
+    """Marks a table of names of rows, each with its options."""
+
+    table: Table[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._fitting, handler(source))
+
+    def _fitting(self, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        names = self.table.names()
+        faults: list[tuple[tuple[str, ...], str]] = []
+        for name, options in rows.items():
+            if name in names:
+                faults += [((name, option), text) for option, text in self.table.option_faults(name, options)]
+            else:
+                listed = f"{self.table.hint(name)} There are: {', '.join(names)}."
+                faults.append(((name,), f": unknown {self.table.kind}.{listed}"))
+        _raise(faults, rows)
+        return rows
+
+
+def _raise(faults: list[tuple[tuple[str, ...], str]], value: Any) -> None:
+    """Raises what pydantic tells of several options at once, each at its place below the key."""
+    if faults:
+        errors = [
+            InitErrorDetails(type=PydanticCustomError("option", "{text}", {"text": text}), loc=place, input=value)
+            for place, text in faults
+        ]
+        raise ValidationError.from_exception_data("options", errors)
 
 
 RecipeName = Annotated[
@@ -199,5 +226,9 @@ def _without_handle(options: dict[str, Any]) -> dict[str, Any]:
 PathInRecipeFolder = Annotated[str, AfterValidator(_inside_the_recipe_folder)]
 ModelHandle = Annotated[str, AfterValidator(_handle_of_a_recipe)]
 ArchitectureOptions = Annotated[dict[str, bool | int | float | str], AfterValidator(_without_handle)]
-SourceOptions = Annotated[dict[str, Any], AfterValidator(_plain)]
-AugmentationLayers = Annotated[dict[str, dict[str, Any]], AfterValidator(_plain)]
+SourceOptions = Annotated[
+    dict[str, Any], AfterValidator(_plain), OptionsOf("source", sources.SOURCES, sources.row_name)
+]
+AugmentationLayers = Annotated[
+    dict[str, dict[str, Any]], AfterValidator(_plain), RowsWithOptions(augmentations.AUGMENTATIONS)
+]

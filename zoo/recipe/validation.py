@@ -8,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zoo.errors import did_you_mean
-from zoo.recipe.against_tables import table_faults
 from zoo.recipe.overlays import Fault, KeyPath, Layer, recipe_error, tables
 from zoo.recipe.pending import pending_values
 
@@ -55,7 +54,6 @@ def validated(model: type[M], layer: Layer, faults: Sequence[Fault] = ()) -> M:
         *_pending_faults(layer, refused.keys()),
         *_repeated_phase_names(layer),
         *_share_of_a_pad(layer),
-        *table_faults(layer),
     ]
     if recipe is None or found:
         raise recipe_error(found)

@@ -90,9 +90,10 @@ def source_row(source: str) -> SourceRow:
     raise NotFoundError(f"Unknown data.source '{source}'.{did_you_mean(source, listed())} Expected one of {_all()}.")
 
 
-def is_known(source: str) -> bool:
-    """Whether a source is in the table."""
-    return _row_of(source) is not None
+def row_name(source: str) -> str | None:
+    """Returns the name of the row of a source as a recipe writes it, or None where there is none."""
+    row = _row_of(source)
+    return None if row is None else row.name
 
 
 def listed() -> list[str]:
