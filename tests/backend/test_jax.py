@@ -56,6 +56,22 @@ print(json.dumps({
 }))
 """
 
+AVERAGED = """
+import numpy as np
+
+from zoo.training.compiling.optimizer_state import moving_averages
+from zoo.training.compiling.per_variable import per_variable
+
+weight = keras.Variable(np.float32([1]), name="weight")
+optimizer = per_variable(keras.optimizers.SGD)(
+    0.5, use_ema=True, ema_momentum=0.5, gradient_accumulation_steps=2, name="sgd"
+)
+optimizer.build([weight])
+for gradient in (1, 3, 2, 4):
+    optimizer.apply([keras.ops.convert_to_tensor(np.float32([gradient]))])
+print(json.dumps([float(value.value[0]) for value in (weight, *moving_averages(optimizer).values())]))
+"""
+
 RESUMED = """
 from zoo.errors import ContractError
 from zoo.runs import checkpoint
@@ -124,6 +140,11 @@ def test_a_net_is_trained_and_used(tmp_path):
 
 def test_threads_predict_at_once(tmp_path):
     assert run_on_jax(THREADS, tmp_path) == {"same": True, "features": 0.0}
+
+
+def test_an_average_moves_once_for_the_batches_of_a_step(tmp_path):
+    # 1 - 0.5 x 2 = 0, which the average begins with; 0 - 0.5 x 3 = -1.5, and the average is half way there.
+    assert run_on_jax(AVERAGED, tmp_path) == [-1.5, -0.75]
 
 
 @pytest.mark.slow

@@ -113,7 +113,9 @@ class PerVariable(KerasOptimizer):
             has_begun = keras.ops.not_equal(self.age(variable), 0)
             momentum = keras.ops.cast(has_begun, variable.dtype) * self.ema_momentum
             moved = momentum * average + (1 - momentum) * variable
-            average.assign(moved if every == 1 else keras.ops.where(is_step, moved, average))
+            average.assign(
+                moved if every == 1 else keras.ops.where(is_step, moved, keras.ops.convert_to_tensor(average))
+            )
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         """Leaves the weights as they are."""
