@@ -10,12 +10,20 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
 from zoo.cli import main
 from zoo.data import open_dataset
 from zoo.recipe.loading import load_recipe
 from zoo.registry.augmentations import AUGMENTATIONS
+from zoo.registry.losses import LOSSES
+from zoo.registry.optimizers import OPTIMIZERS
+from zoo.registry.schedules import SCHEDULES
+from zoo.training.compiling.losses import build_loss
+from zoo.training.compiling.optimizers import build_optimizer
+from zoo.training.compiling.schedules import LearningRateSchedule
 
 CONVNETS = Path(__file__).parent.parent / "docs" / "convnets"
 PAGE = (CONVNETS / "README.md").read_text(encoding="utf-8")
@@ -59,6 +67,32 @@ def test_the_list_is_what_zoo_list_prints(capsys: pytest.CaptureFixture[str]) ->
         main(["list", "mnist_*ing"])
     assert stopped.value.code in (0, None)
     assert [line[:49].rstrip() for line in capsys.readouterr().out.splitlines()] == shown.splitlines()
+
+
+def test_the_optimizer_loss_and_schedule_of_the_page_are_those_of_its_recipe(tmp_path: Path) -> None:
+    page = (CONVNETS.parent / "new-optimizer.md").read_text(encoding="utf-8")
+    (module,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    recipe = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[-1]
+    (tmp_path / "signs.toml").write_text(f'name = "signs"\n[model]\nname = "mnist_conv_tiny"\n{recipe}')
+    tables = (OPTIMIZERS, LOSSES, SCHEDULES)
+    before = [dict(table._rows) for table in tables]
+    try:
+        exec(compile(module, "signs", "exec"), {"__name__": "signs"})
+        loaded = load_recipe(tmp_path / "signs.toml")
+        rate = LearningRateSchedule.of_phase(loaded.phases[0], 10)
+        # 4 stairs of a fifth: the last, at the end, is a fifth of the rate.
+        assert [float(rate.at(step)) for step in (0, 10)] == pytest.approx([1e-3, 2e-4])
+        labels, likely = np.float32([[0, 1]]), np.float32([[0.25, 0.75]])
+        assert float(build_loss(loaded.train)(labels, likely)) == pytest.approx(2 * 0.25**1.5, rel=1e-5)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+        optimizer = build_optimizer(loaded.phases[0], rate, model=model)
+        optimizer.build(model.trainable_variables)
+        optimizer.apply([keras.ops.convert_to_tensor(np.float32([[-4]]))])
+        assert float(model.weights[0][0][0]) == pytest.approx(1e-3 * 2)
+    finally:
+        for table, rows in zip(tables, before, strict=True):
+            table._rows.clear()
+            table._rows.update(rows)
 
 
 @pytest.fixture
