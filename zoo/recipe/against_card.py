@@ -97,7 +97,7 @@ def _data_faults(layer: Layer, card: Card) -> Iterator[Fault]:
     if isinstance(size, int) and 0 < size < card.min_size:
         text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
         yield Fault(layer.origin(("data", "image_size")), text)
-    if isinstance(source, str) and not sources.is_known(source):
+    if isinstance(source, str) and sources.row_name(source) is None:
         # Data sets that have a name each, such as the built-in ones; what has no such row is left to the schema.
         known = sources.listed_names(source.partition(":")[0])
         if known:
