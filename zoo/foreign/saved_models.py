@@ -322,6 +322,10 @@ def _name_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
 
+# tensorflow_hub reads its folder from a variable, and the environment is the whole process's: one thread at a time.
+_SWITCHING = threading.Lock()
+
+
 def _resolve(url: str, folder: Path) -> str:
     """Lets tensorflow_hub download a module into a folder."""
     import warnings
@@ -335,27 +339,15 @@ def _resolve(url: str, folder: Path) -> str:
             f"{url}: fetching a module needs tensorflow-hub ({fault}); get it with pip install tensorflow-hub tf_keras "
             "'setuptools<81', or download the module yourself and name its folder or archive"
         ) from fault
-    try:
-        with _downloading_to(folder):
-            resolved: Any = hub.resolve(url)
-    except Exception as fault:  # it raises what urllib, tarfile or TensorFlow raise
-        raise WeightsError(f"{url}: could not be fetched: {fault}; check the address and the connection") from fault
-    return str(resolved)
-
-
-# The environment is the whole process's.
-_SWITCHING = threading.Lock()
-
-
-@contextlib.contextmanager
-def _downloading_to(folder: Path) -> Generator[None]:
-    """Lets tensorflow_hub keep what it downloads in a folder, one thread at a time; it reads that from a variable."""
     with _SWITCHING:
         before = os.environ.get("TFHUB_CACHE_DIR")
         os.environ["TFHUB_CACHE_DIR"] = str(folder)
         try:
-            yield
+            resolved: Any = hub.resolve(url)
+        except Exception as fault:  # it raises what urllib, tarfile or TensorFlow raise
+            raise WeightsError(f"{url}: could not be fetched: {fault}; check the address and the connection") from fault
         finally:
             del os.environ["TFHUB_CACHE_DIR"]
             if before is not None:
                 os.environ["TFHUB_CACHE_DIR"] = before
+    return str(resolved)

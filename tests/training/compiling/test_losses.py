@@ -47,9 +47,7 @@ def test_on_whole_labels_it_is_keras_class_weight():
     model.compile("sgd", "categorical_crossentropy")
     theirs = model.test_on_batch(PROBABILITIES, ONE_HOT, sample_weight=np.array(WEIGHTS)[ONE_HOT.argmax(axis=1)])
     # Keras divides by the number of images too, not by the sum of the weights.
-    assert value(build_loss(TrainSection(), WEIGHTS), ONE_HOT) == pytest.approx(
-        theirs if np.isscalar(theirs) else theirs[0], rel=1e-5
-    )
+    assert value(build_loss(TrainSection(), WEIGHTS), ONE_HOT) == pytest.approx(float(np.ravel(theirs)[0]), rel=1e-5)
 
 
 def test_balanced_weights_are_scikit_learns():
