@@ -12,7 +12,7 @@ from zoo import registry
 from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
 from zoo.models import weights
 from zoo.models.arrays import arrays_of
-from zoo.models.blueprint import Blueprint
+from zoo.models.blueprint import Blueprint, blueprint_of
 from zoo.models.building import build, load_model, rebuild
 from zoo.models.saving import CARD_FILE
 from zoo.registry import Card, Download
@@ -92,7 +92,7 @@ class Classifier:
 
     @property
     def _blueprint(self) -> Blueprint:
-        return self.model.blueprint
+        return blueprint_of(self.model)
 
     def read(self, image: object) -> "np.ndarray":
         """Reads one photo as the model was trained on them: uint8[height, width, channels] in [0, 255].
