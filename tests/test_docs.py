@@ -249,3 +249,29 @@ def test_what_the_page_for_contributors_names_is_there() -> None:
     assert [path for path in sorted(named) if not (CONVNETS.parents[1] / path).exists()] == []
     modules = re.findall(r"python -m (zoo[\w.]+)", CONTRIBUTING)
     assert modules and all(importlib.util.find_spec(module) for module in modules)
+
+
+MAP = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_map_names_what_exists() -> None:
+    named = set(re.findall(r"`((?:zoo|docs|recipes)/[\w./]*)`", MAP))
+    assert len(named) > 50
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_the_map_shows_the_floors_that_are_held() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    shown = MAP.split("## Floors")[1].split("## ")[0]
+    rows = [re.findall(r"`(zoo/\w+)", row.split("|")[1]) for row in shown.splitlines() if row.startswith("| `")]
+    assert [[room.replace("/", ".") for room in row] for row in rows] == [
+        re.split(r" [:|] ", floor) for floor in floors
+    ]
+
+
+def test_the_map_shows_every_room() -> None:
+    rooms = {f"zoo/{path.name}/" for path in (ROOT / "zoo").iterdir() if (path / "__init__.py").is_file()}
+    assert len(rooms) > 10
+    assert sorted(room for room in rooms if f"`{room}`" not in MAP) == []
