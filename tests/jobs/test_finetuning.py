@@ -353,6 +353,24 @@ def test_training_begins_with_the_weights_of_a_run_or_of_a_file(finished, tmp_pa
         assert str(finished.run.path) not in (run.path / "recipe.toml").read_text()
 
 
+def test_the_licence_of_the_first_weights_goes_from_run_to_run(finished, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    plan = recipe(phase("head", "head"), model="mnist_conv_tiny")
+    first = zoo.finetune(plan, finished.data, {"model.weights": "mnist"}, run=tmp_path / "first")
+    with pytest.raises(KeyboardInterrupt):
+        zoo.finetune(plan, finished.data, run=tmp_path / "second", weights=first.path, callbacks=[Stop()])
+    shutil.rmtree(first.path)
+    second = zoo.finetune(None, run=tmp_path / "second", resume=True)
+    third = zoo.finetune(plan, finished.data, run=tmp_path / "third", weights=second.path)
+    assert second.record["weights"]["licence"] == third.record["weights"]["licence"] == "Apache-2.0"
+    for run in (second, third):
+        card = json.loads((run.path / "model" / "card.json").read_text())
+        assert (card["weights"], card["licence"]["initial_weights"]) == ("none", "Apache-2.0")
+
+
 def test_other_classes_make_a_new_head_which_is_said(finished, tmp_path, capsys):
     data = write_photos(tmp_path / "photos", count=4, classes=("ant", "bee", "cow"))
     still = recipe(phase("head", "head", epochs=1), model="mnist_conv")

@@ -306,7 +306,7 @@ def resumed_job(
         )
     given = _import_module_of_overrides(as_overrides(overrides))
     # Its first weights are needed only until there is a checkpoint.
-    first = InitialWeights(path=recorded.path, sha256=recorded.sha256) if recorded else None
+    first = InitialWeights.of_record(recorded) if recorded else None
     asked: Recipe | None = None
     run_given = folder if reference is None else _run_at(reference)
     if reference is not None and run_given is None:

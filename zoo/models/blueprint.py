@@ -1,7 +1,7 @@
 """What rebuilds a model's graph."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
@@ -25,6 +25,7 @@ class Blueprint:
         dropout: The rate before the classifier, or None for the family's own.
         options: The family's further options.
         own_fit: How photos were brought to the input size where it was trained; None for a model that was not.
+        own_licence: Of the weights that the model which it began from began from; None where they are the card's.
     """
 
     architecture: str
@@ -34,11 +35,22 @@ class Blueprint:
     dropout: float | None = None
     options: Mapping[str, object] = field(default_factory=dict[str, object])
     own_fit: ImageFit | None = field(default=None, compare=False)
+    own_licence: str | None = field(default=None, compare=False)
 
     @property
     def card(self) -> Card:
         """The architecture's card."""
         return registry.info(self.architecture)
+
+    @property
+    def licence(self) -> str | None:
+        """The licence of the weights that it began from; None where they were random, or it is not known."""
+        weight_set = None if self.weights == "none" else self.card.weight_set(self.weights, self.options)
+        return weight_set.licence if weight_set else self.own_licence
+
+    def to_json(self) -> dict[str, object]:
+        """Returns it as plain data, which `from_json` reads."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("own_")}
 
     @property
     def fit(self) -> ImageFit:
@@ -51,7 +63,7 @@ class Blueprint:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Blueprint":
         """Reads a blueprint from plain data; other keys are passed over."""
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name != "own_fit"}
+        known = {name: data[name] for name in cls.__dataclass_fields__ if not name.startswith("own_")}
         known["input_shape"] = tuple(known["input_shape"])
         known["classes"] = tuple(known["classes"])
         own_fit = data.get("own_fit")

@@ -90,6 +90,7 @@ def build(
         dropout=dropout,
         options=options,
         own_fit=saved.blueprint.own_fit if saved else None,
+        own_licence=saved.blueprint.licence if saved else None,
     )
     generator = random.getstate()
     model = build_graph(blueprint, precision=precision)

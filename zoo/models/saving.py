@@ -48,19 +48,13 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
     document = {
         "schema": SCHEMA,
         "kind": "card",
-        **{name: value for name, value in asdict(blueprint).items() if name != "own_fit"},
+        **blueprint.to_json(),
         "precision": model.dtype_policy.name,
         "preprocessing": {"pixels": card.preprocessing, **asdict(fit)},
-        "licence": _licences(blueprint),
+        "licence": {"code": card.licence, "initial_weights": blueprint.licence},
         "sha256": sha256(folder / MODEL_FILE),
     }
     write_atomic(folder / CARD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
-def _licences(blueprint: Blueprint) -> dict[str, str | None]:
-    card = blueprint.card
-    weight_set = None if blueprint.weights == "none" else card.weight_set(blueprint.weights, blueprint.options)
-    return {"code": card.licence, "initial_weights": weight_set.licence if weight_set else None}
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,11 @@ def read_folder(folder: Path) -> SavedFolder:
         raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
     try:
         document = json.loads(card_path.read_text(encoding="utf-8"))
-        blueprint = replace(Blueprint.from_json(document), own_fit=_fit_of(document["preprocessing"]))
+        blueprint = replace(
+            Blueprint.from_json(document),
+            own_fit=_fit_of(document["preprocessing"]),
+            own_licence=document.get("licence", {}).get("initial_weights"),
+        )
         precision = str(document.get("precision", ""))
     except (ValueError, KeyError, TypeError, DataError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault

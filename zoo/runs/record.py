@@ -145,10 +145,12 @@ class WeightsRecord(Entry):
     Attributes:
         path: The folder or file, absolute.
         sha256: The hash of the file of numbers.
+        licence: Of the weights that they began from in turn, where it is known.
     """
 
     path: str
     sha256: str
+    licence: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import keras
 
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
-from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, SkippedRecord, WeightsRecord
+from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, SkippedRecord
 from zoo.training.preparation.preparing import Prepared
 
 RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
@@ -41,7 +41,7 @@ def first_record(prepared: Prepared, inputs: Inputs) -> RunRecord:
             skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
         ),
         classes=tuple(source.dataset.classes),
-        weights=WeightsRecord(path=weights.path, sha256=weights.sha256) if weights else None,
+        weights=weights.record if weights else None,
     )
 
 

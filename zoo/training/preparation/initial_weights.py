@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zoo.data.dataset import quoted
 from zoo.errors import WeightsError
@@ -21,10 +22,12 @@ class InitialWeights:
     Attributes:
         path: The folder or file, absolute.
         sha256: The hash of the file of numbers.
+        licence: Of the weights that they began from in turn, where it is known.
     """
 
     path: str
     sha256: str
+    licence: str | None = None
 
     @classmethod
     def at(cls, path: Path) -> "InitialWeights":
@@ -47,7 +50,19 @@ class InitialWeights:
             if held := holds_runs(path):
                 raise WeightsError(held)
             raise WeightsError(f"{path}: holds no finished model; expected a finished run, or a file of weights")
-        return cls(path=str(path), sha256=sha256(file))
+        return cls(
+            path=str(path), sha256=sha256(file), licence=_card_of(path).get("licence", {}).get("initial_weights")
+        )
+
+    @classmethod
+    def of_record(cls, entry: WeightsRecord) -> "InitialWeights":
+        """Returns what a run notes, whether it is still there or not."""
+        return cls(path=entry.path, sha256=entry.sha256, licence=entry.licence)
+
+    @property
+    def record(self) -> WeightsRecord:
+        """What a run notes."""
+        return WeightsRecord(path=self.path, sha256=self.sha256, licence=self.licence)
 
     @classmethod
     def recorded(cls, entry: WeightsRecord, run: Path) -> "InitialWeights":
@@ -56,7 +71,7 @@ class InitialWeights:
         Raises:
             WeightsError: They are gone, or others are there.
         """
-        known = cls(path=entry.path, sha256=entry.sha256)
+        known = cls.of_record(entry)
         file = _numbers_in(Path(known.path))
         if not file.is_file() or sha256(file) != known.sha256:
             what = "are no longer there" if not file.is_file() else "are no longer the same"
@@ -68,18 +83,17 @@ class InitialWeights:
 
     def verify(self, run: Path) -> None:
         """Checks that they are what they were when the run began; raises WeightsError."""
-        InitialWeights.recorded(WeightsRecord(path=self.path, sha256=self.sha256), run)
+        InitialWeights.recorded(self.record, run)
 
     def summary(self, classes: Sequence[str]) -> str:
         """Says what begins with them and what is new, for the data's class names."""
-        card = Path(self.path) / CARD_FILE if (Path(self.path) / CARD_FILE).is_file() else None
-        card = card or Path(self.path) / MODEL_FOLDER / CARD_FILE
-        if not card.is_file():
+        card = _card_of(Path(self.path))
+        if not card:
             return (
                 f"begins with {self.path}; the file names no classes: its classifier is kept where it has "
                 f"{len(classes)} outputs, else new"
             )
-        own: list[str] = json.loads(card.read_text(encoding="utf-8"))["classes"]
+        own: list[str] = card["classes"]
         if own == list(classes):
             return f"begins with {self.path}, its classifier too"
         return f"begins with {self.path}; its classes are {quoted(own)}: the classifier is new"
@@ -89,3 +103,11 @@ def _numbers_in(path: Path) -> Path:
     if not path.is_dir():
         return path
     return path / MODEL_FILE if (path / CARD_FILE).is_file() else path / MODEL_FOLDER / MODEL_FILE
+
+
+def _card_of(path: Path) -> dict[str, Any]:
+    """Reads the card of a run, or of its `model` folder; empty for a bare file, which has none."""
+    for card in (path / CARD_FILE, path / MODEL_FOLDER / CARD_FILE):
+        if card.is_file():
+            return json.loads(card.read_text(encoding="utf-8"))
+    return {}

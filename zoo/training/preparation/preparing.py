@@ -12,6 +12,7 @@ from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning
 from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source, settings_for_model
 from zoo.errors import DataError, offering
+from zoo.models.blueprint import blueprint_of
 from zoo.models.building import build
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
@@ -157,7 +158,11 @@ def build_model(prepared: Prepared, *, is_resumed: bool = False) -> "keras.Model
     weights = None
     if prepared.weights is not None:
         weights = "none" if is_resumed else prepared.weights.path
-    return build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
+    model = build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
+    if prepared.weights is not None:
+        # Also where they are no longer there.
+        model.blueprint = replace(blueprint_of(model), own_licence=prepared.weights.licence)
+    return model
 
 
 def build_for(recipe: Recipe, classes: Sequence[str], *, policy: str, weights: str | None = None) -> "keras.Model":
