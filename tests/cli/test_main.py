@@ -116,7 +116,7 @@ class Failing:
         (MemoryError(), 1, "MemoryError: ; zoo did not foresee this: 'zoo --debug ...' shows where it happened"),
     ],
 )
-def test_a_fault_is_told_without_a_traceback(capsys, fault, code, message):
+def test_a_fault_is_reported_without_a_traceback(capsys, fault, code, message):
     assert Failing(fault).run("work") == code
     printed = capsys.readouterr()
     assert printed.out == ""

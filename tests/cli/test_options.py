@@ -36,7 +36,7 @@ def test_data_check_reads_the_home_folder_and_names_addresses(typed, tmp_path, m
     assert "https://x.org/y.zip: is an address, which is not read" in " ".join(err.split())
 
 
-def test_data_check_is_told_what_columns_are_called(typed, tmp_path):
+def test_data_check_takes_the_names_of_columns(typed, tmp_path):
     write_photos(tmp_path, count=2)
     path = tmp_path / "list.csv"
     path.write_text("id,what\ncat/000.png,cat\ndog/001.png,dog\n")
@@ -62,7 +62,7 @@ def test_data_check_is_told_what_columns_are_called(typed, tmp_path):
     ],
     ids=lambda words: words[0],
 )
-def test_a_source_in_the_place_of_a_path_is_told_the_option_that_the_verb_has(typed, words, advice):
+def test_a_source_in_the_place_of_a_path_is_answered_with_the_option_of_the_verb(typed, words, advice):
     code, _, err = typed(*words)
     assert code == 2
     assert " ".join(err.split()).endswith(f": hf:user/name: is a source, not a path; {advice}")

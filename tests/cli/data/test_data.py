@@ -121,7 +121,7 @@ def test_a_clean_folder_passes(photos, typed, fresh_cache):
     assert typed("data", "check", photos)[1].splitlines()[-1] == "32 images, 0 faults, 0 decoded for this check"
 
 
-def test_faults_are_told_with_their_files_and_listed_for_removal(photos, tmp_path, typed, fresh_cache):
+def test_faults_are_reported_with_their_files_and_listed_for_removal(photos, tmp_path, typed, fresh_cache):
     first = next((photos / "cat").iterdir())
     (photos / "dog" / "twin.png").write_bytes(first.read_bytes())
     (photos / "dog" / "page.jpg").write_text("<html>not found</html>")
@@ -165,7 +165,7 @@ def test_what_cannot_be_opened_fails_the_check(tmp_path, typed):
     assert typed("data", "check", tmp_path / "nowhere")[0] == 1
 
 
-def test_a_file_that_cannot_be_written_is_told_before_any_work(photos, tmp_path, typed, decoded):
+def test_a_file_that_cannot_be_written_is_reported_before_any_work(photos, tmp_path, typed, decoded):
     nowhere = tmp_path / "no" / "such.txt"
     for command in (
         ("data", "check", photos, "--fix-list", nowhere),
@@ -256,7 +256,7 @@ def deep(tmp_path):
 DARK = "deep greys are at most 4095 of 65535: 16 greys are left; set data.white = 4095"
 
 
-def test_greys_that_use_little_of_their_range_are_told_by_the_check_and_by_training(deep, tmp_path, typed, fresh_cache):
+def test_greys_that_use_little_of_their_range_are_reported_by_check_and_training(deep, tmp_path, typed, fresh_cache):
     code, out, _ = typed("data", "check", deep)
     assert code == 0
     assert f"note: dark (1): pixels of more than 8 bits of which little is left in 8; see data.white\n  {DARK}" in out

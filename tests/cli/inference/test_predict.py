@@ -79,7 +79,7 @@ def test_predict_says_that_a_folder_is_empty(typed, finished, tmp_path):
     assert err == f"zoo: {tmp_path}: holds no images; expected some in the folder or below it\n"
 
 
-def test_what_is_no_run_and_no_model_is_refused(typed, tmp_path):
+def test_what_is_neither_a_run_nor_a_model_is_refused(typed, tmp_path):
     code, out, err = typed("predict", tmp_path, "a.png")
     assert (code, out) == (1, "")
     expected = "not a run folder (no run.json in it) and not a model's name. See 'zoo list' for models."
@@ -210,7 +210,7 @@ def test_an_image_from_stdin(typed, finished, stdin):
         (b"some words", "-: is a text, not an image"),
     ],
 )
-def test_what_is_no_image_on_stdin_is_told(typed, finished, stdin, content, message):
+def test_what_is_not_an_image_on_stdin_is_reported(typed, finished, stdin, content, message):
     stdin(content)
     code, out, err = typed("predict", finished.run.path, "-")
     assert (code, out) == (1, "")

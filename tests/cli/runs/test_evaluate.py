@@ -129,7 +129,7 @@ def test_evaluate_refuses(typed, finished, words, message):
     assert err.startswith(f"zoo: {message}")
 
 
-def test_what_is_no_run_is_refused(typed, tmp_path):
+def test_what_is_not_a_run_is_refused(typed, tmp_path):
     place = tmp_path / "alone" / "photos"  # a run beside it, of another test, would be offered
     place.mkdir(parents=True)
     code, out, err = typed("evaluate", place)

@@ -207,7 +207,7 @@ def test_no_recipe_is_a_usage_error(typed):
     assert "name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume" in err
 
 
-def test_three_faults_of_a_recipe_are_told_at_once(typed, desk):
+def test_three_faults_of_a_recipe_are_reported_at_once(typed, desk):
     text = (desk / "tiny.toml").read_text()
     text = text.replace("epochs = 1", "epochs = 0").replace("batch_size = 8", 'batch_size = "many"')
     (desk / "bad.toml").write_text(text.replace("keep = 2", "keeps = 2"))
@@ -247,7 +247,7 @@ def test_a_few_images_leave_none_to_validate_on(typed, desk):
     )
 
 
-def test_a_file_that_is_no_image_is_skipped_and_named(typed, desk):
+def test_a_file_that_is_not_an_image_is_skipped_and_named(typed, desk):
     (desk / "photos" / "cat" / "zzz.png").write_text("no image")
     code, out, err = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")
     assert (code, out.splitlines()[-1]) == (0, "a")
@@ -294,7 +294,7 @@ def test_a_broken_contract_is_exit_code_3(typed, desk, monkeypatch):
     assert RunFolder.open(desk / "a").record().status == "failed"
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(typed, desk, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_nothing_that_seems_whole(typed, desk, monkeypatch):
     words = ["finetune", "tiny.toml", "--data", "photos", "--run", "a", "--set", "phases.head.epochs=2"]
     typed(*words[:4], "--run", "first")  # packs the photos, so that the counts below are of the run's files alone
     sync, room = os.fsync, 20  # files and folders that are synced before the disk is full
