@@ -258,6 +258,7 @@ ROOT = Path(__file__).parent.parent
 def test_the_map_names_what_exists() -> None:
     named = set(re.findall(r"`((?:zoo|docs|recipes)/[\w./]*)`", MAP))
     assert len(named) > 50
+    named -= {"zoo/export/"}  # which the map says is not there yet
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 

