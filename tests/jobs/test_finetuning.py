@@ -244,6 +244,20 @@ def test_seeds_are_not_read_from_runs_on_other_data(tmp_path):
     assert not (tmp_path / "runs" / "seed-1").exists()
 
 
+def test_a_run_is_done_though_the_one_that_it_repeats_was_damaged_meanwhile(tmp_path, capsys):
+    run = zoo.finetune(
+        recipe(phase("head", "head", epochs=1)), write_photos(tmp_path / "photos", count=8), run=tmp_path / "run"
+    )
+
+    class Damage(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            (run.path / "run.json").write_text("{")
+
+    same = zoo.finetune(run.path, run=tmp_path / "same", callbacks=Damage())
+    assert same.record["status"] == "done" and same.metrics
+    assert f"warning: the result is not compared with {run.path}: " in capsys.readouterr().err
+
+
 def test_a_repeated_run_says_whether_data_and_result_are_the_same(tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", count=8)
     run = zoo.finetune(recipe(phase("head", "head", epochs=1)), photos, run=tmp_path / "run")

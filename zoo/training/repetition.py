@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from zoo.errors import ZooError
 from zoo.models.arrays import MODEL_FILE
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
@@ -37,12 +38,17 @@ def compare_result(
     """
     if record.repeats is None or not (repeated.model / MODEL_FILE).is_file():
         return record.repeats
-    before = repeated.record()
+    try:
+        before = repeated.record()
+        recipe = load_recipe(repeated.recipe_path)
+    except ZooError as fault:  # hours of training do not fail for what another folder lost meanwhile
+        display.line(f"warning: the result is not compared with {repeated.path}: {fault}")
+        return record.repeats
     differing = [
         name
         for name, same in (
             ("other data", record.repeats.same_data),
-            ("another recipe", load_recipe(repeated.recipe_path) == asked),
+            ("another recipe", recipe == asked),
             ("other initial weights", _hash_of(before.weights) == _hash_of(record.weights)),
         )
         if not same

@@ -40,6 +40,12 @@ def test_it_is_the_papers(count, side, epochs, image_size, crop, mixup):
     assert (filled.phases[0].optimizer, filled.phases[0].learning_rate, filled.train.batch_size) == ("sgd", 3e-3, 512)
 
 
+def test_its_steps_are_the_optimizers_where_batches_are_accumulated():
+    bit = load_recipe("finetune/bit", overrides=["train.batch_size=64", "train.accumulate=8"])
+    # ceil(1000 / 64) = 16 batches an epoch, 2 steps: 500 / 2, as with batches of 512.
+    assert with_hyperrule(bit, split(1_000, 95)).phases[0].epochs == 250
+
+
 def test_without_it_nothing_changes():
     default = load_recipe("finetune/default")
     assert with_hyperrule(default, split(1_000, 30)) is default

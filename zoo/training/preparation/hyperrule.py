@@ -78,8 +78,8 @@ def with_hyperrule(recipe: Recipe, train: Split) -> Recipe:
     area = typical_area(train.images)
     by_size = next(row for row in BY_SIZE if len(train) < row.fewer_than)
     by_area = next(row for row in BY_AREA if area < row.below)
-    steps_per_epoch = math.ceil(len(train) / batch_size_of(recipe))
-    epochs = max(1, round(by_size.steps / steps_per_epoch))
+    batches_per_epoch = math.ceil(len(train) / batch_size_of(recipe))
+    epochs = max(1, round(by_size.steps * recipe.train.accumulate / batches_per_epoch))
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"image_size": by_area.image_size}),
