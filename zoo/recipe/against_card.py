@@ -9,7 +9,7 @@ from typing import Any
 from zoo import registry
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.freezing.selectors import selector_fault
-from zoo.recipe.overlays import Fault, KeyPath, Layer, tables
+from zoo.recipe.overlays import Fault, KeyPath, Overlay, tables
 from zoo.recipe.validation import quoted
 from zoo.registry import Card, sources
 from zoo.registry.augmentations import AUGMENTATIONS
@@ -19,13 +19,13 @@ _KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int,
 _WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def card_faults(layer: Layer) -> Iterator[Fault]:
+def card_faults(overlay: Overlay) -> Iterator[Fault]:
     """Yields what the card of a recipe's model does not have; nothing where the recipe names no model.
 
     Args:
-        layer: The raw values; those of a wrong type are left to the schema.
+        overlay: The raw values; those of a wrong type are left to the schema.
     """
-    model = _table(layer.values, "model")
+    model = _table(overlay.values, "model")
     name = model.get("name")
     if not isinstance(name, str):
         return
@@ -33,27 +33,27 @@ def card_faults(layer: Layer) -> Iterator[Fault]:
     if name not in known:
         hint = did_you_mean(name, known)
         yield Fault(
-            layer.origin(("model", "name")), f"model.name is {quoted(name)}; unknown model.{hint} See 'zoo list'."
+            overlay.location(("model", "name")), f"model.name is {quoted(name)}; unknown model.{hint} See 'zoo list'."
         )
         return
     card = registry.info(name)
-    wrong_options = list(_option_faults(layer, card, model))
+    wrong_options = list(_option_faults(overlay, card, model))
     yield from wrong_options
-    yield from _weights_faults(layer, card, model, by_options=not wrong_options)
-    yield from _data_faults(layer, card)
-    yield from _augmentation_faults(layer, card)
+    yield from _weights_faults(overlay, card, model, by_options=not wrong_options)
+    yield from _data_faults(overlay, card)
+    yield from _augmentation_faults(overlay, card)
     names = [stage.name for stage in card.stages]
-    for path, phase in tables(layer.values, "phases"):
+    for path, phase in tables(overlay.values, "phases"):
         selector = phase.get("train")
         fault = selector_fault(selector, names) if isinstance(selector, str) and selector and names else None
         if fault:
-            yield Fault(layer.origin((*path, "train")), f"{_phase(path)}.train: {fault}")
+            yield Fault(overlay.location((*path, "train")), f"{_phase(path)}.train: {fault}")
 
 
-def _option_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
+def _option_faults(overlay: Overlay, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
     options = _table(model, "options")
     for option, value in options.items():
-        place = layer.origin(("model", "options", option))
+        place = overlay.location(("model", "options", option))
         if option not in card.options:
             known = ", ".join(card.options) or "none"
             hint = did_you_mean(option, card.options)
@@ -68,15 +68,15 @@ def _option_faults(layer: Layer, card: Card, model: dict[str, Any]) -> Iterator[
     handle = model.get("handle")
     if handle and "handle" not in card.options:
         text = f"model.handle is {quoted(handle)}; model '{card.name}' takes none, only 'tfhub' does; leave it out"
-        yield Fault(layer.origin(("model", "handle")), text)
+        yield Fault(overlay.location(("model", "handle")), text)
 
 
-def _weights_faults(layer: Layer, card: Card, model: dict[str, Any], *, by_options: bool) -> Iterator[Fault]:
+def _weights_faults(overlay: Overlay, card: Card, model: dict[str, Any], *, by_options: bool) -> Iterator[Fault]:
     """Yields what is wrong with the weights; where options are at fault, only a name that no set has."""
     weights = model.get("weights", "default")
     if not isinstance(weights, str):
         return
-    place = layer.origin(("model", "weights"))
+    place = overlay.location(("model", "weights"))
     if weights == "none":
         if card.own_weights:
             yield Fault(
@@ -91,24 +91,24 @@ def _weights_faults(layer: Layer, card: Card, model: dict[str, Any], *, by_optio
         yield Fault(place, f"model.weights is {quoted(weights)}; {fault}")
 
 
-def _data_faults(layer: Layer, card: Card) -> Iterator[Fault]:
-    data = _table(layer.values, "data")
+def _data_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
+    data = _table(overlay.values, "data")
     size, source = data.get("image_size"), data.get("source")
     if isinstance(size, int) and 0 < size < card.min_size:
         text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
-        yield Fault(layer.origin(("data", "image_size")), text)
+        yield Fault(overlay.location(("data", "image_size")), text)
     if isinstance(source, str) and sources.row_name(source) is None:
         # Data sets that have a name each, such as the built-in ones; what has no such row is left to the schema.
         known = sources.listed_names(source.partition(":")[0])
         if known:
             hint = did_you_mean(source, known)
             text = f"data.source is {quoted(source)}; unknown data set.{hint} Known: {', '.join(known)}."
-            yield Fault(layer.origin(("data", "source")), text)
+            yield Fault(overlay.location(("data", "source")), text)
 
 
-def _augmentation_faults(layer: Layer, card: Card) -> Iterator[Fault]:
+def _augmentation_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
     """Yields augmentations that are for images of other channels than the model takes."""
-    augment = _table(layer.values, "augment")
+    augment = _table(overlay.values, "augment")
     asked = {("augment", "layers", name): name for name in _table(augment, "layers")}
     asked |= {("augment", "policy"): augment.get("policy")}
     rows = {row.name: row for row in AUGMENTATIONS.rows()}
@@ -121,7 +121,7 @@ def _augmentation_faults(layer: Layer, card: Card) -> Iterator[Fault]:
                 f"{what} changes images of {' or '.join(map(str, row.channels))} channels; model '{card.name}' takes "
                 f"{channels}; leave it out"
             )
-            yield Fault(layer.origin(path), text)
+            yield Fault(overlay.location(path), text)
 
 
 def _table(values: dict[str, Any], key: str) -> dict[str, Any]:

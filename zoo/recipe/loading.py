@@ -34,6 +34,6 @@ def load_recipe(
         NotFoundError: If the reference leads nowhere.
         RecipeError: With one line for every fault in the recipe and the overrides.
     """
-    layer, faults = resolve(reference, overrides)
-    asked = card_faults(layer) if against_card else ()
-    return validated(Recipe, layer, [*faults, *asked])
+    overlay, faults = resolve(reference, overrides)
+    asked = card_faults(overlay) if against_card else ()
+    return validated(Recipe, overlay, [*faults, *asked])

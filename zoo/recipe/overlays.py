@@ -1,6 +1,6 @@
 """Recipe values before validation, each with the place that it came from.
 
-A layer is what one file says. A child lies over its parents and an override over both; the place of a
+An overlay is what one file says. A child lies over its parents and an override over both; the place of a
 value travels with it, so a fault always names the file and line, or the `--set`, that is to be changed.
 """
 
@@ -16,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, order=True)
-class Origin:
+class SourceLocation:
     """Where a value was written: a file and a line counted from 1, or an override without a line.
 
     Attributes:
@@ -39,15 +39,15 @@ class Origin:
 class Fault:
     """One thing that is wrong with a recipe."""
 
-    origin: Origin
+    location: SourceLocation
     text: str
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self._as_typed()}"
+        return f"{self.location}: {self._as_typed()}"
 
     def _as_typed(self) -> str:
         """Returns the text with the phase called as in the key of the override at fault."""
-        section, _, rest = self.origin.key.partition(".")
+        section, _, rest = self.location.key.partition(".")
         name = rest.partition(".")[0]
         if section != "phases" or not name or name.isdecimal():
             return self.text
@@ -56,40 +56,40 @@ class Fault:
 
 def recipe_error(faults: list[Fault]) -> RecipeError:
     """Returns the error that lists the faults, one a line: of overrides as they were typed, then as in the file."""
-    in_order = sorted(faults, key=lambda fault: (not fault.origin.typed, fault.origin.typed, fault))
+    in_order = sorted(faults, key=lambda fault: (not fault.location.typed, fault.location.typed, fault))
     return RecipeError("\n".join(str(fault) for fault in in_order))
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Raw values and their origins; the empty path is the origin of the whole."""
+class Overlay:
+    """Raw values and their locations; the empty path is the location of the whole."""
 
     values: dict[str, Any]
-    origins: dict[KeyPath, Origin]
+    locations: dict[KeyPath, SourceLocation]
 
-    def origin(self, path: KeyPath) -> Origin:
-        """Returns the origin of a value, or of the nearest table around it."""
-        while path not in self.origins:
+    def location(self, path: KeyPath) -> SourceLocation:
+        """Returns the location of a value, or of the nearest table around it."""
+        while path not in self.locations:
             path = path[:-1]
-        return self.origins[path]
+        return self.locations[path]
 
-    def over(self, base: "Layer") -> "Layer":
-        """Lays this layer over another: tables merge key by key, everything else replaces."""
-        kept = {path: origin for path, origin in base.origins.items() if not _hides(self.values, path)}
-        return Layer(_merged(base.values, self.values), {**kept, **self.origins})
+    def over(self, base: "Overlay") -> "Overlay":
+        """Lays this overlay over another: tables merge key by key, everything else replaces."""
+        kept = {path: location for path, location in base.locations.items() if not _hides(self.values, path)}
+        return Overlay(_merged(base.values, self.values), {**kept, **self.locations})
 
-    def without(self, *keys: str) -> "Layer":
-        """Returns the layer less some of its top-level keys."""
-        return Layer(
+    def without(self, *keys: str) -> "Overlay":
+        """Returns the overlay less some of its top-level keys."""
+        return Overlay(
             {key: value for key, value in self.values.items() if key not in keys},
-            {path: origin for path, origin in self.origins.items() if not path or path[0] not in keys},
+            {path: location for path, location in self.locations.items() if not path or path[0] not in keys},
         )
 
-    def with_value(self, path: KeyPath, value: Any, origin: Origin) -> "Layer":
-        """Returns the layer with one value replaced; tables that are missing on the way are made."""
-        kept = {known: place for known, place in self.origins.items() if known[: len(path)] != path}
-        made = {path[:depth]: origin for depth in range(1, len(path) + 1)}
-        return Layer(_replaced(self.values, path, value), {**made, **kept})
+    def with_value(self, path: KeyPath, value: Any, location: SourceLocation) -> "Overlay":
+        """Returns the overlay with one value replaced; tables that are missing on the way are made."""
+        kept = {known: place for known, place in self.locations.items() if known[: len(path)] != path}
+        made = {path[:depth]: location for depth in range(1, len(path) + 1)}
+        return Overlay(_replaced(self.values, path, value), {**made, **kept})
 
 
 def tables(values: dict[str, Any], section: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import did_you_mean
-from zoo.recipe.overlays import Fault, KeyPath, Layer, Origin
+from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Override:
 
     key: str
     value: Any
-    origin: Origin
+    location: SourceLocation
 
 
 class _UnreachableError(Exception):
@@ -36,51 +36,53 @@ def read_overrides(
     """
     if isinstance(overrides, Mapping):
         flat = ((".".join(path), _plain(value)) for path, value in _flattened(overrides))
-        listed = enumerate(flat, 1)
-        return [Override(key, value, Origin(f"--set {key}", typed=n, key=key)) for n, (key, value) in listed], []
+        named = [
+            (key, value, SourceLocation(f"--set {key}", typed=n, key=key)) for n, (key, value) in enumerate(flat, 1)
+        ]
+        return [Override(*one) for one in named], []
     read: list[Override] = []
     faults: list[Fault] = []
     for number, text in enumerate([overrides] if isinstance(overrides, str) else overrides, 1):
         key, equals, value = (part.strip() for part in text.partition("="))
         if key and equals:
             of_text = read_overrides({key: toml_value(value)})[0]
-            read += [replace(one, origin=replace(one.origin, typed=number)) for one in of_text]
+            read += [replace(one, location=replace(one.location, typed=number)) for one in of_text]
         else:
             missing = "key before '='" if equals else "'='"
             fault = f"has no {missing}; expected KEY=VALUE, such as train.batch_size=64"
-            faults.append(Fault(Origin(f"--set {text}", typed=number), fault))
+            faults.append(Fault(SourceLocation(f"--set {text}", typed=number), fault))
     return read, faults
 
 
-def overrides_in(layer: Layer) -> tuple[list[Override], list[Fault]]:
+def overrides_in(overlay: Overlay) -> tuple[list[Override], list[Fault]]:
     """Reads the `[set]` table of a recipe file, each tweak with its line."""
-    table = layer.values.get("set", {})
+    table = overlay.values.get("set", {})
     if not isinstance(table, dict):
         text = 'set is not a table; expected [set] and lines such as "train.batch_size" = 64'
-        return [], [Fault(layer.origin(("set",)), text)]
+        return [], [Fault(overlay.location(("set",)), text)]
     tweaks = _flattened(table)
     return [
-        Override(".".join(path), value, replace(layer.origin(("set", *path)), key=".".join(path)))
+        Override(".".join(path), value, replace(overlay.location(("set", *path)), key=".".join(path)))
         for path, value in tweaks
     ], []
 
 
-def apply_overrides(layer: Layer, overrides: Sequence[Override]) -> tuple[Layer, list[Fault]]:
-    """Sets the values in a layer, the last one of a key winning.
+def apply_overrides(overlay: Overlay, overrides: Sequence[Override]) -> tuple[Overlay, list[Fault]]:
+    """Sets the values in an overlay, the last one of a key winning.
 
     Whether a key exists and its value fits is left to validation, which knows the schema.
 
     Returns:
-        The layer with the values, and a fault for each key that leads nowhere.
+        The overlay with the values, and a fault for each key that leads nowhere.
     """
     faults: list[Fault] = []
     for override in overrides:
         try:
-            path = _path(layer.values, override.key)
-            layer = layer.with_value(path, override.value, override.origin)
+            path = _path(overlay.values, override.key)
+            overlay = overlay.with_value(path, override.value, override.location)
         except _UnreachableError as error:
-            faults.append(Fault(override.origin, str(error)))
-    return layer, faults
+            faults.append(Fault(override.location, str(error)))
+    return overlay, faults
 
 
 def toml_value(text: str) -> Any:

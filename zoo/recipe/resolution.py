@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.finding import find_recipe, find_shipped_recipe
 from zoo.recipe.line_numbers import key_lines
-from zoo.recipe.overlays import Fault, Layer, Origin, recipe_error
+from zoo.recipe.overlays import Fault, Overlay, SourceLocation, recipe_error
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.validation import quoted
 
@@ -36,7 +36,7 @@ class HasValues(Protocol):
 
 def resolve(
     reference: str | Path | HasValues, overrides: Sequence[str] | Mapping[str, object] = ()
-) -> tuple[Layer, list[Fault]]:
+) -> tuple[Overlay, list[Fault]]:
     """Reads what a reference leads to, with all that it extends and what overrides it.
 
     Args:
@@ -52,15 +52,15 @@ def resolve(
     """
     faults: list[Fault] = []
     if isinstance(reference, HasValues):
-        layer = Layer(reference.to_dict(), {(): Origin(f"Recipe '{reference.name}'")})
+        overlay = Overlay(reference.to_dict(), {(): SourceLocation(f"Recipe '{reference.name}'")})
     else:
-        layer = _resolved(find_recipe(reference), (), faults)
+        overlay = _resolved(find_recipe(reference), (), faults)
     wanted, misread = read_overrides(overrides)
-    layer, unreachable = apply_overrides(layer, wanted)
-    return layer, [*faults, *misread, *unreachable]
+    overlay, unreachable = apply_overrides(overlay, wanted)
+    return overlay, [*faults, *misread, *unreachable]
 
 
-def _resolved(path: Path, chain: tuple[Path, ...], faults: list[Fault]) -> Layer:
+def _resolved(path: Path, chain: tuple[Path, ...], faults: list[Fault]) -> Overlay:
     """Returns a file laid over everything that it extends, tweaked by its `[set]`.
 
     Args:
@@ -74,16 +74,16 @@ def _resolved(path: Path, chain: tuple[Path, ...], faults: list[Fault]) -> Layer
     chain = (*chain, path)
     child = _read(path)
     parents = [_resolved(parent, chain, faults) for parent in _parents(child, chain)]
-    layer = child.without("extends", "set")
+    overlay = child.without("extends", "set")
     for parent in reversed(parents):
-        layer = layer.over(parent)
+        overlay = overlay.over(parent)
     tweaks, misread = overrides_in(child)
-    layer, unreachable = apply_overrides(layer, tweaks)
+    overlay, unreachable = apply_overrides(overlay, tweaks)
     faults += [*misread, *unreachable]
-    return layer
+    return overlay
 
 
-def _read(path: Path) -> Layer:
+def _read(path: Path) -> Overlay:
     name = _shown(path)
     text = _text(path)
     try:
@@ -92,7 +92,7 @@ def _read(path: Path) -> Layer:
         raise RecipeError(f"{name} nests values too deeply; expected a recipe") from error
     except ValueError as error:  # TOML errors, and Python's for integers of too many digits
         raise RecipeError(_syntax_error(name, text, str(error))) from error
-    return Layer(values, {key: Origin(name, line) for key, line in key_lines(text).items()})
+    return Overlay(values, {key: SourceLocation(name, line) for key, line in key_lines(text).items()})
 
 
 def _text(path: Path) -> str:
@@ -120,7 +120,7 @@ def _syntax_error(name: str, text: str, message: str) -> str:
     return f"{name}:{line}: not TOML{where}: {what}"
 
 
-def _parents(child: Layer, chain: tuple[Path, ...]) -> list[Path]:
+def _parents(child: Overlay, chain: tuple[Path, ...]) -> list[Path]:
     """Returns the files that a recipe extends; raises with a line for each that it may not or cannot."""
     extends = child.values.get("extends", [])
     references: list[Any] = extends if isinstance(extends, list) else [extends]
@@ -130,7 +130,7 @@ def _parents(child: Layer, chain: tuple[Path, ...]) -> list[Path]:
         try:
             parents.append(_parent(reference, chain))
         except (NotFoundError, RecipeError) as error:
-            faults.append(Fault(child.origin(("extends",)), f"extends {quoted(reference)}: {error}"))
+            faults.append(Fault(child.location(("extends",)), f"extends {quoted(reference)}: {error}"))
     if faults:
         raise recipe_error(faults)
     return parents

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zoo.errors import did_you_mean
-from zoo.recipe.overlays import Fault, KeyPath, Layer, recipe_error, tables
+from zoo.recipe.overlays import Fault, KeyPath, Overlay, recipe_error, tables
 from zoo.recipe.pending import pending_values
 
 M = TypeVar("M", bound=BaseModel)
@@ -33,27 +33,27 @@ _EXPECTED: dict[str, str] = {
 }
 
 
-def validated(model: type[M], layer: Layer, faults: Sequence[Fault] = ()) -> M:
-    """Builds the recipe that a layer describes.
+def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) -> M:
+    """Builds the recipe that an overlay describes.
 
     Args:
         model: The schema, whose fields are values and sections.
-        layer: The merged values and where each came from.
+        overlay: The merged values and where each came from.
         faults: Those found before, to be reported with the others.
 
     Raises:
         RecipeError: With a line for every fault.
     """
     try:
-        recipe, refused = model.model_validate(layer.values), {}
+        recipe, refused = model.model_validate(overlay.values), {}
     except ValidationError as error:
-        recipe, refused = None, _by_key(layer.values, error)
+        recipe, refused = None, _by_key(overlay.values, error)
     found = [
         *faults,
-        *(_schema_fault(model, layer, path, details) for path, details in refused.items()),
-        *_pending_faults(layer, refused.keys()),
-        *_repeated_phase_names(layer),
-        *_share_of_a_pad(layer),
+        *(_schema_fault(model, overlay, path, details) for path, details in refused.items()),
+        *_pending_faults(overlay, refused.keys()),
+        *_repeated_phase_names(overlay),
+        *_share_of_a_pad(overlay),
     ]
     if recipe is None or found:
         raise recipe_error(found)
@@ -94,7 +94,7 @@ def _key_of(values: Any, details: ErrorDetails) -> KeyPath:
     return path
 
 
-def _schema_fault(model: type[BaseModel], layer: Layer, path: KeyPath, details: list[ErrorDetails]) -> Fault:
+def _schema_fault(model: type[BaseModel], overlay: Overlay, path: KeyPath, details: list[ErrorDetails]) -> Fault:
     table, key = path[:-1], str(path[-1])
     inside = f" in {dotted(table)}" if table else ""
     match details[0]["type"]:
@@ -115,7 +115,7 @@ def _schema_fault(model: type[BaseModel], layer: Layer, path: KeyPath, details: 
         case _:
             words = list(dict.fromkeys(_expected(one) for one in details))
             text = f"{dotted(path)} is {quoted(details[0]['input'])}; expected {_either(words)}"
-    return Fault(layer.origin(path), text)
+    return Fault(overlay.location(path), text)
 
 
 def _named_tables(phases: object) -> list[str]:
@@ -150,34 +150,34 @@ def _either(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
 
 
-def _pending_faults(layer: Layer, refused: Collection[KeyPath]) -> Iterator[Fault]:
-    for path, value, available in pending_values(layer.values):
+def _pending_faults(overlay: Overlay, refused: Collection[KeyPath]) -> Iterator[Fault]:
+    for path, value, available in pending_values(overlay.values):
         if path not in refused:
             words = [quoted(one) for one in available]
             text = f"{dotted(path)} = {quoted(value)} is not there yet; expected {_either(words)}"
-            yield Fault(layer.origin(path), text)
+            yield Fault(overlay.location(path), text)
 
 
-def _repeated_phase_names(layer: Layer) -> Iterator[Fault]:
+def _repeated_phase_names(overlay: Overlay) -> Iterator[Fault]:
     """Finds them in the raw values: a pydantic validator would wait until all else holds."""
     first: dict[object, KeyPath] = {}
-    for path, phase in tables(layer.values, "phases"):
+    for path, phase in tables(overlay.values, "phases"):
         name = phase.get("name")
         if not isinstance(name, str):
             continue
         if name in first:
             text = f"{dotted(path)}.name is {quoted(name)}; expected another name than {dotted(first[name])}"
-            yield Fault(layer.origin((*path, "name")), text)
+            yield Fault(overlay.location((*path, "name")), text)
         first.setdefault(name, path)
 
 
-def _share_of_a_pad(layer: Layer) -> Iterator[Fault]:
+def _share_of_a_pad(overlay: Overlay) -> Iterator[Fault]:
     """Finds a share of a crop where nothing is cropped."""
-    data = layer.values.get("data")
+    data = overlay.values.get("data")
     if not isinstance(data, dict):
         return
     values: dict[str, object] = data
     share = values.get("crop_share", 1.0)
     if values.get("resize") == "pad" and isinstance(share, float) and share != 1.0:
         text = f'data.crop_share is {quoted(share)} with data.resize "pad", which cuts nothing off; expected 1.0'
-        yield Fault(layer.origin(("data", "crop_share")), text)
+        yield Fault(overlay.location(("data", "crop_share")), text)
