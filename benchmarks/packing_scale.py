@@ -78,7 +78,7 @@ def _inspect(photos: Path) -> Callable[[], object]:
 
     dataset = _open(photos)()
     imagehash.phash(Image.new("L", (WIDTH, HEIGHT)))  # imports more when it is first called
-    return lambda: inspect(dataset, report=lambda _done, _total: None)
+    return lambda: inspect(dataset, on_progress=lambda _done, _total: None)
 
 
 # Prepares what is timed; the cache is emptied before each but "pack again".

@@ -8,7 +8,7 @@ import pytest
 import zoo
 from tests.tiny import record
 from zoo.errors import RunError
-from zoo.runs.entries import Entry
+from zoo.runs.json_objects import JsonObject
 from zoo.runs.record import (
     BatchRecord,
     ContinuesRecord,
@@ -225,7 +225,7 @@ def test_no_other_module_knows_the_keys_of_a_record():
         named = {one.name for one in fields(kind)}
         return named.union(*(keys_of(child) for child in kind.__subclasses__()))
 
-    assert keys_of(Entry) >= OWN_KEYS
+    assert keys_of(JsonObject) >= OWN_KEYS
     samples = 'run.record["phases"]; folder.record()["data"]["train"]; record.get("kept", {}); {"same_data": 1}'
     assert len(keys_read(samples)) == 4
     package = Path(zoo.__file__).parent

@@ -17,7 +17,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class MeasuredPart:
     """Images of one split of the data, and the class of each; None takes the data's own."""
 
     origin: str
@@ -30,7 +30,7 @@ class Chosen:
     """What is measured."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[MeasuredPart, ...]
     missing: int = 0
     trained_on: int = 0
     newer: int = 0
@@ -117,7 +117,7 @@ def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept:
             "or measure others with --data PATH"
         )
     parts = tuple(
-        Part(
+        MeasuredPart(
             origin=origin,
             split=splits[origin].subset(np.array([row for row, _ in chosen], np.int64)),
             truths=tuple(truth for _, truth in chosen),
@@ -200,7 +200,7 @@ def _checked(name: str | None, splits: Any) -> str:
     return name
 
 
-def _of_others(splits: dict[str, Split], name: str | None) -> tuple[str, Part]:
+def _of_others(splits: dict[str, Split], name: str | None) -> tuple[str, MeasuredPart]:
     """Chooses a split of other images than the run's own."""
     if name is None:
         origin = next(kind for kind in ("test", "validation", "train") if kind in splits)
@@ -208,7 +208,7 @@ def _of_others(splits: dict[str, Split], name: str | None) -> tuple[str, Part]:
         name = ALL if list(splits) == ["train"] else origin
     else:
         origin = _checked(name, splits)
-    return name, Part(origin=origin, split=splits[origin])
+    return name, MeasuredPart(origin=origin, split=splits[origin])
 
 
 def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own: bool) -> Chosen:
@@ -221,7 +221,7 @@ def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own:
         splits["validation"] = source.validation
     name = _checked(name or next((kind for kind in ("test", "validation") if kind in splits), None), splits)
     then, now = folder.record().data.fingerprint, source.dataset.fingerprint()
-    chosen = Chosen(name=name, parts=(Part(origin=name, split=splits[name]),))
+    chosen = Chosen(name=name, parts=(MeasuredPart(origin=name, split=splits[name]),))
     if then == now:
         return chosen
     changed = f"the data is no longer what the run was trained on (fingerprint {then[:12]}..., now {now[:12]}...)"

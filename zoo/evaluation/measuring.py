@@ -11,7 +11,7 @@ from zoo.data import InCode, Packing, Split
 from zoo.data.dataset import quoted, unknown_classes
 from zoo.data.inputs import Source, open_source, pack_split, settings_for_model
 from zoo.errors import DataError, NotFoundError
-from zoo.evaluation.choosing import Chosen, Part, choose
+from zoo.evaluation.choosing import Chosen, MeasuredPart, choose
 from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
 from zoo.inference.classifier import Classifier, load
 from zoo.recipe.loading import load_recipe
@@ -160,7 +160,7 @@ def _measure(
     return np.concatenate(probabilities), np.concatenate(labels), called
 
 
-def _labels(part: Part, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
+def _labels(part: MeasuredPart, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
     """Returns indices of the classifier's own classes, int64[n]."""
     import numpy as np
 

@@ -67,12 +67,12 @@ class Contract:
             (missing, "to be trained, yet unknown to the optimizer"),
         ):
             if paths:
-                raise violation(self._phase, paths, fault)
+                raise contract_error(self._phase, paths, fault)
         now = fingerprint(by_path[path] for path in self.trained)
         return [path for path in now if now[path] == self.trained[path]]
 
 
-def violation(phase: str, paths: Sequence[str], fault: str) -> ContractError:
+def contract_error(phase: str, paths: Sequence[str], fault: str) -> ContractError:
     """Words a broken promise: which tensors, and what happened to them."""
     listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
     return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; the epoch is not saved")

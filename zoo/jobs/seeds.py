@@ -17,7 +17,7 @@ from zoo.system.paths import given_path
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSummary:
     """A figure of several runs that differ by their seed.
 
     Attributes:
@@ -98,8 +98,8 @@ def _typed_again(asked: Request, seeds: Sequence[int], around: Path) -> str:
     return shlex.join([*words, "--seeds", ",".join(map(str, seeds)), "--run", str(around)])
 
 
-def spread(runs: Iterable[Run]) -> dict[str, Spread]:
+def summarize_seeds(runs: Iterable[Run]) -> dict[str, SeedSummary]:
     """Returns each figure of the kept models over several runs."""
     measured = [run.metrics for run in runs]
     names = [name for name in measured[0] if all(name in metrics for metrics in measured)]
-    return {name: Spread(tuple(metrics[name] for metrics in measured)) for name in names}
+    return {name: SeedSummary(tuple(metrics[name] for metrics in measured)) for name in names}

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TextIO, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 
 from zoo.errors import ZooError, shown
 from zoo.system.text_tables import fold, screen_width, without_controls
@@ -131,7 +132,7 @@ class Display:
             force_terminal=True if bars else None,
         )
         self._shortest = 0
-        self._bars = Progress(
+        self._bars = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),

@@ -40,7 +40,7 @@ class SheetRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class SheetLayout:
     """Where images stand on a sheet, in pixels.
 
     Attributes:
@@ -81,13 +81,13 @@ class Layout:
         return self.margin + GAP + column * (self.side + GAP), top
 
 
-def lay_out(count: int, *, aspect: float, margin: int, caption_lines: Sequence[int]) -> Layout:
+def lay_out(count: int, *, aspect: float, margin: int, caption_lines: Sequence[int]) -> SheetLayout:
     """Chooses the largest images with which a sheet fits a screen, or the smallest ones where none fits."""
     layout = None
     for side in range(LARGEST_IMAGE, SMALLEST_IMAGE - 1, -4):
         across = max(1, (WIDEST - margin - GAP) // (side + GAP))
         blocks = math.ceil(count / across)
-        layout = Layout(
+        layout = SheetLayout(
             columns=math.ceil(count / blocks),
             blocks=blocks,
             side=side,
@@ -135,7 +135,7 @@ def plot_sheet(names: Sequence[str], rows: Sequence[SheetRow], title: str) -> "F
     return figure
 
 
-def _draw_row(axes: "Axes", layout: Layout, line: int, row: SheetRow, room: int) -> None:
+def _draw_row(axes: "Axes", layout: SheetLayout, line: int, row: SheetRow, room: int) -> None:
     tall = layout.side * layout.aspect
     for number, (image, caption) in enumerate(zip(row.images, row.captions, strict=True)):
         left, top = layout.place(number, line)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from zoo.errors import RunError
-from zoo.runs.entries import FLAT, LEFT_OUT, Entry, EntryError, read_entry
+from zoo.runs.json_objects import FLAT, LEFT_OUT, JsonObject, JsonObjectError, read_object
 from zoo.system.files import write_atomic
 
 SCHEMA = 1
@@ -22,7 +22,7 @@ Status = Literal["running", "interrupted", "failed", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputsRecord(Entry):
+class InputsRecord(JsonObject):
     """Where the images were.
 
     Attributes:
@@ -35,7 +35,7 @@ class InputsRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvironmentRecord(Entry):
+class EnvironmentRecord(JsonObject):
     """The machine that a run was made on."""
 
     python: str
@@ -46,7 +46,7 @@ class EnvironmentRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SkippedRecord(Entry):
+class SkippedRecord(JsonObject):
     """A file that could not be read, and why."""
 
     path: str
@@ -54,7 +54,7 @@ class SkippedRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataRecord(Entry):
+class DataRecord(JsonObject):
     """What a run learnt from.
 
     Attributes:
@@ -73,7 +73,7 @@ class DataRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanRowRecord(Entry):
+class PlanRowRecord(JsonObject):
     """What one stage does in a phase: see `zoo.freezing.plans.PlanRow`."""
 
     stage: str
@@ -86,7 +86,7 @@ class PlanRowRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContractRecord(Entry):
+class ContractRecord(JsonObject):
     """How the freezing contract of a phase was kept.
 
     Attributes:
@@ -101,7 +101,7 @@ class ContractRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrefixCacheRecord(Entry):
+class PrefixCacheRecord(JsonObject):
     """The frozen prefix of a phase, which was run once.
 
     Attributes:
@@ -116,7 +116,7 @@ class PrefixCacheRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseRecord(Entry):
+class PhaseRecord(JsonObject):
     """A finished phase.
 
     Attributes:
@@ -139,7 +139,7 @@ class PhaseRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightsRecord(Entry):
+class WeightsRecord(JsonObject):
     """What a run began with in place of its recipe's weights.
 
     Attributes:
@@ -154,7 +154,7 @@ class WeightsRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContinuesRecord(Entry):
+class ContinuesRecord(JsonObject):
     """The finished run that was trained on.
 
     Attributes:
@@ -167,7 +167,7 @@ class ContinuesRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepeatsRecord(Entry):
+class RepeatsRecord(JsonObject):
     """The run that was repeated.
 
     Attributes:
@@ -182,7 +182,7 @@ class RepeatsRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchRecord(Entry):
+class BatchRecord(JsonObject):
     """How many images went through the model at once, and how many batches made a step."""
 
     batch_size: int
@@ -190,7 +190,7 @@ class BatchRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptRecord(Entry):
+class KeptRecord(JsonObject):
     """The checkpoint whose model was kept.
 
     Attributes:
@@ -205,7 +205,7 @@ class KeptRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultRecord(Entry):
+class ResultRecord(JsonObject):
     """What the kept model was measured at.
 
     Attributes:
@@ -222,7 +222,7 @@ class ResultRecord(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord(Entry):
+class RunRecord(JsonObject):
     """run.json.
 
     Attributes:
@@ -318,8 +318,8 @@ def read_record(path: Path) -> RunRecord:
     """
     document = read_document(path)
     try:
-        return read_entry({key: value for key, value in document.items() if key not in ("schema", "kind")}, RunRecord)
-    except EntryError as fault:
+        return read_object({key: value for key, value in document.items() if key not in ("schema", "kind")}, RunRecord)
+    except JsonObjectError as fault:
         raise RunError(f"{path}: {fault}; {ANEW}") from None
 
 

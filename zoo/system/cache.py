@@ -10,14 +10,14 @@ from pathlib import Path
 
 # Of all entries of a kind together.
 MAX_BYTES = 40 << 30
-# The file that an entry is whole with.
-MANIFEST_FILE = "manifest.json"
+# The last file of an entry that is written: without it the entry is not whole.
+ENTRY_MANIFEST = "manifest.json"
 # What the name of one begins with until then.
 UNFINISHED = ".part-"
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A folder of the cache.
 
     Attributes:
@@ -36,23 +36,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
 
 
-def entries(kind: str) -> list[Entry]:
+def entries(kind: str) -> list[CacheEntry]:
     """Lists the whole entries of a kind, a folder each, the least recently used first."""
-    return _listed(kind, lambda path: not path.name.startswith(".") and (path / MANIFEST_FILE).is_file())
+    return _listed(kind, lambda path: not path.name.startswith(".") and (path / ENTRY_MANIFEST).is_file())
 
 
-def unfinished_entries(kind: str) -> list[Entry]:
+def unfinished_entries(kind: str) -> list[CacheEntry]:
     """Lists the entries of a kind that are being written, or that an interruption left, the oldest first."""
     return _listed(kind, lambda path: path.name.startswith(UNFINISHED) and path.is_dir())
 
 
-def _listed(kind: str, wanted: Callable[[Path], bool]) -> list[Entry]:
+def _listed(kind: str, is_listed: Callable[[Path], bool]) -> list[CacheEntry]:
     folder = cache_folder() / kind
-    found = [_entry(path) for path in (folder.iterdir() if folder.is_dir() else ()) if wanted(path)]
+    found = [_entry(path) for path in (folder.iterdir() if folder.is_dir() else ()) if is_listed(path)]
     return sorted(found, key=lambda entry: entry.used)
 
 
-def _entry(path: Path) -> Entry:
+def _entry(path: Path) -> CacheEntry:
     """Sums up a folder; another process may remove it, or parts of it, meanwhile."""
     size, used = 0, 0.0
     for place in (path, *path.rglob("*")):
@@ -62,7 +62,7 @@ def _entry(path: Path) -> Entry:
             # A whole entry is touched when it is used; one that is being written has a file that grows.
             if place == path or path.name.startswith(UNFINISHED):
                 used = max(used, found.st_mtime)
-    return Entry(path, size, used)
+    return CacheEntry(path, size, used)
 
 
 @dataclass(frozen=True)

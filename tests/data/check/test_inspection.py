@@ -20,7 +20,7 @@ ODD = odd_files()
 
 
 def checked(folder):
-    return inspect(open_dataset("folder", folder), report=lambda *_: None)
+    return inspect(open_dataset("folder", folder), on_progress=lambda *_: None)
 
 
 def found(report, kind):
@@ -81,7 +81,7 @@ def test_formats_and_sizes_are_summed_up(tmp_path):
     arrays = Dataset(
         classes=("a", "b"), train=Split(images=pixels, labels=np.array([0, 1, 1])), validation=None, test=None
     )
-    report = inspect(arrays, report=lambda *_: None)
+    report = inspect(arrays, on_progress=lambda *_: None)
     assert (report.formats, report.sizes.median) == ({}, (7, 5))
 
 
@@ -192,10 +192,10 @@ def test_arrays_are_checked_too(tmp_path):
     train = Split(images=pixels[:10], labels=np.arange(10) % 2)
     validation = Split(images=pixels[[3, 10, 11]], labels=np.array([0, 1, 0]))
     dataset = Dataset(classes=("a", "b"), train=train, validation=validation, test=None)
-    report = inspect(dataset, report=lambda *_: None)
+    report = inspect(dataset, on_progress=lambda *_: None)
     assert found(report, "leak") == [("train[3]", "validation[0]")]
     assert found(report, "conflict") == [("train[3]", "validation[0]")]
-    assert inspect(dataset, report=lambda *_: None).decoded == 0
+    assert inspect(dataset, on_progress=lambda *_: None).decoded == 0
 
 
 # What lies beside

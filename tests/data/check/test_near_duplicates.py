@@ -22,7 +22,7 @@ def write(path, content):
 
 
 def checked(folder):
-    return inspect(open_dataset("folder", folder), report=lambda *_: None)
+    return inspect(open_dataset("folder", folder), on_progress=lambda *_: None)
 
 
 def kinds(report):
@@ -160,7 +160,7 @@ def test_items_with_one_palette_index_and_two_colours_are_two_pictures():
         [palette((0, 0, 0), (9, 9, 99)), palette((200, 0, 0), (0, 200, 0)), None, Image.new("LAB", (300, 300))]
     )
     train = Split(images=images, labels=np.array([0, 1, 0, 1]))
-    report = inspect(Dataset(classes=("a", "b"), train=train, validation=None, test=None), report=lambda *_: None)
+    report = inspect(Dataset(classes=("a", "b"), train=train, validation=None, test=None), on_progress=lambda *_: None)
     assert not [one for one in report.findings if one.kind == "conflict"]
     (unreadable,) = [one for one in report.findings if one.kind == "unreadable"]
     assert (unreadable.images, unreadable.detail) == (("train[2]",), "cannot be decoded (lost)")

@@ -54,5 +54,5 @@ def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):
     missing = tmp_path / "nowhere.png"
     (content,) = index.contents([missing])
     assert content.startswith("!")
-    index.remember({content: index.IndexedImage(Facts(reason="lost"))})
+    index.store({content: index.IndexedImage(Facts(reason="lost"))})
     assert index.recall([content]) == {}

@@ -308,7 +308,7 @@ def test_no_error_of_one_item_ends_a_pack_or_a_check(fault):
     assert packed.images[:].max() == 199
     assert [str(one.path) for one in packed.skipped] == ["image 7"]
     dataset = Dataset(classes=("a", "b"), train=split, validation=None, test=None)
-    report = inspect(dataset, report=lambda *_: None)
+    report = inspect(dataset, on_progress=lambda *_: None)
     assert [one.images for one in report.findings if one.kind == "unreadable"] == [("train[7]",)]
 
 

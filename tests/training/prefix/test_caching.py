@@ -235,7 +235,7 @@ def no_bar(description, total):
 
 
 def keep(found, pixels, views=()):
-    return caching.keep(found, pixels, views=views, bar=no_bar, what="train")
+    return caching.get_or_compute(found, pixels, views=views, bar=no_bar, what="train")
 
 
 def test_an_entry_is_checked_when_it_is_read():

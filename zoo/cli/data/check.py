@@ -113,7 +113,7 @@ def check_command(
         raise ContractError(said) from fault
     total = sum(len(split) for split in dataset.splits().values())
     with Display() as display, display.bar("checking images", total) as move:
-        report = inspect(dataset, report=lambda done, _total: move(done, ""))
+        report = inspect(dataset, on_progress=lambda done, _total: move(done, ""))
     if fix_list is not None:
         fix_list.write_bytes(b"".join(raw_bytes(name) + b"\n" for name in report.exclude))
     if as_json:

@@ -83,13 +83,13 @@ def predict_command(
         results: Iterable[tuple[GivenImage, Prediction | DataError | None]] = load(source).predict_each(images)
     else:  # nothing to load TensorFlow for: each says why
         results = ((image, fault_of(image)) for image in images)
-    report = Report(top=top, as_json=as_json, table=table)
+    printer = PredictionPrinter(top=top, as_json=as_json, table=table)
     for image, found in results:
-        report.add(image.name, found)
+        printer.add(image.name, found)
         if table is None and not stdout_is_read():
             break
-    report.close()
-    if report.failed:
+    printer.close()
+    if printer.failed:
         raise click.exceptions.Exit(1)
 
 
@@ -151,7 +151,7 @@ def fault_of(image: "GivenImage") -> DataError | None:
 
 
 @dataclass
-class Report:
+class PredictionPrinter:
     """Prints predictions as they come, as text, JSON lines or a table.
 
     Attributes:

@@ -160,7 +160,7 @@ def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: boo
             weights=asked.weights,
         )
     with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
-        _show_spread(runs, as_json=as_json)
+        _show_seeds(runs, as_json=as_json)
 
 
 def _document(run: "Run") -> dict[str, Any]:
@@ -212,10 +212,10 @@ def _show_result(run: "Run") -> None:
     echo(run.path, whole=True)
 
 
-def _show_spread(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
-    from zoo.jobs.seeds import spread
+def _show_seeds(runs: "Mapping[int, Run]", *, as_json: bool) -> None:
+    from zoo.jobs.seeds import summarize_seeds
 
-    figures = spread(runs.values())
+    figures = summarize_seeds(runs.values())
     first = next(iter(runs.values()))
     folder = first.path.parent
     if as_json:

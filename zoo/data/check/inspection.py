@@ -40,12 +40,12 @@ _LONG_SHAPE = 5
 _IMBALANCE = 10
 
 
-def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
+def inspect(dataset: Dataset, *, on_progress: Callable[[int, int], None]) -> Report:
     """Looks at every image of a data set.
 
     Args:
         dataset: What a source has opened.
-        report: Called with the images done and their total.
+        on_progress: Called with the images done and their total.
     """
     images: list[CheckedImage] = []
     pixels: dict[str, Callable[[], Image.Image]] = {}
@@ -54,7 +54,7 @@ def inspect(dataset: Dataset, *, report: Callable[[int, int], None]) -> Report:
             images.append(image)
             if load is not None:
                 pixels.setdefault(image.content, load)
-    known, decoded = _known(images, pixels, report)
+    known, decoded = _known(images, pixels, on_progress)
     readable = [(image, known[image.content].facts) for image in images if not known[image.content].facts.reason]
     findings = [
         *_layout(dataset, images),
@@ -138,7 +138,9 @@ def _relative(path: Path, root: Path | None) -> str:
 
 
 def _known(
-    images: Sequence[CheckedImage], pixels: Mapping[str, Callable[[], Image.Image]], report: Callable[[int, int], None]
+    images: Sequence[CheckedImage],
+    pixels: Mapping[str, Callable[[], Image.Image]],
+    on_progress: Callable[[int, int], None],
 ) -> tuple[dict[str, IndexedImage], int]:
     """Returns what each content is, and how many were decoded to know it."""
     first = {image.content: image for image in reversed(images)}
@@ -156,7 +158,7 @@ def _known(
         for numbers, found in map_ranges(len(unknown), look):
             learn(found)
             known |= found
-            report(len(first) - len(unknown) + numbers.stop, len(first))
+            on_progress(len(first) - len(unknown) + numbers.stop, len(first))
     return known, len(unknown)
 
 

@@ -102,7 +102,7 @@ def recall(wanted: Iterable[str]) -> dict[str, IndexedImage]:
     return found
 
 
-def remember(known: Mapping[str, IndexedImage]) -> None:
+def store(known: Mapping[str, IndexedImage]) -> None:
     """Keeps what contents are; not where a file could not be read for the system's reasons, as it may be read later."""
     rows = [
         (content, READER, json.dumps(asdict(one.facts)), one.perceptual_hash)
@@ -120,7 +120,7 @@ def remember(known: Mapping[str, IndexedImage]) -> None:
 
 @contextmanager
 def learning() -> Generator[Callable[[Mapping[str, IndexedImage]], None]]:
-    """Gives what `remember` does, many contents at a time: opening the index takes longer than decoding a photo.
+    """Gives what `store` does, many contents at a time: opening the index takes longer than decoding a photo.
 
     What was learnt is kept also where an error or Ctrl-C ends it.
     """
@@ -129,13 +129,13 @@ def learning() -> Generator[Callable[[Mapping[str, IndexedImage]], None]]:
     def learn(known: Mapping[str, IndexedImage]) -> None:
         learnt.update(known)
         if len(learnt) >= _LEARN_AT_ONCE:
-            remember(learnt)
+            store(learnt)
             learnt.clear()
 
     try:
         yield learn
     finally:
-        remember(learnt)
+        store(learnt)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _ROWS_AT_ONCE = 1024
 def load_files(
     paths: Sequence[Path],
     settings: Settings,
-    report: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
     *,
     stop_at_first: bool = False,
 ) -> tuple[np.ndarray, dict[int, str], Conversions]:
@@ -40,7 +40,7 @@ def load_files(
     Args:
         paths: In the order of the result.
         settings: The size.
-        report: Called with the images done and their total, from the calling thread.
+        on_progress: Called with the images done and their total, from the calling thread.
         stop_at_first: Whether the first that cannot be read ends it.
 
     Returns:
@@ -51,16 +51,16 @@ def load_files(
     def load(row: int) -> tuple[np.ndarray, Facts]:
         return read_pixels(paths[row], settings)
 
-    return _load_each(len(paths), load, settings, report, stop_at_first=stop_at_first)
+    return _load_each(len(paths), load, settings, on_progress, stop_at_first=stop_at_first)
 
 
-def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, int], None]) -> np.ndarray:
+def load_array(source: np.ndarray, settings: Settings, on_progress: Callable[[int, int], None]) -> np.ndarray:
     """Brings an array to the size; one that has it already is taken as it is, whatever the settings cut off.
 
     Args:
         source: uint8[n, height, width] or uint8[n, height, width, channels] with 1, 3 or 4 channels.
         settings: The size.
-        report: Called with the images done and their total, from the calling thread.
+        on_progress: Called with the images done and their total, from the calling thread.
 
     Returns:
         uint8[n, height, width, channels] in [0, 255].
@@ -79,7 +79,7 @@ def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, in
     found = layered.shape[3]
     if layered.shape[1:3] == (height, width) and found in (1, 3):
         if found == channels:
-            report(total, total)
+            on_progress(total, total)
             return layered
         images = allocate_images(shape)
         for start in range(0, total, _ROWS_AT_ONCE):
@@ -87,13 +87,13 @@ def load_array(source: np.ndarray, settings: Settings, report: Callable[[int, in
             # One channel is repeated by broadcasting.
             grey = layered[rows] if found == 1 else ((layered[rows] @ _LUMA + 0x8000) >> 16)[..., np.newaxis]
             images[rows] = grey
-            report(min(start + _ROWS_AT_ONCE, total), total)
+            on_progress(min(start + _ROWS_AT_ONCE, total), total)
         return images
-    return _load_each(total, lambda row: _fit(layered[row], settings), settings, report)[0]
+    return _load_each(total, lambda row: _fit(layered[row], settings), settings, on_progress)[0]
 
 
 def load_items(
-    items: Items, settings: Settings, report: Callable[[int, int], None], *, stop_at_first: bool
+    items: Items, settings: Settings, on_progress: Callable[[int, int], None], *, stop_at_first: bool
 ) -> tuple[np.ndarray, dict[int, str], Conversions]:
     """Asks for items and brings them to the size; see `load_files`."""
 
@@ -108,7 +108,7 @@ def load_items(
             reason = " ".join(str(fault).split()) or type(fault).__name__
             raise BadImageError(Facts(reason=f"cannot be decoded ({reason})")) from fault
 
-    return _load_each(len(items), load, settings, report, stop_at_first=stop_at_first)
+    return _load_each(len(items), load, settings, on_progress, stop_at_first=stop_at_first)
 
 
 def fit_item(item: Any, settings: Settings) -> np.ndarray:
@@ -127,7 +127,7 @@ def _load_each(
     total: int,
     load: Callable[[int], tuple[np.ndarray, Facts]],
     settings: Settings,
-    report: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
     *,
     stop_at_first: bool = False,
 ) -> tuple[np.ndarray, dict[int, str], Conversions]:
@@ -152,7 +152,7 @@ def _load_each(
         converted += changed
         if bad and stop_at_first:
             break
-        report(rows.stop, total)
+        on_progress(rows.stop, total)
     return images, bad, converted
 
 

@@ -223,7 +223,7 @@ def _keep(
 
 
 def _read_all(
-    paths: Sequence[Path], contents: Sequence[str], settings: Settings, report: Callable[[int, int], None]
+    paths: Sequence[Path], contents: Sequence[str], settings: Settings, on_progress: Callable[[int, int], None]
 ) -> tuple[dict[int, str], Conversions]:
     """Decodes files that were never read, to know which can be; returns why some cannot, and what is changed."""
     known = index.recall(contents)
@@ -237,7 +237,7 @@ def _read_all(
         for numbers, found in map_ranges(len(unknown), read):
             learn(found)
             known |= found
-            report(numbers.stop, len(unknown))
+            on_progress(numbers.stop, len(unknown))
     white = settings.fit.white
     reasons = {
         row: known[content].facts.reason or beyond_white(known[content].facts, white)

@@ -32,7 +32,7 @@ from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
 from zoo.data.packs.pixels import Decoded, identity_of
 from zoo.errors import DataError
-from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
+from zoo.system.cache import ENTRY_MANIFEST, UNFINISHED, cache_folder, make_room
 from zoo.system.files import is_still_there, write_atomic
 from zoo.system.locks import lock
 
@@ -62,7 +62,7 @@ class StoredPack:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class StoredPart:
     """Some rows of a pack, written in one go.
 
     Attributes:
@@ -107,8 +107,8 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     """Opens the pack of these contents and settings; None where there is none, or a damaged one, which is removed."""
     folder = folder_of(contents, settings)
     try:
-        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        parts = [Part(**part) for part in document["parts"]]
+        document = json.loads((folder / ENTRY_MANIFEST).read_text(encoding="utf-8"))
+        parts = [StoredPart(**part) for part in document["parts"]]
         found = _opened(folder, parts, contents, settings)
         if found.images.array.shape == found.images.shape and _are_whole(folder / IMAGES_FILE, parts, settings):
             os.utime(folder)
@@ -121,7 +121,7 @@ def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
     return None
 
 
-def _opened(folder: Path, parts: Sequence[Part], contents: Sequence[str], settings: Settings) -> StoredPack:
+def _opened(folder: Path, parts: Sequence[StoredPart], contents: Sequence[str], settings: Settings) -> StoredPack:
     mapped: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
     bad = {int(row): str(reason) for part in parts for row, reason in part.bad.items()}
     converted = sum((Conversions(part.converted, part.peak) for part in parts), Conversions())
@@ -132,7 +132,7 @@ def store_pack(
     paths: Sequence[Path],
     contents: Sequence[str],
     settings: Settings,
-    report: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
     on_bad: Callable[[Path, str], None],
 ) -> StoredPack:
     """Decodes files into a pack, and opens it; where another process does so already, it is waited for.
@@ -141,7 +141,7 @@ def store_pack(
         paths: The files, each of another content.
         contents: Their contents' hashes.
         settings: The size.
-        report: Called with the images done and their total, from the calling thread.
+        on_progress: Called with the images done and their total, from the calling thread.
         on_bad: Called with each file that gives no pixels, and why; what it raises ends the packing, and what
             is done by then is kept for another try.
 
@@ -155,18 +155,18 @@ def store_pack(
     with _alone(folder.with_name(f".lock-{folder.name}")):
         there = find_pack(contents, settings)
         if there is not None:
-            report(len(paths), len(paths))
+            on_progress(len(paths), len(paths))
             return there
         unfinished.mkdir(exist_ok=True)
         make_room(KIND, bytes_of(len(paths), settings), beside=unfinished)
-        parts = _write_parts(unfinished, paths, contents, settings, report, on_bad)
+        parts = _write_parts(unfinished, paths, contents, settings, on_progress, on_bad)
         try:
             index.check_unchanged(paths, contents)
         except DataError:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         document = {"schema": 1, "kind": "pack", "settings": settings.described(), "parts": [*map(asdict, parts)]}
-        write_atomic(unfinished / MANIFEST_FILE, json.dumps(document) + "\n")
+        write_atomic(unfinished / ENTRY_MANIFEST, json.dumps(document) + "\n")
         (unfinished / PARTS_FILE).unlink(missing_ok=True)
         unfinished.rename(folder)
     return _opened(folder, parts, contents, settings)
@@ -193,14 +193,14 @@ def _write_parts(
     paths: Sequence[Path],
     contents: Sequence[str],
     settings: Settings,
-    report: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
     on_bad: Callable[[Path, str], None],
-) -> list[Part]:
+) -> list[StoredPart]:
     """Writes what is missing of a pack, and returns what its manifest says of each part."""
     images = unfinished / IMAGES_FILE
     parts = _parts_there(unfinished, len(paths), settings)
     done = {row for part in parts for row in range(part.start, part.stop)}
-    report(len(done), len(paths))
+    on_progress(len(done), len(paths))
     missing = _ranges(len(paths), done, settings)
     before = {content: one.facts.reason for content, one in index.recall(contents).items() if one.facts.reason}
     for path, content in zip(paths, contents, strict=True):
@@ -212,7 +212,7 @@ def _write_parts(
     write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(asdict(part)) + "\n" for part in parts))
     with images.open("r+b") as file, (unfinished / PARTS_FILE).open("a", encoding="utf-8") as log:
 
-        def write(numbers: Iterator[int]) -> list[tuple[Part, Mapping[str, IndexedImage]]]:
+        def write(numbers: Iterator[int]) -> list[tuple[StoredPart, Mapping[str, IndexedImage]]]:
             return [
                 _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
             ]
@@ -225,7 +225,7 @@ def _write_parts(
                     parts.append(part)
                     done.update(range(part.start, part.stop))
                 log.flush()
-                report(len(done), len(paths))
+                on_progress(len(done), len(paths))
                 for part, _ in written:
                     for row, reason in part.bad.items():
                         on_bad(paths[int(row)], reason)
@@ -257,7 +257,7 @@ def _write_part(
     contents: Sequence[str],
     settings: Settings,
     known_bad: Mapping[str, str],
-) -> tuple[Part, Mapping[str, IndexedImage]]:
+) -> tuple[StoredPart, Mapping[str, IndexedImage]]:
     """Decodes some files and writes them at their place.
 
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
@@ -283,7 +283,7 @@ def _write_part(
         checksum = zlib.crc32(content, checksum)
         _write_at(file, content, _HEADER_BYTES + bytes_of(row, settings))
     converted = count(known[contents[row]].facts for row in rows if str(row) not in bad)
-    part = Part(
+    part = StoredPart(
         start=rows.start,
         stop=rows.stop,
         checksum=checksum,
@@ -315,7 +315,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             file.truncate(size)
 
 
-def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[Part]:
+def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[StoredPart]:
     """Returns the parts of an interrupted pack that are whole."""
     images, log = unfinished / IMAGES_FILE, unfinished / PARTS_FILE
     if not images.is_file() or not log.is_file():
@@ -323,10 +323,10 @@ def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[Part]
     if images.stat().st_size != _HEADER_BYTES + bytes_of(count, settings):
         log.unlink()
         return []
-    parts: list[Part] = []
+    parts: list[StoredPart] = []
     for line in log.read_bytes().splitlines():
         try:
-            part = Part(**json.loads(line))
+            part = StoredPart(**json.loads(line))
             if 0 <= part.start < part.stop <= count and _are_whole(images, [part], settings):
                 parts.append(part)
         except (ValueError, TypeError, OSError):  # the line that was being written, or a damaged one
@@ -334,7 +334,7 @@ def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[Part]
     return parts
 
 
-def _are_whole(path: Path, parts: Sequence[Part], settings: Settings) -> bool:
+def _are_whole(path: Path, parts: Sequence[StoredPart], settings: Settings) -> bool:
     """Compares parts of a file with their checksums."""
     with path.open("rb") as file:
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.backend.keras_internals import optimizers as internals
 from zoo.errors import RecipeError
-from zoo.freezing.contract import violation
+from zoo.freezing.contract import contract_error
 
 if TYPE_CHECKING:
     KerasOptimizer = keras.optimizers.Optimizer
@@ -86,7 +86,7 @@ class PerVariable(KerasOptimizer):
         # Keras warns and trains the others. JAX has zeros for what the loss does not depend on, and none is empty.
         empty = [variable.path for gradient, variable in zip(grads, vars, strict=True) if gradient is None]
         if empty:
-            raise violation(self.phase_name, empty, "to be trained, yet have no gradient")
+            raise contract_error(self.phase_name, empty, "to be trained, yet have no gradient")
         return super()._filter_empty_gradients(grads, vars)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

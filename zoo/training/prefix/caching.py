@@ -19,7 +19,7 @@ import numpy as np
 from zoo.data import Pixels
 from zoo.data.inputs import Bar
 from zoo.inference.batches import predict_in_batches
-from zoo.system.cache import MANIFEST_FILE, UNFINISHED, cache_folder, make_room
+from zoo.system.cache import ENTRY_MANIFEST, UNFINISHED, cache_folder, make_room
 from zoo.system.files import sha256, sync, write_atomic
 from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import Prefix
@@ -34,7 +34,7 @@ CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Kept:
+class PrefixOutput:
     """Activations, and how they came.
 
     Attributes:
@@ -52,7 +52,7 @@ def entries_folder() -> Path:
     return cache_folder() / KIND
 
 
-def keep(
+def get_or_compute(
     prefix: Prefix,
     images: Pixels,
     *,
@@ -60,7 +60,7 @@ def keep(
     in_memory: bool = False,
     bar: Bar,
     what: str,
-) -> Kept:
+) -> PrefixOutput:
     """Returns what the prefix gives for images: from the cache, or computed and put there.
 
     Args:
@@ -77,7 +77,7 @@ def keep(
     folder = entries_folder() / key_of(prefix, images, views)
     there = _read(folder)
     if there is not None:
-        return Kept(there, computed=0)
+        return PrefixOutput(there, computed=0)
     count = len(images) * max(1, len(views))
 
     def compute(allocate: Allocate) -> np.ndarray:
@@ -85,7 +85,7 @@ def keep(
             return _computed(prefix, _chunks(images, views), allocate, count=count, move=move)
 
     if in_memory:
-        return Kept(compute(lambda shape, dtype: np.empty(shape, dtype)), computed=count)
+        return PrefixOutput(compute(lambda shape, dtype: np.empty(shape, dtype)), computed=count)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as name:
         part = Path(name) / "entry"
@@ -94,14 +94,14 @@ def keep(
         mapped.flush()
         sync(part / ARRAY_FILE)
         document = {"schema": 1, "kind": "activations", "dtype": mapped.dtype.name, "sha256": sha256(part / ARRAY_FILE)}
-        write_atomic(part / MANIFEST_FILE, json.dumps(document, indent=2) + "\n")
+        write_atomic(part / ENTRY_MANIFEST, json.dumps(document, indent=2) + "\n")
         make_room(KIND, (part / ARRAY_FILE).stat().st_size, beside=part.parent)
         if folder.is_dir():
             shutil.rmtree(folder)
         part.rename(folder)
     activations = _read(folder)
     assert activations is not None  # it was just written
-    return Kept(activations, computed=count)
+    return PrefixOutput(activations, computed=count)
 
 
 def find(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> np.ndarray | None:
@@ -152,7 +152,7 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _read(folder: Path) -> np.ndarray | None:
     """Opens an entry; one that is damaged is removed, and computed again."""
     try:
-        document = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        document = json.loads((folder / ENTRY_MANIFEST).read_text(encoding="utf-8"))
         if sha256(folder / ARRAY_FILE) == document["sha256"]:
             os.utime(folder)
             array = np.load(folder / ARRAY_FILE, mmap_mode="r")

@@ -94,24 +94,26 @@ class PrefixPlan:
         Raises:
             OSError: The cache cannot be written.
         """
-        kept = [
-            caching.keep(self.prefix, each.pack.images, views=each.views, in_memory=in_memory, bar=bar, what=each.name)
-            if each.found is None
-            else caching.Kept(each.found, computed=0)
+        outputs = [
+            caching.PrefixOutput(each.found, computed=0)
+            if each.found is not None
+            else caching.get_or_compute(
+                self.prefix, each.pack.images, views=each.views, in_memory=in_memory, bar=bar, what=each.name
+            )
             for each in self.needed
         ]
-        packs = [replace(each.pack, images=found.activations) for each, found in zip(self.needed, kept, strict=True)]
+        packs = [replace(each.pack, images=found.activations) for each, found in zip(self.needed, outputs, strict=True)]
         return CachedActivations(
             prefix=self.prefix,
             train=packs[0],
             validation=packs[1] if len(packs) > 1 else None,
             views=max(1, len(self.needed[0].views)),
-            computed=sum(found.computed for found in kept),
+            computed=sum(found.computed for found in outputs),
         )
 
 
 @dataclass(frozen=True)
-class Skipped:
+class NotCached:
     """A phase that trains on pixels.
 
     Attributes:
@@ -123,15 +125,15 @@ class Skipped:
 
 def plan_prefix(
     prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None
-) -> PrefixPlan | Skipped:
+) -> PrefixPlan | NotCached:
     """Decides whether a phase's frozen prefix is run once, and where its activations are kept."""
     if prefix is None:
-        return Skipped("nothing is frozen below what is trained")
+        return NotCached("nothing is frozen below what is trained")
     views = fixed_views(recipe.augment, seed=recipe.train.seed)
     is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
-    refusal = policy.refusal(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
-    if refusal:
-        return Skipped(refusal)
+    reason = policy.why_not_cached(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
+    if reason:
+        return NotCached(reason)
     needed = [Needed(name="train", pack=train, views=views)]
     if validation is not None:
         needed.append(Needed(name="validation", pack=validation))
@@ -142,8 +144,8 @@ def plan_prefix(
     if place is None:
         gigabytes = f"its {size / 1e9:.1f} GB"
         if is_writable(caching.KIND):
-            return Skipped(f"{gigabytes} fit neither in {cache_folder()} nor in memory")
-        return Skipped(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
+            return NotCached(f"{gigabytes} fit neither in {cache_folder()} nor in memory")
+        return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
     return PrefixPlan(prefix=prefix, needed=needed, place=place)
 
 
@@ -164,7 +166,7 @@ def cache_prefix(
     if asked == "off":
         return None
     plan = plan_prefix(prefix, recipe, phase, train, validation)
-    if isinstance(plan, Skipped):
+    if isinstance(plan, NotCached):
         if asked == "required":
             raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {plan.reason}")
         say(f"no prefix cache: {plan.reason}")

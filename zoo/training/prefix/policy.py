@@ -52,7 +52,7 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min"
 
 
-def refusal(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> str:
+def why_not_cached(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> str:
     """Says why a phase's prefix is not cached; empty where it is.
 
     The answer rests on counts and not on the clock, so that a resumed or repeated run decides alike.

@@ -14,7 +14,7 @@ AsItems = Callable[[object, str], object]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chosen:
+class ChosenItems:
     """Items of other objects, one at a time, as PyTorch's Subset and ConcatDataset are.
 
     Attributes:
@@ -74,9 +74,9 @@ class _Indexed:
     indices: Sequence[int]
 
 
-def _with_warning(source: Any, warning: str) -> Chosen:
+def _with_warning(source: Any, warning: str) -> ChosenItems:
     name = "data"
-    return Chosen(
+    return ChosenItems(
         items=[(source, index) for index in range(len(source))],
         targets=listed_labels(source, name),
         classes=class_names(source, name),
@@ -89,7 +89,7 @@ def is_subset(source: object) -> bool:
     return hasattr(source, "dataset") and hasattr(source, "indices")
 
 
-def from_subset(source: Any, name: str, *, as_items: AsItems) -> Chosen:
+def from_subset(source: Any, name: str, *, as_items: AsItems) -> ChosenItems:
     """Takes the items that a subset chooses.
 
     Raises:
@@ -98,7 +98,7 @@ def from_subset(source: Any, name: str, *, as_items: AsItems) -> Chosen:
     base: Any = as_items(source.dataset, f"{name}.dataset")
     rows = [int(index) for index in source.indices]
     labels = listed_labels(base, f"{name}.dataset")
-    return Chosen(
+    return ChosenItems(
         items=[(base, row) for row in rows],
         targets=None if labels is None else labels[rows],
         classes=class_names(base, f"{name}.dataset"),
@@ -117,7 +117,7 @@ def is_joined(source: object) -> bool:
     return hasattr(source, "datasets") and hasattr(source, "cumulative_sizes")
 
 
-def from_joined(source: Any, name: str, *, as_items: AsItems) -> Chosen:
+def from_joined(source: Any, name: str, *, as_items: AsItems) -> ChosenItems:
     """Takes the items of all parts, whose classes are brought together by name.
 
     Raises:
@@ -132,7 +132,7 @@ def from_joined(source: Any, name: str, *, as_items: AsItems) -> Chosen:
         listed = [listed_labels(part, place) for part, place in zip(parts, places, strict=True)]
         known = [labels for labels in listed if labels is not None]
         targets = np.concatenate(known) if len(known) == len(parts) else None
-        return Chosen(items=items, targets=targets, classes=names[0], warnings=warnings)
+        return ChosenItems(items=items, targets=targets, classes=names[0], warnings=warnings)
     if None in names:
         lacking = places[names.index(None)]
         raise DataError(
@@ -143,4 +143,4 @@ def from_joined(source: Any, name: str, *, as_items: AsItems) -> Chosen:
     labels = [named(labels_of(part, place), own, place) for part, place, own in zip(parts, places, names, strict=True)]
     if any(part.dtype.kind != "U" for part in labels):
         raise DataError(f"{name}: its parts have other .classes and one-hot labels; expected an index or a name.")
-    return Chosen(items=items, targets=np.concatenate(labels), classes=None, warnings=warnings)
+    return ChosenItems(items=items, targets=np.concatenate(labels), classes=None, warnings=warnings)

@@ -17,7 +17,7 @@ _EXPECTED = {str: "text", int: "a whole number", float: "a number", bool: "true 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class JsonObject:
     """An object of a JSON document; a key is a field's name.
 
     Attributes:
@@ -38,26 +38,26 @@ class Entry:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Entry):
+    if isinstance(value, JsonObject):
         return value.to_json()
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in cast("Mapping[str, Any]", value).items()}
     return [_plain(one) for one in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
 
 
-class EntryError(Exception):
+class JsonObjectError(Exception):
     """A key that is missing or of another type: says which, what was found and what is expected."""
 
 
-_E = TypeVar("_E", bound=Entry)
+_O = TypeVar("_O", bound=JsonObject)
 
 
 @cache
-def _types_of(kind: type[Entry]) -> dict[str, Any]:
+def _types_of(kind: type[JsonObject]) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def read_entry(document: Mapping[str, Any], kind: type[_E], place: str = "") -> _E:
+def read_object(document: Mapping[str, Any], kind: type[_O], place: str = "") -> _O:
     """Makes an object from plain data.
 
     Args:
@@ -66,38 +66,38 @@ def read_entry(document: Mapping[str, Any], kind: type[_E], place: str = "") -> 
         place: Where in the whole document it stands.
 
     Raises:
-        EntryError: A key is missing, or of another type.
+        JsonObjectError: A key is missing, or of another type.
     """
     left, values = dict(document), dict[str, Any]()
     flat: dict[str, Any] = {}
     for one in fields(kind):
-        wanted, at = _types_of(kind)[one.name], f"{place}.{one.name}".lstrip(".")
+        hint, at = _types_of(kind)[one.name], f"{place}.{one.name}".lstrip(".")
         if one.metadata.get("keys"):
-            flat[one.name] = wanted
+            flat[one.name] = hint
         elif one.name in left:
-            values[one.name] = _value(left.pop(one.name), wanted, at)
+            values[one.name] = _value(left.pop(one.name), hint, at)
         elif one.default is MISSING and one.default_factory is MISSING:
-            raise EntryError(f"{at} is missing; expected {_words(wanted)}")
-    for name, wanted in flat.items():
-        values[name], left = _flat(left, wanted, place)
+            raise JsonObjectError(f"{at} is missing; expected {_words(hint)}")
+    for name, hint in flat.items():
+        values[name], left = _flat(left, hint, place)
     return kind(**values, unknown=left)
 
 
-def _flat(left: dict[str, Any], wanted: Any, place: str) -> tuple[Any, dict[str, Any]]:
+def _flat(left: dict[str, Any], hint: Any, place: str) -> tuple[Any, dict[str, Any]]:
     """Makes a field whose keys stand in the object around it; returns it, and the keys that are not its own."""
-    own_kind = _without_none(wanted)
+    own_kind = _without_none(hint)
     if not is_dataclass(own_kind):
         numbers = {key: value for key, value in left.items() if value is None or isinstance(value, int | float)}
         return numbers, {key: value for key, value in left.items() if key not in numbers}
     own = {one.name: left[one.name] for one in fields(own_kind) if one.name in left}
     left = {key: value for key, value in left.items() if key not in own}
-    return (read_entry(own, cast("type[Entry]", own_kind), place) if own else None), left
+    return (read_object(own, cast("type[JsonObject]", own_kind), place) if own else None), left
 
 
-def _value(value: Any, wanted: Any, place: str) -> Any:
+def _value(value: Any, hint: Any, place: str) -> Any:
     """Checks a value against the type of its field, and makes the objects in it."""
-    kind = _without_none(wanted)
-    if value is None and kind is not wanted:
+    kind = _without_none(hint)
+    if value is None and kind is not hint:
         return None
     origin, inner = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, list):
@@ -108,25 +108,25 @@ def _value(value: Any, wanted: Any, place: str) -> Any:
     if origin is Literal and value in inner:
         return value
     if is_dataclass(kind) and isinstance(value, dict):
-        return read_entry(cast("dict[str, Any]", value), cast("type[Entry]", kind), place)
+        return read_object(cast("dict[str, Any]", value), cast("type[JsonObject]", kind), place)
     # A truth value is a number to Python, and a whole number is a number to JSON.
     fits = kind in _EXPECTED and isinstance(value, (int, float) if kind is float else kind)
     if fits and isinstance(value, bool) == (kind is bool):
         return value
-    raise EntryError(f"{place} is {shown(value)}; expected {_words(wanted)}")
+    raise JsonObjectError(f"{place} is {shown(value)}; expected {_words(hint)}")
 
 
-def _without_none(wanted: Any) -> Any:
+def _without_none(hint: Any) -> Any:
     """Returns the type of a field where it has a value."""
-    if get_origin(wanted) not in (Union, types.UnionType):
-        return wanted
-    return next(one for one in get_args(wanted) if one is not types.NoneType)
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    return next(one for one in get_args(hint) if one is not types.NoneType)
 
 
-def _words(wanted: Any) -> str:
+def _words(hint: Any) -> str:
     """Says in words what a field takes."""
-    kind = _without_none(wanted)
-    if kind is not wanted:
+    kind = _without_none(hint)
+    if kind is not hint:
         return f"{_words(kind)} or null"
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
