@@ -131,6 +131,11 @@ def test_the_json_schema_has_the_patterns():
     assert phase["name"]["pattern"] == "^([a-z][a-z0-9_]*)$"
 
 
+def test_the_json_schema_lists_the_policies_of_augmentation_for_editors():
+    policy = recipe_file_schema()["$defs"]["AugmentSection"]["properties"]["policy"]
+    assert policy["enum"] == ["none", "randaugment", "augmix", "trivial"]
+
+
 def test_the_file_schema_requires_less_of_a_recipe_that_extends():
     schema = recipe_file_schema()
     assert {"schema", "extends", "set", "phases"} <= schema["properties"].keys()

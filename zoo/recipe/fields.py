@@ -45,6 +45,24 @@ def _either(words: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """Marks one of a few texts, which are asked for when they are needed: plug-ins add rows later."""
+
+    choices: Callable[[], Sequence[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "enum": list(self.choices())}
+
+    def _known(self, text: str) -> str:
+        if text not in self.choices():
+            raise PydanticCustomError("one_of", "{words}", {"words": _either(self.choices())})
+        return text
+
+
+@dataclass(frozen=True)
 class NameIn:
     """Marks the name of a row of a table, of a plug-in's too."""
 
@@ -165,7 +183,7 @@ def _by_role(columns: dict[str, str]) -> dict[str, str]:
 
 
 Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
-PolicyName = Annotated[str, Matching(augmentations.policies_pattern, lambda: _either(augmentations.policies()))]
+PolicyName = Annotated[str, OneOf(augmentations.policies)]
 Interval = Annotated[
     str,
     Matching(

@@ -1,6 +1,5 @@
 """What changes training images at random: the open table of `[augment]`, with the facts of each change."""
 
-import re
 from dataclasses import dataclass
 
 from zoo.registry.tables import Row, Table
@@ -34,8 +33,3 @@ AUGMENTATIONS = Table(
 def policies() -> list[str]:
     """Returns what `augment.policy` can be, `none` first."""
     return [NONE, *(row.name for row in AUGMENTATIONS.rows() if row.is_policy)]
-
-
-def policies_pattern() -> str:
-    """Returns the regular expression that `policies` match."""
-    return "|".join(map(re.escape, policies()))
