@@ -61,11 +61,11 @@ def modules_after(code):
     return set(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def command(*arguments):
+def command(*arguments, code=0):
     return (
         "from zoo.cli import main\n"
         f"try:\n    main({list(arguments)!r})\n"
-        "except SystemExit as end:\n    assert not end.code"
+        f"except SystemExit as end:\n    assert (end.code or 0) == {code}"
     )
 
 
@@ -90,6 +90,11 @@ def command(*arguments):
 )
 def test_looking_around_imports_nothing_heavy(code):
     assert {module.partition(".")[0] for module in modules_after(code)}.isdisjoint(HEAVY)
+
+
+def test_a_path_that_is_not_a_run_is_refused_without_loading_the_models():
+    refused = command("evaluate", "runs/nix", code=1)
+    assert "zoo.architectures" not in modules_after(refused)
 
 
 def test_a_heavy_import_would_be_noticed():

@@ -122,7 +122,8 @@ def refuse_what_is_not_a_run(path: Path) -> None:
     from zoo.models.saving import CARD_FILE
     from zoo.runs.folder import RunFolder
 
-    if not path.exists() and str(path) in registry.list_models():
+    # A model's name has no folder before it: such a path is answered without loading the families.
+    if path.name == str(path) and not path.exists() and path.name in registry.list_models():
         raise NotFoundError(_of_a_model(str(path)))
     if not (path / CARD_FILE).is_file():
         RunFolder.open(path)
