@@ -1,5 +1,6 @@
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -57,10 +58,11 @@ def test_show_lets_the_error_through():
     assert isinstance(error, NotFoundError)
 
 
-def test_check_says_ok_and_prints_every_fault(write):
-    good = write(VALID, "good.toml")
-    bad = write(VALID + "epochs = 0\nwarmup = 1\n", "bad.toml")
-    result = run("check", good, bad, "gone.toml")
+def test_check_says_ok_and_prints_every_fault(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("good.toml").write_text(VALID)
+    Path("bad.toml").write_text(VALID + "epochs = 0\nwarmup = 1\n")
+    result = run("check", "good.toml", "bad.toml", "gone.toml")
     assert result.stdout == "ok pets\n"
     assert result.stderr.splitlines() == [
         "bad.toml:7: phases[0].epochs is 0; expected >= 1",
@@ -72,10 +74,11 @@ def test_check_says_ok_and_prints_every_fault(write):
     assert str(result.exception) == "2 of 3 recipes failed the check: bad.toml, gone.toml"
 
 
-def test_check_as_json(write):
-    good = write(VALID, "good.toml")
-    bad = write(VALID + "epochs = 0\n", "bad.toml")
-    result = run("check", good, bad, "--json")
+def test_check_as_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("good.toml").write_text(VALID)
+    Path("bad.toml").write_text(VALID + "epochs = 0\n")
+    result = run("check", "good.toml", "bad.toml", "--json")
     assert json.loads(result.stdout) == {
         "schema": 1,
         "kind": "recipe-check",
