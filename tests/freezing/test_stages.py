@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 from keras import layers
 
 import zoo
+from zoo import registry
 from zoo.errors import NotFoundError, ZooError
 from zoo.freezing.graphs import legal_cuts
 from zoo.freezing.selectors import select
 from zoo.freezing.stages import count_params, stages
+from zoo.models.blueprint import Blueprint
 
 
 def chain():
@@ -190,6 +193,15 @@ def test_stages_of_a_built_model_are_its_cards():
         "stage1": ["stage1_1_conv", "stage1_1_bn", "stage1_1_activation"],
         "head": ["head_flatten", "head_dense1", "head_dense2", "classifier", "probabilities"],
     }
+
+
+def test_a_card_without_stages_gets_them_from_the_graph(monkeypatch):
+    model = maps()
+    model.blueprint = Blueprint(architecture="mapped", input_shape=(8, 8, 1), classes=("a", "b", "c"))
+    card = replace(zoo.info("mnist_conv_tiny"), name="mapped", stages=())
+    monkeypatch.setitem(registry.entries._entries, "mapped", registry.Entry(card, lambda inputs, **_: inputs))
+    assert names(model) == names(maps())
+    assert list(names(model)) == ["stem", "stage1", "stage2", "head"]
 
 
 def test_a_model_without_a_graph_is_refused():

@@ -51,9 +51,9 @@ def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
     A model from `zoo.build` has the stages of its card, and so have copies of it, other heads on its layers, and what
     `keras.applications` builds: the card is found by the names of the layers. A model that holds another one as a
     layer, as Keras' own way of transfer learning does, has the stages of that one, and all that follows is its head.
-    For any other model they are derived from its legal cuts: a stage ends where the maps are about to shrink, and the
-    head begins after the last map, or with the last layer that has weights. A backbone of the zoo without a head has a
-    head without layers.
+    For any other model, and one whose card lists none, they are derived from its legal cuts: a stage ends where the
+    maps are about to shrink, and the head begins after the last map, or with the last layer that has weights. A
+    backbone of the zoo without a head has a head without layers.
 
     Raises:
         ZooError: The model is not functional, or its stages cannot be told.
@@ -65,10 +65,11 @@ def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
     """
     graph = graph_of(model)
     blueprint = getattr(model, "blueprint", None)
-    if blueprint is None:
+    listed = () if blueprint is None else blueprint.card.stages
+    if not listed:
         ends = _ends(graph, is_whole=True)
     else:
-        named = {stage.last_layer: stage.name for stage in blueprint.card.stages if stage.last_layer}
+        named = {stage.last_layer: stage.name for stage in listed if stage.last_layer}
         cuts = set(legal_cuts(model))
         illegal = [name for name in named if name not in cuts]
         if illegal:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import click
 import pytest
@@ -158,6 +159,14 @@ def test_show_prints_the_freeze_points():
     assert ["head", "4", "1,281,000", "1,281,000"] in rows
     assert ["stage8", "3", f"{320 * 1280 + 4 * 1280:,}", "1,695,720"] in rows
     assert ["stem", "4", "992", "4,694,024"] in rows
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_show_prints_a_card_that_has_nothing_to_freeze(monkeypatch, count):
+    card = registry.info("mnist_conv_tiny")
+    few = replace(card, name="few_stages", stages=card.stages[len(card.stages) - count :])
+    monkeypatch.setitem(registry.entries._entries, "few_stages", registry.Entry(few, lambda inputs, **_: inputs))
+    assert "freezes the rest" not in run(show, "few_stages")
 
 
 def test_show_as_json():

@@ -126,7 +126,9 @@ def show(name: str, as_json: bool) -> None:
             ("stage", "layers", "parameters", "from here on"), rows, right=(1, 2, 3), width=stdout_width(), spare=(1, 3)
         )
     )
-    echo(f'\nA phase\'s train = "{card.stages[-2].name}+" trains that stage and every later one and freezes the rest.')
+    if len(card.stages) > 1:
+        last = card.stages[-2].name
+        echo(f'\nA phase\'s train = "{last}+" trains that stage and every later one and freezes the rest.')
 
 
 def _sort(cards: list[Card], sort_key: str) -> None:
