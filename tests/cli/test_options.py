@@ -66,3 +66,12 @@ def test_a_source_in_the_place_of_a_path_is_answered_with_the_option_of_the_verb
     code, _, err = typed(*words)
     assert code == 2
     assert " ".join(err.split()).endswith(f": hf:user/name: is a source, not a path; {advice}")
+
+
+@pytest.mark.parametrize("verb", ["predict", "features"])
+def test_a_source_among_paths_is_answered_without_an_option_that_the_verb_lacks(typed, tmp_path, verb):
+    out = ("--out", tmp_path / "vectors.npz") if verb == "features" else ()
+    code, _, err = typed(verb, "mnist_conv_tiny", "hf:user/name", *out)
+    assert code == 1
+    assert "hf:user/name: is a source, not a path; expected a file or folder" in " ".join(err.split())
+    assert "--set" not in err

@@ -6,9 +6,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import zoo
+from tests.modules import module
 from tests.recipe.conftest import VALID
 from zoo.cli.recipe import recipe
 from zoo.errors import ContractError, NotFoundError
+from zoo.foreign import saved_models
 from zoo.recipe.finding import shipped_recipes
 from zoo.recipe.loading import load_recipe
 
@@ -51,6 +54,17 @@ def test_show_draws_the_rates(tmp_path):
     assert f"learning rates  {picture}\n" in result.stderr
     with Image.open(picture) as image:
         assert image.format == "PNG"
+
+
+def test_show_draws_the_rates_of_a_graph_that_brings_its_own_weights_by_stage(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    zoo.trust(module())
+    handle = f"model.handle={saved_models.fetch(str(module())).handle}"
+    options = ("--set", "model.name=tfhub", "--set", handle, "--set", "phases.all.layer_decay=0.5")
+    result = run("show", "finetune/gradual", *options, "--plot", str(tmp_path / "rates.png"))
+    assert result.exit_code == 0, result.output
+    assert "no rates by stage" not in result.stderr
 
 
 def test_show_lets_the_error_through():

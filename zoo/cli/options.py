@@ -31,14 +31,14 @@ class InPath(click.Path):
         try:
             return super().convert(given_path(value) if isinstance(value, str) else value, param, ctx)
         except DataError as fault:
-            self.fail(_in_words_of(ctx, str(fault)), param, ctx)
+            self.fail(in_words_of(ctx, str(fault)), param, ctx)
 
 
 # The advice where a source stands in the place of a path.
 _SET_SOURCE = "type --set data.source="
 
 
-def _in_words_of(context: click.Context | None, text: str) -> str:
+def in_words_of(context: click.Context | None, text: str) -> str:
     """Returns an advice with the option that a verb has for it; one that has none takes files and folders."""
     advice, found, source = text.partition(_SET_SOURCE)
     options = {option for one in context.command.params for option in one.opts} if context else {"--set"}

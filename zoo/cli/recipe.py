@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo import registry
 from zoo.cli.options import OutFile, json_option, set_option
 from zoo.cli.output import INDENT, echo, emit, print_json, stdout_width
 from zoo.cli.shell.completion import complete_recipe
@@ -180,10 +181,11 @@ def _rates_by_stage(recipe: "Recipe") -> dict[str, dict[str, float | None]]:
     from zoo.training.preparation.preparing import build_for
     from zoo.training.trainable import apply_freezing
 
-    # Stages are the same whatever the weights and the classes are, and random weights need no file.
-    random = recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": "none"})})
+    # Stages are the same whatever the weights and the classes are, and random weights need no file; of a SavedModel's
+    # graph there are none.
+    weights = "default" if registry.info(recipe.model.name).own_weights else "none"
     try:
-        model = build_for(random, CLASSES_DRAWN, policy="float32")
+        model = build_for(recipe, CLASSES_DRAWN, policy="float32", weights=weights)
         return {
             phase.name: {row.stage: row.rate for row in apply_freezing(model, phase).rows if row.params}
             for phase in recipe.phases

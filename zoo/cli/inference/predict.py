@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.options import OutFile, Reference, json_option, trust_option
+from zoo.cli.options import OutFile, Reference, in_words_of, json_option, trust_option
 from zoo.cli.output import counted, echo, percent, print_json, stdout_is_read, stdout_width
 from zoo.cli.shell.completion import complete_model_or_run
 from zoo.cli.shell.start import start_backend
@@ -130,7 +130,8 @@ def listed(names: Iterable[str]) -> "Iterator[GivenImage]":
         try:
             yield from (GivenImage(file, str(file)) for file in files_of(given_path(name)))
         except DataError as fault:
-            yield GivenImage(fault, name)
+            context = click.get_current_context(silent=True)
+            yield GivenImage(DataError(in_words_of(context, str(fault))), name)
 
 
 def is_there(image: "GivenImage") -> bool:
