@@ -1,6 +1,8 @@
 import contextlib
 import json
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import keras
@@ -792,6 +794,20 @@ def test_what_is_loaded_leaves_pythons_generator_as_it_was_and_what_is_new_draws
     first, second = (zoo.build("mnist_conv_tiny", classes=3) for _ in range(2))
     assert not np.array_equal(first.get_weights()[-2], second.get_weights()[-2])
     assert random.getstate() != before
+
+
+def test_eight_threads_that_build_leave_pythons_generator_as_it_was():
+    zoo.build("mnist_conv_tiny")
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    random.seed(1)
+    before = random.getstate()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: zoo.build("mnist_conv_tiny"), range(16)))
+    finally:
+        sys.setswitchinterval(switching)
+    assert random.getstate() == before
 
 
 def test_a_run_is_found_by_the_name_of_its_folder_and_below_home(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """From a registered name to one flat functional Keras model: input, preprocessing, backbone, head, softmax."""
 
 import random
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 RGB = 3
+# Keras draws first numbers from Python's generator, which is the whole process's: threads that put it back in turns
+# would leave it where one of them had drawn.
+_DRAWING = threading.RLock()
 
 
 def build(
@@ -92,22 +96,25 @@ def build(
         own_fit=saved.blueprint.own_fit if saved else None,
         own_licence=saved.blueprint.licence if saved else None,
     )
-    generator = random.getstate()
-    model = build_graph(blueprint, precision=precision)
-    is_new = True
-    if weight_set is not None:
-        with offering("build with weights=None"):
-            arrays = read(weight_set, model)
-        is_new = _load(model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'")
-    elif saved is not None:
-        is_new = _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
-    elif path is not None:
-        arrays = read_file(path, model)
-        # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
-        keep_classifier = classes is None or _has_classifier(model, arrays)
-        is_new = _load(model, arrays, keep_classifier=keep_classifier, origin=str(path))
-    if not is_new:
-        random.setstate(generator)  # all numbers that Keras drew were replaced
+    with _DRAWING:
+        generator = random.getstate()
+        model = build_graph(blueprint, precision=precision)
+        is_new = True
+        if weight_set is not None:
+            with offering("build with weights=None"):
+                arrays = read(weight_set, model)
+            is_new = _load(
+                model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'"
+            )
+        elif saved is not None:
+            is_new = _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
+        elif path is not None:
+            arrays = read_file(path, model)
+            # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
+            keep_classifier = classes is None or _has_classifier(model, arrays)
+            is_new = _load(model, arrays, keep_classifier=keep_classifier, origin=str(path))
+        if not is_new:
+            random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
 
 
@@ -262,8 +269,9 @@ def rebuild(
     Raises:
         WeightsError: They do not fit.
     """
-    generator = random.getstate()
-    model = build_graph(blueprint, precision=precision)
-    load_into(model, arrays, origin=origin)
-    random.setstate(generator)  # all numbers that Keras drew were replaced
+    with _DRAWING:
+        generator = random.getstate()
+        model = build_graph(blueprint, precision=precision)
+        load_into(model, arrays, origin=origin)
+        random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
