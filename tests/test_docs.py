@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from zoo.registry.augmentations import AUGMENTATIONS
 from zoo.registry.losses import LOSSES
 from zoo.registry.optimizers import OPTIMIZERS
 from zoo.registry.schedules import SCHEDULES
+from zoo.registry.sources import SOURCES
 from zoo.training.compiling.losses import build_loss
 from zoo.training.compiling.optimizers import build_optimizer
 from zoo.training.compiling.schedules import LearningRateSchedule
@@ -276,3 +278,14 @@ def test_the_map_shows_every_room() -> None:
     rooms = {f"zoo/{path.name}/" for path in (ROOT / "zoo").iterdir() if (path / "__init__.py").is_file()}
     assert len(rooms) > 10
     assert sorted(room for room in rooms if f"`{room}`" not in MAP) == []
+
+
+GROUPS = {table.group for table in (SOURCES, AUGMENTATIONS, OPTIMIZERS, LOSSES, SCHEDULES)}  # of entry points
+PAGES = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_name_of_zoo_that_a_page_gives_is_there(page: Path) -> None:
+    named = set(re.findall(r"(?<![\w/.-])zoo(?:\.\w+)+", page.read_text(encoding="utf-8")))
+    for name in sorted(named - GROUPS):
+        assert pkgutil.resolve_name(name) is not None, name
