@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.backend.keras_internals.optimizers import trained_variables
+from zoo.backend.keras_internals.optimizers import inner_optimizer, trained_variables
 from zoo.errors import ContractError
 from zoo.freezing.plans import batchnorm_mode_of, holds_batchnorm, is_batchnorm, layers_of
 
@@ -59,7 +59,7 @@ class Contract:
         ]
         trainable = {weight.path for weight in self._model.trainable_weights}
         changed = sorted(trainable ^ set(self.trained))
-        in_optimizer = {weight.path for weight in _optimized(self._optimizer)}
+        in_optimizer = {weight.path for weight in trained_variables(inner_optimizer(self._optimizer))}
         missing = sorted(set(self.trained) - in_optimizer)
         for paths, fault in (
             (moved, "frozen, yet moved"),
@@ -76,11 +76,6 @@ def contract_error(phase: str, paths: Sequence[str], fault: str) -> ContractErro
     """Words a broken promise: which tensors, and what happened to them."""
     listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
     return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; the epoch is not saved")
-
-
-def _optimized(optimizer: Any) -> list[Any]:
-    # mixed_float16 wraps the optimizer for loss scaling.
-    return list(trained_variables(getattr(optimizer, "inner_optimizer", optimizer)))
 
 
 def frozen_variables(model: "keras.Model") -> list[Any]:

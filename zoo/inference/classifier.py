@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from zoo.models.building import build, load_model, rebuild
 from zoo.models.saving import CARD_FILE
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
-from zoo.runs.folder import RunFolder, holds_runs
+from zoo.runs.folder import RunFolder, holds_runs, resume_command
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -274,6 +273,6 @@ def _model_folder(path: Path) -> Path | None:
     if not (folder.model / CARD_FILE).is_file():
         raise NotFoundError(
             f"{path}: the run holds no finished model (status {folder.record().status}); "
-            f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
+            f"go on with it: {resume_command(path)}"
         )
     return folder.model

@@ -5,7 +5,6 @@ Under any other schedule the rates depend on how many epochs there are: the epoc
 shorter one, and the new ones have those of the longer one from there on, down to its end.
 """
 
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,7 @@ from zoo.errors import RunError
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
-from zoo.runs.folder import RunFolder
+from zoo.runs.folder import RunFolder, resume_command
 from zoo.runs.images import FILE
 from zoo.runs.record import ContinuesRecord
 from zoo.system.files import write_atomic
@@ -35,8 +34,7 @@ def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
         raise RunError(f"{more_epochs} more epochs; expected 1 or more")
     if (status := run.record().status) != "done":
         raise RunError(
-            f"{run.path}: is not finished (status {status}); go on with it first: "
-            f"zoo finetune --run {shlex.quote(str(run.path))} --resume"
+            f"{run.path}: is not finished (status {status}); go on with it first: {resume_command(run.path)}"
         )
     newest = checkpoint.latest(run.checkpoints)
     if newest is None:

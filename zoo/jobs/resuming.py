@@ -13,7 +13,7 @@ from zoo.errors import RunError
 from zoo.jobs.lengthening import lengthened
 from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
 from zoo.recipe.schema import Recipe
-from zoo.runs.folder import RunFolder, holds_runs, runs_within
+from zoo.runs.folder import RunFolder, holds_runs, resume_command, runs_within
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def begun_run(path: Path) -> RunFolder | None:
 
 def how_to_resume(path: Path) -> str:
     """Says what to type for a run that is not finished."""
-    return f"go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
+    return f"go on with it: {resume_command(path)}"
 
 
 def _how_seeds_go_on(path: Path) -> str:

@@ -47,6 +47,11 @@ def reserve_default_path(recipe_name: str) -> Path:
     raise AssertionError("numbers do not end")
 
 
+def resume_command(path: Path) -> str:
+    """Returns what to type for a run that is to go on."""
+    return f"zoo finetune --run {shlex.quote(str(path))} --resume"
+
+
 def remove_empty(path: Path, *, up_to: Path) -> None:
     """Removes folders in which nothing was begun, so that the same command can be typed again.
 
@@ -135,7 +140,7 @@ class RunFolder:
         if cls(path).is_begun:
             raise RunError(
                 f"{path}: is there already; expected a new folder; choose another --run, "
-                f"or go on with it: zoo finetune --run {shlex.quote(str(path))} --resume"
+                f"or go on with it: {resume_command(path)}"
             )
         first = ("run.json", "images.json", ".")  # what is written before recipe.toml, and hidden files
         if path.is_dir() and any(not entry.name.startswith(first) for entry in path.iterdir()):

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from zoo.backend import devices
+from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches, Pack
 from zoo.freezing.contract import Contract
 from zoo.freezing.plans import Plan
@@ -30,7 +31,6 @@ from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
 from zoo.training.callbacks.validation_average import AverageForValidation
 from zoo.training.compiling.optimizer_state import (
     OptimizerState,
-    inner_optimizer,
     load_averages,
     load_state,
     moving_averages,

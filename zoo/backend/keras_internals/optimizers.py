@@ -23,6 +23,11 @@ HOOKS: dict[str, tuple[str, ...]] = {
 }
 
 
+def inner_optimizer(optimizer: Any) -> Any:
+    """Returns the optimizer inside the one that mixed_float16 wraps around it to scale the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def applied_batches(optimizer: Any) -> Any:
     """Returns the variable that counts the calls of `apply`.
 

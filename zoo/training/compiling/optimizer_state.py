@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from zoo.backend.keras_internals import optimizers as internals
+from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.training.compiling.per_variable import STEPS_BEFORE, read
 
 # What belongs to one phase: its step counter, its rate, gradients that were not applied, and ages.
@@ -66,11 +67,6 @@ def load_state(optimizer: Any, state: OptimizerState) -> None:
     if any(variable.path in state.slots for variable in inner.variables):
         trained = internals.trained_variables(inner)
         inner.steps_before.assign([state.steps.get(weight.path, 0) for weight in trained])
-
-
-def inner_optimizer(optimizer: Any) -> Any:
-    """Returns the optimizer inside the one that mixed_float16 wraps around it to scale the loss."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def loss_scale(optimizer: Any) -> float | None:

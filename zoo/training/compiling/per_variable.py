@@ -148,7 +148,6 @@ def per_variable(base: type[Any], **options: Any) -> type[Any]:
     return _derived(base)
 
 
-# Long because it is a class whose base is given; its methods are short.
 @functools.cache
 def _derived(base: type[Any]) -> type[Any]:
     # Keras saves it as what it is based on.

@@ -4,7 +4,7 @@ Training gets the batches of all epochs in a row, which can begin with any epoch
 whole `fit`, since `steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it
 makes a new iterator each epoch. Both are finite and know their length: trackers read such data to its end. On
 TensorFlow both are a `tf.data.Dataset` of our own, whose batches TensorFlow gathers by itself where the images lie in
-memory or a mapped file: see `backend.tf_gathered` and `tf_dataset`.
+memory or a mapped file: see `zoo.backend.tensorflow_data`.
 """
 
 import time
