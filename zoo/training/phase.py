@@ -1,11 +1,8 @@
 """One phase of a run: choose what trains, feed, compile, restore, fit, and prove that nothing else moved."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-
-import keras
 
 from zoo.backend import devices
 from zoo.backend.keras_internals.optimizers import inner_optimizer
@@ -13,22 +10,13 @@ from zoo.data import Batches, Pack
 from zoo.freezing.contract import Contract
 from zoo.freezing.plans import Plan
 from zoo.recipe.schema import Recipe
-from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
-from zoo.runs.folder import RunFolder
 from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import batch_size_of, out_of_memory
-from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
-from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
 from zoo.training.callbacks.counting import PhaseCounts
-from zoo.training.callbacks.early_stopping import EarlyStopping
-from zoo.training.callbacks.guards import ContractGuard, InterruptionGuard, TerminateOnNaN
-from zoo.training.callbacks.metrics_writer import MetricsWriter
-from zoo.training.callbacks.monitor import Monitor
-from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
-from zoo.training.callbacks.validation_average import AverageForValidation
+from zoo.training.callbacks.watching import Watch, watch_fit
 from zoo.training.compiling.optimizer_state import (
     OptimizerState,
     load_averages,
@@ -39,34 +27,11 @@ from zoo.training.compiling.optimizer_state import (
 from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
+from zoo.training.of_all_phases import Training
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
 from zoo.training.trainable import apply_freezing, batchnorm_mode
-from zoo.training.user_callbacks.one_run import OneRun
 from zoo.training.user_callbacks.trackers import unwatched_fit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """What all phases of a run share.
-
-    Attributes:
-        model: Holds the weights.
-        recipe: The resolved recipe.
-        train: Pixels and labels to learn from.
-        validation: Pixels and labels to validate on, or None.
-        folder: Where metrics and checkpoints go.
-        one_run: The user's own Keras callbacks.
-        display: Shows progress.
-    """
-
-    model: keras.Model
-    recipe: Recipe
-    train: Pack
-    validation: Pack | None
-    folder: RunFolder
-    one_run: OneRun
-    display: ProgressDisplay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +64,6 @@ class Feed:
     validation: Batches | None
     prefix: Prefix | None
     cached: CachedActivations | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """What happens around `fit`, beside the user's own callbacks.
-
-    Attributes:
-        callbacks: All of it, in order.
-        early_stopping: Says when the phase is over.
-        saver: Says how far the run has come.
-    """
-
-    callbacks: Sequence[keras.callbacks.Callback]
-    early_stopping: EarlyStopping
-    saver: CheckpointSaver
 
 
 class PhaseRun:
@@ -168,7 +118,15 @@ class PhaseRun:
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
         with self._training.display.bar(self._phase.name, rate.steps) as move:
-            watch = self._watch(training_model, contract, counts, rate, move)
+            watch = watch_fit(
+                self._training,
+                training_model,
+                contract=contract,
+                counts=counts,
+                rate=rate,
+                data_wait=self._data_wait,
+                move=move,
+            )
             yield from self._fit(training_model, feed, watch, by_epoch=by_epoch)
         unchanged = contract.check()
         if watch.early_stopping.is_over:
@@ -231,49 +189,6 @@ class PhaseRun:
         else:
             state = self._resume_from.state_arrays()
             checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
-
-    def _watch(
-        self,
-        training_model: TrainingModel,
-        contract: Contract,
-        counts: PhaseCounts,
-        rate: LearningRateSchedule,
-        move: Callable[[int, str], None],
-    ) -> Watch:
-        """Chooses what happens around `fit`; the order counts, as each saves what those before it have seen."""
-        recipe, folder, name = self._recipe, self._training.folder, self._phase.name
-        # Without validation nothing says which epoch is better.
-        monitor = Monitor(recipe.checkpoint.monitor) if self._training.validation is not None else None
-        early_stopping = EarlyStopping(monitor, patience=recipe.train.early_stopping, counts=counts)
-        saver = CheckpointSaver(
-            folder,
-            self._model,
-            counts=counts,
-            monitor=monitor,
-            early_stopping=early_stopping,
-            keep=recipe.checkpoint.keep,
-        )
-        metrics = MetricsWriter(
-            folder,
-            phase_name=name,
-            counts=counts,
-            rate_at=lambda batch: float(rate.at(batch)),
-            data_wait=self._data_wait,
-        )
-        layers = training_model.augmentation_layers
-        callbacks = [
-            InterruptionGuard(),
-            AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
-            AverageForValidation(self._model, moving_averages(training_model.model.optimizer)),
-            ContractGuard(contract, accumulate=counts.accumulate),
-            TerminateOnNaN(phase_name=name, counts=counts),
-            ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
-            metrics,
-            early_stopping,
-            saver,
-            EpochLine(partial(self._training.display.epoch, phase_epochs=self._phase.epochs), metrics),
-        ]
-        return Watch(callbacks=callbacks, early_stopping=early_stopping, saver=saver)
 
     def _fit(
         self, training_model: TrainingModel, feed: Feed, watch: Watch, *, by_epoch: bool

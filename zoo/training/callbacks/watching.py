@@ -1,0 +1,95 @@
+"""All that happens around `fit` in a phase, in its order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+
+from zoo.freezing.contract import Contract
+from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
+from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
+from zoo.training.callbacks.counting import PhaseCounts
+from zoo.training.callbacks.early_stopping import EarlyStopping
+from zoo.training.callbacks.guards import ContractGuard, InterruptionGuard, TerminateOnNaN
+from zoo.training.callbacks.metrics_writer import MetricsWriter
+from zoo.training.callbacks.monitor import Monitor
+from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
+from zoo.training.callbacks.validation_average import AverageForValidation
+from zoo.training.compiling.optimizer_state import moving_averages
+from zoo.training.compiling.schedules import LearningRateSchedule
+from zoo.training.compiling.training_model import TrainingModel
+from zoo.training.feeding.streams import StopWatch
+from zoo.training.of_all_phases import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What happens around `fit`, beside the user's own callbacks.
+
+    Attributes:
+        callbacks: All of it, in order.
+        early_stopping: Says when the phase is over.
+        saver: Says how far the run has come.
+    """
+
+    callbacks: Sequence[keras.callbacks.Callback]
+    early_stopping: EarlyStopping
+    saver: CheckpointSaver
+
+
+def watch_fit(
+    training: Training,
+    training_model: TrainingModel,
+    *,
+    contract: Contract,
+    counts: PhaseCounts,
+    rate: LearningRateSchedule,
+    data_wait: StopWatch,
+    move: Callable[[int, str], None],
+) -> Watch:
+    """Chooses what happens around `fit`; the order counts, as each saves what those before it have seen.
+
+    Args:
+        training: The run.
+        training_model: What `fit` trains.
+        contract: Of the phase.
+        counts: Where the phase begins or was left.
+        rate: Its learning rate by batch.
+        data_wait: Counts the seconds spent on making batches.
+        move: Moves the phase's bar.
+    """
+    recipe, folder = training.recipe, training.folder
+    phase = recipe.phases[counts.start.phase]
+    # Without validation nothing says which epoch is better.
+    monitor = Monitor(recipe.checkpoint.monitor) if training.validation is not None else None
+    early_stopping = EarlyStopping(monitor, patience=recipe.train.early_stopping, counts=counts)
+    saver = CheckpointSaver(
+        folder,
+        training.model,
+        counts=counts,
+        monitor=monitor,
+        early_stopping=early_stopping,
+        keep=recipe.checkpoint.keep,
+    )
+    metrics = MetricsWriter(
+        folder,
+        phase_name=phase.name,
+        counts=counts,
+        rate_at=lambda batch: float(rate.at(batch)),
+        data_wait=data_wait,
+    )
+    layers = training_model.augmentation_layers
+    callbacks = [
+        InterruptionGuard(),
+        AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
+        AverageForValidation(training.model, moving_averages(training_model.model.optimizer)),
+        ContractGuard(contract, accumulate=counts.accumulate),
+        TerminateOnNaN(phase_name=phase.name, counts=counts),
+        ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
+        metrics,
+        early_stopping,
+        saver,
+        EpochLine(partial(training.display.epoch, phase_epochs=phase.epochs), metrics),
+    ]
+    return Watch(callbacks=callbacks, early_stopping=early_stopping, saver=saver)

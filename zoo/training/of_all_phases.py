@@ -1,0 +1,34 @@
+"""What all phases of a run share."""
+
+from dataclasses import dataclass
+
+import keras
+
+from zoo.data import Pack
+from zoo.recipe.schema import Recipe
+from zoo.report.progress import ProgressDisplay
+from zoo.runs.folder import RunFolder
+from zoo.training.user_callbacks.one_run import OneRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A run as each of its phases sees it.
+
+    Attributes:
+        model: Holds the weights.
+        recipe: The resolved recipe.
+        train: Pixels and labels to learn from.
+        validation: Pixels and labels to validate on, or None.
+        folder: Where metrics and checkpoints go.
+        one_run: The user's own Keras callbacks.
+        display: Shows progress.
+    """
+
+    model: keras.Model
+    recipe: Recipe
+    train: Pack
+    validation: Pack | None
+    folder: RunFolder
+    one_run: OneRun
+    display: ProgressDisplay
