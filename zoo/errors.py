@@ -14,6 +14,7 @@ A message is one line: where, found, expected, what to type next.
 """
 
 import contextlib
+import re
 import reprlib
 from collections.abc import Collection, Generator, Iterable
 
@@ -87,6 +88,21 @@ class Terminated(KeyboardInterrupt):
 def shown(value: object) -> str:
     """Writes a value for a message: on one line, and not too long."""
     return " ".join(reprlib.repr(value).split())
+
+
+# Colours, and what Keras writes before and after the fault of a layer.
+_AROUND = re.compile(
+    r"\x1b\[[0-9;]*m|Could not automatically infer .*?Error encountered:"
+    r"|Exception encountered when calling \S+\(\)\.|Arguments received by \S+\(\):.*",
+    re.DOTALL,
+)
+
+
+def in_one_line(fault: BaseException, *, at_most: int = 300) -> str:
+    """Writes a fault of another's code for a message: its type and its text on one line, without colours, cut."""
+    text = " ".join(_AROUND.sub("", str(fault)).split())
+    text = text if len(text) <= at_most else f"{text[: at_most - 3]}..."
+    return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 
 # Two names that differ in likeness by less are alike.

@@ -154,3 +154,71 @@ def test_threads_that_ask_while_rows_load_all_see_every_row(site, monkeypatch):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(8))) == [["a", "b", "c", "d"]] * 8
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"name": "my shape"}, "'my shape': its name is 'my shape'; expected letters, digits, '_' and '-', a letter"),
+        ({"name": "a.b"}, "'a.b': its name is 'a.b'; expected letters"),
+        ({"name": 3}, "3: its name is 3; expected letters"),
+        ({"build": None}, "'mine': build is None; expected a function"),
+        ({"options": {"side": 2.0}}, "'mine': option 'side' is 2.0; expected an Option(default=...)"),
+        (
+            {"options": {"the side": Option(default=2.0)}},
+            "'mine': an option's name is 'the side'; expected the",
+        ),
+    ],
+)
+def test_a_row_that_is_wrong_in_itself_is_refused_where_it_is_registered(row, text):
+    with pytest.raises(ZooError) as raised:
+        table().register(Row(**{"name": "mine", "summary": "", "build": square, **row}))
+    assert str(raised.value).startswith(f"register: shape {text}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"default": None}, "Option: default is None; expected true or false, a number, a text, or a tuple of these"),
+        ({"default": [1.0]}, "Option: default is [1.0]; expected true or false, a number, a text, or a tuple of these"),
+        ({"default": ()}, "Option: default is (); expected true or false, a number, a text, or a tuple of these"),
+        ({"default": 3.0, "at_most": 1}, "Option: default is 3.0; expected a number <= 1, as the option itself says"),
+    ],
+)
+def test_an_option_whose_default_does_not_hold_is_refused(settings, text):
+    with pytest.raises(ZooError) as raised:
+        Option(**settings)
+    assert str(raised.value).startswith(text)
+
+
+def test_a_builder_that_fails_is_one_line_that_names_the_row():
+    def fails(side):
+        raise ValueError("two\nlines")
+
+    shapes = table()
+    row = shapes.register(Row(name="broken", summary="", build=fails))
+    with pytest.raises(ZooError) as raised:
+        shapes.built(row, side=1.0)
+    assert str(raised.value) == f"shape 'broken' ({__name__}): its builder fails: ValueError: two lines"
+
+
+def test_a_plug_in_that_fails_or_exits_leaves_no_rows_in_any_table(site, monkeypatch):
+    register = "import shapes_of_test\ndef build(): ...\nshapes_of_test.add(build)\n"
+    install(site, "zoo_plug_in_half", f"{register}raise ValueError('two\\nlines')")
+    install(site, "zoo_plug_in_exit", f"{register}raise SystemExit(1)")
+    shapes, others = table(), Table("other", group="zoo.test_others", row=Row)
+    module = type(sys)("shapes_of_test")
+
+    def add(build):
+        for one in (shapes, others):
+            one.register(Row(name=build.__module__, summary="", build=build))
+
+    module.add = add
+    monkeypatch.setitem(sys.modules, "shapes_of_test", module)
+    with pytest.warns(UserWarning) as caught:
+        assert shapes.names() == ["square"]
+    assert {str(warning.message).partition(" is left out: ")[2] for warning in caught} == {
+        "ValueError: two lines",
+        "SystemExit: 1",
+    }
+    assert others.names() == []

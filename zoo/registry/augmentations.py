@@ -1,7 +1,10 @@
 """What changes training images at random: the open table of `[augment]`, with the facts of each change."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
+from zoo.errors import shown
 from zoo.registry.tables import Row, Table
 
 NONE = "none"
@@ -23,6 +26,15 @@ class AugmentationRow(Row):
 
     channels: tuple[int, ...] = (1, 3)
     is_policy: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong about the row itself."""
+        yield from super().faults()
+        channels = cast("object", self.channels)
+        if not (isinstance(channels, tuple) and channels):
+            yield f"channels is {shown(channels)}; expected a tuple such as (1, 3)"
+        if self.name == NONE:
+            yield f"its name is '{NONE}', which is no change at all; expected another name"
 
 
 AUGMENTATIONS = Table(

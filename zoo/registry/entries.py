@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
+from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, shown
 from zoo.registry.cards import Card
 
 if TYPE_CHECKING:
@@ -150,16 +150,16 @@ def _load_plug_ins() -> None:
     for plug_in in metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             plug_in.load()
-        except Exception as fault:  # a plug-in may fail in any way; the others must still be found
+        except (Exception, SystemExit) as fault:  # a plug-in may fail in any way; the others must still be found
             _leave_out(f"plug-in '{plug_in.name}' ({plug_in.value})", plug_in.module, fault)
 
 
-def _leave_out(what: str, module: str, fault: Exception) -> None:
+def _leave_out(what: str, module: str, fault: BaseException) -> None:
     """Notes what could not be loaded, and takes back what it had registered before it failed."""
     for name, entry in list(_entries.items()):
         if f"{entry.build.__module__}.".startswith(f"{module}."):
             del _entries[name]
-    _left_out.append(f"{what} is left out: {type(fault).__name__}: {fault}")
+    _left_out.append(f"{what} is left out: {in_one_line(fault)}")
 
 
 def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None) -> list[str]:

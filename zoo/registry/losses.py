@@ -5,10 +5,11 @@ images. Class weights, label smoothing and the weights of images hold for every 
 does not take itself is done around it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo.errors import shown
 from zoo.registry.tables import Option, Row, Table
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class LossRow(Row):
 
     build: "Callable[..., keras.losses.Loss]"
     takes: Collection[Literal["class_weights", "label_smoothing"]] = ()
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong about the row itself."""
+        yield from super().faults()
+        if unknown := [name for name in self.takes if name not in ("class_weights", "label_smoothing")]:
+            yield f"takes has {shown(unknown[0])}; expected 'class_weights' or 'label_smoothing'"
 
 
 LOSSES = Table(

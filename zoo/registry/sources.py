@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from zoo.errors import NotFoundError, did_you_mean
 from zoo.registry.tables import Row, Table
@@ -28,6 +29,8 @@ class SourceRow(Row):
         has_groups: Whether `data.group` can name what belongs together.
         holds: What the path is, for messages: `an archive of arrays`.
     """
+
+    name_pattern: ClassVar[str] = "[A-Za-z0-9][A-Za-z0-9_-]*(:[A-Za-z0-9][A-Za-z0-9_-]*)?"
 
     takes_name: bool = False
     needs_path: bool = True

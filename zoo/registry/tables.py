@@ -13,15 +13,16 @@ import functools
 import importlib
 import json
 import math
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
+from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, shown
 
 Value = bool | int | float | str | tuple["Value", ...]
 """What an option can be: a recipe is data, and these are TOML's values; a tuple is a list of them."""
@@ -50,6 +51,21 @@ class Option:
     at_most: float | None = None
     choices: Sequence[Value] = ()
 
+    def __post_init__(self) -> None:
+        """Refuses a default that is not of TOML's values, or that the option itself does not take."""
+        default: object = self.default
+        like: object = default
+        if isinstance(default, tuple):
+            items = cast("tuple[object, ...]", default)
+            like = items[0] if items else None
+        if type(like) not in _WORDS:
+            raise ZooError(
+                f"Option: default is {shown(default)}; expected true or false, a number, a text, or a tuple of these "
+                "with at least one"
+            )
+        if not self.takes(default):
+            raise ZooError(f"Option: default is {shown(default)}; expected {self.expected}, as the option itself says")
+
     @property
     def expected(self) -> str:
         """What the value has to be, in words."""
@@ -58,7 +74,7 @@ class Option:
             return f"{', '.join(others)} or {last}" if others else last
         bounds = [f"{sign} {bound:g}" for sign, bound in self._bounds() if bound is not None]
         is_list = isinstance(self.default, tuple)
-        words = "a list of numbers" if is_list else _WORDS[type(self.default)]
+        words = _LISTS[type(self.default[0])] if isinstance(self.default, tuple) else _WORDS[type(self.default)]
         return f"{words}{', each' if is_list and bounds else ''} {' and '.join(bounds)}".rstrip()
 
     def takes(self, value: object) -> bool:
@@ -91,6 +107,12 @@ class Option:
         return (">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)
 
 
+_LISTS: dict[type, str] = {
+    bool: "a list of true or false",
+    int: "a list of whole numbers",
+    float: "a list of numbers",
+    str: "a list of texts",
+}
 _WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     ">": lambda value, bound: value > bound,
@@ -115,6 +137,33 @@ class Row:
     summary: str
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     build: Callable[..., Any]
+
+    # What a name may be. It is a key of a recipe and a word of `--set`, where a dot would part it.
+    name_pattern: ClassVar[str] = "[A-Za-z0-9][A-Za-z0-9_-]*"
+    name_words: ClassVar[str] = "letters, digits, '_' and '-', a letter or digit first"
+
+    @property
+    def module(self) -> str:
+        """The module that the builder is of, which is whose row it is."""
+        build = self.build
+        while isinstance(build, functools.partial):
+            build = build.func
+        return str(getattr(build, "__module__", ""))
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether zoo itself has it; what the builder of another gives is checked."""
+        return self.module.startswith("zoo.")
+
+    def faults(self) -> Iterator[str]:
+        """Yields what is wrong about the row itself, beside its name."""
+        if not callable(self.build):
+            yield f"build is {shown(self.build)}; expected a function"
+        for name, option in cast("Mapping[object, object]", self.options).items():
+            if not (isinstance(name, str) and name.isidentifier()):
+                yield f"an option's name is {shown(name)}; expected the name of an argument of build"
+            elif not isinstance(option, Option):
+                yield f"option '{name}' is {shown(option)}; expected an Option(default=...)"
 
     def filled(self, options: Mapping[str, object]) -> dict[str, Any]:
         """Returns every option in the type of its default: those that are given, and the defaults of the others."""
@@ -160,6 +209,7 @@ class Table(Generic[R]):
         # Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
         self._loading_built_in = threading.RLock()
         self._loading_plug_ins = threading.RLock()
+        _TABLES.append(self)
 
     def register(self, row: R) -> R:
         """Adds a row; the same module may register its own again, as a notebook's cell does.
@@ -170,14 +220,16 @@ class Table(Generic[R]):
         given: object = row
         if not isinstance(given, self._row):
             raise ZooError(f"register: found {shown(given)}; expected a {self._row.__name__} for the {self.kind}")
-        module = _module_of(row)
+        for fault in _row_faults(row):
+            raise ZooError(f"register: {self.kind} {shown(row.name)}: {fault}")
+        module = row.module
         if module not in self._built_in:
             # Ours come first, so that the fault of a taken name is the newcomer's.
             self._load_built_in()
         taken = self._rows.get(row.name)
-        if taken is not None and _module_of(taken) != module:
+        if taken is not None and taken.module != module:
             raise ZooError(
-                f"register: {self.kind} '{row.name}' is already registered by {_module_of(taken)}; expected a new name"
+                f"register: {self.kind} '{row.name}' is already registered by {taken.module}; expected a new name"
             )
         self._rows[row.name] = row
         return row
@@ -203,7 +255,7 @@ class Table(Generic[R]):
             raise ZooError(f"the name of a {self.kind} is {shown(name)}; expected a text such as '{self.names()[0]}'")
         self._load()
         if name not in self._rows:
-            raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)} There are: {', '.join(self.names())}.")
+            raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)} There are: {', '.join(self._rows)}.")
         return self._rows[name]
 
     def hint(self, name: str) -> str:
@@ -249,11 +301,43 @@ class Table(Generic[R]):
         for plug_in in metadata.entry_points(group=self.group):
             try:
                 plug_in.load()
-            except Exception as fault:  # a plug-in may fail in any way; the others must still be found
-                yield f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {type(fault).__name__}: {fault}"
+            except (Exception, SystemExit) as fault:  # a plug-in may fail in any way; the others must still be found
+                for table in _TABLES:
+                    table.forget(plug_in.module)
+                yield f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {in_one_line(fault)}"
+
+    def forget(self, module: str) -> None:
+        """Takes back the rows that a module, or one below it, has registered."""
+        for name, row in list(self._rows.items()):
+            if f"{row.module}.".startswith(f"{module}."):
+                del self._rows[name]
+
+    def built(self, row: R, *given: Any, **options: Any) -> Any:
+        """Calls a row's builder.
+
+        Raises:
+            ZooError: The builder of a plug-in fails; the message names the row and its module.
+        """
+        if row.is_shipped:
+            return row.build(*given, **options)
+        try:
+            return row.build(*given, **options)
+        except ZooError:
+            raise
+        except Exception as fault:
+            raise self.fault(row, f"its builder fails: {in_one_line(fault)}") from fault
+
+    def fault(self, row: R, text: str) -> ZooError:
+        """Returns what to raise where a plug-in's row does not do what its table expects."""
+        return ZooError(f"{self.kind} '{row.name}' ({row.module or 'a plug-in'}): {text}")
 
 
-def _module_of(row: Row) -> str:
-    """Returns the module that a row's builder is of, which is whose row it is."""
-    build = row.build.func if isinstance(row.build, functools.partial) else row.build
-    return str(getattr(build, "__module__", ""))
+def _row_faults(row: Row) -> Iterator[str]:
+    name = cast("object", row.name)
+    if not (isinstance(name, str) and re.fullmatch(row.name_pattern, name)):
+        yield f"its name is {shown(name)}; expected {row.name_words}"
+    yield from row.faults()
+
+
+# Every table there is: a module that fails may have registered rows in several.
+_TABLES: list[Table[Any]] = []

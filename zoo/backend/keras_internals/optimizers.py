@@ -22,6 +22,8 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "_update_model_variables_moving_average": ("trainable_variables",),
 }
 
+UPDATE_STEP = "update_step"
+
 
 def inner_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer inside the one that mixed_float16 wraps around it to scale the loss."""
@@ -110,6 +112,17 @@ def require_hooks(base: type[Any], **options: Any) -> None:
         )
 
 
+@functools.cache
+def steps_missed(base: type[Any], **options: Any) -> frozenset[str]:
+    """Returns what an optimizer class leaves out in one update of one variable: hooks, and `update_step`.
+
+    Args:
+        base: The class.
+        **options: What its constructor needs, each value hashable.
+    """
+    return frozenset({*HOOKS, UPDATE_STEP} - _hooks_called(base, options))
+
+
 def _hooks_called(base: type[Any], options: Mapping[str, Any]) -> set[str]:
     import keras
     import numpy as np
@@ -123,7 +136,7 @@ def _hooks_called(base: type[Any], options: Mapping[str, Any]) -> set[str]:
 
         return count
 
-    counted: Any = type(base.__name__, (base,), {hook: counting(hook) for hook in HOOKS})
+    counted: Any = type(base.__name__, (base,), {hook: counting(hook) for hook in (*HOOKS, UPDATE_STEP)})
     # A tensor for its first value: an initializer's name would draw from Python's random numbers.
     variable: Any = keras.Variable(np.ones((2, 2), "float32"), name="checked")
     optimizer = counted(0.5, weight_decay=0.5, use_ema=True, name="checked", **options)

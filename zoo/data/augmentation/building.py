@@ -26,6 +26,7 @@ def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[
 
     Raises:
         DataError: A change is not for images of so many channels.
+        ZooError: A plug-in's layer does not do what `AugmentationRow` says.
     """
     built: list[keras.layers.Layer] = []
     for name, row, options in _asked(augment):
@@ -34,7 +35,12 @@ def augmentation_layers(augment: AugmentSection, *, channels: int = 3) -> "list[
                 f"augment.layers.{row.name} changes images of {' or '.join(map(str, row.channels))} channels; "
                 f"the model takes {channels}. Leave it out."
             )
-        built.append(row.build(channels=channels, name=f"{PREFIX}{name}", **row.filled(options)))
+        asked: dict[str, Any] = {"channels": channels, "name": f"{PREFIX}{name}", **row.filled(options)}
+        if not row.is_shipped:
+            from zoo.data.augmentation.plug_ins import check_layer
+
+            check_layer(row, AUGMENTATIONS.built(row, **asked), channels=channels, name=asked["name"])
+        built.append(AUGMENTATIONS.built(row, **asked))
     return built
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoo.data.dataset import Dataset, Split, check_dataset
 from zoo.data.sources.arrays import holds_idx
 from zoo.data.sources.grouping import shared_groups, without_groups
+from zoo.data.sources.plug_ins import checked_source
 from zoo.errors import DataError, NotFoundError, did_you_mean
 from zoo.registry.sources import (
     SOURCES,
@@ -98,7 +99,10 @@ def _opened(row: SourceRow, request: SourceRequest) -> Dataset:
             f"data.columns is set, and the data is {what}, which has no columns; expected {with_columns()}. "
             "Leave data.columns out."
         )
-    return row.build(request)
+    if row.is_shipped:
+        return row.build(request)
+    place = f"source '{row.name}' ({row.module})" if path is None else f"source '{row.name}' ({row.module}), {path}"
+    return checked_source(SOURCES.built(row, request), place, measuring=request.measuring)
 
 
 _FOLDER = "folder"

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.recipe.schema import DataSection, TrainSection
 from zoo.registry.losses import LOSSES
+from zoo.training.compiling.plug_ins import checked_loss
 
 
 class SmoothedLabels(keras.losses.Loss):
@@ -99,7 +100,9 @@ def _plain_loss(train: TrainSection, class_weights: Sequence[float] | None) -> k
         "class_weights": None if class_weights is None else [float(weight) for weight in class_weights],
         "label_smoothing": train.label_smoothing,
     }
-    loss = row.build(**row.filled(train.loss_options), **{name: given[name] for name in row.takes})
+    loss = LOSSES.built(row, **row.filled(train.loss_options), **{name: given[name] for name in row.takes})
+    if not row.is_shipped:
+        loss = checked_loss(row, loss)
     if train.label_smoothing and "label_smoothing" not in row.takes:
         loss = SmoothedLabels(loss, train.label_smoothing)
     if class_weights is not None and "class_weights" not in row.takes:

@@ -8,6 +8,7 @@ import keras
 from zoo.recipe.schema import Phase
 from zoo.registry.optimizers import OPTIMIZERS
 from zoo.training.compiling.per_variable import LossScaleOptimizer, per_variable
+from zoo.training.compiling.plug_ins import check_settings, checked_optimizer_class, further_arguments
 from zoo.training.compiling.schedules import LearningRateSchedule, RisingRate
 
 
@@ -40,10 +41,14 @@ def build_optimizer(
     if clip_norm:
         settings["global_clipnorm"] = clip_norm
     row = OPTIMIZERS.lookup(phase.optimizer)
-    given = {"weight_decay": phase.weight_decay or None, **row.arguments(model, phase.weight_decay)}
+    given = {"weight_decay": phase.weight_decay or None, **further_arguments(row, model, phase.weight_decay)}
     options = row.filled(phase.optimizer_options)
-    base: Any = row.build()
+    base: Any = OPTIMIZERS.built(row)
+    if not row.is_shipped:
+        base = checked_optimizer_class(row, base, options)
     optimizer: Any = per_variable(base, **options)(rate.for_optimizer(), name=row.name, **given, **options, **settings)
+    if not row.is_shipped:
+        check_settings(row, optimizer, {**given, **settings}, float(rate.at(0)))
     optimizer.factors = dict(factors or {})
     optimizer.phase_name = phase.name
     if phase.weight_decay:

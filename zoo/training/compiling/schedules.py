@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.recipe.schema import Phase
 from zoo.registry.schedules import SCHEDULES, Schedule
+from zoo.training.compiling.plug_ins import checked_schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,13 @@ class LearningRateSchedule:
         Args:
             phase: The phase.
             steps: Batches of the whole phase.
+
+        Raises:
+            ZooError: The schedule is a plug-in's, and does not give shares of the rate.
         """
+        row = SCHEDULES.lookup(phase.schedule)
+        if not row.is_shipped:
+            checked_schedule(row, SCHEDULES.built(row, **row.filled(phase.schedule_options)))
         return cls(
             peak=phase.learning_rate,
             schedule=phase.schedule,
@@ -52,7 +59,7 @@ class LearningRateSchedule:
     def shape(self) -> Schedule:
         """How it goes, as a share of the peak."""
         row = SCHEDULES.lookup(self.schedule)
-        return row.build(**row.filled(self.options))
+        return SCHEDULES.built(row, **row.filled(self.options))
 
     @property
     def warmup_steps(self) -> int:

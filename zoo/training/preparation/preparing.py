@@ -20,6 +20,7 @@ from zoo.report.progress import ProgressDisplay
 from zoo.training.batch_size import AUTO, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
+from zoo.training.preparation.plug_ins import check_plug_ins
 from zoo.training.preparation.random_layers import random_layers_warning
 from zoo.training.trainable import apply_freezing
 
@@ -85,6 +86,7 @@ def prepare(recipe: Recipe, data: Path | InCode | None, *, weights: InitialWeigh
 
     Raises:
         DataError: The images cannot be opened or divided, or the model takes no images.
+        ZooError: A row of a plug-in does not do what its table expects.
     """
     source = open_source(recipe.data, data, seed=recipe.train.seed)
     runs = with_hyperrule(_with_first_batch(recipe), source.train)
@@ -92,6 +94,7 @@ def prepare(recipe: Recipe, data: Path | InCode | None, *, weights: InitialWeigh
         runs = _for_given_weights(runs)
     device = devices.accelerator()
     policy = precision.resolve(recipe.train.precision, device)
+    check_plug_ins(runs, channels=input_shape(runs)[-1])
     return Prepared(
         asked=recipe,
         recipe=runs,
