@@ -95,7 +95,7 @@ def _written(kind: str) -> Path:
     return folder
 
 
-def twin(classes: int):
+def flat_model(classes: int):
     """Builds the reusable module with a classifier as a flat Keras model, by other means and with the same numbers."""
     import keras
     import tensorflow as tf

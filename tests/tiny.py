@@ -19,7 +19,7 @@ CLASSES = ("cat", "dog")
 
 
 def pixels(count: int, *, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Makes images that can be told apart: class k has its own bright band on a noisy ground."""
+    """Makes images that a model can learn: class k has its own bright band on a noisy ground."""
     labels = np.arange(count, dtype=np.int64) % classes
     images = np.random.default_rng(seed).integers(0, 90, (count, 28, 28)).astype(np.uint8)
     band = 28 // classes

@@ -11,7 +11,7 @@ import pytest
 
 import zoo
 from tests.models.test_contract import test_a_selector_trains_what_it_names_and_nothing_else as selectors_train
-from tests.modules import FEATURES, SIDE, module, twin
+from tests.modules import FEATURES, SIDE, flat_model, module
 from tests.tiny import environment, phase, recipe, write_photos
 from zoo import testing
 from zoo.errors import NotFoundError, TrustError, WeightsError, ZooError
@@ -22,7 +22,7 @@ from zoo.models.building import load_model
 from zoo.models.saving import save_model
 
 CLASSES = ("cat", "dog", "eel")
-# In the order of the twin's weights.
+# In the order of the flat model's weights.
 MODULE_PATHS = [
     f"module/{block}.{weight}"
     for block in ("stem", "stage.1")
@@ -54,7 +54,7 @@ def weights_of(model):
 
 
 def test_it_gives_what_the_same_net_in_keras_gives():
-    model, other = build(), twin(len(CLASSES))
+    model, other = build(), flat_model(len(CLASSES))
     other.get_layer("classifier").set_weights(model.get_layer("classifier").get_weights())
     images, _ = images_and_labels()
     np.testing.assert_allclose(model(images), other(images), atol=1e-6)
@@ -80,7 +80,7 @@ def test_it_trains_as_the_same_net_in_keras_does(optimizer, mode, precision):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model, other = build(), twin(len(CLASSES))
+        model, other = build(), flat_model(len(CLASSES))
     finally:
         keras.config.set_dtype_policy(before)
     other.get_layer("classifier").set_weights(model.get_layer("classifier").get_weights())
@@ -171,7 +171,7 @@ def test_a_module_without_a_training_argument_trains_its_weights_only(kind):
 
 
 def test_what_keras_exports_is_a_module_too(tmp_path):
-    exported = twin(4)
+    exported = flat_model(4)
     exported.export(tmp_path / "exported", verbose=False)
     handle = zoo.trust(tmp_path / "exported")
     images, _ = images_and_labels()

@@ -419,7 +419,7 @@ def test_images_given_in_code_are_known_by_their_pixels(tmp_path):
 def test_an_image_that_is_there_twice_counts_as_it_did(tmp_path):
     photos = write_photos(tmp_path / "photos", count=12)
     for file in sorted((photos / "cat").iterdir())[:8]:
-        shutil.copy(file, file.with_name(f"twin {file.name}"))
+        shutil.copy(file, file.with_name(f"copy of {file.name}"))
     run = zoo.finetune(recipe(phase("head", "head", epochs=1)), photos, run=tmp_path / "run")
     result = zoo.evaluate(run.path)
     assert result.images == run.record["data"]["validation"]

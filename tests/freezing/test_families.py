@@ -1,4 +1,4 @@
-"""In every family, each kind of selector and each BatchNorm mode: what is named moves, and nothing else by a bit."""
+"""In every family, each kind of selector and each BatchNorm mode: what is named changes, and nothing else by a bit."""
 
 import keras
 import numpy as np

@@ -187,7 +187,7 @@ def test_two_networks_side_by_side_are_refused():
     with pytest.raises(ZooError) as raised:
         zoo.freeze(model)
     assert str(raised.value) == (
-        "model 'two' holds several networks (conv2d_small, other), so that its stages cannot be told; "
+        "model 'two' holds several networks (conv2d_small, other), so that its stages cannot be found; "
         "name the layers of one: zoo.stages(model.get_layer('conv2d_small'))"
     )
 
@@ -240,7 +240,7 @@ def test_a_network_inside_a_wrapper_is_refused():
     with pytest.raises(ZooError) as raised:
         zoo.freeze(film)
     assert str(raised.value) == (
-        "model 'film' holds a network inside its layer 'each', so that its stages cannot be told; "
+        "model 'film' holds a network inside its layer 'each', so that its stages cannot be found; "
         "take those of that: zoo.stages(model.get_layer('each').layer)"
     )
 

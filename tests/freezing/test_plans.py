@@ -172,7 +172,7 @@ def test_affine_batchnorm_moves_gamma_and_beta_only(model):
 def test_trained_batchnorm_moves_statistics(model):
     train_only(model, "all", batchnorm="train")
     moved = moved_by_a_step(model)
-    # A bias before BatchNorm cancels; whether rounding moves it is no matter.
+    # A bias before BatchNorm cancels; whether rounding changes it does not matter.
     assert moved - {"stem_conv/bias"} == KERNELS | AFFINE | STATISTICS | {"classifier/bias"}
 
 

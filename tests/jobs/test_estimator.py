@@ -39,18 +39,18 @@ def test_it_learns_and_gives_labels_back_as_they_were(fitted):
 
 
 def test_it_is_cloned_and_its_parameters_are_set(fitted):
-    twin = clone(fitted)
-    assert not hasattr(twin, "classes_")
-    assert twin.get_params() == {"recipe": PLAN, "overrides": None, "runs": None, "callbacks": (), "verbose": "auto"}
-    assert twin.set_params(overrides={"train.seed": 3}, overrides__phases__all__epochs=2) is twin
-    assert twin.overrides == {"train.seed": 3, "phases.all.epochs": 2}
+    cloned = clone(fitted)
+    assert not hasattr(cloned, "classes_")
+    assert cloned.get_params() == {"recipe": PLAN, "overrides": None, "runs": None, "callbacks": (), "verbose": "auto"}
+    assert cloned.set_params(overrides={"train.seed": 3}, overrides__phases__all__epochs=2) is cloned
+    assert cloned.overrides == {"train.seed": 3, "phases.all.epochs": 2}
     with pytest.raises(
         RunError, match="Estimator has no parameter 'epochs'; it has recipe, overrides, runs, callbacks, verbose"
     ):
-        twin.set_params(epochs=3)
-    assert is_classifier(twin)
+        cloned.set_params(epochs=3)
+    assert is_classifier(cloned)
     with pytest.raises(RunError, match="this Estimator is not fitted yet; call fit"):
-        twin.predict(IMAGES)
+        cloned.predict(IMAGES)
     check_is_fitted(fitted)
     assert repr(zoo.Estimator("quickstart")) == (
         "Estimator(recipe='quickstart', overrides=None, runs=None, callbacks=(), verbose='auto')"

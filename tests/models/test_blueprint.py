@@ -1,4 +1,4 @@
-"""A model from elsewhere has no blueprint, and is told so in one line."""
+"""A model from elsewhere has no blueprint, and an error says so in one line."""
 
 import keras
 import pytest

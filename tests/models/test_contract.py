@@ -149,7 +149,7 @@ def test_sixteen_images_are_learnt_by_heart(name):
     model = build_small(name, classes=4, dropout=0.0)
     images, labels = random_images(16, small_shape(name)), np.arange(16) % 4
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
-    # Where there is BatchNorm, its running statistics need hundreds of steps to settle; the batch's own do not.
+    # Where there is BatchNorm, its running statistics need hundreds of steps to converge; the batch's own do not.
     by_batch = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
     assert not (by_batch and any(isinstance(layer, keras.layers.Dropout) for layer in model.layers))
     for _ in range(20):

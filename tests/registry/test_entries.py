@@ -253,7 +253,7 @@ def test_an_installed_plug_in_is_found_and_built(site):
             "expected a new name",
         ),
     ],
-    ids=["raises", "needs what is not here", "is no Python", "takes our name"],
+    ids=["raises", "needs what is not here", "is not Python", "takes our name"],
 )
 def test_a_broken_plug_in_is_named_and_stops_nothing_else(site, source, fault):
     install(site, "zoo_plug_in_bad", source)

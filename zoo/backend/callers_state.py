@@ -21,7 +21,7 @@ def alone(say: Callable[[str], None]) -> Generator[None]:
     """Waits until no other thread of this process trains, and gives the caller's generators and policy back at the end.
 
     Args:
-        say: Is told when there is something to wait for.
+        say: Called with a line when there is something to wait for.
     """
     if not _WORKING.acquire(blocking=False):
         say("waits: another thread of this process trains; runs in one process take turns")

@@ -104,7 +104,7 @@ def tf_gathered(
     numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
     add_clock(lambda: float(seconds.numpy()))
-    # What looks at a dataset before training, as trackers do, has to know its length.
+    # What reads a dataset before training, as trackers do, has to know its length.
     return _untuned(with_length(batches, epochs * batches_per_epoch))
 
 

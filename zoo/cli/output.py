@@ -109,7 +109,7 @@ def _print(text: str) -> None:
 
 
 def _without_nan(value: Any) -> Any:
-    """Replaces what JSON has no number for, NaN and infinity, by null."""
+    """Replaces NaN and infinity, which JSON does not have, by null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -254,7 +254,7 @@ def unknown_classes(found: Iterable[str], classes: Sequence[str], *, of: str = "
 
 
 def looks_like(one: str, other: str) -> bool:
-    """Whether two names cannot be told apart by eye: they differ in their Unicode form, spaces or invisible signs."""
+    """Whether two names look the same: they differ in their Unicode form, spaces or invisible signs."""
     return _as_seen(one) == _as_seen(other)
 
 

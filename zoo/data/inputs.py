@@ -29,7 +29,7 @@ from zoo.errors import DataError
 from zoo.recipe.schema import DataSection
 from zoo.system.text_tables import counted
 
-# Opens a progress bar (description, total) and gives what moves it (done, detail).
+# Opens a progress bar (description, total) and gives what advances it (done, detail).
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]]
 
 

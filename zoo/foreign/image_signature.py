@@ -21,7 +21,7 @@ class ImageSignature:
         height: Of the images; None where any will do.
         width: Of the images; None where any will do.
         dtype: Of the pixels, as NumPy calls it.
-        takes_training: Whether it can be told that it is being trained.
+        takes_training: Whether it takes the argument `training`.
     """
 
     name: str = ""

@@ -139,7 +139,7 @@ def _legal(graph: Any, ends: dict[str, str]) -> dict[str, str]:
     if illegal:
         raise ZooError(
             f"model '{graph.name}': not every path crosses {', '.join(illegal)}, where a stage ends, so that its "
-            "stages cannot be told; take those of the model that it was made of"
+            "stages cannot be found; take those of the model that it was made of"
         )
     return ends
 

@@ -109,7 +109,7 @@ def freeze(model: "keras.Model", selector: Selector = "!head") -> Plan:
 
     Raises:
         NotFoundError: The selector matches nothing.
-        ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
+        ZooError: The model's stages cannot be found, or an argument is of a wrong kind.
 
     Example:
 
@@ -147,7 +147,7 @@ def unfreeze(model: "keras.Model", selector: Selector = "all", *, batchnorm: Bat
 
     Raises:
         NotFoundError: The selector matches nothing.
-        ZooError: The model's stages cannot be told, or an argument is of a wrong kind.
+        ZooError: The model's stages cannot be found, or an argument is of a wrong kind.
 
     Example:
 
@@ -224,7 +224,7 @@ def holds_batchnorm(layer: Any) -> bool:
     return getattr(layer, "batchnorm", None) is not None
 
 
-def moves(layer: Any) -> bool:
+def is_trained(layer: Any) -> bool:
     """Tells whether training changes a layer: one of its weights, or the statistics of its BatchNorms."""
     if any(weight.trainable for weight in getattr(layer, "weights", ())):
         return True

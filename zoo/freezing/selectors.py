@@ -177,7 +177,7 @@ def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> list[An
         try:
             pattern = re.compile(value)
         except re.error as fault:
-            raise NotFoundError(f"selector 're:{value}' is no regular expression: {fault}") from fault
+            raise NotFoundError(f"selector 're:{value}' is not a regular expression: {fault}") from fault
         return [layer for layer in ordered if pattern.search(layer.name)]
     return []
 

@@ -56,7 +56,7 @@ def stages(model: "keras.Model") -> tuple[ModelStage, ...]:
     backbone of the zoo without a head has a head without layers.
 
     Raises:
-        ZooError: The model is not functional, or its stages cannot be told.
+        ZooError: The model is not functional, or its stages cannot be found.
 
     Example:
 
@@ -115,7 +115,7 @@ def _ends(graph: Any, *, is_whole: bool) -> dict[int, str]:
     if len(ours) > 1 or (not ours and len(nested) > 1 and not is_chain):
         several = [layer.name for layer in ours or nested]
         raise ZooError(
-            f"model '{graph.name}' holds several networks ({', '.join(several)}), so that its stages cannot be told; "
+            f"model '{graph.name}' holds several networks ({', '.join(several)}), so that its stages cannot be found; "
             f"name the layers of one: zoo.stages(model.get_layer('{several[0]}'))"
         )
     backbone = ours or nested

@@ -217,7 +217,7 @@ def load(run: os.PathLike[str] | str) -> Classifier:
     The graph is rebuilt from the registry and only numbers are read: nothing in the folder is executed.
 
     Args:
-        run: The run or its folder, or a name of `zoo.list_models()`, whose own classes are told apart.
+        run: The run or its folder, or a name of `zoo.list_models()` that has classes of its own.
 
     Raises:
         NotFoundError: There is no finished run, and no model of this name that has classes of its own.

@@ -95,7 +95,7 @@ class Run:
     def __repr__(self) -> str:
         try:
             accuracy = self.metrics.get("accuracy")
-        except ZooError:  # a folder that was moved away is no fault of who looks at the name
+        except ZooError:  # the folder may have been moved away, and a repr does not raise
             accuracy = None
         return f"Run({str(self.path)!r}{'' if accuracy is None else f', accuracy={accuracy:.4f}'})"
 

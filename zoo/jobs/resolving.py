@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "finetune/default"
 RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
-# An archive of images is given with --data too, to be told that it is to be unpacked.
+# An archive of images is taken by --data too, and the message says to unpack it.
 ARCHIVE_SUFFIX = ".zip"
 NOT_IN_A_RECIPE_NAME = re.compile(r"[^a-z0-9-]")
 
@@ -66,7 +66,7 @@ def make_job(
     """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes and weights.
 
     Raises:
-        NotFoundError: The reference is no file, run, recipe or model.
+        NotFoundError: The reference is not a file, run, recipe or model.
         RecipeError: The recipe or an override does not hold.
         DataError: There is no data to run on.
         WeightsError: The weights are not there.

@@ -36,7 +36,7 @@ def by_path(variables: Iterable[Any]) -> dict[str, Any]:
 
 
 def seed_states(layer: Any) -> list[Any]:
-    """Lists the states of a layer's seed generators, which are no weights: those of dropout and stochastic depth."""
+    """Lists the states of a layer's seed generators, which are not weights: those of dropout and stochastic depth."""
     weights = {id(weight) for weight in getattr(layer, "weights", ())}
     return [state for state in getattr(layer, "variables", ()) if id(state) not in weights and "seed" in state.path]
 

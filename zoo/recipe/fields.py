@@ -132,7 +132,7 @@ class RowsWithOptions:
 
 
 def _raise(faults: list[tuple[tuple[str, ...], str]], value: Any) -> None:
-    """Raises what pydantic tells of several options at once, each at its place below the key."""
+    """Raises the faults of several options at once, each at its place below the key."""
     if faults:
         errors = [
             InitErrorDetails(type=PydanticCustomError("option", "{text}", {"text": text}), loc=place, input=value)

@@ -85,7 +85,7 @@ class Option:
         return self._fits(value, self.default)
 
     def typed(self, value: Any) -> Any:
-        """Returns a value that it takes in its default's type: whole numbers as floats, and lists as tuples."""
+        """Converts a value that it accepts to its default's type: whole numbers as floats, and lists as tuples."""
         if isinstance(self.default, tuple):
             kind = type(self.default[0])
             return tuple(kind(item) for item in value)

@@ -85,7 +85,7 @@ def _draw_schedules(axes: "Axes", phases: Sequence[PhaseRates]) -> None:
         begin += float(phase.epochs[-1])
     peaks = [phase.peak for phase in phases]
     lowest = min(rate for phase in phases for rate in _trained(phase))
-    # Logarithmic above, linear near 0: rates of different sizes are told apart, and a cosine ends without a cliff.
+    # Logarithmic above, linear near 0: rates of different sizes stay visible, and a cosine ends without a cliff.
     axes.set_yscale("asinh", linear_width=max(LINEAR_BELOW[0] * max(peaks), min(LINEAR_BELOW[1] * max(peaks), lowest)))
     axes.set_ylim(0, 1.15 * max(peaks))
     ticks = _ticks(axes, peaks)

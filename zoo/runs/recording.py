@@ -29,7 +29,7 @@ class Recording:
     def end(self, status: Status, reason: str) -> None:
         """Writes why the work ended before it was done.
 
-        A full disk is a likely cause; then the status on disk stays `running`, and the first fault is what is told.
+        A full disk is a likely cause; then the status on disk stays `running`, and the first fault is reported.
         """
         with contextlib.suppress(OSError):
             self._folder.write_record(replace(self.record, status=status, reason=reason))

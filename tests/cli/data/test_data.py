@@ -123,19 +123,19 @@ def test_a_clean_folder_passes(photos, typed, fresh_cache):
 
 def test_faults_are_reported_with_their_files_and_listed_for_removal(photos, tmp_path, typed, fresh_cache):
     first = next((photos / "cat").iterdir())
-    (photos / "dog" / "twin.png").write_bytes(first.read_bytes())
+    (photos / "dog" / "same.png").write_bytes(first.read_bytes())
     (photos / "dog" / "page.jpg").write_text("<html>not found</html>")
     code, out, err = typed("data", "check", photos, "--fix-list", tmp_path / "out.txt")
     assert code == 3
     assert (
         "fault: unreadable (1): cannot be read; training leaves it out (data.on_bad)\n  dog/page.jpg: is an HTML" in out
     )
-    assert f"  cat/{first.name} = dog/twin.png: the same content, as cat and dog" in out
+    assert f"  cat/{first.name} = dog/same.png: the same content, as cat and dog" in out
     assert err == f"zoo: {photos}: 2 faults in 34 images\n"
     assert sorted((tmp_path / "out.txt").read_text().splitlines()) == [
         f"cat/{first.name}",
         "dog/page.jpg",
-        "dog/twin.png",
+        "dog/same.png",
     ]
     code, out, _ = typed("data", "check", photos, "--json")
     document = json.loads(out)

@@ -26,10 +26,10 @@ def checked(folder):
 
 
 def kinds(report):
-    return [finding.kind for finding in report.findings if finding.kind.removeprefix("near_") in TWINS]
+    return [finding.kind for finding in report.findings if finding.kind.removeprefix("near_") in DUPLICATES]
 
 
-TWINS = ("leak", "conflict", "duplicate", "flat")
+DUPLICATES = ("leak", "conflict", "duplicate", "flat")
 
 
 def test_flat_images_of_all_sizes_are_one_finding(tmp_path):

@@ -17,7 +17,7 @@ def files(folder):
     return paths
 
 
-def settle(paths):
+def make_old(paths):
     """Makes files old enough to be known by their times."""
     for path in paths:
         os.utime(path, (1000, 1000))
@@ -26,7 +26,7 @@ def settle(paths):
 
 def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
     paths = files(tmp_path)
-    settle(paths)
+    make_old(paths)
     read = []
     real = index._hash
     monkeypatch.setattr(index, "_hash", lambda path: read.append(path.name) or real(path))

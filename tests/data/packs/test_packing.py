@@ -198,7 +198,7 @@ def test_arrays_are_resized_as_files_are(tmp_path, shape, channels):
 
 @dataclass
 class Given:
-    """Arrays that are had one at a time."""
+    """Arrays that are read one at a time."""
 
     arrays: np.ndarray
     identity: str = "given"

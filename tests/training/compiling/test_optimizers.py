@@ -284,7 +284,7 @@ def test_it_is_keras_own_where_all_weights_train_alike(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_phase_of_its_own_is_the_same_whatever_was_trained_before(name):
-    # The classifier is three steps old when the hidden layer begins, which moves as it would by itself.
+    # The classifier is three steps old when the hidden layer begins, which learns as it would by itself.
     fresh, aged = same_net(), same_net()
     everything = optimizer_for(fresh, name)
     everything.apply(random_gradients(fresh, 3))

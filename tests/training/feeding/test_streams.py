@@ -142,7 +142,7 @@ def test_tensorflow_gathers_from_where_the_images_lie_and_asks_python_once_an_ep
 
 
 @ON_TENSORFLOW
-@pytest.mark.skipif(sys.platform != "linux", reason="what is anonymous memory is told by Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux reports anonymous memory")
 def test_a_mapped_file_is_not_copied_as_a_whole(tmp_path: Path) -> None:
     def anonymous_megabytes() -> int:
         status = Path("/proc/self/status").read_text()

@@ -76,7 +76,7 @@ def test_it_writes_a_plot_and_suggests(tmp_path, capsys):
     assert typed(*words, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    # Bright bands are told apart at once, and at a rate of 100 nothing is learnt.
+    # Bright bands are learnt at once, and at a rate of 100 nothing is learnt.
     assert 1e-5 < found["suggested"] < 10
     assert min(found["smoothed"]) < 0.7 * found["smoothed"][0]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["photos"]

@@ -19,7 +19,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# How colours of 16 bits lie in a file, and what Pillow has to be told so that it takes the lower byte of each.
+# How colours of 16 bits lie in a file, and the mode by which Pillow takes the lower byte of each.
 _LOWER = {
     f"{mode};16{order}": f"{mode};16{other}"
     for mode in ("RGB", "RGBA", "RGBX")

@@ -24,8 +24,8 @@ from zoo.system.cache import cache_folder
 
 KIND, FILE = "files", "index.sqlite"
 # A file that was written this short a time ago may change again without another time; it is hashed each time.
-_SETTLED_NS = 2_000_000_000
-# `looks` is the perceptual hash, by the name that indexes of before have.
+_MIN_AGE_NS = 2_000_000_000
+# `looks` is the perceptual hash: the column has that name in every index that exists.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS paths (path BLOB PRIMARY KEY, stat TEXT NOT NULL, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contents (
@@ -53,12 +53,12 @@ def contents(paths: Sequence[Path]) -> list[str]:
             return [_hash(paths[missing[row]]) for row in rows]
 
         for rows, results in map_ranges(len(missing), hashed, at_once=256):
-            settled = time.time_ns() - _SETTLED_NS
+            old_enough = time.time_ns() - _MIN_AGE_NS
             fresh: list[tuple[bytes, str, str]] = []
             for number, (stat, content) in zip(rows, results, strict=True):
                 row = missing[number]
                 known[row] = content
-                if stat and _changed_ns(stat) < settled:
+                if stat and _changed_ns(stat) < old_enough:
                     fresh.append((keys[row], stat, content))
             with suppress(sqlite3.Error), index:
                 index.executemany("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", fresh)

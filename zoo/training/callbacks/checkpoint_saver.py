@@ -37,7 +37,7 @@ class CheckpointSaver(keras.callbacks.Callback):
             model: What is trained, without augmentation.
             counts: Where the phase begins or was left.
             monitor: Tells which epoch is better; None keeps the last.
-            early_stopping: What has judged the epoch.
+            early_stopping: What compared the epoch with the best.
             keep: Number of newest checkpoints to keep beside the best.
         """
         super().__init__()

@@ -42,7 +42,7 @@ class EarlyStopping(keras.callbacks.Callback):
         return self._monitor is not None and 0 < self.patience <= self.stale_epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Judges the epoch; stops training where the phase is over."""
+        """Compares the epoch with the best; stops training where the phase is over."""
         if self._monitor is None or not self.patience:
             return
         before = self.best
@@ -53,7 +53,7 @@ class EarlyStopping(keras.callbacks.Callback):
             training_model.stop_training = True
 
     def noted_in(self, progress: Progress) -> Progress:
-        """Returns how far a run has come, with what has been judged of its phase."""
+        """Returns how far a run has come, with the phase's best epoch and the epochs since."""
         return replace(progress, phase_best=self.best, stale_epochs=self.stale_epochs)
 
     def restore_best(self, model: keras.Model, optimizer: Any, folder: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""What a user sees of a phase: a bar that moves at each batch, and a line an epoch."""
+"""What a user sees of a phase: a bar that advances at each batch, and a line an epoch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from zoo.training.callbacks.metrics_writer import MetricsWriter
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Moves a bar at each batch."""
+    """Advances a bar at each batch."""
 
     def __init__(self, move: Callable[[int, str], None], *, batches_per_epoch: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Moves the bar; the loss and accuracy are those of the epoch so far."""
+        """Advances the bar; the loss and accuracy are those of the epoch so far."""
         detail = "  ".join(f"{name} {float(value):.3f}" for name, value in (logs or {}).items())
         self._move(self._epoch * self._batches_per_epoch + batch + 1, detail)
 

@@ -90,7 +90,7 @@ class PerVariable(KerasOptimizer):
         return super()._filter_empty_gradients(grads, vars)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Moves one variable, by its own rate and at its own age."""
+        """Updates one variable, by its own rate and at its own age."""
         factor = self._factors[internals.variable_index(self, variable)]
         rate = learning_rate if factor == 1.0 else learning_rate * factor
         self._at_age(self.age(variable)).update_step(gradient, variable, rate)
@@ -106,7 +106,7 @@ class PerVariable(KerasOptimizer):
                 variable.assign(variable - variable * shrink)
 
     def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
-        # Keras begins every average anew at step 0, and moves it by batches where gradients are accumulated.
+        # Keras begins every average anew at step 0, and updates it by batches where gradients are accumulated.
         every = self.gradient_accumulation_steps or 1
         is_step = (internals.applied_batches(self) + 1) % every == 0
         for variable, average in zip(trainable_variables, internals.moving_averages(self), strict=True):

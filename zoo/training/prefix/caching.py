@@ -145,7 +145,7 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndar
 
 
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    # bfloat16 is no dtype of NumPy's own; its bits are.
+    # NumPy has no bfloat16 of its own; it stores its bits.
     return dtype if dtype.kind == "f" else np.dtype(f"uint{8 * dtype.itemsize}")
 
 

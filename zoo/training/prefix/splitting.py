@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from zoo.freezing.graphs import legal_cuts, operations_of
-from zoo.freezing.plans import moves
+from zoo.freezing.plans import is_trained
 from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import seed_states
 
@@ -37,14 +37,14 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
     """
     parts = stages(model)
     stage_of = {layer.name: stage.name for stage in parts for layer in stage.layers}
-    trained = {stage.name for stage in parts if any(moves(layer) for layer in stage.layers)} | {HEAD}
+    trained = {stage.name for stage in parts if any(is_trained(layer) for layer in stage.layers)} | {HEAD}
     cuts = set(legal_cuts(model))
     last: Any = None
     has_weights = False
     random: list[str] = []
     silenced: tuple[str, ...] = ()
     for operation in operations_of(model):
-        if moves(operation):
+        if is_trained(operation):
             break
         if seed_states(operation):
             if stage_of[operation.name] in trained:

@@ -93,7 +93,7 @@ def typical_area(images: "np.ndarray | Sequence[Path] | Items") -> float:
     """Returns the median number of pixels of images; of files only headers are looked at, and faulty ones left out.
 
     Args:
-        images: [n, height, width, channels], files, or items that are had one at a time.
+        images: [n, height, width, channels], files, or items that are read one at a time.
     """
     if isinstance(images, np.ndarray):
         return float(images.shape[1] * images.shape[2])

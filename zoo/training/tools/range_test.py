@@ -32,7 +32,7 @@ SMOOTHING = 0.9
 WIDTH = 0.05
 # The loss has left for good when it is so many times its best.
 DIVERGED = 4.0
-# By fewer losses than these no slope can be told.
+# Fewer losses than these give no slope.
 FEWEST_LOSSES = 3
 
 

@@ -1,6 +1,6 @@
 """Trackers that replace `keras.Model.fit`, as MLflow's autolog does: they see one `fit` of the whole model.
 
-What trains a phase is no business of theirs: it is not the whole model, and there is one for each phase. So phases go
+They do not see what trains a phase: it is not the whole model, and there is one for each phase. So phases go
 past what has replaced `fit`, and a `fit` of the whole model, whose epochs are those of the run, goes around them all.
 """
 
