@@ -41,7 +41,7 @@ _IMBALANCE = 10
 
 
 def inspect(dataset: Dataset, *, on_progress: Callable[[int, int], None]) -> Report:
-    """Looks at every image of a data set.
+    """Inspects every image of a data set.
 
     Args:
         dataset: What a source has opened.
@@ -151,18 +151,18 @@ def _known(
     }
     unknown = [image for content, image in first.items() if content not in known]
 
-    def look(numbers: Iterator[int]) -> dict[str, IndexedImage]:
-        return {unknown[number].content: _look(unknown[number], pixels) for number in numbers}
+    def inspected(numbers: Iterator[int]) -> dict[str, IndexedImage]:
+        return {unknown[number].content: _inspect_content(unknown[number], pixels) for number in numbers}
 
     with quiet_pillow(), index.learning() as learn:
-        for numbers, found in map_ranges(len(unknown), look):
+        for numbers, found in map_ranges(len(unknown), inspected):
             learn(found)
             known |= found
             on_progress(len(first) - len(unknown) + numbers.stop, len(first))
     return known, len(unknown)
 
 
-def _look(image: CheckedImage, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
+def _inspect_content(image: CheckedImage, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
     try:
         decoded, facts = flattened(pixels[image.content]()) if image.path is None else decode(image.path, side=_SIDE)
         one = IndexedImage(facts)

@@ -21,7 +21,7 @@ from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFF
 from zoo.data.sources.grouping import group_by_name
 from zoo.data.sources.trees.layouts import deepest_single, find_layout
 from zoo.data.sources.trees.lying_beside import is_ignored, is_output, is_written
-from zoo.data.sources.trees.subfolders import Look
+from zoo.data.sources.trees.subfolders import ListInside
 from zoo.data.sources.trees.unclear_layouts import no_classes
 from zoo.errors import DataError
 from zoo.registry.sources import SourceRequest
@@ -37,7 +37,7 @@ class PassedOver:
     Attributes:
         links: Links to folders, which would lead in circles.
         outputs: Folders that zoo or Python's tools have written.
-        foreign: Files of classes that are plainly not an images, though someone may have meant them to be learnt from.
+        foreign: Files of classes that are plainly not images, though someone may have meant them to be learnt from.
     """
 
     links: list[Path] = field(default_factory=list[Path])
@@ -80,7 +80,7 @@ class Entries:
     foreign: tuple[Path, ...]
 
 
-# Tells what is in a folder.
+# Gives what is in a folder.
 ListFolder = Callable[[Path], Entries]
 
 
@@ -96,7 +96,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
 
     Classes are the names of the class folders, sorted. The layout has splits when the folder has a train
     folder with subfolders in it. Folders inside a class folder belong to the class. Hidden files and folders
-    are ignored, and so are files that are plainly not an images (`README.txt`, `Thumbs.db`). Run folders and other
+    are ignored, and so are files that are plainly not images (`README.txt`, `Thumbs.db`). Run folders and other
     folders that zoo has written are passed over, with a warning. A link to a folder
     is followed for a split or a class, not below, and not back to a folder that it is in; that is warned of.
 
@@ -113,12 +113,12 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
             a layout that can be read in two ways, or a folder that cannot be read.
     """
     passed_over = PassedOver()
-    entries = functools.cache(_entries)  # a class may hold many files, and is looked into to know the layout
+    entries = functools.cache(_entries)  # a class may hold many files, and is listed to know the layout
 
-    def look(folder: Path) -> tuple[Sequence[Path], Sequence[Path]]:
+    def list_inside(folder: Path) -> tuple[Sequence[Path], Sequence[Path]]:
         return entries(folder).folders, entries(folder).files
 
-    subfolders, files = look(root)
+    subfolders, files = list_inside(root)
     # Foreign files beside the classes were not meant to be learnt from, and are not said.
     passed_over.outputs.extend(entries(root).outputs)
     if not subfolders and is_written(root):
@@ -130,7 +130,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
         raise no_classes(root, files)
     passed_over.links.extend(folder for folder in subfolders if _leads_back(folder))
     subfolders = [folder for folder in subfolders if folder not in passed_over.links]
-    layout = find_layout(root, subfolders, look, measuring=measuring)
+    layout = find_layout(root, subfolders, list_inside, measuring=measuring)
     warnings = list(layout.warnings)
     if stray := [path.name for path in files if path.suffix.lower() in IMAGE_SUFFIXES]:
         beside = "images beside the split folders" if layout.has_splits else "images beside the class folders"
@@ -144,7 +144,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
     else:
         _check_train(root, found["train"], passed_over)
         if len(found["train"]) == 1 and len(subfolders) == 1:
-            _refuse_wrapper(root, found["train"], look)
+            _refuse_wrapper(root, found["train"], list_inside)
         classes = tuple(found["train"])
         for name, files_of in found.items():
             if name != "train":
@@ -188,20 +188,22 @@ def _leads_back(folder: Path) -> bool:
     return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
-def image_files(folder: Path, passed_over: PassedOver | None = None, look: ListFolder | None = None) -> list[Path]:
+def image_files(
+    folder: Path, passed_over: PassedOver | None = None, list_folder: ListFolder | None = None
+) -> list[Path]:
     """Lists the files below a folder that may be images, in order; hidden files, texts, runs and such are passed over.
 
     Args:
         folder: Where to look.
         passed_over: Is given the links to folders, which are not followed, folders that zoo has written, and files
             that are plainly something else, such as sound.
-        look: What tells what is in the folder itself, where that is known already.
+        list_folder: Gives what is in the folder itself, where that is known already.
 
     Raises:
         DataError: A folder cannot be read.
     """
     passed_over = PassedOver() if passed_over is None else passed_over
-    entries = (look or _entries)(folder)
+    entries = (list_folder or _entries)(folder)
     files = list(entries.files)
     passed_over.outputs.extend(entries.outputs)
     passed_over.foreign.extend(entries.foreign)
@@ -274,9 +276,9 @@ def _check_train(root: Path, train: Mapping[str, Sequence[Path]], passed_over: P
         )
 
 
-def _refuse_wrapper(root: Path, train: Iterable[str], look: Look) -> None:
-    deepest = deepest_single(root, look)
-    if len(look(deepest)[0]) > 1:
+def _refuse_wrapper(root: Path, train: Iterable[str], list_inside: ListInside) -> None:
+    deepest = deepest_single(root, list_inside)
+    if len(list_inside(deepest)[0]) > 1:
         raise DataError(
             f"{root}: has one class only, {quoted(train)}; expected two or more. "
             f"If its subfolders are the classes, type --data {shlex.quote(str(deepest))}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted
-from zoo.data.sources.trees.subfolders import Look, Subfolders
+from zoo.data.sources.trees.subfolders import ListInside, Subfolders
 from zoo.data.sources.trees.unclear_layouts import (
     classes_named_like_splits,
     no_classes,
@@ -35,7 +35,7 @@ class Layout:
     has_splits: bool = False
 
 
-def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: bool) -> Layout:
+def find_layout(root: Path, folders: Sequence[Path], list_inside: ListInside, *, measuring: bool) -> Layout:
     """Decides what the subfolders of the data's folder are.
 
     Split folders are known by their names (see `split_names`) and by what is in them: one of train holds class folders.
@@ -43,13 +43,13 @@ def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: b
     Args:
         root: The data's folder.
         folders: Its subfolders, sorted.
-        look: Gives the folders and images in a folder.
+        list_inside: Gives the folders and images in a folder.
         measuring: Whether a finished classifier is to be measured: there need be no train.
 
     Raises:
         DataError: A layout that can be read in two ways, or splits without class folders.
     """
-    found = Subfolders(root=root, folders=folders, look=look)
+    found = Subfolders(root=root, folders=folders, list_inside=list_inside)
     chosen = _split_folders(found, measuring=measuring)
     if chosen:
         return _by_splits(found, chosen)
@@ -63,11 +63,11 @@ def find_layout(root: Path, folders: Sequence[Path], look: Look, *, measuring: b
     return Layout(splits={"train": folders}, warnings=tuple(warnings))
 
 
-def deepest_single(folder: Path, look: Look) -> Path:
+def deepest_single(folder: Path, list_inside: ListInside) -> Path:
     """Goes down as long as a folder holds a single folder and nothing else: `photos/photos/photos`."""
-    subfolders, files = look(folder)
+    subfolders, files = list_inside(folder)
     while len(subfolders) == 1 and not files:
-        inner, images = look(subfolders[0])
+        inner, images = list_inside(subfolders[0])
         if images or not inner or subfolders[0].is_symlink():
             return folder
         folder, subfolders, files = subfolders[0], inner, images

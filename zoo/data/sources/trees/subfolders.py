@@ -7,7 +7,7 @@ from pathlib import Path
 from zoo.data.sources.trees.split_names import Reading, read_name
 
 # Gives the folders and the files in a folder.
-Look = Callable[[Path], tuple[Sequence[Path], Sequence[Path]]]
+ListInside = Callable[[Path], tuple[Sequence[Path], Sequence[Path]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Subfolders:
 
     root: Path
     folders: Sequence[Path]
-    look: Look
+    list_inside: ListInside
     readings: dict[Path, Reading] = field(default_factory=dict[Path, Reading])
 
     def reading(self, folder: Path) -> Reading:
@@ -27,11 +27,11 @@ class Subfolders:
 
     def inside(self, folder: Path) -> Sequence[Path]:
         """Returns the folders in a folder."""
-        return self.look(folder)[0]
+        return self.list_inside(folder)[0]
 
     def images(self, folder: Path) -> Sequence[Path]:
         """Returns the images in a folder itself."""
-        return self.look(folder)[1]
+        return self.list_inside(folder)[1]
 
     def names_inside(self, folder: Path) -> set[str]:
         """Returns the names of the folders in a folder, in lower case."""
