@@ -4,7 +4,7 @@
 
 EfficientNet-Lite0 with ImageNet weights at 224 pixels. First on the data's own validation photos, with several seeds;
 then flips once more in three of five folds of all photos, with three seeds each. A change is paired with the recipe as
-it is by photos and seed. Runs share a cache; a finished run is read. Accuracies are the kept model's on the photos that
+it is by photos and seed. Runs share a cache; a finished run is read. Accuracies are the best model's on the photos that
 also chose its epoch.
 """
 

@@ -24,7 +24,7 @@ LEFT_OUT = ("schema", "kind", "status", "inputs", "plan", "kept")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="mnist.npz, for its test images.")
 def main(run: Path, data: Path) -> None:
-    """Ships the kept model of RUN as zoo/assets/<model>.safetensors with its receipt."""
+    """Ships the best model of RUN as zoo/assets/<model>.safetensors with its receipt."""
     start_backend()
     from zoo.evaluation.measuring import evaluate
     from zoo.report.progress import Display

@@ -4,7 +4,7 @@
 
 EfficientNet-Lite0 with ImageNet weights by the recipes that ship, as they are but for the image size; one seed each,
 and three of LP-FT. Each run has a cache of its own, empty at first. A run that was cut goes on, and its seconds add up;
-a finished one is read. Accuracies are the kept model's on the validation photos, which also chose it.
+a finished one is read. Accuracies are the best model's on the validation photos, which also chose it.
 """
 
 import statistics

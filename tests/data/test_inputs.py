@@ -56,7 +56,7 @@ def test_a_validation_share_that_trains_too_is_warned_of(tmp_path, capsys):
     for path in list((photos / "cat").iterdir()):
         (photos / "cat" / f"copy-{path.name}").write_bytes(path.read_bytes())
     zoo.finetune(recipe(phase("all", "all", epochs=1)), photos, run=tmp_path / "run")
-    assert "images of validation are in train too, so that its figures flatter" in capsys.readouterr().err
+    assert "images of validation are in train too, so its figures are optimistic" in capsys.readouterr().err
 
 
 def test_what_is_left_of_a_pack_keeps_its_labels(tmp_path):

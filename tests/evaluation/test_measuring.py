@@ -353,7 +353,7 @@ def test_other_data_that_holds_images_of_training_is_warned_of(grown, tmp_path):
     result = zoo.evaluate(run.path, other)
     assert (result.images, result.trained_on) == (24, 18)  # three of each class have the names of copied ones
     assert result.warnings == (
-        "the run was trained on 18 of these 24 images: its figures flatter; those that validated it: "
+        "the run was trained on 18 of these 24 images: its figures are optimistic; those that validated it: "
         "--split validation",
     )
 
@@ -385,7 +385,7 @@ def test_a_test_split_that_chose_the_epoch_is_said(tmp_path):
     write_photos(tmp_path / "data" / "test", count=3, seed=4)
     plan = recipe(phase("head", "head", epochs=1), data={"validation": "test"})
     run = zoo.finetune(plan, tmp_path / "data", run=tmp_path / "run")
-    assert zoo.evaluate(run.path).warnings == ("6 of the test images validated too: the kept epoch is chosen on them",)
+    assert zoo.evaluate(run.path).warnings == ("6 of the test images validated too: the best epoch is chosen on them",)
 
 
 def test_arrays_are_known_by_their_pixels(tmp_path):
@@ -424,4 +424,4 @@ def test_an_image_that_is_there_twice_counts_as_it_did(tmp_path):
     result = zoo.evaluate(run.path)
     assert result.images == run.record["data"]["validation"]
     assert result.metrics == pytest.approx(run.metrics, rel=1e-5)
-    assert result.warnings[0].endswith("of the validation images are in train too, so that its figures flatter")
+    assert result.warnings[0].endswith("of the validation images are in train too, so its figures are optimistic")

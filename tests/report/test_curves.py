@@ -183,7 +183,7 @@ def test_a_single_epoch_can_be_seen():
 
 def test_the_png_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "history.png"
-    save_history(ROWS, path, title=TITLE, kept_step=20)
+    save_history(ROWS, path, title=TITLE, best_step=20)
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert image.size == (1200, 480)
@@ -195,7 +195,7 @@ def test_the_png_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        save_history(ROWS[:1], path, title=TITLE, kept_step=20)
+        save_history(ROWS[:1], path, title=TITLE, best_step=20)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -204,18 +204,18 @@ def test_the_ring_of_a_run_is_at_the_step_that_it_kept(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr("zoo.report.curves.save_figure", lambda figure, path: drawn.append(figure))
     steps = [{**one, "step": 10 * one["epoch"]} for one in ROWS]
-    save_history(steps, tmp_path / "history.png", title=TITLE, kept_step=20)
+    save_history(steps, tmp_path / "history.png", title=TITLE, best_step=20)
     assert rings(drawn[0].axes[0]) == [([[2, 0.625]], "kept: epoch 2, 62.5 %")]
 
 
 def test_a_run_that_kept_nothing_yet_has_no_ring():
-    assert [rings(axes) for axes in plot_history(ROWS, title=TITLE, kept_step=None).axes] == [[], []]
+    assert [rings(axes) for axes in plot_history(ROWS, title=TITLE, best_step=None).axes] == [[], []]
 
 
 def test_settings_of_the_program_around_do_not_stop_a_run_nor_change(tmp_path):
     # LaTeX may not be installed, and a whole run would fail at its last step.
     with matplotlib.rc_context({"text.usetex": True, "savefig.dpi": 10, "font.size": 40}):
-        save_history(ROWS, tmp_path / "history.png", title=TITLE, kept_step=20)
+        save_history(ROWS, tmp_path / "history.png", title=TITLE, best_step=20)
         assert matplotlib.rcParams["text.usetex"] is True
     with Image.open(tmp_path / "history.png") as image:
         assert image.size == (1200, 480)
@@ -225,7 +225,7 @@ def test_a_backend_or_a_folder_that_matplotlib_refuses_stops_no_picture(tmp_path
     code = (
         "import sys; from pathlib import Path; from zoo.report.curves import save_history\n"
         "row = {'epoch': 1, 'loss': 1.0, 'accuracy': 0.5, 'step': 1}\n"
-        "save_history([row], Path(sys.argv[1]), title='x', kept_step=1)\n"
+        "save_history([row], Path(sys.argv[1]), title='x', best_step=1)\n"
         "import os; print(os.environ['MPLBACKEND'])"
     )
     settings = {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": "/dev/null/matplotlib"}

@@ -11,9 +11,9 @@ from zoo.errors import RunError
 from zoo.runs.json_objects import JsonObject
 from zoo.runs.record import (
     BatchRecord,
+    BestRecord,
     ContinuesRecord,
     ContractRecord,
-    KeptRecord,
     PhaseRecord,
     PlanRowRecord,
     RepeatsRecord,
@@ -86,7 +86,7 @@ def test_every_field_has_a_place_in_the_document(tmp_path):
     assert found.repeats == RepeatsRecord(run="/r", same_data=True, same_result=False)
     assert (found.batch, found.stopped_by) == (BatchRecord(batch_size=8, accumulate=4), "EarlyStopping")
     figures = {"val_accuracy": 0.75, "val_loss": 0.1 + 0.2}
-    assert found.kept == KeptRecord(step=6, figures=figures, shortfall="a sentence")
+    assert found.kept == BestRecord(step=6, figures=figures, shortfall="a sentence")
     assert found.result == ResultRecord(
         split="validation",
         metrics={"accuracy": 0.75, "loss": 1e-300},
@@ -104,7 +104,7 @@ def test_what_is_not_there_yet_is_not_in_the_document():
 
 
 def test_a_model_that_nothing_validated_has_no_figure_and_one_that_was_not_measured_no_split():
-    done = record("done", kept=KeptRecord(step=3, figures={"val_accuracy": None}))
+    done = record("done", kept=BestRecord(step=3, figures={"val_accuracy": None}))
     assert done.to_json()["kept"] == {"step": 3, "val_accuracy": None}
     result = ResultRecord(split=None, metrics={}, per_class={})
     assert list(replace(done, result=result).to_json())[-4:] == ["split", "metrics", "intervals", "per_class"]

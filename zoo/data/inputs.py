@@ -163,7 +163,7 @@ def leak_warning(inputs: Inputs, *, check: str = CHECK) -> str | None:
         return None
     are = "is" if len(both) == 1 else "are"
     return (
-        f"{counted(len(both), 'image')} of validation {are} in train too, so that its figures flatter: "
+        f"{counted(len(both), 'image')} of validation {are} in train too, so its figures are optimistic: "
         f"'{check}' lists them, and --fix-list writes what to remove"
     )
 
@@ -192,7 +192,7 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
                 f"data.validation is '{wanted}'; the data has the splits {', '.join(splits)}; "
                 "expected one of them other than train, or a share such as 0.1"
             )
-        warnings = ["validation is the test split: the kept model is chosen on it"] if wanted == "test" else []
+        warnings = ["validation is the test split: the best model is chosen on it"] if wanted == "test" else []
         return chosen(splits[wanted], *warnings)
     if not wanted:
         return chosen(None)

@@ -74,7 +74,7 @@ def choose(folder: RunFolder, source: Source, name: str | None, *, is_own: bool)
     trained_on = sum(key in kept.known["train"] for key in keys[part.origin])
     warnings = (
         [
-            f"the run was trained on {of_these(trained_on, len(part.split))}: its figures flatter"
+            f"the run was trained on {of_these(trained_on, len(part.split))}: its figures are optimistic"
             + ("; those that validated it: --split validation" if kept.count("validation") else "")
         ]
         if trained_on and name != "train"
@@ -178,9 +178,9 @@ def _warnings_of(kept: RunImages, name: str, *, missing: int, relabelled: int) -
         warnings.append(f"{relabelled:,} of the {name} images {have} another class now than when the run was made")
     if name != "train" and (shared := _shared(kept, name, "train")):
         are = "is" if shared == 1 else "are"
-        warnings.append(f"{shared:,} of the {name} images {are} in train too, so that its figures flatter")
+        warnings.append(f"{shared:,} of the {name} images {are} in train too, so its figures are optimistic")
     if name == "test" and (shared := _shared(kept, name, "validation")):
-        warnings.append(f"{shared:,} of the test images validated too: the kept epoch is chosen on them")
+        warnings.append(f"{shared:,} of the test images validated too: the best epoch is chosen on them")
     return warnings
 
 

@@ -107,7 +107,7 @@ def _ends(graph: Any, *, is_whole: bool) -> dict[int, str]:
         if is_nested(wrapped) and _holds_known(graph_of(wrapped)):
             raise ZooError(
                 f"model '{graph.name}' holds a network inside its layer '{wrapper.name}', so that its stages cannot be "
-                f"told; take those of that: zoo.stages(model.get_layer('{wrapper.name}').layer)"
+                f"found; take those of that: zoo.stages(model.get_layer('{wrapper.name}').layer)"
             )
     nested = [layer for layer in graph.operations if is_nested(layer) and layer.weights]
     ours = [layer for layer in nested if _holds_known(graph_of(layer))]

@@ -55,12 +55,12 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The kept model's figures on the validation images; empty where there were none."""
+        """The best model's figures on the validation images; empty where there were none."""
         return dict(self._result.metrics)
 
     @property
     def per_class(self) -> dict[str, dict[str, Any]]:
-        """The kept model's figures class by class."""
+        """The best model's figures class by class."""
         return {name: dict(figures) for name, figures in self._result.per_class.items()}
 
     @property
@@ -73,20 +73,20 @@ class Run:
 
     @property
     def classifier(self) -> Classifier:
-        """The kept model with its class names; loaded once."""
+        """The best model with its class names; loaded once."""
         if not self._loaded:
             self._loaded.append(load(self.path))
         return self._loaded[0]
 
     @property
     def model(self) -> "keras.Model":
-        """The kept model."""
+        """The best model."""
         return self.classifier.model
 
     def plot(self) -> "Figure":
         """Draws accuracy and loss over the epochs; a notebook shows the figure."""
         record = RunFolder.open(self.path).record()
-        return plot_history(self.history, title=record.summary, kept_step=record.kept.step if record.kept else None)
+        return plot_history(self.history, title=record.summary, best_step=record.kept.step if record.kept else None)
 
     def __fspath__(self) -> str:
         """Returns its folder, so that a run is taken wherever the path of one is."""

@@ -99,7 +99,7 @@ def _typed_again(asked: Request, seeds: Sequence[int], around: Path) -> str:
 
 
 def summarize_seeds(runs: Iterable[Run]) -> dict[str, SeedSummary]:
-    """Returns each figure of the kept models over several runs."""
+    """Returns each figure of the best models over several runs."""
     measured = [run.metrics for run in runs]
     names = [name for name in measured[0] if all(name in metrics for metrics in measured)]
     return {name: SeedSummary(tuple(metrics[name] for metrics in measured)) for name in names}

@@ -164,7 +164,7 @@ _WORDS = {
     "train": "`[train]`: what holds for all phases",
     "phases": "`[[phases]]`: one table for each stretch of training",
     "checkpoint": "`[checkpoint]`: what is saved, and which model is kept",
-    "expect": "`[expect]`: what the kept model must reach, or the exit code is 3",
+    "expect": "`[expect]`: what the best model must reach, or the exit code is 3",
 }
 
 _SELECTORS = """

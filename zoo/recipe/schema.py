@@ -216,18 +216,18 @@ class Phase(Section):
 
 
 class CheckpointSection(Section):
-    """When training is saved, and what the kept model is best at."""
+    """When training is saved, and by which figure a model is the best."""
 
     every: Interval = "epoch"
     """How often a checkpoint is written."""
     keep: CountFromOne = 2
     """How many of the newest checkpoints stay, besides the best."""
     monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """By which figure the kept model is the best."""
+    """By which figure a model is the best."""
 
 
 class Expectation(Section):
-    """What the kept model must reach: a run fails when it measures less than `value - tolerance`."""
+    """What the best model must reach: a run fails when it measures less than `value - tolerance`."""
 
     metric: Literal["val_accuracy"] = "val_accuracy"
     """The figure that is expected."""

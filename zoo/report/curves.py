@@ -73,18 +73,18 @@ def _draw_lines(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str) ->
                 axes.lines[-1].set_label(f"{label}: no finite value")
 
 
-def _ring(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str, kept: int | None) -> None:
-    """Marks the kept epoch on the validation curve, or on that of training where nothing was validated."""
+def _ring(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str, best: int | None) -> None:
+    """Marks the best epoch on the validation curve, or on that of training where nothing was validated."""
     validated = any(one.get(f"val_{metric}") is not None for one in rows)
     for row in rows:
         value = row.get(f"val_{metric}" if validated else metric)
-        if kept is None or row["epoch"] != kept or value is None or not math.isfinite(value):
+        if best is None or row["epoch"] != best or value is None or not math.isfinite(value):
             continue
         said = f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.4f}"
         if not validated:
             said = "the last"
         axes.plot(
-            [kept],
+            [best],
             [value],
             linestyle="none",
             marker="o",
@@ -92,7 +92,7 @@ def _ring(axes: "Axes", rows: Sequence[Mapping[str, Any]], metric: str, kept: in
             markerfacecolor="none",
             markeredgecolor="black",
             markeredgewidth=1.5,
-            label=f"kept: epoch {kept}, {said}",
+            label=f"kept: epoch {best}, {said}",
         )
 
 
@@ -173,23 +173,23 @@ def _rows(history: Any) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def save_history(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str, kept_step: int | None) -> None:
+def save_history(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str, best_step: int | None) -> None:
     """Writes a run's curves as a PNG, with a ring at the epoch whose model is kept.
 
     Args:
         rows: The lines of metrics.jsonl.
         path: Where to.
         title: What stands above them.
-        kept_step: The step of the checkpoint whose model is kept, or None.
+        best_step: The step of the checkpoint whose model is kept, or None.
 
     Raises:
         OSError: It could not be written.
     """
-    save_figure(plot_history(rows, title=title, kept_step=kept_step), path)
+    save_figure(plot_history(rows, title=title, best_step=best_step), path)
 
 
-def plot_history(rows: Sequence[Mapping[str, Any]], *, title: str, kept_step: int | None) -> "Figure":
+def plot_history(rows: Sequence[Mapping[str, Any]], *, title: str, best_step: int | None) -> "Figure":
     """Draws a run's curves, with a ring at the epoch whose model is kept; arguments as for `save_history`."""
-    kept = [row["epoch"] for row in rows if kept_step is not None and row.get("step") == kept_step]
+    best = [row["epoch"] for row in rows if best_step is not None and row.get("step") == best_step]
     with default_style():
-        return plot_accuracy_and_loss(rows, title, kept=kept[-1] if kept else None)
+        return plot_accuracy_and_loss(rows, title, kept=best[-1] if best else None)

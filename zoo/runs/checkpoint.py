@@ -176,16 +176,16 @@ def restore_weights(model: Any, source: Checkpoint) -> None:
     finalize_state(model)
 
 
-def kept_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
+def saved_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
     """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight."""
     arrays = arrays_of(model.weights)
     return {path: array_of(averages[path]) if path in averages else array for path, array in arrays.items()}
 
 
 def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
-    """Reads all that training needs beside `kept_weights`.
+    """Reads all that training needs beside `saved_weights`.
 
-    That is: optimizer variables by path; the weights themselves where `kept_weights` has their averages; and seed
+    That is: optimizer variables by path; the weights themselves where `saved_weights` has their averages; and seed
     generators by number.
     """
     return {name: array_of(variable) for name, variable in _state_variables(model, optimizer, averages).items()}

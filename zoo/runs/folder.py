@@ -203,7 +203,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """Folder of the kept model: model.safetensors and card.json."""
+        """Folder of the best model: model.safetensors and card.json."""
         return self.path / "model"
 
     def record(self) -> "RunRecord":

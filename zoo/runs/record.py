@@ -190,7 +190,7 @@ class BatchRecord(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptRecord(JsonObject):
+class BestRecord(JsonObject):
     """The checkpoint whose model was kept.
 
     Attributes:
@@ -206,7 +206,7 @@ class KeptRecord(JsonObject):
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRecord(JsonObject):
-    """What the kept model was measured at.
+    """What the best model was measured at.
 
     Attributes:
         split: The images: `validation`, or None where there were none.
@@ -243,7 +243,7 @@ class RunRecord(JsonObject):
         batch: Images to a batch and batches to a step, once they are known.
         stopped_by: The callback that ended it early, or None.
         kept: The checkpoint whose model was kept; None before.
-        result: What the kept model was measured at; None before.
+        result: What the best model was measured at; None before.
         reason: Why it failed or was interrupted, or None.
     """
 
@@ -263,7 +263,7 @@ class RunRecord(JsonObject):
     repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
-    kept: KeptRecord | None = field(default=None, metadata=LEFT_OUT)
+    kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     result: ResultRecord | None = field(default=None, metadata=FLAT)
     reason: str | None = field(default=None, metadata=LEFT_OUT)
 

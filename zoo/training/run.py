@@ -21,7 +21,7 @@ from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.folder import RunFolder
 from zoo.runs.progress import Progress
-from zoo.runs.record import BatchRecord, KeptRecord, ResultRecord, RunRecord
+from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
 from zoo.runs.recording import Recording, recording
 from zoo.system.files import write_atomic
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
@@ -96,11 +96,11 @@ def train(
         write_atomic(folder.recipe_path, prepared.asked.to_toml())
         check_monitors(callbacks, validates=inputs.validation is not None)
         _train_phases(training, resume_from, recorded)
-        kept = _keep_best(training)
-        recorded.update(kept=kept)
+        best = _restore_best(training)
+        recorded.update(kept=best)
         result = _measure(model, inputs.validation)
         title = recorded.record.summary
-        save_history(folder.metrics(), folder.path / "history.png", title=title, kept_step=kept.step)
+        save_history(folder.metrics(), folder.path / "history.png", title=title, best_step=best.step)
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
         recorded.update(status="done", result=result)
@@ -222,26 +222,26 @@ def _each_phase(
             return
 
 
-def _keep_best(training: Training) -> KeptRecord:
+def _restore_best(training: Training) -> BestRecord:
     """Puts the best epoch's weights into the model, the last epoch's where nothing was monitored, and writes it.
 
     Raises:
         RunError: There is no checkpoint.
     """
     folder, model, recipe = training.folder, training.model, training.recipe
-    kept = checkpoint.best(folder.checkpoints)
-    if kept is None:
+    saved = checkpoint.best(folder.checkpoints)
+    if saved is None:
         raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
-    checkpoint.restore_weights(model, kept)
+    checkpoint.restore_weights(model, saved)
     save_model(model, folder.model, fit=recipe.data.fit)
-    best = kept.progress.best
+    best = saved.progress.best
     figures = {recipe.checkpoint.monitor: best and best.value}
     if best and best.loss is not None:
         figures["val_loss"] = best.loss
     fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
     if fell_short:
         training.display.line(f"warning: {fell_short}")
-    return KeptRecord(step=kept.progress.step, figures=figures, shortfall=fell_short)
+    return BestRecord(step=saved.progress.step, figures=figures, shortfall=fell_short)
 
 
 def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
@@ -279,7 +279,7 @@ def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
 
 
 def _measure(model: keras.Model, validation: Pack | None) -> ResultRecord:
-    """Measures the kept model on the images that validated it; there may be none."""
+    """Measures the best model on the images that validated it; there may be none."""
     if validation is None:
         return ResultRecord(split=None, metrics={}, per_class={})
     evaluation = score(predict(model, validation.images), validation.labels, model.blueprint.classes)

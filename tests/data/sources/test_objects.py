@@ -100,8 +100,8 @@ def test_paths_and_labels(tmp_path):
         ((IMAGES, np.full((12, 2), 0.5)), "and not one-hot; expected a single 1 in each row."),
         ((IMAGES, IMAGES), "data: the label"),
         (IMAGES, "data is an array [12, 28, 28] without labels; expected (x, y). Give both in a tuple."),
-        (iter([(IMAGES[0], 0)]), "which gives its items in a row only; expected an object with len()"),
-        ({"a", "b"}, "data is of type set, which gives its items in a row only;"),
+        (iter([(IMAGES[0], 0)]), "which only streams its items; expected an object with len()"),
+        ({"a", "b"}, "data is of type set, which only streams its items;"),
         ("photos", "is of type str for train"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_dict_of_datasets_has_splits(table):
 
 
 def test_what_gives_rows_only_in_a_row_or_is_transformed_is_named(table):
-    assert "of type IterableDataset for train, which gives its rows in a row only" in fault(table.to_iterable_dataset())
+    assert "of type IterableDataset for train, which only streams its rows" in fault(table.to_iterable_dataset())
     turned = table.with_transform(lambda row: row)
     assert "has a transform for train (set_transform), which is not applied here" in fault(turned)
     assert "expected one frame with a column 'split', or a Hugging Face Dataset" in fault({"train": table, "test": [1]})

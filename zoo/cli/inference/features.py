@@ -117,7 +117,7 @@ def _classifier(source: str) -> Any:
 
 
 def _count_trained_on(source: str, names: Sequence[str]) -> int:
-    """Counts the images that a run was trained on, which its features flatter; 0 for a model's name."""
+    """Counts the images that a run was trained on, whose features are optimistic; 0 for a model's name."""
     from zoo.training.preparation.kept_images import count_trained_on
 
     files = [Path(name) for name in names if Path(name).is_file()]

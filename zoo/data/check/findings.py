@@ -28,7 +28,7 @@ KINDS: dict[str, FindingKind] = {
     "unreadable": FindingKind(
         fault=True, meaning="cannot be read; training leaves it out (data.on_bad)", by_suffix=True
     ),
-    "leak": FindingKind(fault=True, meaning="the same file in two splits: what is measured there flatters"),
+    "leak": FindingKind(fault=True, meaning="the same file in two splits: figures measured there are optimistic"),
     "near_leak": FindingKind(fault=True, meaning="the same picture in two splits, resized or encoded anew"),
     "conflict": FindingKind(fault=True, meaning="the same file in two classes: one label is wrong"),
     "near_conflict": FindingKind(fault=False, meaning="the same picture in two classes, resized or encoded anew"),

@@ -64,7 +64,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         averages = moving_averages(training_model.optimizer)
         checkpoint.save(
             self._folder.checkpoints,
-            checkpoint.kept_weights(self._whole_model, averages),
+            checkpoint.saved_weights(self._whole_model, averages),
             checkpoint.training_state(self._whole_model, training_model.optimizer, averages),
             self.progress,
             keep=self._keep,

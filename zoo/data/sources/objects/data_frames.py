@@ -77,7 +77,7 @@ def _read_hf(place: str, tables: Mapping[Any, Any], request: SourceRequest) -> D
     for name, table in tables.items():
         if not hasattr(table, "__getitem__") or not hasattr(table, "select_columns") or not hasattr(table, "__len__"):
             raise DataError(
-                f"{place} is of type {type(table).__name__} for {name}, which gives its rows in a row only; expected a "
+                f"{place} is of type {type(table).__name__} for {name}, which only streams its rows; expected a "
                 "datasets.Dataset. Load it with streaming=False."
             )
         if (table.format or {}).get("type") == "custom":

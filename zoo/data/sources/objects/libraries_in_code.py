@@ -69,7 +69,7 @@ def _is_without_index(source: object) -> bool:
 
 def _refuse_without_index(source: object, name: str) -> object:
     raise DataError(
-        f"{name} is of type {type(source).__name__}, which gives its items in a row only; expected an object with "
+        f"{name} is of type {type(source).__name__}, which only streams its items; expected an object with "
         f"len() that gives (image, label) for an index. Make a list of it: list(...), or give (x, y)."
     )
 
