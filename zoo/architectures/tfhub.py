@@ -99,8 +99,8 @@ def build(
     if output not in ("features", "logits"):
         raise NotFoundError(f"tfhub: output is '{output}'; expected features or logits")
     signature = read_image_signature(module)
-    wanted = (signature.height, signature.width, 3)
-    if any(side not in (None, found) for side, found in zip(wanted, inputs.shape[1:], strict=True)):
+    expected = (signature.height, signature.width, 3)
+    if any(side not in (None, found) for side, found in zip(expected, inputs.shape[1:], strict=True)):
         raise ZooError(
             f"build: input_shape is {tuple(inputs.shape[1:])}; module {handle} expects "
             f"{signature.height or 'any height'}, {signature.width or 'any width'} and 3 channels"

@@ -63,7 +63,7 @@ def accelerator() -> Accelerator:
 
 
 def is_out_of_memory(fault: Exception) -> bool:
-    """Tells whether a fault is that of a device whose memory is used up, as TensorFlow and JAX raise it."""
+    """Returns whether a fault is that of a device whose memory is used up, as TensorFlow and JAX raise it."""
     return (
         isinstance(fault, MemoryError)
         or "ResourceExhausted" in type(fault).__name__

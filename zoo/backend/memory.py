@@ -20,7 +20,7 @@ def available_bytes() -> int | None:
 
 
 def has_memory(size: int) -> bool:
-    """Says whether so many bytes can be taken for long: less than a quarter of what is available."""
+    """Returns whether so many bytes can be taken for long: less than a quarter of what is available."""
     available = available_bytes()
     return available is not None and size < available / 4
 
@@ -34,7 +34,7 @@ def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> np.ndarray:
 
 
 def is_aligned(array: np.ndarray) -> bool:
-    """Says whether TensorFlow takes an array as a tensor without copying it."""
+    """Returns whether TensorFlow takes an array as a tensor without copying it."""
     return array.flags.c_contiguous and array.ctypes.data % TENSOR_ALIGNMENT == 0
 
 

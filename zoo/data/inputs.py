@@ -184,29 +184,29 @@ def choose_splits(dataset: Dataset, data: DataSection, *, seed: int) -> Source:
             warnings=(*dataset.warnings, *warnings),
         )
 
-    wanted = data.validation
-    if isinstance(wanted, str):
+    asked = data.validation
+    if isinstance(asked, str):
         splits = dataset.splits()
-        if wanted not in splits or wanted == "train":
+        if asked not in splits or asked == "train":
             raise DataError(
-                f"data.validation is '{wanted}'; the data has the splits {', '.join(splits)}; "
+                f"data.validation is '{asked}'; the data has the splits {', '.join(splits)}; "
                 "expected one of them other than train, or a share such as 0.1"
             )
-        warnings = ["validation is the test split: the best model is chosen on it"] if wanted == "test" else []
-        return chosen(splits[wanted], *warnings)
-    if not wanted:
+        warnings = ["validation is the test split: the best model is chosen on it"] if asked == "test" else []
+        return chosen(splits[asked], *warnings)
+    if not asked:
         return chosen(None)
     if dataset.validation is not None:
         return chosen(dataset.validation)
     groups = dataset.train.groups
-    train, validation = split_share(dataset.train.labels, wanted, seed, groups=groups)
+    train, validation = split_share(dataset.train.labels, asked, seed, groups=groups)
     if not len(validation):
         of_groups = "" if groups is None else f" in {len(set(groups))} groups"
         raise DataError(
-            f"data.validation = {wanted} of {len(dataset.train)} images{of_groups} leaves none to validate on; "
+            f"data.validation = {asked} of {len(dataset.train)} images{of_groups} leaves none to validate on; "
             f"expected more {'images' if groups is None else 'groups'}, or validation = 0 to train without"
         )
-    said = share_warnings(dataset.train.labels, validation, wanted, dataset.classes, has_groups=groups is not None)
+    said = share_warnings(dataset.train.labels, validation, asked, dataset.classes, has_groups=groups is not None)
     return Source(
         dataset=dataset,
         train=dataset.train.subset(train),

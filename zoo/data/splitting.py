@@ -40,14 +40,14 @@ def split_share(
             f"data.validation is {share}; expected a share between 0 and 1, such as 0.1. "
             "Set 0 to train without validation."
         )
-    wanted: dict[int, int] = {}
+    targets: dict[int, int] = {}
     held_out = np.zeros(len(labels), bool)
     for label in np.unique(labels).tolist():
         members = np.flatnonzero(labels == label)
-        wanted[label] = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
-        held_out[members[permutation(len(members), seed, label)[: wanted[label]]]] = True
+        targets[label] = min(max(int(share * len(members) + 0.5), 1), len(members) - 1)
+        held_out[members[permutation(len(members), seed, label)[: targets[label]]]] = True
     if groups is not None:
-        held_out = choose_groups(labels, groups, wanted, seed)
+        held_out = choose_groups(labels, groups, targets, seed)
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 

@@ -98,8 +98,8 @@ def _kept(folder: RunFolder, dataset: Dataset, keys: dict[str, list[str]], kept:
 
     missing = 0
     there: list[tuple[tuple[str, int], str, str]] = []
-    for truth, wanted in kept.splits[name].items():
-        for key in wanted:
+    for truth, listed_keys in kept.splits[name].items():
+        for key in listed_keys:
             found = places.get(key)
             if not found:
                 missing += 1

@@ -67,7 +67,7 @@ def fetch(handle: str) -> SavedModel:
         NotFoundError: There is no such module, or what fetches it is not installed.
         WeightsError: It is not a SavedModel, its archive is hostile or damaged, or it has another hash.
     """
-    place, _, wanted = handle.partition("#sha256=")
+    place, _, expected = handle.partition("#sha256=")
     if not place:
         raise NotFoundError(
             'tfhub: which module? Expected handle="..." (in a recipe: [model] handle), the folder or archive of a '
@@ -91,8 +91,8 @@ def fetch(handle: str) -> SavedModel:
             f"{place}: there is no such module; expected the folder or archive of a SavedModel, the "
             "address of a TensorFlow Hub or Kaggle module, or sha256:..."
         )
-    if wanted and module.sha256 != wanted.lower():
-        raise WeightsError(f"{place}: found SHA-256 {module.sha256}, expected {wanted}; it is another module")
+    if expected and module.sha256 != expected.lower():
+        raise WeightsError(f"{place}: found SHA-256 {module.sha256}, expected {expected}; it is another module")
     return module
 
 

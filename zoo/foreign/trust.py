@@ -24,7 +24,7 @@ def pins_path() -> Path:
 
 
 def is_trusted(sha256: str) -> bool:
-    """Says whether the program of this hash may run here."""
+    """Returns whether the program of this hash may run here."""
     return sha256 in _pins()
 
 

@@ -44,7 +44,7 @@ def graph_of(model: Any) -> Any:
 
 
 def is_nested(operation: Any) -> bool:
-    """Tells whether a layer is itself a model with a graph."""
+    """Returns whether a layer is itself a model with a graph."""
     return graph_inside(operation) is not None
 
 
@@ -63,7 +63,7 @@ def operations_of(model: Any) -> list[Any]:
 
 
 def is_layer(operation: Any) -> bool:
-    """Tells whether it is a layer; an operation such as `a + b` has neither weights nor a switch to train it."""
+    """Returns whether it is a layer; an operation such as `a + b` has neither weights nor a switch to train it."""
     return hasattr(operation, "trainable") and type(operation).__name__ != "InputLayer"
 
 

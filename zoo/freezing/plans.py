@@ -209,14 +209,14 @@ def plan(model: "keras.Model") -> Plan:
 
 
 def is_batchnorm(layer: Any) -> bool:
-    """Tells whether a layer keeps running statistics as BatchNormalization does."""
+    """Returns whether a layer keeps running statistics as BatchNormalization does."""
     import keras
 
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def holds_batchnorm(layer: Any) -> bool:
-    """Tells whether a layer is a whole network, such as a SavedModel, that answers for the BatchNorms inside it.
+    """Returns whether a layer is a whole network, such as a SavedModel, that answers for the BatchNorms inside it.
 
     Such a layer has an attribute `batchnorm`: the mode that it is in, None where it has none. Setting it is obeyed by a
     trainable layer.
@@ -225,7 +225,7 @@ def holds_batchnorm(layer: Any) -> bool:
 
 
 def is_trained(layer: Any) -> bool:
-    """Tells whether training changes a layer: one of its weights, or the statistics of its BatchNorms."""
+    """Returns whether training changes a layer: one of its weights, or the statistics of its BatchNorms."""
     if any(weight.trainable for weight in getattr(layer, "weights", ())):
         return True
     return (is_batchnorm(layer) or holds_batchnorm(layer)) and batchnorm_mode_of(layer) == "train"

@@ -164,11 +164,11 @@ def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> list[An
         count = int(value)
         return weighted[count:] if count < 0 else weighted[:count]
     if kind == "params" and re.fullmatch(_SHARE, value):
-        wanted = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
+        target = float(value[:-1]) / 100 * sum(count_params(layer) for layer in weighted)
         chosen: list[Any] = []
         held = 0
         for layer in reversed(weighted):
-            if held >= wanted:
+            if held >= target:
                 break
             chosen.append(layer)
             held += count_params(layer)

@@ -109,7 +109,7 @@ def _is_of_a_file(blueprint: Blueprint) -> bool:
 
 
 def _have_its_size(images: object, model: "keras.Model") -> bool:
-    """Tells whether images are an array of the size of a model's input, which is taken as it is."""
+    """Returns whether images are an array of the size of a model's input, which is taken as it is."""
     shape = tuple(getattr(images, "shape", ()))
     size = tuple(model.input_shape[1:3])
     return size in (shape[:2], shape[1:3])

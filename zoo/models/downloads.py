@@ -35,7 +35,7 @@ def cached_path(source: Download) -> Path:
 
 
 def is_cached(source: Download) -> bool:
-    """Says whether a download is here and complete."""
+    """Returns whether a download is here and complete."""
     path = cached_path(source)
     return path.is_file() and _pin_path(path).is_file()
 

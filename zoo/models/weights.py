@@ -114,7 +114,7 @@ def read_file(path: Path, model: "keras.Model") -> "dict[str, np.ndarray]":
 
 
 def is_file_name(text: str) -> bool:
-    """Says whether `weights=` names a file or folder rather than a set."""
+    """Returns whether `weights=` names a file or folder rather than a set."""
     return "/" in text or "\\" in text or Path(text).suffix in (*_READERS, *hdf5.SUFFIXES)
 
 
@@ -164,9 +164,9 @@ def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes],
     size_is_right = weight_set.bytes in (None, size)
     found = _hash(file, copy) if size_is_right else f"a file of {size} bytes"
     if found != expected:
-        wanted = expected if size_is_right else f"{weight_set.bytes} bytes"
+        right = expected if size_is_right else f"{weight_set.bytes} bytes"
         raise WeightsError(
-            f"{path}: found {found}, expected {wanted}; the file is damaged or another version: "
+            f"{path}: found {found}, expected {right}; the file is damaged or another version: "
             f"get it again with '{how_to_get(weight_set, model_name, again=True)}'"
         )
 

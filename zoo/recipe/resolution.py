@@ -55,8 +55,8 @@ def resolve(
         overlay = Overlay(reference.to_dict(), {(): SourceLocation(f"Recipe '{reference.name}'")})
     else:
         overlay = _resolved(find_recipe(reference), (), faults)
-    wanted, misread = read_overrides(overrides)
-    overlay, unreachable = apply_overrides(overlay, wanted)
+    asked, misread = read_overrides(overrides)
+    overlay, unreachable = apply_overrides(overlay, asked)
     return overlay, [*faults, *misread, *unreachable]
 
 

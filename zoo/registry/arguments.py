@@ -153,7 +153,7 @@ def input_sizes(input_shape: object, card: Card) -> tuple[int, ...]:
 
 
 def takes_rgb(card: Card) -> bool:
-    """Tells whether a model is one of colour photos."""
+    """Returns whether a model is one of colour photos."""
     return len(card.input_shape) == 3 and card.input_shape[-1] == 3
 
 

@@ -178,20 +178,20 @@ class Card:
         if (not self.weights and name == "default") or (self.own_weights and name == self.own_weights):
             return None
         known = list(dict.fromkeys(weight_set.name for weight_set in self.weights))
-        wanted = known[0] if name == "default" else name
-        if wanted not in known:
+        set_name = known[0] if name == "default" else name
+        if set_name not in known:
             listed = ", ".join(known) if known else "none: it is built with random weights"
             raise NotFoundError(
                 f"Unknown weights '{name}' for model '{self.name}'.{did_you_mean(name, known)} It has: {listed}."
             )
-        sets = [weight_set for weight_set in self.weights if weight_set.name == wanted]
+        sets = [weight_set for weight_set in self.weights if weight_set.name == set_name]
         asked = {**self.options, **(options or {})}
         for weight_set in sets:
             if all(asked[option] == value for option, value in weight_set.options.items()):
                 return weight_set
         there = "; ".join(_listed(weight_set.options) for weight_set in sets)
         raise NotFoundError(
-            f"Weights '{wanted}' of model '{self.name}' are not made for {_listed(asked)}; they are for {there}. "
+            f"Weights '{set_name}' of model '{self.name}' are not made for {_listed(asked)}; they are for {there}. "
             'Take random ones with weights "none".'
         )
 

@@ -177,10 +177,12 @@ def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | It
 
         zoo.list_models("efficientnet_lite*", exclude="*4")
     """
-    wanted, unwanted = _patterns("pattern", pattern), _patterns("exclude", exclude)
+    patterns, excluded = _patterns("pattern", pattern), _patterns("exclude", exclude)
     _load()
     return sorted(
-        name for name in list(_entries) if (pattern is None or _matches(name, wanted)) and not _matches(name, unwanted)
+        name
+        for name in list(_entries)
+        if (pattern is None or _matches(name, patterns)) and not _matches(name, excluded)
     )
 
 

@@ -78,7 +78,7 @@ class Option:
         return f"{words}{', each' if is_list and bounds else ''} {' and '.join(bounds)}".rstrip()
 
     def takes(self, value: object) -> bool:
-        """Tells whether a value is of the option's type and within its bounds; a whole number is a number too."""
+        """Returns whether a value is of the option's type and within its bounds; a whole number is a number too."""
         if isinstance(self.default, tuple):
             items: Sequence[object] = value if isinstance(value, list | tuple) else ()
             return bool(items) and all(self._fits(item, self.default[0]) for item in items)

@@ -130,14 +130,14 @@ def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
 
 
 def is_writable(kind: str) -> bool:
-    """Says whether entries of a kind can be kept at all, as far as can be known without writing."""
+    """Returns whether entries of a kind can be kept at all, as far as can be known without writing."""
     folder = cache_folder() / kind
     nearest = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def has_room(size: int, *, there: int = 0) -> bool:
-    """Says whether an entry can be kept: within the limit, and in half of what is free.
+    """Returns whether an entry can be kept: within the limit, and in half of what is free.
 
     Args:
         size: Of the whole entry, in bytes.

@@ -74,7 +74,7 @@ def sha256(path: Path) -> str:
 
 
 def is_still_there(path: Path, file: IO[str]) -> bool:
-    """Says whether an open file, such as a lock that was waited for, is the one that its path leads to.
+    """Returns whether an open file, such as a lock that was waited for, is the one that its path leads to.
 
     Who held a lock until now may have removed the file after we opened it; then others lock the next one.
     """

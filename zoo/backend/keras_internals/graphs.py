@@ -25,7 +25,7 @@ def graph_inside(model: Any) -> Any | None:
 
 
 def is_sequential(model: Any) -> bool:
-    """Tells whether a model is a Sequential, which has a graph once it knows its input."""
+    """Returns whether a model is a Sequential, which has a graph once it knows its input."""
     import keras
 
     return isinstance(model, keras.Sequential)

@@ -52,7 +52,7 @@ def variable_index(optimizer: Any, variable: Any) -> int:
 
 
 def has_weight_decay(optimizer: Any, variable: Any) -> bool:
-    """Tells whether `exclude_from_weight_decay`, which has no public counterpart, left a variable in."""
+    """Returns whether `exclude_from_weight_decay`, which has no public counterpart, left a variable in."""
     return private(optimizer, "_use_weight_decay", source=SOURCE)(variable)
 
 

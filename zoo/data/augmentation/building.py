@@ -62,8 +62,8 @@ def _asked(augment: AugmentSection) -> Iterator[tuple[str, AugmentationRow, Mapp
         ("erasing", "erasing", augment.erasing, {"probability": augment.erasing}),
         *((f"layers_{name}", name, True, options) for name, options in augment.layers.items()),
     )
-    for name, row, wanted, options in asked:
-        if wanted:
+    for name, row, is_on, options in asked:
+        if is_on:
             yield name, AUGMENTATIONS.lookup(row), options
 
 

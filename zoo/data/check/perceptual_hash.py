@@ -94,10 +94,10 @@ def touching(hashes: Sequence[str], others: Sequence[str]) -> list[bool]:
     distinct = list(dict.fromkeys([*hashes, *others]))
     row = {one: number for number, one in enumerate(distinct)}
     bits, thumbnails = _tables(distinct)
-    wanted = np.unique([row[one] for one in others])
+    rows = np.unique([row[one] for one in others])
     found: dict[str, bool] = {}
     for one in dict.fromkeys(hashes):
-        near = wanted[np.bitwise_count(bits[wanted] ^ bits[row[one]]) <= MAX_DISTANCE]
+        near = rows[np.bitwise_count(bits[rows] ^ bits[row[one]]) <= MAX_DISTANCE]
         parts = (near[start : start + _PAIRS_AT_ONCE] for start in range(0, len(near), _PAIRS_AT_ONCE))
         found[one] = any(bool(_same_colours(thumbnails[row[one]], thumbnails[part]).any()) for part in parts)
     return [found[one] for one in hashes]

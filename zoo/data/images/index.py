@@ -89,11 +89,11 @@ class IndexedImage:
     perceptual_hash: str = ""
 
 
-def recall(wanted: Iterable[str]) -> dict[str, IndexedImage]:
+def recall(contents_to_find: Iterable[str]) -> dict[str, IndexedImage]:
     """Returns what is known of contents; those that were never read are left out."""
     found: dict[str, IndexedImage] = {}
     with _open() as index:
-        for content in wanted:
+        for content in contents_to_find:
             row = index.execute(
                 "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, READER)
             ).fetchone()

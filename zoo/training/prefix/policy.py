@@ -76,7 +76,7 @@ def why_not_cached(prefix: Prefix, *, epochs: int, augmented: bool, views: int =
 
 
 def is_counted(model: Any) -> bool:
-    """Tells whether `count_madds` sees all that a model computes; into a SavedModel's layer it cannot look."""
+    """Returns whether `count_madds` sees all that a model computes; into a SavedModel's layer it cannot look."""
     kernels = ("kernel", "depthwise_kernel", "pointwise_kernel")
     return all(
         any(getattr(layer, name, None) is not None for name in kernels)

@@ -64,7 +64,7 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
 
 
 def is_run_apart(prefix: Prefix | None) -> bool:
-    """Tells whether a prefix has to be run apart in training, in inference mode; else the model gives the same."""
+    """Returns whether a prefix has to be run apart in training, in inference mode; else the model gives the same."""
     return prefix is not None and bool(prefix.silenced)
 
 

@@ -42,7 +42,7 @@ def random_layers_warning(model: keras.Model, recipe: Recipe, *, begins_with_wei
 
 
 def _is_frozen(layer: keras.layers.Layer) -> bool:
-    """Tells whether a layer has kernels that are not trained; what BatchNorm and Normalization hold is not random."""
+    """Returns whether a layer has kernels that are not trained; what BatchNorm and Normalization hold is not random."""
     if is_batchnorm(layer) or not layer.weights or type(layer).__name__ == "Normalization":
         return False
     return not layer.trainable_variables

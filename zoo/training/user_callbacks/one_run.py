@@ -181,7 +181,7 @@ class OneRun:
                 self.stopped_by = _name(callback)
 
     def listen(self, hook: str, *aliases: str) -> bool:
-        """Tells whether a callback has a method of its own for what comes with each batch."""
+        """Returns whether a callback has a method of its own for what comes with each batch."""
         base = keras.callbacks.Callback
         # A LambdaCallback's methods are attributes of the object.
         return any(

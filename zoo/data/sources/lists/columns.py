@@ -46,9 +46,9 @@ class Columns:
             return self.roles[column]
         return f"{column} (unused)" if column in ROLES else column
 
-    def find(self, wanted: str) -> str | None:
+    def find(self, name: str) -> str | None:
         """Returns the column in the list that a user means, in any case; None where there is none."""
-        return find_column(wanted, self.roles)
+        return find_column(name, self.roles)
 
 
 def plain(name: str) -> str:
@@ -61,12 +61,12 @@ def how_to_name(role: str, column: str) -> str:
     return f"--set data.columns.{role}={column}"
 
 
-def find_column(wanted: str, names: Iterable[str]) -> str | None:
-    """Returns the name that is wanted, else the only one that differs in case and spaces."""
+def find_column(name: str, names: Iterable[str]) -> str | None:
+    """Returns the name itself, else the only one that differs in case and spaces."""
     listed = list(names)
-    if wanted in listed:
-        return wanted
-    near = [name for name in listed if plain(name) == plain(wanted)]
+    if name in listed:
+        return name
+    near = [one for one in listed if plain(one) == plain(name)]
     return near[0] if len(near) == 1 else None
 
 
