@@ -235,7 +235,7 @@ def test_a_validation_folder_with_other_classes_is_refused(typed, desk):
     write_photos(desk / "split" / "train")
     write_photos(desk / "split" / "val", classes=("cat", "wolf"))
     assert refused(typed, "tiny.toml", "--data", "split").startswith(
-        "split: validation has classes that train has not: 'wolf'"
+        "split: validation has classes that are not in train: 'wolf'"
     )
 
 

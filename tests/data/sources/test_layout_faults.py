@@ -87,7 +87,7 @@ TRAIN = ("train/cat/1.jpg", "train/dog/2.jpg")
 CASES = {
     "validation has a class that train lacks": Case(
         files(*TRAIN, "val/cat/3.jpg", "val/emu/4.jpg"),
-        refused=": validation has classes that train has not: 'emu'; expected classes of train only. Rename",
+        refused=": validation has classes that are not in train: 'emu'; expected classes of train only. Rename",
     ),
     "a class folder is empty": Case(
         files("cat/1.jpg", "dog/2.jpg", "emu/.gitkeep"),
@@ -95,7 +95,7 @@ CASES = {
     ),
     "classes differ in case between splits": Case(
         files(*TRAIN, "val/Cat/3.jpg", "val/dog/4.jpg"),
-        refused=": validation has classes that train has not: 'Cat' (train has 'cat'); expected",
+        refused=": validation has classes that are not in train: 'Cat' (train has 'cat'); expected",
     ),
     "classes differ in case within train": Case(
         files("cat/1.jpg", "Cat/2.jpg", "dog/3.jpg"),
@@ -196,7 +196,7 @@ CASES = {
     ),
     "a typing error in a label of validation": Case(
         listing("path,label,split\n1.jpg,cat,\n2.jpg,dog,\n3.jpg,dgo,val\n"),
-        refused=":4: validation has classes that train has not: 'dgo' (train has 'dog'); expected",
+        refused=":4: validation has classes that are not in train: 'dgo' (train has 'dog'); expected",
     ),
     "01 and 1": Case(
         listing("path,label\n1.jpg,01\n2.jpg,1\n3.jpg,2\n"),
@@ -410,7 +410,7 @@ CASES = {
     ),
     "one word in two Unicode forms in two splits": Case(
         files("train/caf\u00e9/1.jpg", "train/tea/2.jpg", "val/cafe\u0301/3.jpg"),
-        refused=": validation has classes that train has not: 'cafe\u0301' (train has 'caf\u00e9', which differ",
+        refused=": validation has classes that are not in train: 'cafe\u0301' (train has 'caf\u00e9', which differ",
     ),
     "a space that does not break": Case(
         files("red fox/1.jpg", "red\xa0fox/2.jpg"),

@@ -194,7 +194,7 @@ def test_some_missing_images_are_left_to_packing(tmp_path):
         ),
         (
             "path,label,split\na.png,cat,\nb.png,dog,\nc.png,Cat,val\nd.png,dgo,val\n",
-            ":4: validation has classes that train has not: 'Cat' (train has 'cat'), 'dgo' (train has 'dog'); "
+            ":4: validation has classes that are not in train: 'Cat' (train has 'cat'), 'dgo' (train has 'dog'); "
             "expected classes of train only. Correct these labels",
         ),
         ("path,label,split\na.png,cat,test\n", ": lists no image of train; expected one or more."),

@@ -141,12 +141,12 @@ def test_what_lies_beside_is_said(tmp_path):
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "val/A/3.jpg", "val/zebra/4.jpg", "val/empty/.x"],
-            "{root}: validation has classes that train has not: 'A' (train has 'a'), 'zebra'; "
+            "{root}: validation has classes that are not in train: 'A' (train has 'a'), 'zebra'; "
             "expected classes of train only. Rename",
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "test/c/3.jpg"],
-            "{root}: test has classes that train has not: 'c';",
+            "{root}: test has classes that are not in train: 'c';",
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "val/3.jpg"],

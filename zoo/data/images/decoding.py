@@ -162,7 +162,7 @@ def _opened(start: bytes, file: BinaryIO) -> Image.Image:
 
 
 def _named(start: bytes, path: Path | bytes) -> str:
-    """Says what a file is that Pillow knows not."""
+    """Returns what a file is that Pillow does not know."""
     try:
         with open_regular(path) as file:
             return name_content(start, file)

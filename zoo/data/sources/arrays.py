@@ -152,7 +152,7 @@ def labels_as_indices(
         The class names, and int64[n] for each of the labels.
 
     Raises:
-        DataError: Labels of another kind, or that train has not.
+        DataError: Labels of another kind, or that are not in train.
     """
     plain = {place: _plain_labels(place, values) for place, values in labels.items()}
     first, *others = plain.values()

@@ -135,7 +135,7 @@ def check_known(path: Path, name: str, rows: Sequence[ListedImage], classes: Seq
     if first_rows:
         unknown = unknown_classes(sorted(first_rows), classes)
         raise DataError(
-            f"{path}:{min(row.line for row in first_rows.values())}: {name} has classes that train has not: "
+            f"{path}:{min(row.line for row in first_rows.values())}: {name} has classes that are not in train: "
             f"{', '.join(unknown[:10])}{f' and {len(unknown) - 10} more' if len(unknown) > 10 else ''}; "
             "expected classes of train only. Correct these labels, or remove the rows."
         )

@@ -45,7 +45,7 @@ def read_csv(request: SourceRequest) -> Dataset:
         The splits, each in the order of the file.
 
     Raises:
-        DataError: A row that does not hold, with its line; an image in two rows; labels that train has not.
+        DataError: A row that does not hold, with its line; an image in two rows; labels that are not in train.
     """
     assert request.path is not None  # the table says that it needs one
     table = csv_table(request.path, request.columns, measuring=request.measuring)

@@ -109,7 +109,7 @@ def read_class_folders(root: Path, *, measuring: bool = False) -> Dataset:
         The splits, each with its files in a fixed order: by class, then by path.
 
     Raises:
-        DataError: No class folders, a class without images, a validation or test class that train has not,
+        DataError: No class folders, a class without images, a validation or test class that is not in train,
             a layout that can be read in two ways, or a folder that cannot be read.
     """
     passed_over = PassedOver()
@@ -314,6 +314,6 @@ def _check_known(root: Path, name: str, classes: Sequence[str], files_of: Mappin
     if unknown := unknown_classes((found for found, files in files_of.items() if files), classes):
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         raise DataError(
-            f"{root}: {name} has classes that train has not: {listed}; expected classes of train only. "
+            f"{root}: {name} has classes that are not in train: {listed}; expected classes of train only. "
             "Rename or remove these folders."
         )
