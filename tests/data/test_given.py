@@ -29,7 +29,7 @@ def read(images, settings=RGB):
     return [path for paths, _ in batches for path in paths], [one for _, pixels in batches for one in pixels]
 
 
-def refusal(images, settings=RGB):
+def error_of(images, settings=RGB):
     with pytest.raises(DataError) as raised:
         read(images, settings)
     assert "\n" not in str(raised.value)
@@ -99,7 +99,7 @@ AMBIGUOUS = [
 
 @pytest.mark.parametrize(("shape", "settings", "text"), AMBIGUOUS)
 def test_an_array_that_can_be_read_in_two_ways_is_refused_with_the_axis_to_add(shape, settings, text):
-    assert f"uint8{list(shape)}: {text}" in refusal(noise(*shape), settings)
+    assert f"uint8{list(shape)}: {text}" in error_of(noise(*shape), settings)
 
 
 def test_with_the_axis_that_is_advised_each_reading_is_taken():
@@ -130,7 +130,7 @@ def test_with_the_axis_that_is_advised_each_reading_is_taken():
     ids=str,
 )
 def test_an_array_of_another_kind_is_refused(images, text):
-    assert text in refusal(images)
+    assert text in error_of(images)
 
 
 def test_one_image_is_the_same_in_every_form(photo):
@@ -193,7 +193,7 @@ def test_a_tensor_of_another_library_is_the_array_that_it_gives():
 
     np.testing.assert_array_equal(read(Tensor())[1], read(noise(12, 10, 3))[1])
     assert len(read([Tensor(), Tensor()])[1]) == 2
-    assert "an OnADevice gives no array (can't convert cuda:0 device" in refusal(OnADevice())
+    assert "an OnADevice gives no array (can't convert cuda:0 device" in error_of(OnADevice())
 
 
 def test_an_iterator_is_asked_for_no_more_than_it_is_read(photo):
@@ -211,7 +211,7 @@ def test_a_folder_stands_for_its_images(photo):
     assert sorted(read(photo.parent)[0]) == both
     assert sorted(read([photo.parent / "more", photo])[0]) == both
     (photo.parent / "none").mkdir()
-    assert "none: holds no images; expected some in the folder or below it" in refusal(photo.parent / "none")
+    assert "none: holds no images; expected some in the folder or below it" in error_of(photo.parent / "none")
 
 
 class Frame:
@@ -243,8 +243,8 @@ class Frame:
     ],
 )
 def test_what_is_no_image_is_refused_by_its_name(images, kind):
-    assert refusal(images) == f"the images are {kind}; {EXPECTED}"
-    assert refusal([noise(9, 9), images]).startswith(f"image 1 is {kind}; expected a path, uint8[height, width(, cha")
+    assert error_of(images) == f"the images are {kind}; {EXPECTED}"
+    assert error_of([noise(9, 9), images]).startswith(f"image 1 is {kind}; expected a path, uint8[height, width(, cha")
 
 
 @pytest.mark.parametrize(
@@ -266,28 +266,28 @@ def test_what_is_no_image_is_refused_by_its_name(images, kind):
     ids=lambda value: str(value)[:30] if isinstance(value, str | np.ndarray) else type(value).__name__,
 )
 def test_an_item_that_is_no_image_is_refused_by_its_number(item, text):
-    assert text in refusal([noise(9, 9), item])
+    assert text in error_of([noise(9, 9), item])
 
 
 def test_a_file_that_cannot_be_read_is_told(photo, tmp_path):
     with photo.open("rb") as file:
         pass
-    assert refusal(file) == (
+    assert error_of(file) == (
         f"{photo}: cannot be read (read of closed file); expected a file open for reading, with 'rb'"
     )
     with (tmp_path / "new").open("wb") as file:
-        assert refusal([file]).startswith(f"{tmp_path}/new: cannot be read (read); expected a file open for reading")
+        assert error_of([file]).startswith(f"{tmp_path}/new: cannot be read (read); expected a file open for reading")
 
 
 def test_an_image_without_pixels_is_told():
-    assert refusal(Image.new("L", (0, 0))) == "the image: cannot be read (has 0 x 0 pixels)"
-    assert refusal([Image.new("RGB", (0, 9))]) == "image 0: cannot be read (has 0 x 9 pixels)"
+    assert error_of(Image.new("L", (0, 0))) == "the image: cannot be read (has 0 x 0 pixels)"
+    assert error_of([Image.new("RGB", (0, 9))]) == "image 0: cannot be read (has 0 x 9 pixels)"
 
 
 def test_a_file_that_is_read_already_says_to_go_back(photo):
     with photo.open("rb") as file:
         file.read()
-        assert refusal(file) == f"{photo}: is read to its end already; go back to its beginning with seek(0)"
+        assert error_of(file) == f"{photo}: is read to its end already; go back to its beginning with seek(0)"
 
 
 @pytest.mark.parametrize(
@@ -305,10 +305,10 @@ def test_a_file_that_is_read_already_says_to_go_back(photo):
     ],
 )
 def test_a_path_that_leads_nowhere_is_told_with_what_is_meant(path, text):
-    message = refusal(path)
+    message = error_of(path)
     assert message.startswith(text)
     assert len(message) < 1000
-    assert text in refusal([path])
+    assert text in error_of([path])
 
 
 def test_the_home_folder_may_be_meant(photo, monkeypatch):

@@ -68,7 +68,7 @@ def checkpoint(state, keys=("0",), stored=STORED, little_endian=b"\x88"):
     return b"".join(PREAMBLE) + system + STOP + state + STOP + listed + STOP + stored
 
 
-def refusal(data):
+def error_of(data):
     with pytest.raises(WeightsError) as raised:
         read_checkpoint(data, "net.pth")
     return str(raised.value)
@@ -147,7 +147,7 @@ def test_a_dict_of_tensors():
 def test_what_no_dict_of_tensors_needs_is_refused(state, reason, monkeypatch):
     # So that the last case, which shares one storage 400 times, need not be a file of gigabytes.
     monkeypatch.setattr(torch_checkpoint, "MAX_BYTES_PER_FILE_BYTE", 0.1 if b"w399" in state else 4)
-    message = refusal(checkpoint(state)).replace("0.1 times", "4 times")
+    message = error_of(checkpoint(state)).replace("0.1 times", "4 times")
     assert message.startswith("net.pth: refused: ")
     assert reason in message
     assert message.endswith("; expected a dict of tensors, as state_dict() gives")
@@ -157,11 +157,11 @@ def test_what_no_dict_of_tensors_needs_is_refused(state, reason, monkeypatch):
 def test_a_storage_that_lies_about_its_size():
     huge = 1 << 40
     state = state_dict(w=tensor(stored=storage(long_number(huge))))
-    assert f"storage '0' has 6 numbers, expected {huge}" in refusal(checkpoint(state))
+    assert f"storage '0' has 6 numbers, expected {huge}" in error_of(checkpoint(state))
     # Both say the same, and the file does not hold it.
     stored = struct.pack("<q6f", huge, *range(6))
     tracemalloc.start()
-    assert "is damaged near byte" in refusal(checkpoint(state, stored=stored))
+    assert "is damaged near byte" in error_of(checkpoint(state, stored=stored))
     assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
 
@@ -179,22 +179,22 @@ def test_a_storage_that_lies_about_its_size():
 )
 def test_a_length_beyond_the_file_takes_no_memory(bomb):
     tracemalloc.start()
-    refusal(checkpoint(bomb))
+    error_of(checkpoint(bomb))
     assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
 
 
 def test_too_many_instructions(monkeypatch):
     monkeypatch.setattr(torch_checkpoint, "MAX_INSTRUCTIONS", 1000)
-    assert "more than 1000 instructions" in refusal(checkpoint(NONE * 1000))
+    assert "more than 1000 instructions" in error_of(checkpoint(NONE * 1000))
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends():
     whole = checkpoint(state_dict(w=tensor()))
     assert read_checkpoint(whole, "net.pth")["w"].shape == (2, 3)
     for end in range(len(whole)):
-        refusal(whole[:end])
-    assert "1 bytes after the last storage" in refusal(whole + b"\0")
+        error_of(whole[:end])
+    assert "1 bytes after the last storage" in error_of(whole + b"\0")
 
 
 def test_a_changed_byte_gives_arrays_or_a_clear_fault():
@@ -223,4 +223,4 @@ def test_a_changed_byte_gives_arrays_or_a_clear_fault():
     ],
 )
 def test_files_of_another_kind(data, reason):
-    assert reason in refusal(data)
+    assert reason in error_of(data)

@@ -29,7 +29,7 @@ def test_another_process_is_kept_out_until_the_first_is_killed(tmp_path):
         assert str(raised.value) == (
             f"{tmp_path}: another process works on this run; wait for it, or choose another --run"
         )
-        with pytest.raises(RunError), claim(tmp_path):  # the refusal took nothing from the holder
+        with pytest.raises(RunError), claim(tmp_path):  # the error took nothing from the holder
             pass
     finally:
         process.send_signal(signal.SIGKILL)

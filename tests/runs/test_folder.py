@@ -117,7 +117,7 @@ def test_create_refuses_a_path_below_a_file(tmp_path):
 
 
 def test_create_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    # Root may write anywhere: the operating system's refusal is played.
+    # Root may write anywhere: the operating system's error is raised by hand.
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 

@@ -179,7 +179,7 @@ def carry_out(
             display.line(f"{decided.folder.path} is finished already")
         return Run(decided.folder.path)
     import_keras()
-    # These import Keras, which a refusal does not need.
+    # These import Keras, which an error does not need.
     from zoo.backend.callers_state import alone
     from zoo.training.preparation.kept_images import check_same_data
     from zoo.training.preparation.preparing import prepare

@@ -196,8 +196,8 @@ class ArchitectureContract:
         for shape in shapes:
             try:
                 model = self.build(input_shape=shape)
-            except ZooError as refusal:
-                self._require("\n" not in str(refusal), f"for {shape}, the refusal has several lines: {refusal}")
+            except ZooError as fault:
+                self._require("\n" not in str(fault), f"for {shape}, the error has several lines: {fault}")
                 continue
             self._check_probabilities(answers(model, random_images(1, shape)), f"for images of {shape}, ")
 
