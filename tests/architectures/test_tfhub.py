@@ -153,7 +153,7 @@ def test_the_contract_of_every_model_holds(kind, tmp_path):
     np.testing.assert_array_equal(grey(images), model(np.repeat(images, 3, axis=-1)))
 
 
-def test_each_selector_moves_statistics_only_where_it_should():
+def test_each_selector_changes_statistics_only_where_it_should():
     table = {row.stage: row.batchnorm for row in zoo.unfreeze(build(), "all", batchnorm="affine").rows}
     assert table == {"stage1": "affine", "head": "-"}
     assert [row.batchnorm for row in zoo.freeze(build(), "stage1").rows] == ["frozen", "-"]
@@ -204,7 +204,7 @@ def test_the_range_is_an_option():
         ({"alpha": 1}, NotFoundError, "Unknown option 'alpha'"),
     ],
 )
-def test_a_clumsy_call_is_told_what_to_do(settings, fault, message):
+def test_a_clumsy_call_is_answered_with_what_to_do(settings, fault, message):
     with pytest.raises(fault, match=message):
         build(**settings)
 

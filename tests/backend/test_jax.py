@@ -142,7 +142,7 @@ def test_threads_predict_at_once(tmp_path):
     assert run_on_jax(THREADS, tmp_path) == {"same": True, "features": 0.0}
 
 
-def test_an_average_moves_once_for_the_batches_of_a_step(tmp_path):
+def test_an_average_is_updated_once_for_the_batches_of_a_step(tmp_path):
     # 1 - 0.5 x 2 = 0, which the average begins with; 0 - 0.5 x 3 = -1.5, and the average is half way there.
     assert run_on_jax(AVERAGED, tmp_path) == [-1.5, -0.75]
 

@@ -242,7 +242,7 @@ class Frame:
         (np.ndarray, "a type"),
     ],
 )
-def test_what_is_no_image_is_refused_by_its_name(images, kind):
+def test_what_is_not_an_image_is_refused_by_its_name(images, kind):
     assert error_of(images) == f"the images are {kind}; {EXPECTED}"
     assert error_of([noise(9, 9), images]).startswith(f"image 1 is {kind}; expected a path, uint8[height, width(, cha")
 
@@ -265,11 +265,11 @@ def test_what_is_no_image_is_refused_by_its_name(images, kind):
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str | np.ndarray) else type(value).__name__,
 )
-def test_an_item_that_is_no_image_is_refused_by_its_number(item, text):
+def test_an_item_that_is_not_an_image_is_refused_by_its_number(item, text):
     assert text in error_of([noise(9, 9), item])
 
 
-def test_a_file_that_cannot_be_read_is_told(photo, tmp_path):
+def test_a_file_that_cannot_be_read_is_reported(photo, tmp_path):
     with photo.open("rb") as file:
         pass
     assert error_of(file) == (
@@ -279,7 +279,7 @@ def test_a_file_that_cannot_be_read_is_told(photo, tmp_path):
         assert error_of([file]).startswith(f"{tmp_path}/new: cannot be read (read); expected a file open for reading")
 
 
-def test_an_image_without_pixels_is_told():
+def test_an_image_without_pixels_is_reported():
     assert error_of(Image.new("L", (0, 0))) == "the image: cannot be read (has 0 x 0 pixels)"
     assert error_of([Image.new("RGB", (0, 9))]) == "image 0: cannot be read (has 0 x 9 pixels)"
 
@@ -304,7 +304,7 @@ def test_a_file_that_is_read_already_says_to_go_back(photo):
         ("x" * 300, f"{'x' * 200}: cannot be read (File name too long); check the path"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_told_with_what_is_meant(path, text):
+def test_a_path_that_leads_nowhere_is_reported_with_what_is_meant(path, text):
     message = error_of(path)
     assert message.startswith(text)
     assert len(message) < 1000

@@ -32,7 +32,7 @@ def test_a_classs_name_leads_nowhere_else(tmp_path, name):
     assert len(copy.relative_to(tmp_path / "wrong").parts) == 2
 
 
-def test_images_that_are_no_files_are_refused(tmp_path):
+def test_images_that_are_not_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="the images are not files but arrays or items; --wrong lists their numbers"):
         copy_mistakes([mistake("validation[3]")], tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()

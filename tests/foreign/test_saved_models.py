@@ -111,7 +111,7 @@ def test_a_part_of_an_archive_is_refused(tmp_path, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_what_is_no_module_is_told(tmp_path):
+def test_what_is_not_a_module_is_reported(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "net.zip").write_bytes(b"PK")
     (tmp_path / "linked").mkdir()

@@ -35,7 +35,7 @@ def take_statistics(model, images):
 
 
 @pytest.mark.parametrize("name", names(SMALL, each_family=True))
-def test_one_step_moves_what_is_named_and_nothing_else(name):
+def test_one_step_changes_what_is_named_and_nothing_else(name):
     model = build_small(name, classes=4)
     # Not as many of each class: a deep net at its start calls all equally likely, and its bias would have no gradient.
     images, labels = random_images(4, small_shape(name)), np.array([0, 0, 1, 2])

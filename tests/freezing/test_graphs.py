@@ -142,7 +142,7 @@ def test_a_whole_classifier_inside_another_model_adds_to_the_head():
 
 
 @pytest.mark.parametrize("graph", [nested, in_sequential])
-def test_what_is_frozen_inside_a_nested_model_stays_and_the_rest_moves(graph):
+def test_what_is_frozen_inside_a_nested_model_stays_and_the_rest_changes(graph):
     model = graph()
     plan = zoo.freeze(model)
     assert [(row.stage, row.trainable_params) for row in plan.rows] == [

@@ -164,12 +164,12 @@ def test_frozen_batchnorm_keeps_statistics_and_affine_weights(model):
     assert moved == KERNELS | {"stem_conv/bias", "classifier/bias"}
 
 
-def test_affine_batchnorm_moves_gamma_and_beta_only(model):
+def test_affine_batchnorm_changes_gamma_and_beta_only(model):
     train_only(model, "re:_bn$", batchnorm="affine")
     assert moved_by_a_step(model) == AFFINE
 
 
-def test_trained_batchnorm_moves_statistics(model):
+def test_trained_batchnorm_changes_statistics(model):
     train_only(model, "all", batchnorm="train")
     moved = moved_by_a_step(model)
     # A bias before BatchNorm cancels; whether rounding changes it does not matter.

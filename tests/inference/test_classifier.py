@@ -67,7 +67,7 @@ def test_other_sizes_and_channels_are_brought_to_the_models(classifier):
         assert one.probabilities == pytest.approx(expected, abs=0.02)  # grey from RGB may round by 1
 
 
-def test_the_kept_model_gives_the_runs_figures(classifier, finished):
+def test_the_best_model_gives_the_runs_figures(classifier, finished):
     from tests.training.test_run import validation_images
 
     images, labels = validation_images(finished)
@@ -80,7 +80,7 @@ def test_nothing_gives_nothing(classifier):
     assert classifier.predict(np.zeros((0, 28, 28), "uint8")) == []
 
 
-def test_a_file_that_is_no_image_is_named(classifier, tmp_path):
+def test_a_file_that_is_not_an_image_is_named(classifier, tmp_path):
     (tmp_path / "notes.png").write_text("no image")
     with pytest.raises(DataError, match=f"^{tmp_path}/notes.png: is a text, not an image"):
         classifier.predict([tmp_path / "notes.png"])
@@ -115,7 +115,7 @@ def test_the_probabilities_are_a_matrix_in_the_order_of_the_classes(classifier, 
     assert classifier.predict_proba(np.asarray(Image.open(paths[0]))).shape == (1, 2)
 
 
-def test_what_is_no_image_is_refused_by_its_name(classifier):
+def test_what_is_not_an_image_is_refused_by_its_name(classifier):
     with pytest.raises(DataError, match="the images are a dict; expected a path, a folder, uint8"):
         classifier.predict({"path": "a.png"})
     with pytest.raises(DataError, match="the images are None; expected a path"):
@@ -168,7 +168,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path):
     )
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_what_is_not_a_run_is_refused(tmp_path):
     with pytest.raises(NotFoundError, match="not a run folder"):
         zoo.load(tmp_path / "gone")
 

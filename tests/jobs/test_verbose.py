@@ -77,7 +77,7 @@ def test_an_evaluation_that_is_to_be_seen_shows_its_warnings(finished, capfd):
     assert capfd.readouterr() == ("", "".join(f"warning: {one}\n" for one in found.warnings))
 
 
-def test_an_estimator_is_as_verbose_as_it_was_told(capfd):
+def test_an_estimator_is_as_verbose_as_it_is_set(capfd):
     images, labels = pixels(16)
     capfd.readouterr()
     assert zoo.Estimator(PLAN, verbose=0).fit(images, labels).predict(images).shape == (16,)

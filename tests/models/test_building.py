@@ -532,7 +532,7 @@ def test_a_model_of_mixed_precision_loads_with_its_policy_under_any_other(tmp_pa
     assert equal(arrays(loaded), arrays(model))
 
 
-def test_a_model_that_was_saved_without_its_policy_loads_as_it_is_told(tmp_path):
+def test_a_model_that_was_saved_without_its_policy_loads_as_it_is_asked(tmp_path):
     model = moved_statistics("mnist_conv")
     save_model(model, tmp_path)
     document = json.loads((tmp_path / "card.json").read_text())

@@ -54,7 +54,7 @@ def test_a_name_cannot_leave_the_folder_of_recipes(name, tmp_path, monkeypatch):
         ("notes.txt", "notes.txt", "'notes.txt' is not a recipe"),
     ],
 )
-def test_what_is_no_recipe_is_refused(write, made, reference, message):
+def test_what_is_not_a_recipe_is_refused(write, made, reference, message):
     write("", made)
     with pytest.raises(RecipeError) as caught:
         find_recipe(reference)

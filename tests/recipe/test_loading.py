@@ -206,7 +206,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("section", "line", "text"), FAULTS, ids=[line for _, line, _ in FAULTS])
-def test_a_fault_is_told_with_its_line(write, section, line, text):
+def test_a_fault_is_reported_with_its_line(write, section, line, text):
     others = VALID if section != "model" else VALID.replace('[model]\nname = "mnist_conv"\n', "")
     required = {"[phases]": {"name": "all", "train": "all"}, "model": {"name": "mnist_conv"}}.get(section, {})
     given = [f'{key} = "{value}"' for key, value in required.items() if not line.startswith(f"{key} =")]
@@ -247,7 +247,7 @@ def test_a_fault_is_told_with_its_line(write, section, line, text):
         (f"a = 1{'0' * 5_000}", "pets.toml:1: not TOML: Exceeds the limit (4300 digits)"),
     ],
 )
-def test_a_broken_file_is_told(write, content, text):
+def test_a_broken_file_is_reported(write, content, text):
     assert message_of(write(content)).startswith(text)
 
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_too_large_is_not_read(write):
     assert message_of(path) == "pets.toml is larger than 1,000,000 bytes; expected a recipe"
 
 
-def test_a_file_that_is_not_utf_8_is_told(write):
+def test_a_file_that_is_not_utf_8_is_reported(write):
     path = write("name = 1\n")
     Path(path).write_bytes(b"# ok\nname = '\xe9'\n")
     assert message_of(path) == "pets.toml:2: byte 13 is not UTF-8; expected text in UTF-8"
@@ -396,12 +396,12 @@ def test_a_fault_names_the_file_that_it_came_from(write):
         ('"pets.toml"', "a circle of recipes, pets.toml -> pets.toml"),
     ],
 )
-def test_what_cannot_be_extended_is_told(write, extends, text):
+def test_what_cannot_be_extended_is_reported(write, extends, text):
     path = write(f"# first line\nextends = {extends}\n{VALID}")
     assert message_of(path) == f"pets.toml:2: extends {extends}: {text}"
 
 
-def test_every_parent_that_is_missing_is_told(write):
+def test_every_parent_that_is_missing_is_reported(write):
     path = write(f'extends = ["a.toml", "b.toml"]\n{VALID}')
     assert message_of(path).splitlines() == [
         "pets.toml:1: extends \"a.toml\": a.toml: there is no such file. See 'zoo recipe ls'.",
@@ -409,7 +409,7 @@ def test_every_parent_that_is_missing_is_told(write):
     ]
 
 
-def test_a_circle_is_told_as_its_chain(write):
+def test_a_circle_is_reported_as_its_chain(write):
     write('extends = "b.toml"\n', "a.toml")
     write('extends = "sub/c.toml"\n', "b.toml")
     write('extends = "quickstart.toml"\n', "sub/c.toml")
@@ -421,7 +421,7 @@ def test_a_circle_is_told_as_its_chain(write):
     )
 
 
-def test_recipes_that_extend_too_deep_are_told(write):
+def test_recipes_that_extend_too_deep_are_reported(write):
     for depth in range(12):
         write(f'extends = "r{depth + 1}.toml"\n', f"r{depth}.toml")
     assert message_of("r0.toml") == (

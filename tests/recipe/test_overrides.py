@@ -94,7 +94,7 @@ def test_an_empty_table_empties(write):
         ),
     ],
 )
-def test_an_override_that_does_not_hold_is_told(write, override, message):
+def test_an_override_that_does_not_hold_is_reported(write, override, message):
     with pytest.raises(RecipeError) as caught:
         load_recipe(write(VALID), [override])
     assert str(caught.value) == message

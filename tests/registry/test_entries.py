@@ -362,7 +362,7 @@ def test_a_script_registers_its_own_model(tmp_path, entries):
     assert runpy.run_path(str(script), run_name="__main__")["shape"] == (None, 2)
 
 
-def test_a_script_that_takes_our_name_is_told_so_where_it_does(tmp_path):
+def test_a_script_that_takes_our_name_is_reported_where_it_does(tmp_path):
     # In a process of its own: nothing of ours is loaded before the script registers.
     script = tmp_path / "script.py"
     script.write_text(dedent(PLUG_IN.format(model="mnist_conv")))

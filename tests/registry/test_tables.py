@@ -62,7 +62,7 @@ def table():
         ),
     ],
 )
-def test_an_option_that_does_not_hold_is_told_with_what_is_expected(option, value, text):
+def test_an_option_that_does_not_hold_is_reported_with_what_is_expected(option, value, text):
     assert list(table().option_faults("square", {option: value})) == ([] if text is None else [(option, text)])
 
 

@@ -88,7 +88,7 @@ def test_without_validation_there_is_one_line():
         assert list(curves(axes)) == ["train"]
 
 
-def test_the_kept_epoch_has_a_ring_and_its_values_on_the_validation_curves():
+def test_the_best_epoch_has_a_ring_and_its_values_on_the_validation_curves():
     accuracy, loss = plot_accuracy_and_loss(ROWS, "pets", kept=2).axes
     assert rings(accuracy) == [([[2, 0.625]], "kept: epoch 2, 62.5 %")]
     assert rings(loss) == [([[2, 0.75]], "kept: epoch 2, 0.7500")]
@@ -200,7 +200,7 @@ def test_the_png_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_ring_of_a_run_is_at_the_step_that_it_kept(tmp_path, monkeypatch):
+def test_the_ring_of_a_run_is_at_its_best_step(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr("zoo.report.curves.save_figure", lambda figure, path: drawn.append(figure))
     steps = [{**one, "step": 10 * one["epoch"]} for one in ROWS]

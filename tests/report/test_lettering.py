@@ -43,7 +43,7 @@ def test_any_name_is_drawn_without_a_warning(name):
     figure.savefig(io.BytesIO())  # a missing glyph would warn, and a warning is an error here
 
 
-def test_dollars_are_no_formula():
+def test_dollars_are_not_a_formula():
     figure = Figure()
     text = figure.text(0, 0, drawable("$5 and $6"))
     assert text._preprocess_math(text.get_text()) == ("$5 and $6", False)

@@ -21,7 +21,7 @@ def lines(*phases):
     ]
 
 
-def test_what_a_phase_leaves_over_is_no_step():
+def test_what_a_phase_leaves_over_is_not_a_step():
     assert steps_of(lines(1, 1, 1), batches_per_epoch=3, accumulate=2) == [1, 2, 3]
     assert steps_of(lines(3), batches_per_epoch=3, accumulate=2) == [1, 3, 4]
     assert steps_of(lines(1, 2), batches_per_epoch=3, accumulate=2) == [1, 2, 4]

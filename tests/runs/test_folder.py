@@ -100,7 +100,7 @@ def test_create_refuses_an_earlier_run_and_tells_how_to_go_on(tmp_path):
     )
 
 
-def test_create_does_not_offer_to_go_on_with_what_is_no_run(tmp_path):
+def test_create_does_not_offer_to_go_on_with_what_is_not_a_run(tmp_path):
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(RunError) as raised:
         RunFolder.create(tmp_path)
@@ -126,7 +126,7 @@ def test_create_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         RunFolder.create(tmp_path / "run")
 
 
-def test_open_refuses_what_is_no_run(tmp_path):
+def test_open_refuses_what_is_not_a_run(tmp_path):
     with pytest.raises(NotFoundError) as raised:
         RunFolder.open(tmp_path / "empty")
     assert str(raised.value) == (
@@ -229,7 +229,7 @@ def test_no_keras_is_needed():
     assert out == "set()\n"
 
 
-def test_a_reserved_folder_is_no_other_process_s(tmp_path, monkeypatch):
+def test_a_reserved_folder_is_not_another_process_s(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("zoo.runs.folder.default_path", lambda name: Path("runs") / f"{name}-now")
     with ThreadPoolExecutor(8) as pool:

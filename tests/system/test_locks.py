@@ -40,7 +40,7 @@ def test_where_there_is_no_fcntl_windows_own_way_is_taken(tmp_path, monkeypatch,
     assert windows.asked == [(1 if wait else 2, 1)] * (len(faults) + (1 if held else 0))
 
 
-def test_a_fault_that_is_no_waiting_is_not_swallowed(tmp_path, monkeypatch):
+def test_a_fault_that_is_not_waiting_is_not_swallowed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", Windows(asked=[], faults=[errno.EBADF]))
     with (tmp_path / "lock").open("w") as file, pytest.raises(OSError, match="held"):

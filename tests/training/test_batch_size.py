@@ -128,7 +128,7 @@ def register_crowded(monkeypatch):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the toy device is TensorFlow's")
-def test_a_full_device_is_told_with_what_would_fit(data, tmp_path, monkeypatch):
+def test_a_full_device_is_reported_with_what_would_fit(data, tmp_path, monkeypatch):
     register_crowded(monkeypatch)
     plan = recipe(phase("all", "all"), model="crowded", train={"batch_size": 32})
     with pytest.raises(ZooError) as raised:

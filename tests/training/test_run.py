@@ -102,7 +102,7 @@ def test_the_head_phase_leaves_everything_else_bit_for_bit(finished):
     assert sum("moving" in path for path in after) == 10
 
 
-def test_the_second_phase_moves_every_kernel_and_statistic(finished):
+def test_the_second_phase_changes_every_kernel_and_statistic(finished):
     saved = checkpoint.checkpoints(finished.run.path / "checkpoints")
     before, after = saved[1].model_arrays(), saved[3].model_arrays()
     assert [path for path in before if before[path].tobytes() == after[path].tobytes()] == []
@@ -157,7 +157,7 @@ class Bias(keras.callbacks.Callback):
         ("val_loss", (1e3, 30, 0, 1e3), 3),
     ],
 )
-def test_the_kept_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, monitor, leanings, best):
+def test_the_saved_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path, monitor, leanings, best):
     two = recipe(
         phase("first", "head", epochs=2, learning_rate=1e-3),
         phase("second", "head", epochs=2, learning_rate=1e-9),
@@ -483,7 +483,7 @@ def test_half_precision_says_its_loss_scale_and_the_steps_that_it_skipped(data, 
 # Faults
 
 
-def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_stays(data, tmp_path):
+def test_a_loss_that_is_not_finite_stops_and_the_last_good_checkpoint_stays(data, tmp_path):
     diverging = recipe(
         phase("head", "head", epochs=1),
         phase("all", "all", optimizer="sgd", learning_rate=1e20, schedule="constant"),
@@ -501,7 +501,7 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_checkpoint_stays(data,
     assert all(np.isfinite(array).all() for array in good.model_arrays().values())
 
 
-def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
+def test_a_validation_loss_that_is_not_finite_stops_too(data, tmp_path):
     # The last step's loss is taken before its update: only validation sees what the update has done.
     def spoil(model):
         model.get_layer("classifier").bias.assign([math.nan, 0])

@@ -34,7 +34,7 @@ def seen(photos, *overrides, count=4, epochs=3):
     return preview(prepare(recipe, photos), count=count, epochs=epochs, bar=no_bar)
 
 
-def test_the_sheet_is_drawn_and_its_figures_told(photos, tmp_path):
+def test_the_sheet_is_drawn_and_its_figures_reported(photos, tmp_path):
     sheet = tmp_path / "sheet.png"
     settings = ("--set", "model.name=mnist_simple", "--set", "augment.rotation=20", "--out", sheet)
     result = run("preview", "finetune/default", "--data", photos, "--count", 4, "--epochs", 2, *settings)

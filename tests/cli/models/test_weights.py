@@ -63,7 +63,7 @@ def test_ls_shows_what_a_download_rests_on():
         assert all(facts in line for line in found)
 
 
-def test_sets_of_one_name_are_told_apart_where_the_screen_is_narrow(monkeypatch):
+def test_sets_of_one_name_are_distinguished_where_the_screen_is_narrow(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = [line for line in run("ls").splitlines() if line.startswith("mobilenet ")]
     assert len(set(lines)) == len(lines) == 4

@@ -128,7 +128,7 @@ def test_json_keeps_letters_that_can_be_shown(monkeypatch):
     assert streams.read("stdout") == '{"class": "犬"}\n'
 
 
-def test_json_has_no_number_that_json_has_not(monkeypatch):
+def test_json_has_only_numbers_that_json_knows(monkeypatch):
     streams = Streams(monkeypatch, "utf-8")
     output.print_json({"losses": [1.0, float("nan")], "per": {"best": float("inf")}, "shape": (1, 2)})
     assert streams.read("stdout") == '{"losses": [1.0, null], "per": {"best": null}, "shape": [1, 2]}\n'

@@ -15,7 +15,7 @@ def drawn(layers, seed, epoch, images=IMAGES, steps=1):
     return [keras.ops.convert_to_numpy(apply(images, training=True)) for _ in range(steps)]
 
 
-def test_nothing_asked_for_is_no_layer():
+def test_nothing_asked_for_gives_no_layer():
     assert augmentation_layers(AugmentSection()) == []
 
 

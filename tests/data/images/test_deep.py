@@ -48,7 +48,7 @@ def test_the_one_grey_of_sixteen_bits_that_is_seen_through_is_white(tmp_path):
     assert read(path, 3, 3) == [[255] * 3, [117] * 3, [0] * 3]
 
 
-def test_the_one_colour_of_sixteen_bits_is_told_by_all_its_bits(tmp_path):
+def test_the_one_colour_of_sixteen_bits_is_known_by_all_its_bits(tmp_path):
     colours = np.array([[[1, 2, 3], [1, 2, 4], [257, 514, 771], [65535, 0, 0]]])
     # The third has the upper bytes 1, 2 and 3.
     assert read(png(tmp_path / "x.png", colours, clear=(1, 2, 3)), 4, 3) == [[255] * 3, [0] * 3, [1, 2, 3], [255, 0, 0]]

@@ -107,7 +107,7 @@ def test_no_class_of_error_passes_a_file_by(tmp_path, monkeypatch):
                 assert raised.value.facts.passing == isinstance(fault, MemoryError)
 
 
-def test_what_a_program_has_told_pillow_changes_nothing(tmp_path, monkeypatch):
+def test_what_a_program_has_set_in_pillow_changes_nothing(tmp_path, monkeypatch):
     path = tmp_path / "x.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:1500])

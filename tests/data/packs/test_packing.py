@@ -242,7 +242,7 @@ def test_a_share_of_an_array_is_that_of_its_file_and_one_of_the_size_is_taken_as
     ],
     ids=lambda given: f"{np.asarray(given).dtype}{list(np.shape(given))}",
 )
-def test_an_item_that_is_no_image_is_refused_by_its_shape(given):
+def test_an_item_that_is_not_an_image_is_refused_by_its_shape(given):
     with pytest.raises(DataError) as raised:
         pack(Split(images=Given([given] * 4), labels=np.arange(4) % 2), sized(height=4, width=4, channels=3))
     array = np.asarray(given)

@@ -59,7 +59,7 @@ def test_each_file_is_decoded_once(tmp_path, decoded):
     assert decoded == {f"{number}.png": 1 if number == 3 else 2 for number in range(40)}
 
 
-def test_a_copy_elsewhere_is_the_same_pack_and_a_twin_is_one_image(tmp_path, decoded):
+def test_a_copy_elsewhere_is_the_same_pack_and_a_duplicate_is_one_image(tmp_path, decoded):
     first = photos(tmp_path / "photos")
     pack(first, SIZE, Packing(keep=True))
     copies = photos(tmp_path / "copies")
@@ -315,7 +315,7 @@ def test_without_room_it_is_in_memory_and_without_memory_streamed(tmp_path, monk
         streamed.images[8]
 
 
-def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_made_does_not_stop_the_run(tmp_path, monkeypatch):
     split = photos(tmp_path / "photos")
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -328,7 +328,7 @@ def test_a_cache_that_cannot_be_made_is_no_reason_to_stop(tmp_path, monkeypatch)
         pack(split, SIZE, Packing(keep=True, keep_only=True))
 
 
-def test_a_fault_of_the_system_is_no_fault_of_the_file_for_good(tmp_path, monkeypatch):
+def test_a_fault_of_the_system_does_not_condemn_the_file(tmp_path, monkeypatch):
     paths = [*photos(tmp_path / "photos", 300, bad=(3,)).images, tmp_path / "nowhere.png"]
     split = Split(images=paths, labels=np.arange(301) % 2)
     real = decoding.check_content

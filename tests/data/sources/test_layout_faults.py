@@ -525,7 +525,7 @@ def test_what_is_measured_has_labels_and_images(tmp_path, names):
         open_dataset("folder", touch(tmp_path, *names), measuring=True)
 
 
-def test_one_of_the_class_folders_is_told_of_all(tmp_path):
+def test_one_of_the_class_folders_is_reported_with_all(tmp_path):
     touch(tmp_path, "photos/cat/1.jpg", "photos/dog/2.jpg")
     with pytest.raises(DataError) as raised:
         open_dataset("folder", tmp_path / "photos" / "cat")

@@ -398,7 +398,7 @@ def test_what_is_measured_need_not_train(tmp_path):
     assert (dataset.classes, len(dataset.train), named(dataset, "test")) == (("cat",), 0, [("a.png", "cat")])
 
 
-def test_a_folder_is_no_listing(tmp_path):
+def test_a_folder_is_not_a_listing(tmp_path):
     for source in ("csv", "jsonl"):
         with pytest.raises(DataError) as raised:
             open_dataset(source, tmp_path)

@@ -57,7 +57,7 @@ def test_a_phase_is_over_after_so_many_epochs_without_a_better_one():
     assert over == [(False, False)] * 4 + [(True, True)]
 
 
-def test_what_is_judged_is_noted_and_gone_on_from():
+def test_the_best_epoch_is_noted_and_gone_on_from():
     callback = stopping(Monitor("val_accuracy"), patience=2)
     for epoch, (accuracy, loss) in enumerate(EPOCHS[:4]):
         callback.on_epoch_end(epoch, logs(accuracy, loss))
@@ -69,7 +69,7 @@ def test_what_is_judged_is_noted_and_gone_on_from():
     assert again.is_over
 
 
-def test_without_validation_or_patience_nothing_is_judged():
+def test_without_validation_or_patience_no_epoch_is_compared():
     for callback in (stopping(None, patience=2), stopping(Monitor("val_loss"), patience=0)):
         callback.on_epoch_end(0, logs(0.5, 1.0))
         assert (callback.best, callback.stale_epochs, callback.is_over) == (None, 0, False)

@@ -77,7 +77,7 @@ def test_what_is_to_be_trained_and_has_no_gradient_breaks_the_contract(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_decay_and_gradient_nothing_moves(name):
+def test_without_decay_and_gradient_nothing_changes(name):
     model = net()
     before = [variable.numpy().copy() for variable in model.trainable_variables]
     optimizer_for(model, name).apply([keras.ops.convert_to_tensor(zero) for zero in zeros(model)])

@@ -23,7 +23,7 @@ def test_every_schedule_that_a_recipe_may_name_is_there():
 
 @pytest.mark.parametrize("schedule", SCHEDULES.names())
 @pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (7, 0.0), (40, 0.1), (10, 0.9)])
-def test_the_optimizer_uses_the_rate_that_is_told_at_every_step(schedule, steps, warmup):
+def test_the_optimizer_uses_the_rate_of_the_schedule_at_every_step(schedule, steps, warmup):
     rate = LearningRateSchedule(peak=PEAK, schedule=schedule, steps=steps, warmup=warmup)
     optimizer = keras.optimizers.SGD(rate.for_optimizer())
     for step in range(steps + 2):

@@ -53,7 +53,7 @@ def split(name, selector, *, batchnorm="frozen", **settings):
         ("mnist_conv_tiny", "last:2", "frozen", "stage1_2_activation", ()),
     ],
 )
-def test_the_cut_is_the_last_place_below_which_nothing_moves(name, selector, batchnorm, cut, silenced):
+def test_the_cut_is_the_last_place_below_which_nothing_is_trained(name, selector, batchnorm, cut, silenced):
     model, found = split(name, selector, batchnorm=batchnorm)
     if cut is None:
         assert found is None

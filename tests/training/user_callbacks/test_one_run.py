@@ -324,7 +324,7 @@ def test_a_metric_that_a_run_does_not_give_is_refused(callback, validates, text)
     check_monitors([keras.callbacks.ModelCheckpoint("{epoch}-{loss:.2f}.keras")], validates=False)
 
 
-def test_a_callback_of_ones_own_that_sets_the_rate_is_told_what_decides_it(data, tmp_path):
+def test_a_callback_of_ones_own_that_sets_the_rate_is_refused_with_what_decides_it(data, tmp_path):
     class Halve(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.model.optimizer.learning_rate = 0.5
