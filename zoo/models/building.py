@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry
 from zoo.backend import keras_globals
 from zoo.backend.keras_internals.graphs import producer
-from zoo.errors import WeightsError, ZooError, offering
+from zoo.errors import NotFoundError, WeightsError, ZooError, offering
 from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import MODEL_FILE
 from zoo.models.blueprint import Blueprint, blueprint_of
@@ -154,7 +154,13 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
         NotFoundError: An unknown architecture or option.
         ZooError: The family cannot be built for this input shape or these options.
     """
-    entry = registry.lookup(blueprint.architecture)
+    try:
+        entry = registry.lookup(blueprint.architecture)
+    except NotFoundError as fault:
+        # Only a saved model comes here with a name that is not looked up before.
+        raise NotFoundError(
+            f"{fault} A saved model is of it: install the package that registers it, or import the script that does."
+        ) from fault
     card = entry.card
     checked_options(blueprint.options, card)
     check_dropout(blueprint.dropout)
