@@ -1,13 +1,18 @@
 """What the sources of plug-ins are refused for, each in one line that names what is wrong."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zoo.data import Dataset, Split
+from zoo.data.augmentation.plug_ins import check_layer
+from zoo.data.sources.opening import open_dataset
 from zoo.data.sources.plug_ins import checked_source
 from zoo.errors import DataError
+from zoo.registry.augmentations import AUGMENTATIONS
+from zoo.registry.sources import SOURCES
 
 IMAGES = np.zeros((4, 8, 8), np.uint8)
 LABELS = np.array([0, 1, 0, 1])
@@ -71,3 +76,23 @@ def test_arrays_paths_and_items_are_taken_and_classes_become_a_tuple():
 def test_train_may_be_empty_where_a_classifier_is_measured():
     given = dataset((), LABELS[:0], validation=Split(images=IMAGES, labels=LABELS))
     assert checked_source(given, "mine", measuring=True).validation is given.validation
+
+
+def test_the_source_and_the_augmentation_of_the_page_do_what_it_says(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "new-source.md").read_text(encoding="utf-8")
+    (module,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    for name in ("cub-1", "lion-1", "lion-2"):
+        np.save(tmp_path / f"{name}.npy", np.full((8, 8), len(name), np.uint8))
+    before = [(table, dict(table._rows)) for table in (SOURCES, AUGMENTATIONS)]
+    try:
+        exec(compile(module, "lions", "exec"), {"__name__": "lions"})
+        dataset = open_dataset("npy", tmp_path, options={"separator": "-"})
+        row = AUGMENTATIONS.lookup("speckle")
+        check_layer(row, row.build(channels=1, name="mine", strength=0.05), channels=1, name="mine")
+    finally:
+        for table, rows in before:
+            table._rows.clear()
+            table._rows.update(rows)
+    assert dataset.classes == ("cub", "lion")
+    assert dataset.train.labels.tolist() == [0, 1, 1]
+    assert [int(image[0, 0]) for image in dataset.train.images] == [5, 6, 6]
