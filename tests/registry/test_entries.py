@@ -49,8 +49,8 @@ def entries(monkeypatch):
     registry.list_models()
     copy = dict(registry.entries._entries)
     monkeypatch.setattr(registry.entries, "_entries", copy)
-    monkeypatch.setattr(registry.entries, "_loaded", False)
-    monkeypatch.setattr(registry.entries, "_left_out", [])
+    monkeypatch.setattr(registry.entries._loader, "_has_all", False)
+    monkeypatch.setattr(registry.entries._loader, "left_out", [])
     return copy
 
 

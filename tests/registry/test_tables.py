@@ -131,6 +131,16 @@ def test_a_plug_in_that_fails_is_named_at_every_question_and_stops_nothing_else(
         assert shapes.names() == ["square", "circle"]
 
 
+def test_a_plug_in_that_fails_half_way_leaves_no_row(site, monkeypatch):
+    install(site, "zoo_plug_in_half", "import shapes_of_test\ndef build(): ...\nshapes_of_test.add(build)\n1 / 0")
+    shapes = table()
+    module = type(sys)("shapes_of_test")
+    module.add = lambda build: shapes.register(Row(name="circle", summary="", build=build))
+    monkeypatch.setitem(sys.modules, "shapes_of_test", module)
+    with pytest.warns(UserWarning, match="plug-in 'zoo_plug_in_half' .* is left out: ZeroDivisionError"):
+        assert shapes.names() == ["square"]
+
+
 def test_a_built_in_module_that_fails_ends_every_question(site):
     (site / "zoo_plug_in_ours.py").write_text("1 / 0")
     shapes = Table("shape", group=GROUP, row=Row, built_in=["zoo_plug_in_ours"])

@@ -12,15 +12,13 @@ import fnmatch
 import importlib
 import pkgutil
 import re
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, shown
+from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
 from zoo.registry.cards import Card
+from zoo.registry.loading import Loader
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -52,15 +50,6 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
-_loaded = False
-# What could not be loaded, and why: it is named whenever someone asks for models.
-_left_out: list[str] = []
-# Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
-_loading_families = threading.RLock()
-_loading_plug_ins = threading.RLock()
-_has_families = False
-# Set while this process's plug-ins load, so that a plug-in which asks for the list gets what is there so far.
-_is_loading = False
 
 
 def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
@@ -95,8 +84,7 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
 
     def add(build: B) -> B:
         if not build.__module__.startswith(f"{FAMILIES}."):
-            # Ours come first, so that the fault of a taken name is the newcomer's.
-            _load_families()
+            _loader.load_built_in()
         for card in cards:
             taken = _entries.get(card.name)
             if taken is not None and taken.build.__module__ != build.__module__:
@@ -110,56 +98,22 @@ def register(*cards: Card, adapt: Adapter | None = None) -> Callable[[B], B]:
     return add
 
 
-def _load_families() -> None:
-    global _has_families
-    with _loading_families:
-        if _has_families:
-            return
-        families = importlib.import_module(FAMILIES)
-        for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
-            try:
-                importlib.import_module(module.name)
-            except Exception as fault:  # one file may be damaged in any way; the other families must still be found
-                _leave_out(f"family '{module.name.rpartition('.')[2]}'", module.name, fault)
-        _has_families = True
-
-
-def _load() -> None:
-    """Imports our own families, then plug-ins; what fails is named at every call, and stops nothing else.
-
-    The first thread loads, and the others wait until all is there.
-    """
-    global _loaded, _is_loading
-    if not _loaded:
-        with _loading_plug_ins:
-            if _is_loading:  # this thread: a plug-in asks while it loads
-                return
-            if not _loaded:
-                _is_loading = True
-                try:
-                    _load_families()
-                    _load_plug_ins()
-                    _loaded = True
-                finally:
-                    _is_loading = False
-    for line in _left_out:
-        warnings.warn(line, stacklevel=3)
-
-
-def _load_plug_ins() -> None:
-    for plug_in in metadata.entry_points(group=ENTRY_POINT_GROUP):
+def _import_families() -> None:
+    families = importlib.import_module(FAMILIES)
+    for module in pkgutil.iter_modules(families.__path__, f"{FAMILIES}."):
         try:
-            plug_in.load()
-        except (Exception, SystemExit) as fault:  # a plug-in may fail in any way; the others must still be found
-            _leave_out(f"plug-in '{plug_in.name}' ({plug_in.value})", plug_in.module, fault)
+            importlib.import_module(module.name)
+        except Exception as fault:  # one file may be damaged in any way; the other families must still be found
+            _loader.leave_out(f"family '{module.name.rpartition('.')[2]}'", module.name, fault)
 
 
-def _leave_out(what: str, module: str, fault: BaseException) -> None:
-    """Notes what could not be loaded, and takes back what it had registered before it failed."""
+def _forget(module: str) -> None:
     for name, entry in list(_entries.items()):
         if f"{entry.build.__module__}.".startswith(f"{module}."):
             del _entries[name]
-    _left_out.append(f"{what} is left out: {in_one_line(fault)}")
+
+
+_loader = Loader(ENTRY_POINT_GROUP, built_in=_import_families, forget=_forget)
 
 
 def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | Iterable[str] | None = None) -> list[str]:
@@ -178,7 +132,7 @@ def list_models(pattern: str | Iterable[str] | None = None, *, exclude: str | It
         zoo.list_models("efficientnet_lite*", exclude="*4")
     """
     patterns, excluded = _patterns("pattern", pattern), _patterns("exclude", exclude)
-    _load()
+    _loader.load()
     return sorted(
         name
         for name in list(_entries)
@@ -216,10 +170,10 @@ def lookup(name: object) -> Entry:
             f"a model's name is {shown(name)}; expected a text such as 'efficientnet_lite0'; "
             "zoo.list_models() names all"
         )
-    _load()
+    _loader.load()
     if name not in _entries:
         with_weights = [one for one, entry in list(_entries.items()) if entry.card.weights]
-        missing = "".join(f" {line}." for line in _left_out)
+        missing = "".join(f" {line}." for line in _loader.left_out)
         raise NotFoundError(
             f"Unknown model '{name}'.{did_you_mean(name, _entries, preferred=with_weights)} See 'zoo list'.{missing}"
         )

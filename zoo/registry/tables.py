@@ -14,15 +14,13 @@ import importlib
 import json
 import math
 import re
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, shown
+from zoo.registry.loading import Loader
 
 Value = bool | int | float | str | tuple["Value", ...]
 """What an option can be: a recipe is data, and these are TOML's values; a tuple is a list of them."""
@@ -202,13 +200,7 @@ class Table(Generic[R]):
         self._built_in = tuple(built_in)
         self._left_out = left_out
         self._rows: dict[str, R] = {}
-        self._faults: list[str] = []
-        self._loaded = False
-        # Set while this process's plug-ins load, so that a plug-in which asks for the list gets what is there so far.
-        self._is_loading = False
-        # Two locks: a plug-in that one thread imports may wait in `register` while another thread loads plug-ins.
-        self._loading_built_in = threading.RLock()
-        self._loading_plug_ins = threading.RLock()
+        self._loader = Loader(group, built_in=self._import_built_in, forget=_forget_everywhere)
         _TABLES.append(self)
 
     def register(self, row: R) -> R:
@@ -224,8 +216,7 @@ class Table(Generic[R]):
             raise ZooError(f"register: {self.kind} {shown(row.name)}: {fault}")
         module = row.module
         if module not in self._built_in:
-            # Ours come first, so that the fault of a taken name is the newcomer's.
-            self._load_built_in()
+            self._loader.load_built_in()
         taken = self._rows.get(row.name)
         if taken is not None and taken.module != module:
             raise ZooError(
@@ -236,12 +227,12 @@ class Table(Generic[R]):
 
     def names(self) -> list[str]:
         """Lists the names: ours as they stand in their modules, then those of plug-ins."""
-        self._load()
+        self._loader.load()
         return list(self._rows)
 
     def rows(self) -> list[R]:
         """Lists the rows in the order of their names' list."""
-        self._load()
+        self._loader.load()
         return list(self._rows.values())
 
     def lookup(self, name: object) -> R:
@@ -253,7 +244,7 @@ class Table(Generic[R]):
         """
         if not isinstance(name, str):
             raise ZooError(f"the name of a {self.kind} is {shown(name)}; expected a text such as '{self.names()[0]}'")
-        self._load()
+        self._loader.load()
         if name not in self._rows:
             raise NotFoundError(f"Unknown {self.kind} '{name}'.{self.hint(name)} There are: {', '.join(self._rows)}.")
         return self._rows[name]
@@ -278,33 +269,9 @@ class Table(Generic[R]):
             elif not known[option].takes(value):
                 yield option, f" is {json.dumps(value, default=str)[:80]}; expected {known[option].expected}"
 
-    def _load(self) -> None:
-        if not self._loaded:
-            with self._loading_plug_ins:
-                if not (self._loaded or self._is_loading):
-                    self._is_loading = True
-                    try:
-                        self._load_built_in()
-                        self._faults = list(self._load_plug_ins())
-                        self._loaded = True
-                    finally:
-                        self._is_loading = False
-        for fault in self._faults:
-            warnings.warn(fault, stacklevel=3)
-
-    def _load_built_in(self) -> None:
-        with self._loading_built_in:
-            for module in self._built_in:
-                importlib.import_module(module)
-
-    def _load_plug_ins(self) -> Iterator[str]:
-        for plug_in in metadata.entry_points(group=self.group):
-            try:
-                plug_in.load()
-            except (Exception, SystemExit) as fault:  # a plug-in may fail in any way; the others must still be found
-                for table in _TABLES:
-                    table.forget(plug_in.module)
-                yield f"plug-in '{plug_in.name}' ({plug_in.value}) is left out: {in_one_line(fault)}"
+    def _import_built_in(self) -> None:
+        for module in self._built_in:
+            importlib.import_module(module)
 
     def forget(self, module: str) -> None:
         """Takes back the rows that a module, or one below it, has registered."""
@@ -341,3 +308,8 @@ def _row_faults(row: Row) -> Iterator[str]:
 
 # Every table there is: a module that fails may have registered rows in several.
 _TABLES: list[Table[Any]] = []
+
+
+def _forget_everywhere(module: str) -> None:
+    for table in _TABLES:
+        table.forget(module)
