@@ -34,7 +34,7 @@ class AugmentationRow(Row):
         if not (isinstance(channels, tuple) and channels):
             yield f"channels is {shown(channels)}; expected a tuple such as (1, 3)"
         if self.name == NONE:
-            yield f"its name is '{NONE}', which is no change at all; expected another name"
+            yield f"its name is '{NONE}', which changes nothing; expected another name"
 
 
 AUGMENTATIONS = Table(

@@ -12,7 +12,7 @@ ops = keras.ops
 
 
 def build():
-    """The builder of a row of this module, which is no module of zoo's."""
+    """The builder of a row of this module, which is not one of zoo's modules."""
 
 
 ROW = AugmentationRow(name="mine", summary="", build=build)

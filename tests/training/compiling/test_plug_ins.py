@@ -14,7 +14,7 @@ ops = keras.ops
 
 
 def build():
-    """The builder of a row of this module, which is no module of zoo's."""
+    """The builder of a row of this module, which is not one of zoo's modules."""
 
 
 LOSS = LossRow(name="mine", summary="", build=build)
