@@ -117,7 +117,7 @@ class PhaseRun:
         self._restore(optimizer, counts)
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
-        with self._training.display.bar(self._phase.name, rate.steps) as move:
+        with self._training.display.bar(self._phase.name, rate.batches) as move:
             watch = watch_fit(
                 self._training,
                 training_model,
@@ -163,9 +163,7 @@ class PhaseRun:
         )
 
     def _rate(self, feed: Feed) -> LearningRateSchedule:
-        phase = self._phase
-        steps = phase.epochs * feed.training.batches_per_epoch
-        return LearningRateSchedule.of_phase(phase, steps)
+        return LearningRateSchedule.of_phase(self._phase, self._phase.epochs * feed.training.batches_per_epoch)
 
     def _compile(self, feed: Feed, rate: LearningRateSchedule) -> TrainingModel:
         """Compiles what `fit` trains."""

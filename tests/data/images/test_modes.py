@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tests.pixels import sized
-from zoo.data.check.findings import Listed
-from zoo.data.check.inspection import _look
+from zoo.data.check.findings import CheckedImage
+from zoo.data.check.inspection import _inspect_content
 from zoo.data.images.decoding import decode
 from zoo.data.images.facts import BadImageError
 from zoo.data.images.pillow import RASTER_FORMATS, quiet_pillow
@@ -46,8 +46,8 @@ def test_all_modes_in_all_formats_are_read_and_checked(tmp_path, size):
                 for channels in (1, 3):
                     pixels, _ = read_pixels(path, Settings(height=16, width=16, channels=channels))
                     assert pixels.shape == (16, 16, channels)
-                listed = Listed(name="x", raw="x", split="train", label="a", content="x", path=path)
-                assert _look(listed, {}).facts.reason == "", (mode, path.name)
+                listed = CheckedImage(name="x", raw="x", split="train", label="a", content="x", path=path)
+                assert _inspect_content(listed, {}).facts.reason == "", (mode, path.name)
     assert count > 50
 
 

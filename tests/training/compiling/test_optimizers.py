@@ -25,7 +25,7 @@ def net():
 def optimizer_for(model, name, *, factors=None, ema=0.0, accumulate=1, clip_norm=0.0, **keys):
     settings = {"learning_rate": RATE, "schedule": "constant", **keys}
     phase = Phase(name="all", train="all", optimizer=name, **settings)
-    rate = LearningRateSchedule(peak=phase.learning_rate, schedule=phase.schedule, steps=10)
+    rate = LearningRateSchedule(peak=phase.learning_rate, schedule=phase.schedule, batches=10)
     further = {"factors": factors, "ema": ema, "accumulate": accumulate, "clip_norm": clip_norm}
     optimizer = build_optimizer(phase, rate, model=model, **further)
     optimizer.build(model.trainable_variables)

@@ -13,7 +13,7 @@ PEAK = 0.2
 
 
 def rates(schedule, steps, warmup=0.0, **options):
-    rate = LearningRateSchedule(peak=PEAK, schedule=schedule, steps=steps, warmup=warmup, options=options)
+    rate = LearningRateSchedule(peak=PEAK, schedule=schedule, batches=steps, warmup=warmup, options=options)
     return [float(rate.at(step)) for step in range(steps + 1)]
 
 
@@ -24,7 +24,7 @@ def test_every_schedule_that_a_recipe_may_name_is_there():
 @pytest.mark.parametrize("schedule", SCHEDULES.names())
 @pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (7, 0.0), (40, 0.1), (10, 0.9)])
 def test_the_optimizer_uses_the_rate_of_the_schedule_at_every_step(schedule, steps, warmup):
-    rate = LearningRateSchedule(peak=PEAK, schedule=schedule, steps=steps, warmup=warmup)
+    rate = LearningRateSchedule(peak=PEAK, schedule=schedule, batches=steps, warmup=warmup)
     optimizer = keras.optimizers.SGD(rate.for_optimizer())
     for step in range(steps + 2):
         optimizer.iterations.assign(step)
@@ -86,7 +86,7 @@ def test_one_cycle_is_that_of_fastai():
 
 
 def test_rates_of_many_steps_at_once():
-    rate = LearningRateSchedule(peak=PEAK, schedule="cosine", steps=40, warmup=0.1)
+    rate = LearningRateSchedule(peak=PEAK, schedule="cosine", batches=40, warmup=0.1)
     assert rate.at(np.arange(41)).tolist() == pytest.approx(rates("cosine", 40, warmup=0.1))
 
 
@@ -128,7 +128,7 @@ def test_steps_fall_at_their_milestones_by_gamma():
 
 
 def test_a_rate_with_options_survives_its_configuration():
-    rate = LearningRateSchedule(peak=PEAK, schedule="step", steps=10, options={"milestones": [0.2], "gamma": 0.5})
+    rate = LearningRateSchedule(peak=PEAK, schedule="step", batches=10, options={"milestones": [0.2], "gamma": 0.5})
     again = KerasSchedule.from_config(rate.for_optimizer().get_config())
     assert [float(again(step)) for step in range(11)] == pytest.approx([float(rate.at(step)) for step in range(11)])
 

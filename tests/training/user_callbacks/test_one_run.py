@@ -108,7 +108,7 @@ def test_the_rate_schedule_survives_what_keras_does_with_configs():
     from zoo.training.compiling.schedules import KerasSchedule, LearningRateSchedule, RisingRate
 
     for rate in (
-        LearningRateSchedule(peak=0.1, schedule="one_cycle", steps=20, warmup=0.1),
+        LearningRateSchedule(peak=0.1, schedule="one_cycle", batches=20, warmup=0.1),
         RisingRate(lowest=1e-5, highest=1.0, steps=20),
     ):
         config = keras.saving.serialize_keras_object(rate.for_optimizer())

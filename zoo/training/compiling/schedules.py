@@ -1,4 +1,4 @@
-"""The learning rate of a phase by its step, so that a run can be resumed anywhere."""
+"""The learning rate of a phase, batch by batch, so that a run can be resumed anywhere."""
 
 import math
 from collections.abc import Mapping
@@ -17,29 +17,29 @@ from zoo.training.compiling.plug_ins import checked_schedule
 class LearningRateSchedule:
     """The learning rate of a phase.
 
-    Keras asks for it once for each batch, also where `train.accumulate` makes a step of several: here they are counted.
+    Keras asks for it once for each batch, also where `train.accumulate` makes a step of several.
 
     Attributes:
         peak: The recipe's learning rate.
         schedule: A name in `SCHEDULES`.
         options: Those of the schedule that the recipe sets.
-        steps: Times that the rate is asked for in the whole phase: its batches.
+        batches: Batches of the whole phase.
         warmup: The recipe's share of them that warm up; 0 takes the schedule's own.
     """
 
     peak: float
     schedule: str
-    steps: int
+    batches: int
     warmup: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of_phase(cls, phase: Phase, steps: int) -> "LearningRateSchedule":
+    def of_phase(cls, phase: Phase, batches: int) -> "LearningRateSchedule":
         """Returns what a phase of a recipe asks for.
 
         Args:
             phase: The phase.
-            steps: Batches of the whole phase.
+            batches: Batches of the whole phase.
 
         Raises:
             ZooError: The schedule is a plug-in's, and does not give shares of the rate.
@@ -50,7 +50,7 @@ class LearningRateSchedule:
         return cls(
             peak=phase.learning_rate,
             schedule=phase.schedule,
-            steps=steps,
+            batches=batches,
             warmup=phase.warmup,
             options=phase.schedule_options,
         )
@@ -62,16 +62,16 @@ class LearningRateSchedule:
         return SCHEDULES.built(row, **row.filled(self.options))
 
     @property
-    def warmup_steps(self) -> int:
-        """Of `steps`, those over which the rate first rises."""
-        return round((self.warmup or self.shape.warmup) * self.steps)
+    def warmup_batches(self) -> int:
+        """Of `batches`, those over which the rate first rises."""
+        return round((self.warmup or self.shape.warmup) * self.batches)
 
-    def at(self, step: Any, xp: Any = np) -> Any:
-        """Returns the rate at a step of the phase, counted from 0."""
-        shape, warmup_steps = self.shape, self.warmup_steps
-        rising = shape.start + (1.0 - shape.start) * shape.rise(step / max(1, warmup_steps), xp)
-        falling = shape.fall(xp.clip((step - warmup_steps) / max(1, self.steps - warmup_steps), 0.0, 1.0), xp)
-        return self.peak * xp.where(step < warmup_steps, rising, falling)
+    def at(self, batch: Any, xp: Any = np) -> Any:
+        """Returns the rate at a batch of the phase, counted from 0."""
+        shape, warmup_batches = self.shape, self.warmup_batches
+        rising = shape.start + (1.0 - shape.start) * shape.rise(batch / max(1, warmup_batches), xp)
+        falling = shape.fall(xp.clip((batch - warmup_batches) / max(1, self.batches - warmup_batches), 0.0, 1.0), xp)
+        return self.peak * xp.where(batch < warmup_batches, rising, falling)
 
     def for_optimizer(self) -> keras.optimizers.schedules.LearningRateSchedule:
         """Returns the same function as a Keras optimizer takes it."""
@@ -108,14 +108,14 @@ _RATES: dict[str, type[LearningRateSchedule] | type[RisingRate]] = {
 
 @keras.saving.register_keras_serializable(package="zoo")
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate by step as a Keras optimizer takes it; it can be saved and loaded as Keras' own can."""
+    """A rate as a Keras optimizer takes it; it can be saved and loaded as Keras' own can."""
 
     def __init__(self, rate: LearningRateSchedule | RisingRate) -> None:
         super().__init__()
         self._rate = rate
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rate at a step of the phase, counted from 0."""
+        """Returns the rate at a batch of the phase, counted from 0, which Keras calls a step."""
         return self._rate.at(keras.ops.cast(step, "float32"), keras.ops)
 
     def get_config(self) -> dict[str, Any]:
