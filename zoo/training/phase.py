@@ -6,15 +6,14 @@ from typing import Any
 
 from zoo.backend import devices
 from zoo.backend.keras_internals.optimizers import inner_optimizer
-from zoo.data import Batches, Pack
+from zoo.data import Batches
 from zoo.freezing.contract import Contract
 from zoo.freezing.plans import Plan
-from zoo.recipe.schema import Recipe
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
-from zoo.training.batch_size import batch_size_of, out_of_memory
+from zoo.training.batch_size import out_of_memory
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.watching import Watch, watch_fit
 from zoo.training.compiling.optimizer_state import (
@@ -26,6 +25,7 @@ from zoo.training.compiling.optimizer_state import (
 )
 from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
+from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
@@ -245,18 +245,3 @@ class PhaseRun:
             if cached
             else None,
         )
-
-
-def batches_of(recipe: Recipe, pack: Pack, classes: int, *, views: int = 1, shuffle: bool = True) -> Batches:
-    """Returns the batches of images that train; without `shuffle` of those that validate, which all count the same."""
-    return Batches(
-        images=pack.images,
-        labels=pack.labels,
-        weights=pack.weights if shuffle else None,
-        classes=classes,
-        batch_size=batch_size_of(recipe),
-        seed=recipe.train.seed,
-        views=views,
-        shuffle=shuffle,
-        balanced=shuffle and recipe.data.balance == "sampler",
-    )

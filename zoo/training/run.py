@@ -26,9 +26,10 @@ from zoo.runs.recording import Recording, recording
 from zoo.system.files import write_atomic
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
 from zoo.training.compiling.optimizer_state import OptimizerState
+from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
-from zoo.training.phase import PhaseRun, batches_of
+from zoo.training.phase import PhaseRun
 from zoo.training.prefix.feeding import predict
 from zoo.training.preparation.first_record import first_record
 from zoo.training.preparation.kept_images import check_same_data, check_same_images, images_of

@@ -23,7 +23,7 @@ from zoo.system.interruption import noticed, raise_lost
 from zoo.training.batch_size import out_of_memory
 from zoo.training.compiling.schedules import RisingRate
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
-from zoo.training.phase import batches_of
+from zoo.training.feeding.batching import batches_of
 from zoo.training.prefix.splitting import frozen_prefix
 from zoo.training.preparation.preparing import Prepared, build_model, model_warnings, read_inputs
 
