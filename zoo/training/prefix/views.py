@@ -1,7 +1,10 @@
 """Fixed views: augmented images that stay the same from epoch to epoch, so that a frozen prefix sees each only once."""
 
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +13,8 @@ import numpy as np
 from zoo.data import Pixels
 from zoo.data.augmentation.building import augmentation_layers, seed_augmentation
 from zoo.recipe.schema import AugmentSection
+from zoo.registry.augmentations import AUGMENTATIONS, NONE, AugmentationRow
+from zoo.system.files import sha256
 
 AT_ONCE = 128
 MIRRORED_AXIS = {"horizontal": 2, "vertical": 1}
@@ -41,6 +46,7 @@ class View:
             "mirrored": self.mirrored,
             # What is drawn for an image depends on which are drawn for with it.
             "at_once": AT_ONCE,
+            **_plug_ins(self.augment),
         }
 
     def chunks(self, images: Pixels) -> Iterator[np.ndarray]:
@@ -61,6 +67,25 @@ class View:
                 yield np.flip(chunk, MIRRORED_AXIS[self.augment.flip])
             else:
                 yield chunk if apply is None else np.asarray(apply(chunk.astype("float32"), training=True))
+
+
+def _plug_ins(augment: AugmentSection) -> dict[str, Any]:
+    """Returns the code of each plug-in's row that an augmentation uses; nothing where all rows are our own."""
+    names = [name for name in (augment.policy, *augment.layers) if name != NONE]
+    rows = [row for row in map(AUGMENTATIONS.lookup, names) if not row.is_shipped]
+    return {"plug_ins": {row.name: _code_of(row) for row in rows}} if rows else {}
+
+
+def _code_of(row: AugmentationRow) -> list[str]:
+    """Returns what changes with a row's code: the hashes of its package's files, or of its module outside a package.
+
+    Of code that is in no file, as in a notebook, the process and the builder are named: another process computes anew.
+    """
+    file = getattr(sys.modules.get(row.module.partition(".")[0]), "__file__", None)
+    if file is None:
+        return [f"{os.getpid()}-{id(row.build)}"]
+    path = Path(file)
+    return [sha256(each) for each in (sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path])]
 
 
 def fixed_views(augment: AugmentSection, *, seed: int) -> list[View]:
