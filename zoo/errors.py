@@ -79,10 +79,25 @@ class ContractError(ZooError):
     exit_code = 3
 
 
-class Terminated(KeyboardInterrupt):
-    """The system asked the process to end (SIGTERM): an interruption, as Ctrl-C is, and not a fault."""
+class Terminated(SystemExit):
+    """The system asked the process to end (SIGTERM, SIGHUP): an interruption, as Ctrl-C is, and not a fault.
 
-    exit_code = 143
+    A program that lets it pass ends with 128 plus the signal's number, as a shell reports it, and without a traceback.
+
+    Attributes:
+        exit_code: The same number.
+        signal: The signal's name.
+    """
+
+    def __init__(self, number: int = 15) -> None:
+        """Takes the signal's number; 15 is SIGTERM everywhere."""
+        self.exit_code = 128 + number
+        super().__init__(self.exit_code)
+        self.signal = {1: "SIGHUP", 15: "SIGTERM"}.get(number, f"signal {number}")
+
+
+# What ends work that is to go on later.
+INTERRUPTIONS = (KeyboardInterrupt, Terminated)
 
 
 def shown(value: object) -> str:

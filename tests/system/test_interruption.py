@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from zoo.errors import Terminated
-from zoo.system.interruption import noticed, raise_lost
+from zoo.system import interruption
+from zoo.system.interruption import deferred, noticed, pending, raise_lost
 
 
 def press(number=signal.SIGINT):
@@ -16,7 +17,7 @@ def press(number=signal.SIGINT):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     assert {number: signal.getsignal(number) for number in before} == before
 
@@ -80,6 +81,63 @@ def test_the_handler_that_was_there_decides_what_a_signal_raises():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [(signal.SIGINT, KeyboardInterrupt, None), (signal.SIGTERM, Terminated, 143), (signal.SIGHUP, Terminated, 129)],
+)
+def test_the_first_signal_waits_until_it_is_asked_for_and_says_so_once(number, kind, code):
+    said, told = [], threading.Event()
+    with pytest.raises(kind) as raised, deferred(lambda text: (said.append(text), told.set())):
+        assert pending() is None
+        signal.raise_signal(number)
+        assert isinstance(pending(), kind)
+        assert told.wait(10)
+        interruption.say_that_it_waits()
+        raise pending()
+    assert getattr(raised.value, "code", None) == code
+    assert said == ["finishing the step and saving; once more to exit at once"]
+    assert pending() is None
+
+
+def test_a_signal_that_nobody_asked_for_is_raised_when_the_block_ends():
+    with pytest.raises(KeyboardInterrupt), noticed():
+        with deferred(print):
+            signal.raise_signal(signal.SIGINT)
+        pytest.fail("not interrupted")
+
+
+def test_a_second_signal_raises_at_once_and_what_comes_with_the_first_does_not(monkeypatch):
+    with pytest.raises(KeyboardInterrupt), noticed(), deferred(print):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        monkeypatch.setattr(interruption, "ONE_REQUEST", -1)
+        seen = pending()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert isinstance(seen, KeyboardInterrupt)
+
+
+def test_a_fault_goes_before_a_signal_that_waits_and_forgets_it():
+    with noticed():
+        with pytest.raises(ValueError, match="its own"), deferred(print):
+            signal.raise_signal(signal.SIGTERM)
+            raise ValueError("its own")
+        raise_lost()
+
+
+def test_the_callers_own_handler_decides_whether_a_signal_waits():
+    seen = []
+    for handler in (signal.SIG_IGN, lambda number, frame: seen.append(number)):
+        before = signal.signal(signal.SIGTERM, handler)
+        try:
+            with deferred(print):
+                signal.raise_signal(signal.SIGTERM)
+                assert pending() is None
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
 def test_a_signal_that_is_ignored_or_raises_nothing_ends_nothing():
     seen = []
     for handler in (signal.SIG_IGN, lambda number, frame: seen.append(number)):
@@ -98,7 +156,8 @@ def test_another_thread_works_without_signals():
 
     def work():
         try:
-            with noticed():
+            with noticed(), deferred():
+                assert pending() is None
                 raise_lost()
         except BaseException as fault:
             faults.append(fault)

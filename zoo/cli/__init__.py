@@ -13,8 +13,9 @@ from click.exceptions import NoArgsIsHelpError
 from zoo import __version__
 from zoo.cli.output import echo, emit, noticing_output
 from zoo.cli.shell.groups import VerbContext, VerbGroup
+from zoo.cli.shell.signals import ending_on_signals
 from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
-from zoo.errors import Terminated, ZooError
+from zoo.errors import INTERRUPTIONS, Terminated, ZooError
 
 # Verb -> where its click command is.
 VERBS = {
@@ -60,16 +61,15 @@ class LazyGroup(VerbGroup):
         arguments = [argument for argument in typed if argument != "--debug"]  # it may stand behind the verb too
         with noticing_output() as has_printed:
             try:
-                code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
-                finish_streams()
+                with ending_on_signals():
+                    code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
+                    finish_streams()
             except Exception as fault:
                 if arguments != typed and not isinstance(fault, click.ClickException | click.Abort):
                     raise
                 code = _report(fault, as_json="--json" in arguments and not has_printed())
-            except KeyboardInterrupt as pressed:
-                aborted = click.Abort()
-                aborted.__cause__ = pressed
-                code = _report(aborted, as_json=False)
+            except INTERRUPTIONS as ended:
+                code = _report_interruption(ended)
         sys.exit(code or 0)
 
 
@@ -80,10 +80,7 @@ def _completes(args: Sequence[str] | None) -> bool:
 def _report(fault: Exception, *, as_json: bool) -> int:
     """Prints what went wrong, in one line on stderr and with `--json` as a document too; returns the exit code."""
     if isinstance(fault, click.Abort):
-        echo("zoo: interrupted", err=True)
-        for advice in getattr(fault.__cause__, "__notes__", ()):
-            echo(advice, err=True, whole=True)
-        return Terminated.exit_code if isinstance(fault.__cause__, Terminated) else INTERRUPTED
+        return _report_interruption(fault.__cause__)
     if isinstance(fault, NoArgsIsHelpError) and not as_json:  # its message is the whole help, usage included
         echo(fault.format_message(), err=True)
         return fault.exit_code
@@ -102,6 +99,14 @@ def _report(fault: Exception, *, as_json: bool) -> int:
             emit("error", {"error": message, "exit_code": code})
             finish_streams()
     return code
+
+
+def _report_interruption(ended: BaseException | None) -> int:
+    """Says that it was interrupted, and how to go on; returns the exit code."""
+    echo("zoo: interrupted", err=True)
+    for advice in getattr(ended, "__notes__", ()):
+        echo(advice, err=True, whole=True)
+    return ended.exit_code if isinstance(ended, Terminated) else INTERRUPTED
 
 
 def _explain(fault: Exception) -> str:

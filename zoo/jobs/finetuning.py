@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
-from zoo.errors import RunError, ZooError
+from zoo.errors import INTERRUPTIONS, RunError, ZooError
 from zoo.inference.classifier import Classifier, load
 from zoo.jobs.lengthening import begin_lengthened
 from zoo.jobs.resolving import GivenOverrides
@@ -230,7 +230,7 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None
     """
     try:
         yield
-    except (KeyboardInterrupt, OSError, MemoryError) as fault:
+    except (*INTERRUPTIONS, OSError, MemoryError) as fault:
         if folder.is_begun and not is_one_of_several:
             advise(fault, how_to_resume(folder.path))
         raise

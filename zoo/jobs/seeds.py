@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.data import InCode
-from zoo.errors import RunError
+from zoo.errors import INTERRUPTIONS, RunError
 from zoo.jobs.finetuning import Run, advise, carry_out
 from zoo.jobs.resolving import GivenOverrides, as_overrides, make_job, with_override
 from zoo.jobs.resuming import Request, decide
@@ -74,7 +74,7 @@ def finetune_seeds(
             seeded = with_override(as_overrides(overrides), "train.seed", seed)
             one = decide(replace(asked, overrides=seeded, run=around / f"seed-{seed}"))
             runs[seed] = carry_out(one, is_one_of_several=True)
-    except (KeyboardInterrupt, OSError, MemoryError) as fault:
+    except (*INTERRUPTIONS, OSError, MemoryError) as fault:
         if runs_within(around):
             advise(fault, f"go on with all seeds: {_typed_again(asked, seeds, around)}")
         raise

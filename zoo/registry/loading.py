@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from importlib import metadata
 
-from zoo.errors import in_one_line
+from zoo.errors import Terminated, in_one_line
 
 
 class Loader:
@@ -69,5 +69,7 @@ class Loader:
         for plug_in in metadata.entry_points(group=self._group):
             try:
                 plug_in.load()
+            except Terminated:
+                raise
             except (Exception, SystemExit) as fault:  # a plug-in may fail in any way; the others must still be found
                 self.leave_out(f"plug-in '{plug_in.name}' ({plug_in.value})", plug_in.module, fault)

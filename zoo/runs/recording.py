@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import replace
 
+from zoo.errors import INTERRUPTIONS, Terminated
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import RunRecord, Status
 from zoo.system.interruption import noticed
@@ -43,8 +44,9 @@ def recording(folder: RunFolder, record: RunRecord) -> Generator[Recording]:
     try:
         with noticed():
             yield recorded
-    except KeyboardInterrupt:
-        recorded.end("interrupted", "interrupted by the user")
+    except INTERRUPTIONS as fault:
+        by = fault.signal if isinstance(fault, Terminated) else "the user"
+        recorded.end("interrupted", f"interrupted by {by}")
         raise
     except Exception as fault:
         recorded.end("failed", str(fault) or type(fault).__name__)

@@ -360,7 +360,8 @@ def test_an_interruption_has_its_exit_code_and_says_how_the_run_goes_on(typed, d
         *("packs", "warning:", "tiny:", "note:", "head:", "head", "go", "zoo:")
     }, err
     record = RunFolder.open(desk / "a").record()
-    assert (record.status, record.reason) == ("interrupted", "interrupted by the user")
+    by = "SIGTERM" if sent == signal.SIGTERM else "the user"
+    assert (record.status, record.reason) == ("interrupted", f"interrupted by {by}")
     done = len(RunFolder.open(desk / "a").metrics())
     assert 2 <= done < 25
     code, _, err = typed("predict", "a", "photos")

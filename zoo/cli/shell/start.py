@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 
 from zoo.backend.quiet_start import descriptor_2_silenced
+from zoo.errors import INTERRUPTIONS
 from zoo.system.interruption import noticed
 
 
@@ -38,7 +39,7 @@ def _loading_line() -> Generator[None]:
     print(line, end="", file=stream, flush=True)
     try:
         yield
-    except KeyboardInterrupt:
+    except INTERRUPTIONS:
         line += "^C"  # which the terminal has added
         raise
     finally:

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import shlex
-import signal
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
 from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
 from zoo.cli.training.plan import show_plan
-from zoo.errors import Terminated
 from zoo.runs.folder import RunFolder
 from zoo.system.text_tables import table
 
@@ -137,8 +135,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
     decided = decide(request)
     if not isinstance(decided, AlreadyDone):  # a finished run needs no TensorFlow
         start_backend()
-    with _terminated_as_interrupted():
-        run = carry_out(decided)
+    run = carry_out(decided)
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
@@ -150,15 +147,14 @@ def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: boo
     from zoo.jobs.seeds import finetune_seeds
 
     _checked(asked)
-    with _terminated_as_interrupted():
-        runs = finetune_seeds(
-            asked.recipe or "",
-            seeds,
-            data=asked.data,
-            overrides=asked.overrides,
-            run=asked.run,
-            weights=asked.weights,
-        )
+    runs = finetune_seeds(
+        asked.recipe or "",
+        seeds,
+        data=asked.data,
+        overrides=asked.overrides,
+        run=asked.run,
+        weights=asked.weights,
+    )
     with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
         _show_seeds(runs, as_json=as_json)
 
@@ -183,24 +179,6 @@ def _finished_said(what: str, path: Path) -> Generator[None]:
         if fault.filename == STDOUT:
             fault.add_note(f"{what}: {path}")
         raise
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Generator[None]:
-    """Ends a run that the system or a scheduler stops (SIGTERM) as Ctrl-C does: its status is written, and said."""
-
-    def stop(*_: object) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # signals are the main thread's
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show_result(run: "Run") -> None:
