@@ -10,7 +10,8 @@
     ├── RunError            a run folder that is taken, incomplete or damaged
     └── ContractError       exit code 3: a check, contract or expectation failed
 
-A message is one line: where, found, expected, what to type next.
+A message is one line: where, found, expected, what to type next. It quotes names and texts that others wrote, and is
+printed on terminals: what a terminal would obey is escaped in every message, and a line is cut.
 """
 
 import contextlib
@@ -18,11 +19,43 @@ import re
 import reprlib
 from collections.abc import Collection, Generator, Iterable
 
+# What no line may hold: control characters, ends of lines, and marks that turn the direction of what stands beside.
+UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+LONGEST_QUOTE = 200
+# As Linux has it: what is shown to be copied is whole.
+LONGEST_PATH = 4096
+LONGEST_LINE = 2000
+
+
+def printable(text: object, *, at_most: int = LONGEST_QUOTE) -> str:
+    """Writes what others wrote, such as a name, a path or a value, for a message or a table.
+
+    Control characters, ends of lines and marks of direction are escaped, as `\\x1b`, `\\n` and `\\u202e`. What is
+    longer than `at_most` is cut in the middle, where its length is said.
+    """
+    escaped = UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], shortened(str(text), at_most))
+    return shortened(escaped, at_most)
+
+
+def shortened(text: str, at_most: int = LONGEST_QUOTE) -> str:
+    """Cuts a long text in the middle, and says there how long it is."""
+    if len(text) <= at_most:
+        return text
+    cut = f" ... ({len(text):,} characters) ... "
+    kept = max(at_most - len(cut), 2)
+    return f"{text[: kept - kept // 2]}{cut}{text[-(kept // 2) :]}"
+
 
 class ZooError(Exception):
     """A fault with a message for the user; the command line prints it without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(self._as_shown(str(message)))
+
+    def _as_shown(self, message: str) -> str:
+        return printable(message, at_most=LONGEST_LINE)
 
 
 class NotFoundError(ZooError):
@@ -31,6 +64,9 @@ class NotFoundError(ZooError):
 
 class RecipeError(ZooError):
     """A recipe, or an override of one, that does not hold; the message has a line per fault."""
+
+    def _as_shown(self, message: str) -> str:
+        return "\n".join(printable(line, at_most=LONGEST_LINE) for line in message.split("\n"))
 
 
 class DataError(ZooError):
@@ -101,10 +137,12 @@ INTERRUPTIONS = (KeyboardInterrupt, Terminated)
 
 
 def shown(value: object) -> str:
-    """Writes a value for a message: on one line, and not too long."""
-    return " ".join(reprlib.repr(value).split())
+    """Writes a value as Python does for a message: on one line, and not too long."""
+    return printable(" ".join(reprlib.repr(value).split()))
 
 
+# Of another's message is read no more.
+LONGEST_TEXT = 100_000
 # Colours, and what Keras writes before and after the fault of a layer.
 _AROUND = re.compile(
     r"\x1b\[[0-9;]*m|Could not automatically infer .*?Error encountered:"
@@ -115,8 +153,7 @@ _AROUND = re.compile(
 
 def in_one_line(fault: BaseException, *, at_most: int = 300) -> str:
     """Writes a fault of another's code for a message: its type and its text on one line, without colours, cut."""
-    text = " ".join(_AROUND.sub("", str(fault)).split())
-    text = text if len(text) <= at_most else f"{text[: at_most - 3]}..."
+    text = printable(" ".join(_AROUND.sub("", str(fault)[:LONGEST_TEXT]).split()), at_most=at_most)
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 

@@ -113,7 +113,7 @@ class Failing:
             "ValueError: Exception encountered when calling Conv2D; zoo did not foresee this: "
             "'zoo --debug ...' shows where it happened",
         ),
-        (MemoryError(), 1, "MemoryError: ; zoo did not foresee this: 'zoo --debug ...' shows where it happened"),
+        (MemoryError(), 1, "MemoryError; zoo did not foresee this: 'zoo --debug ...' shows where it happened"),
     ],
 )
 def test_a_fault_is_reported_without_a_traceback(capsys, fault, code, message):

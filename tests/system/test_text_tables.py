@@ -94,7 +94,16 @@ def test_a_word_that_is_wider_than_its_column_begins_at_the_margin():
 
 
 def test_controls_are_escaped_but_line_ends_and_tabs():
-    assert without_controls("a\x1b]0;x\x07\r\n\tb\x7f\x85") == "a\\x1b]0;x\\x07\\x0d\n\tb\\x7f\\x85"
+    assert without_controls("a\x1b]0;x\x07\r\n\tb\x7f\x85") == "a\\x1b]0;x\\x07\\r\n\tb\\x7f\\x85"
+    assert without_controls("\u202efdp.exe\u2066\u2028") == "\\u202efdp.exe\\u2066\\u2028"
+
+
+def test_a_cell_of_a_table_stays_in_its_line_and_is_cut():
+    lines = table(("class", "images"), [("cat\nzoo: ok", "3"), ("d" * 5_000, "1")]).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("cat\\nzoo: ok ")
+    assert " (5,000 characters) " in lines[2]
+    assert len(lines[2]) < 220
 
 
 def test_letters_of_the_east_take_two_columns():

@@ -15,7 +15,7 @@ from zoo.cli.output import echo, emit, noticing_output
 from zoo.cli.shell.groups import VerbContext, VerbGroup
 from zoo.cli.shell.signals import ending_on_signals
 from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
-from zoo.errors import INTERRUPTIONS, Terminated, ZooError
+from zoo.errors import INTERRUPTIONS, LONGEST_LINE, Terminated, ZooError, in_one_line, printable
 
 # Verb -> where its click command is.
 VERBS = {
@@ -89,6 +89,7 @@ def _report(fault: Exception, *, as_json: bool) -> int:
         if isinstance(fault, click.UsageError) and fault.ctx is not None:
             echo(fault.ctx.get_usage(), err=True)
             echo(f"Try '{fault.ctx.command_path} --help' for help.\n", err=True)
+        message = "\n".join(printable(line, at_most=LONGEST_LINE) for line in message.split("\n"))
         echo(f"Error: {message}", err=True)
     else:
         message, code = _explain(fault), fault.exit_code if isinstance(fault, ZooError) else 1
@@ -113,13 +114,13 @@ def _explain(fault: Exception) -> str:
     if isinstance(fault, ZooError):
         return str(fault)
     if isinstance(fault, OSError):
-        place = f"{fault.filename}: " if fault.filename else ""
-        said, notes = f"{place}{fault.strerror or fault}", getattr(fault, "__notes__", ())
+        place = f"{printable(fault.filename)}: " if fault.filename else ""
+        said, notes = f"{place}{printable(fault.strerror or fault)}", getattr(fault, "__notes__", ())
         if fault.filename == STDOUT:
             return "; ".join([said, *(notes or ("the rest of what it would show is lost",))])
         return "; ".join([said, "what was written whole before is kept", *notes])
-    message = " ".join(str(fault).split())
-    return f"{type(fault).__name__}: {message}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
+    said = in_one_line(fault, at_most=LONGEST_LINE - 100)
+    return f"{said}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import click
 
 from zoo.cli.shell.streams import STDOUT, abandon_stdout
+from zoo.errors import UNSHOWABLE
 from zoo.system.text_tables import (
     counted,  # for the verbs
     fold,
@@ -91,8 +92,8 @@ def print_json(document: Mapping[str, Any], *, indent: int | None = None) -> Non
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(document, indent=indent)
-    # JSON itself escapes the others.
-    _print(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}))
+    # JSON itself escapes the ASCII ones, and its own lines end as they should.
+    _print("\n".join(UNSHOWABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line) for line in text.split("\n")))
 
 
 def _print(text: str) -> None:

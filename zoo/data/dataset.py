@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from zoo.data.images import index
-from zoo.errors import DataError
+from zoo.errors import DataError, shortened
 
 SplitName = Literal["train", "validation", "test"]
 # What data calls its splits, in lower case.
@@ -316,6 +316,7 @@ def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
 
 
 def _shown(name: str) -> str:
+    name = shortened(name)
     if name.isprintable():
         return name
     return "".join(sign if sign.isprintable() or sign in _JOINERS else ascii(sign)[1:-1] for sign in name)

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from zoo.errors import ZooError, shown
-from zoo.system.text_tables import fold, screen_width, without_controls
+from zoo.errors import LONGEST_LINE, ZooError, printable, shown
+from zoo.system.text_tables import fold, screen_width
 
 Verbose = Literal["auto", 0, 1, 2]
 
@@ -99,7 +99,7 @@ class SilentDisplay:
 
     def line(self, text: str) -> None:
         """Logs a text."""
-        _log(self._logger, text)
+        _log(self._logger, printable(text, at_most=LONGEST_LINE))
 
     @contextmanager
     def bar(self, description: str, total: int) -> Generator[Callable[[int, str], None]]:
@@ -154,8 +154,9 @@ class Display:
 
     def line(self, text: str) -> None:
         """Prints a line above the bars; on a terminal it is folded between words where it is too long."""
+        text = printable(text, at_most=LONGEST_LINE)
         if not _log(self._logger, text):
-            self._console.print(fold(without_controls(text), self._width), markup=False)
+            self._console.print(fold(text, self._width), markup=False)
 
     @contextmanager
     def bar(self, description: str, total: int) -> Generator[Callable[[int, str], None]]:

@@ -6,15 +6,19 @@ import shutil
 from collections.abc import Collection, Sequence
 from typing import TextIO
 
+from zoo.errors import printable
+
 # No screen is taken to be narrower; what does not fit there wraps.
 NARROWEST = 20
-# What a terminal must not be sent: control characters but the line's end and the tab.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\t"}
 
 
 def without_controls(text: str) -> str:
-    """Escapes control characters, which names of files and classes may hold and a terminal would obey."""
-    return text.translate(_CONTROLS)
+    """Escapes what a terminal would obey, in lines that may hold names of files and classes; ends of lines stay."""
+    if text.isprintable():
+        return text
+    return "\n".join(
+        "\t".join(printable(part, at_most=6 * len(part)) for part in line.split("\t")) for line in text.split("\n")
+    )
 
 
 def counted(count: int, noun: str) -> str:
@@ -71,12 +75,12 @@ def table(
 
     Args:
         header: A title per column.
-        rows: A text per column.
+        rows: A text per column, of which long ones are cut.
         right: Columns that are aligned to the right.
         width: The columns of the screen; None lets lines be as long as they are.
         spare: Which table columns to leave out, one after the other, until the lines fit.
     """
-    lines = [header, *rows]
+    lines = [header, *([printable(text) for text in row] for row in rows)]
     widths = [max(cells(line[column]) for line in lines) for column in range(len(header))]
     shown = list(range(len(header)))
     for column in spare:

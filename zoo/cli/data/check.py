@@ -11,7 +11,7 @@ import click
 from zoo.cli.options import InPath, OutFile, json_option
 from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.groups import Verb
-from zoo.errors import ContractError, DataError, NotFoundError
+from zoo.errors import LONGEST_LINE, ContractError, DataError, NotFoundError, printable
 from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def check_command(
       zoo data check photos/ --fix-list out.txt; cd photos && xargs -d '\\n' rm < ../out.txt
     """
     from zoo.data import open_dataset
-    from zoo.data.check.inspection import inspect, printable, raw_bytes
+    from zoo.data.check.inspection import inspect, path_as_text, raw_bytes
     from zoo.data.dataset import quoted
     from zoo.registry.sources import source_row, without_path
     from zoo.report.progress import Display
@@ -125,7 +125,7 @@ def check_command(
             if report.empties:
                 echo(f"warning: without them train has no images of the classes {quoted(report.empties)}")
     if report.faults:
-        place, faults = source if path is None else printable(path), counted(report.faults, "fault")
+        place, faults = source if path is None else path_as_text(path), counted(report.faults, "fault")
         raise ContractError(f"{place}: {faults} in {counted(report.images, 'image')}")
 
 
@@ -151,10 +151,10 @@ def _in_own_words(text: str) -> str:
 
 def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
     from zoo.data.check.findings import KINDS
-    from zoo.data.check.inspection import printable
+    from zoo.data.check.inspection import path_as_text
 
     return {
-        "path": None if path is None else printable(path),
+        "path": None if path is None else path_as_text(path),
         "ok": not report.faults,
         "images": report.images,
         "decoded": report.decoded,
@@ -171,7 +171,7 @@ def _check_document(path: Path | None, report: "Report") -> dict[str, object]:
             }
             for finding in report.findings
         ],
-        "exclude": [printable(name) for name in report.exclude],
+        "exclude": [path_as_text(name) for name in report.exclude],
         "stops": report.stops,
     }
 
@@ -191,7 +191,7 @@ def _check_text(report: "Report") -> str:
     for kind, group in itertools.groupby(report.findings, key=lambda finding: finding.kind):
         found = list(group)
         shown = found[: SHOWN_FAULTS if KINDS[kind].fault else SHOWN]
-        lines = [f"  {_names(one.images)}{one.detail}" for one in shown]
+        lines = [f"  {printable(f'{_names(one.images)}{one.detail}', at_most=LONGEST_LINE)}" for one in shown]
         if rest := found[len(shown) :]:
             of_what = f" ({count_suffixes(one.images[0] for one in rest)})" if KINDS[kind].by_suffix else ""
             lines.append(f"  and {len(rest):,} more{of_what}; --json has them all")

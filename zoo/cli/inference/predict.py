@@ -15,7 +15,7 @@ from zoo.cli.options import OutFile, Reference, in_words_of, json_option, trust_
 from zoo.cli.output import counted, echo, percent, print_json, stdout_is_read, stdout_width
 from zoo.cli.shell.completion import complete_model_or_run
 from zoo.cli.shell.start import start_backend
-from zoo.errors import DataError
+from zoo.errors import LONGEST_PATH, DataError, printable
 from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class PredictionPrinter:
             if self.as_json:
                 print_json({"path": name, "error": str(found)})
                 return
-            echo("zoo: " + str(found).replace("\n", "\\n"), err=True)
+            echo(f"zoo: {found}", err=True)
             if self.table is not None:
                 self._write([name, *[""] * (2 * self._columns), str(found)])
             return
@@ -226,8 +226,8 @@ class PredictionPrinter:
 
 def _line(name: str, ranked: Sequence[tuple[str, float]]) -> str:
     """Writes an image's line; on a screen that is too narrow for it, classes stand on lines of their own below."""
-    classes = [f"{label} {percent(share)}" for label, share in ranked]
-    shown = name.replace("\n", "\\n")
+    classes = [f"{printable(label)} {percent(share)}" for label, share in ranked]
+    shown = printable(name, at_most=LONGEST_PATH)
     line = "  ".join([shown, *classes])
     width = stdout_width()
     return line if width is None or len(line) <= width else "\n".join([shown, *(f"    {one}" for one in classes)])

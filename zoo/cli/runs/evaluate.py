@@ -11,7 +11,7 @@ from zoo.cli.options import InPath, OutFile, data_option, json_option, trust_opt
 from zoo.cli.output import accuracy_report, counted, echo, emit, percent, stdout_width
 from zoo.cli.shell.completion import complete_run
 from zoo.cli.shell.start import start_backend
-from zoo.errors import NotFoundError
+from zoo.errors import LONGEST_PATH, NotFoundError, printable
 from zoo.system.text_tables import cells, table
 
 if TYPE_CHECKING:
@@ -81,15 +81,17 @@ def evaluate_command(
         return
     echo(accuracy_report(result.to_json()))
     newer = f"; {result.newer:,} newer images are not measured" if result.newer else ""
-    echo(f"of {result.run}" + (f", in {result.data}" if result.data else "") + newer)
+    images = f", in {printable(result.data, at_most=LONGEST_PATH)}" if result.data else ""
+    echo(f"of {printable(result.run, at_most=LONGEST_PATH)}{images}{newer}")
     if matrix := _confusion_table(result):
         echo(f"\n{matrix}")
     if wrong:
         echo()
         for one in result.wrong:
-            said = f"{one.truth}, called {one.called} {percent(one.probability)}"
-            fits = cells(f"{one.path}  {said}") <= (stdout_width() or sys.maxsize)
-            echo(f"{one.path}  {said}" if fits else f"{one.path}\n    {said}", whole=True)
+            path = printable(one.path, at_most=LONGEST_PATH)
+            said = f"{printable(one.truth)}, called {printable(one.called)} {percent(one.probability)}"
+            fits = cells(f"{path}  {said}") <= (stdout_width() or sys.maxsize)
+            echo(f"{path}  {said}" if fits else f"{path}\n    {said}", whole=True)
     if plot is not None:
         echo(f"confusion matrix  {plot}", whole=True)
     if wrong_to is not None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.output import echo, emit
+from zoo.errors import LONGEST_LINE, printable
 from zoo.system.text_tables import table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def show_plan(job: "Job", *, as_json: bool) -> None:
         tables.append({"name": phase.name, "train": phase.train, "plan": frozen.to_json()})
         text.append(f'phase {phase.name} (train = "{phase.train}", {phase.epochs} epochs)\n{frozen}')
     for warning in (*prepared.warnings, *model_warnings(prepared, model, largest_phase(model, recipe))):
-        echo(f"warning: {warning}", err=True)
+        echo(printable(f"warning: {warning}", at_most=LONGEST_LINE), err=True)
     if as_json:
         emit("plan", {"recipe": recipe.to_dict(), "phases": tables, "data": _plan_of(source)})
     else:

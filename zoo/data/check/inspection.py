@@ -85,7 +85,7 @@ def inspect(dataset: Dataset, *, on_progress: Callable[[int, int], None]) -> Rep
     )
 
 
-def printable(path: Path | str) -> str:
+def path_as_text(path: Path | str) -> str:
     """Writes a path as text that any terminal and file takes: what is not UTF-8 as `\\xff`."""
     return raw_bytes(path).decode("utf-8", "backslashreplace")
 
@@ -109,7 +109,7 @@ def _listed(
         for path, label, content in zip(paths, labels, index.contents(paths), strict=True):
             raw = _relative(path, dataset.root)
             image = CheckedImage(
-                name=printable(raw), raw=raw, split=split_name, label=label, content=content, path=path
+                name=path_as_text(raw), raw=raw, split=split_name, label=label, content=content, path=path
             )
             yield image, None
         return
@@ -189,7 +189,7 @@ def _oddities(image: CheckedImage, facts: Facts) -> Iterator[Finding]:
         suffix = image.path.suffix.lower()
         if facts.format and not facts.reason and suffix not in SUFFIXES_OF.get(facts.format, {suffix}):
             yield found("extension", f"is {facts.format}, named {suffix or 'without a suffix'}")
-        if printable(image.path.name) != image.path.name:
+        if path_as_text(image.path.name) != image.path.name:
             yield found("name", "is not UTF-8")
     if facts.reason:
         return
@@ -274,7 +274,7 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
     """Walks the data's folder for links, and for what is not an image of it."""
 
     def found(kind: str, path: Path, detail: str) -> Finding:
-        return Finding(kind=kind, images=(printable(_relative(path, root)),), detail=detail)
+        return Finding(kind=kind, images=(path_as_text(_relative(path, root)),), detail=detail)
 
     real_root = root.resolve()
     holding = {folder for path in listed for folder in path.parents}
@@ -296,7 +296,7 @@ def _beside(root: Path, listed: set[Path]) -> Iterator[Finding]:
                     yield found("link", path, "leads back to a folder that it is in; passed over")
                     continue
                 if not target.is_relative_to(real_root):
-                    yield found("link", path, f"leads out of the folder, to {printable(target)}")
+                    yield found("link", path, f"leads out of the folder, to {path_as_text(target)}")
                 if path not in listed and path not in holding:
                     what = "a link to a folder inside a class" if path.is_dir() else _why_passed_over(path)
                     yield found("passed_over", path, what)
