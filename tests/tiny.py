@@ -1,5 +1,7 @@
 """Images, recipes and ways to type commands, so small that a run takes seconds."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from PIL import Image
 
 from zoo.recipe.schema import Recipe
 from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, Status
+from zoo.system.sealing import sealed
 
 HERE = Path(__file__).parents[1]
 CLASSES = ("cat", "dog")
@@ -97,3 +100,18 @@ def start(code: str, *arguments: object, **extra: str) -> "subprocess.Popen[str]
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def rewrite(path: Path, document: Mapping[str, Any]) -> None:
+    """Writes a sealed document of a run anew, as if zoo had written it so: its hash goes into the run's manifest."""
+    values = {key: value for key, value in document.items() if key not in ("sealed", "seal")}
+    path.write_text(sealed(values), encoding="utf-8")
+    for run in (path.parent, path.parent.parent):
+        manifest = run / "manifest.json"
+        if manifest.is_file() and manifest != path:
+            listed = json.loads(manifest.read_text(encoding="utf-8"))
+            name = path.relative_to(run).as_posix()
+            if name in listed["sha256"]:
+                content = path.read_bytes()
+                listed["sha256"][name], listed["bytes"][name] = hashlib.sha256(content).hexdigest(), len(content)
+                rewrite(manifest, listed)

@@ -13,6 +13,7 @@ from zoo.errors import NotFoundError, RunError
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.record import ResultRecord
 from zoo.system.files import sha256, write_atomic
+from zoo.system.sealing import read_document
 
 
 def disk_full(*_):
@@ -213,10 +214,12 @@ def test_the_manifest_has_the_hash_of_every_finished_file(tmp_path):
     (tmp_path / ".claim").touch()
     for _ in range(2):  # the second time it is there itself
         folder.write_manifest()
-    document = json.loads((tmp_path / "manifest.json").read_text())
-    assert document == {
+    document = read_document(tmp_path / "manifest.json")
+    assert document.is_sealed
+    assert document.values == {
         "schema": 1,
         "kind": "manifest",
+        "bytes": {name: len(content) for name, content in sorted(files.items())},
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
 

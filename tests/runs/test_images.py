@@ -30,7 +30,7 @@ def test_100_000_images_take_under_3_mb_and_no_place_is_named(tmp_path):
 
 def test_a_run_of_an_earlier_zoo_has_none_and_damage_is_named(tmp_path):
     assert read_images(tmp_path) is None
-    for content in ("", "{", "[]", '{"schema": 1}', '{"schema": 1, "splits": {"train": ["a"]}}'):
+    for content in ("", "{", "[]", "{}", '{"schema": 1}', '{"schema": 1, "splits": {"train": ["a"]}}'):
         (tmp_path / "images.json").write_text(content)
         with pytest.raises(RunError, match=r"images\.json: cannot be read"):
             read_images(tmp_path)

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 import zoo
 from tests.runs.made_before.make import HERE, machine
 from zoo.cli import main
+from zoo.runs.images import read_images
 
 EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
 # Each epoch has six batches, of which two make a step; zoo 0.1 counted batches, and called its last checkpoint by them.
@@ -179,6 +180,6 @@ def test_a_run_of_now_has_every_file_and_every_key_of_one_made_before(repeated, 
             if file.name == "manifest.json" and len(file.parts) == 1:  # its keys are the files
                 continue
             assert names_in(read(old / file)) - names_in(read(now[file])) == set(), file
-        assert read(run / "images.json") == read(old / "images.json")
+        assert read_images(run) == read_images(old)
         for row, before in zip(history(run), history(old), strict=True):
             assert set(before) - set(row) == set()

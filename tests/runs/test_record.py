@@ -19,9 +19,11 @@ from zoo.runs.record import (
     RepeatsRecord,
     ResultRecord,
     WeightsRecord,
+    read_document,
     read_record,
     write_record,
 )
+from zoo.system.sealing import sealed
 
 CAT = '{"images": 4, "correct": 3, "accuracy": 0.75, "precision": null, "recall": 0.75, "f1": 0.5}'
 # As zoo 0.1.0 wrote it, but for the width of its lines.
@@ -54,7 +56,7 @@ def written(document, path):
 
 
 def test_a_record_is_written_back_byte_for_byte(tmp_path):
-    path = written(json.dumps(json.loads(FINISHED), indent=2, ensure_ascii=False) + "\n", tmp_path / "run.json")
+    path = written(sealed(json.loads(FINISHED)), tmp_path / "run.json")
     before = path.read_bytes()
     write_record(read_record(path), path)
     assert path.read_bytes() == before
@@ -117,7 +119,7 @@ def test_keys_of_a_newer_zoo_come_back(tmp_path):
     document["kept"]["of_tomorrow"] = {"deep": [1, None]}
     path = written(document, tmp_path / "run.json")
     write_record(read_record(path), path)
-    assert json.loads(path.read_text(encoding="utf-8")) == document
+    assert read_document(path) == document
 
 
 def test_a_record_of_an_earlier_zoo_is_read(tmp_path):

@@ -16,7 +16,7 @@ from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder, resume_command
 from zoo.runs.images import FILE
 from zoo.runs.record import ContinuesRecord
-from zoo.system.files import write_atomic
+from zoo.system.files import sha256, sha256_of, write_atomic
 
 
 def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
@@ -77,14 +77,17 @@ def begin_lengthened(folder: RunFolder, run: RunFolder, recipe: Recipe, *, say: 
     say(f"goes on with {run.path}{_difference(before, recipe.phases[-1])}")
     continues = ContinuesRecord(run=str(run.path.resolve()), epochs=len(run.metrics()))
     record = replace(run.record().without_result(), status="interrupted", continues=continues)
+    text = recipe.to_toml()
+    hashes = {folder.recipe_path.name: sha256_of(text)}
     try:
         shutil.copytree(run.checkpoints, folder.checkpoints)
         folder.write_metrics(run.metrics())
         if (run.path / FILE).is_file():
             shutil.copy(run.path / FILE, folder.path / FILE)
-        folder.write_record(record)
+            hashes[FILE] = sha256(folder.path / FILE)
+        folder.write_record(replace(record, sha256=hashes))
         # The last: until it is there, no run has begun here.
-        write_atomic(folder.recipe_path, recipe.to_toml())
+        write_atomic(folder.recipe_path, text)
     except BaseException:
         for part in (folder.checkpoints, folder.metrics_path, folder.path / FILE, folder.record_path):
             shutil.rmtree(part, ignore_errors=True)

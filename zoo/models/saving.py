@@ -1,6 +1,5 @@
 """A model's folder: its numbers as model.safetensors, and what rebuilds the graph as card.json; no code."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
 from zoo.models.blueprint import Blueprint, blueprint_of
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import sha256, write_atomic
+from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +42,8 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
     card = blueprint.card
     fit = fit or blueprint.fit
     folder.mkdir(exist_ok=True)
+    # Between the two files the folder holds no model, rather than one whose hash is another's.
+    (folder / CARD_FILE).unlink(missing_ok=True)
     write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))
     if HANDLE in blueprint.options:
         saved_models.copy_to(saved_models.fetch(str(blueprint.options[HANDLE])), folder / MODULE_FOLDER)
@@ -54,7 +56,7 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
         "licence": {"code": card.licence, "initial_weights": blueprint.licence},
         "sha256": sha256(folder / MODEL_FILE),
     }
-    write_atomic(folder / CARD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(folder / CARD_FILE, sealed(document))
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,17 @@ def read_folder(folder: Path) -> SavedFolder:
     if not card_path.is_file() or not weights_path.is_file():
         raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
     try:
-        document = json.loads(card_path.read_text(encoding="utf-8"))
+        document = read_document(card_path, follow_links=False).values
         blueprint = replace(
             Blueprint.from_json(document),
             own_fit=_fit_of(document["preprocessing"]),
             own_licence=document.get("licence", {}).get("initial_weights"),
         )
         precision = str(document.get("precision", ""))
+    except DamagedDocumentError as fault:
+        raise WeightsError(f"{card_path}: is damaged ({fault}); expected what zoo wrote") from None
+    except OSError as fault:
+        raise WeightsError(f"{card_path}: {fault.strerror}; expected what zoo wrote") from None
     except (ValueError, KeyError, TypeError, DataError) as fault:
         raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
     arrays = read_verified(weights_path, document.get("sha256"))

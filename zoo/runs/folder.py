@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
 from zoo.system.files import append, sha256, write_atomic
+from zoo.system.manifests import write_manifest
+from zoo.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from zoo.runs.record import RunRecord
 
 SCHEMA = 1
+MAX_RECIPE_BYTES = 1_000_000
 
 
 def default_path(recipe_name: str) -> Path:
@@ -216,6 +219,17 @@ class RunFolder:
 
         return read_record(self.record_path)
 
+    def recipe_text(self) -> str:
+        """Reads recipe.toml as it is written.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        try:
+            return read_regular(self.recipe_path, limit=MAX_RECIPE_BYTES, follow_links=False).decode("utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise RunError(f"{self.recipe_path}: {getattr(fault, 'strerror', fault)}") from None
+
     def write_record(self, record: "RunRecord") -> None:
         """Writes run.json whole."""
         from zoo.runs.record import write_record
@@ -254,16 +268,22 @@ class RunFolder:
         """
         append(self.metrics_path, json.dumps(row) + "\n")
 
+    def holds(self, name: str, text: str) -> bool:
+        """Returns whether a file of the run is there, and holds a text."""
+        content = text.encode()
+        try:
+            return read_regular(self.path / name, limit=len(content), follow_links=False) == content
+        except OSError:
+            return False
+
+    def hashes_at_end(self) -> dict[str, str]:
+        """Returns the SHA-256 of files that are finished with the run and that no other document has a hash of."""
+        names = [path.relative_to(self.path).as_posix() for path in (self.metrics_path, self.model / "card.json")]
+        return {name: sha256(self.path / name) for name in (*names, "history.png") if (self.path / name).is_file()}
+
     def write_manifest(self) -> None:
-        """Writes manifest.json: the SHA-256 of every finished file, by path below the folder."""
-        manifest = self.path / "manifest.json"
-        files = sorted(
-            file
-            for file in self.path.rglob("*")
-            if file.is_file() and file != manifest and not file.name.startswith(".")
-        )
-        hashes = {file.relative_to(self.path).as_posix(): sha256(file) for file in files}
-        write_atomic(manifest, json.dumps({"schema": SCHEMA, "kind": "manifest", "sha256": hashes}, indent=2) + "\n")
+        """Writes manifest.json: the SHA-256 and the size of every finished file, by path below the folder."""
+        write_manifest(self.path)
 
 
 def read_only(path: Path, reason: str | None) -> RunError:

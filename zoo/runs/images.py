@@ -1,6 +1,7 @@
 """images.json: which images a run trained, validated and tested on, by what they are and not by where they lay.
 
-    {"schema": 1, "kind": "images", "splits": {"validation": {"cat": ["3f0c...", ...], "dog": [...]}, ...}}
+    {"schema": 1, "kind": "images", "sealed": true,
+     "splits": {"validation": {"cat": ["3f0c...", ...], "dog": [...]}, ...}, "seal": "..."}
 
 An image is known by the beginning of its content's SHA-256 (96 bits): of a file's bytes, or of the pixels of an array.
 Where a library gives the images it is the data's identity and the number in it. No place on a machine is named; of
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from zoo.errors import RunError
+from zoo.errors import RunError, shown
 from zoo.system.files import write_atomic
+from zoo.system.sealing import NO_SEAL, DamagedDocumentError, read_document, sealed_text
 
 FILE = "images.json"
 SCHEMA = 1
+# Of 3.7 million images.
+MAX_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,15 @@ class RunImages:
             split: Counter(key for keys in classes.values() for key in keys) for split, classes in self.splits.items()
         }
 
+    def to_text(self) -> str:
+        """Returns images.json, with its seal: a line for each class."""
+        splits = ",\n".join(_block(split, classes) for split, classes in self.splits.items())
+        first = f'"schema": {SCHEMA}, "kind": "images", "sealed": true'
+        return sealed_text(f'{{{first}, "splits": {{\n{splits}\n}}, "seal": "{NO_SEAL}"}}')
+
     def write(self, folder: Path) -> None:
         """Writes images.json whole into a run's folder."""
-        splits = ",\n".join(_block(split, classes) for split, classes in self.splits.items())
-        write_atomic(folder / FILE, f'{{"schema": {SCHEMA}, "kind": "images", "splits": {{\n{splits}\n}}}}\n')
+        write_atomic(folder / FILE, self.to_text())
 
 
 def _block(split: str, classes: Mapping[str, tuple[str, ...]]) -> str:
@@ -66,15 +75,21 @@ def read_images(folder: Path) -> RunImages | None:
     """
     path = folder / FILE
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_document(path, limit=MAX_BYTES, follow_links=False).values
         if document["schema"] != SCHEMA:
-            raise RunError(f"{path}: schema is {document['schema']!r}; expected {SCHEMA}; use a newer zoo")
+            raise RunError(f"{path}: schema is {shown(document['schema'])}; expected {SCHEMA}; use a newer zoo")
         splits = {
             split: {str(name): tuple(map(str, keys)) for name, keys in classes.items()}
             for split, classes in document["splits"].items()
         }
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise RunError(f"{path}: cannot be read ({fault!r}); expected what zoo wrote") from fault
+    except DamagedDocumentError as fault:
+        raise RunError(f"{path}: cannot be read ({fault}); expected what zoo wrote") from None
+    except OSError as fault:
+        raise RunError(f"{path}: {fault.strerror}; expected what zoo wrote") from fault
+    except (TypeError, KeyError, AttributeError):
+        raise RunError(
+            f"{path}: cannot be read (it lists no images by split and class); expected what zoo wrote"
+        ) from None
     return RunImages(splits)

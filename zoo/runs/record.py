@@ -4,15 +4,16 @@ A key is a field's name. One that is not known here, of a newer zoo, is kept in 
 Fields with a default are those that an earlier zoo did not write.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from zoo.errors import RunError
+from zoo.errors import RunError, shown
 from zoo.runs.json_objects import FLAT, LEFT_OUT, JsonObject, JsonObjectError, read_object
+from zoo.system import sealing
 from zoo.system.files import write_atomic
+from zoo.system.sealing import DamagedDocumentError, sealed
 
 SCHEMA = 1
 
@@ -245,6 +246,8 @@ class RunRecord(JsonObject):
         kept: The checkpoint whose model was kept; None before.
         result: What the best model was measured at; None before.
         reason: Why it failed or was interrupted, or None.
+        sha256: The hashes of files that were written whole before this, by their names: recipe.toml and images.json,
+            and at the end those that no other document has the hash of; None where an earlier zoo wrote it.
     """
 
     status: Status
@@ -266,6 +269,7 @@ class RunRecord(JsonObject):
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     result: ResultRecord | None = field(default=None, metadata=FLAT)
     reason: str | None = field(default=None, metadata=LEFT_OUT)
+    sha256: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
 
     @property
     def summary(self) -> str:
@@ -276,7 +280,7 @@ class RunRecord(JsonObject):
 
     def without_result(self) -> Self:
         """Returns what stays true when the run is trained on: another result will come, and it repeats no run."""
-        return replace(self, kept=None, result=None, repeats=None, reason=None)
+        return replace(self, kept=None, result=None, repeats=None, reason=None, sha256=None)
 
     def going_on(self, now: "RunRecord", *, phases: int) -> "RunRecord":
         """Returns the record of this run when it goes on.
@@ -301,12 +305,13 @@ def read_document(path: Path) -> dict[str, Any]:
         RunError: It is damaged, or of another schema.
     """
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema = document["schema"]
-    except (OSError, ValueError, TypeError, KeyError) as fault:
-        raise RunError(f"{path}: cannot be read ({fault})") from fault
-    if schema != SCHEMA:
-        raise RunError(f"{path}: schema is {schema!r}; expected {SCHEMA}; use a newer zoo")
+        document = sealing.read_document(path, follow_links=False).values
+    except DamagedDocumentError as fault:
+        raise RunError(f"{path}: cannot be read ({fault}); {ANEW}") from None
+    except OSError as fault:
+        raise RunError(f"{path}: {fault.strerror}; {ANEW}") from None
+    if document.get("schema") != SCHEMA:
+        raise RunError(f"{path}: schema is {shown(document.get('schema'))}; expected {SCHEMA}; use a newer zoo")
     return document
 
 
@@ -325,5 +330,4 @@ def read_record(path: Path) -> RunRecord:
 
 def write_record(record: RunRecord, path: Path) -> None:
     """Writes run.json whole."""
-    document = {"schema": SCHEMA, "kind": "run", **record.to_json()}
-    write_atomic(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(path, sealed({"schema": SCHEMA, "kind": "run", **record.to_json()}))

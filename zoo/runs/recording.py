@@ -1,12 +1,13 @@
 """A run's record while the run is at work: on disk at each change, with a status that is true however the work ends."""
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 
 from zoo.errors import INTERRUPTIONS, Terminated
 from zoo.runs.folder import RunFolder
-from zoo.runs.record import RunRecord, Status
+from zoo.runs.record import ResultRecord, RunRecord, Status
+from zoo.system.files import sha256_of, write_atomic
 from zoo.system.interruption import noticed
 
 
@@ -27,6 +28,30 @@ class Recording:
         self._folder.write_record(record)
         self.record = record
 
+    def done(self, result: ResultRecord) -> None:
+        """Writes that the run is done, with the hashes of files that no other document has; then only the manifest.
+
+        A process that is killed before the manifest leaves a run whose every file can be checked all the same.
+        """
+        hashes = {**(self.record.sha256 or {}), **self._folder.hashes_at_end()}
+        self.update(status="done", result=result, sha256=hashes)
+        self._folder.write_manifest()
+
+    def write_texts(self, texts: Mapping[str, str]) -> None:
+        """Writes files whose hashes the record has from then on, those that are not there as they should be.
+
+        While one is replaced the record has no hash of it, so that no kill leaves a file that looks damaged.
+
+        Args:
+            texts: By the name of the file, in the order in which they are written.
+        """
+        hashes = {name: sha256_of(text) for name, text in texts.items()}
+        for name, text in texts.items():
+            if hashes[name] != (self.record.sha256 or {}).get(name):
+                write_atomic(self._folder.path / name, text)
+        if hashes != self.record.sha256:
+            self.update(sha256=hashes)
+
     def end(self, status: Status, reason: str) -> None:
         """Writes why the work ended before it was done.
 
@@ -37,12 +62,20 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recording(folder: RunFolder, record: RunRecord) -> Generator[Recording]:
-    """Writes the record of a run, and keeps its status true, however what is done meanwhile ends."""
-    recorded = Recording(folder, record)
+def recording(folder: RunFolder, record: RunRecord, texts: Mapping[str, str]) -> Generator[Recording]:
+    """Writes the record of a run and the texts that it covers, and keeps its status true, however the work ends.
+
+    Args:
+        folder: Where it is written.
+        record: What is known of the run.
+        texts: Files by their names, in the order in which they are written: the last makes the run one that has begun.
+    """
+    there = {name: sha256_of(text) for name, text in texts.items() if folder.holds(name, text)}
+    recorded = Recording(folder, replace(record, sha256=there or None))
     recorded.update()
     try:
         with noticed():
+            recorded.write_texts(texts)
             yield recorded
     except INTERRUPTIONS as fault:
         by = fault.signal if isinstance(fault, Terminated) else "the user"

@@ -73,6 +73,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of(content: str | bytes) -> str:
+    """Returns the SHA-256 of what a file holds or will hold, in hex."""
+    import hashlib
+
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
 def is_still_there(path: Path, file: IO[str]) -> bool:
     """Returns whether an open file, such as a lock that was waited for, is the one that its path leads to.
 

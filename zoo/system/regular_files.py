@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO would wait for a writer for ever
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -19,7 +19,7 @@ class TooLargeError(OSError):
     """A file is larger than anything that is expected in its place."""
 
 
-def open_regular(path: Path, *, follow_links: bool = True, limit: int | None = None) -> IO[bytes]:
+def open_regular(path: Path, *, follow_links: bool = True, limit: int | None = None) -> BufferedReader:
     """Opens a file to read; what is opened is what was looked at.
 
     Args:

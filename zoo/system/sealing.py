@@ -25,7 +25,8 @@ from zoo.system.regular_files import read_regular
 # Most bytes of a document: a card of 21,841 classes with long names has 2 MB.
 LIMIT = 16_000_000
 
-_ZEROS = "0" * 64
+# What stands in the seal's place while the hash is taken.
+NO_SEAL = "0" * 64
 _SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*\}\s*\Z')
 _FIRST = ("schema", "kind")
 
@@ -58,8 +59,19 @@ def sealed(document: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """
     first = {key: document[key] for key in _FIRST if key in document}
     rest = {key: value for key, value in document.items() if key not in (*_FIRST, "sealed", "seal")}
-    text = json.dumps({**first, "sealed": True, **rest, "seal": _ZEROS}, indent=indent, ensure_ascii=False) + "\n"
-    head, tail = text.rsplit(_ZEROS, 1)
+    return sealed_text(
+        json.dumps({**first, "sealed": True, **rest, "seal": NO_SEAL}, indent=indent, ensure_ascii=False)
+    )
+
+
+def sealed_text(text: str) -> str:
+    """Returns a document that is text already, such as one with a layout of its own, with its seal.
+
+    Args:
+        text: Holds `"sealed": true`, and ends in `"seal": "..."` with `NO_SEAL` in its place.
+    """
+    text = text.rstrip("\n") + "\n"
+    head, tail = text.rsplit(NO_SEAL, 1)
     return f"{head}{hashlib.sha256(text.encode()).hexdigest()}{tail}"
 
 
@@ -93,7 +105,7 @@ def parse_document(content: bytes) -> Document:
     found = _SEAL.search(content)
     if claims is not True or found is None:
         raise DamagedDocumentError("its seal is damaged")
-    unsealed = content[: found.start(1)] + _ZEROS.encode() + content[found.end(1) :]
+    unsealed = content[: found.start(1)] + NO_SEAL.encode() + content[found.end(1) :]
     if hashlib.sha256(unsealed).hexdigest() != seal:
         raise DamagedDocumentError("was changed after it was written: its SHA-256 is not the one in its seal")
     return Document(values, is_sealed=True, sha256=digest)

@@ -20,10 +20,10 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.folder import RunFolder
+from zoo.runs.images import FILE as IMAGES_FILE
 from zoo.runs.progress import Progress
 from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
 from zoo.runs.recording import Recording, recording
-from zoo.system.files import write_atomic
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
 from zoo.training.compiling.optimizer_state import OptimizerState
 from zoo.training.feeding.batching import batches_of
@@ -92,9 +92,9 @@ def train(
         display=display,
     )
     allocator.keep_freed_memory()
-    with recording(folder, record) as recorded:
-        images.write(folder.path)
-        write_atomic(folder.recipe_path, prepared.asked.to_toml())
+    # The recipe as it was begun with, byte for byte: the checkpoints have its hash.
+    asked = prepared.asked.to_toml() if before is None else folder.recipe_text()
+    with recording(folder, record, {IMAGES_FILE: images.to_text(), folder.recipe_path.name: asked}) as recorded:
         check_monitors(callbacks, validates=inputs.validation is not None)
         _train_phases(training, resume_from, recorded)
         best = _restore_best(training)
@@ -104,8 +104,7 @@ def train(
         save_history(folder.metrics(), folder.path / "history.png", title=title, best_step=best.step)
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
-        recorded.update(status="done", result=result)
-        folder.write_manifest()
+        recorded.done(result)
     _check_expectation(prepared.recipe, result)
 
 
