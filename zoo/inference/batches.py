@@ -14,30 +14,47 @@ if TYPE_CHECKING:
     import keras
 
 
-@pinned()
-def predict_in_batches(
-    model: "keras.Model", images: Pixels, *, batch_size: int = 32, move: Callable[[int], None] | None = None
-) -> np.ndarray:
+def predict_in_batches(model: "keras.Model", images: Pixels, *, batch_size: int = 32) -> np.ndarray:
     """Runs a model over images in batches of one shape, so that it is compiled once.
 
     Args:
         model: A classifier, or a part of one.
         images: uint8[n, height, width, channels] in [0, 255], one or more.
         batch_size: Images at a time; the last batch is filled up with copies that are left out of the result.
-        move: Called after each batch with the number of images that are done, such as by a bar.
 
     Returns:
         What the model gives, float32[n, ...].
     """
-    size = min(batch_size, len(images))
     results: list[np.ndarray] = []
+    predict_each_batch(model, images, results.append, batch_size=batch_size)
+    return np.concatenate(results)
+
+
+@pinned()
+def predict_each_batch(
+    model: "keras.Model",
+    images: Pixels,
+    take: Callable[[np.ndarray], object],
+    *,
+    batch_size: int = 32,
+    first: int = 0,
+) -> None:
+    """Runs a model over images as `predict_in_batches` does, and gives away what comes batch by batch.
+
+    Args:
+        model: A classifier, or a part of one.
+        images: uint8[n, height, width, channels] in [0, 255], one or more.
+        take: Called with what the model gives for each batch, float32[m, ...], in order.
+        batch_size: Images at a time.
+        first: The image to begin with; a batch begins with it where it is a multiple of `batch_size`, and gives what
+            it gives among all.
+    """
+    size = min(batch_size, len(images))
     run = devices.predictor(model)
-    for start in range(0, len(images), size):
+    for start in range(first, len(images), size):
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         with devices.one_prediction_at_a_time():
-            results.append(np.asarray(run(filled))[: len(batch)])
+            found = np.asarray(run(filled))[: len(batch)]
         raise_lost()
-        if move is not None:
-            move(start + len(batch))
-    return np.concatenate(results)
+        take(found)

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.system import partial_entries
+from zoo.system.partial_entries import UNFINISHED, discard, is_held
+
 # Of all entries of a kind together.
 MAX_BYTES = 40 << 30
 # The last file of an entry that is written: without it the entry is not whole.
 ENTRY_MANIFEST = "manifest.json"
-# What the name of one begins with until then.
-UNFINISHED = ".part-"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
     """Removes entries of a kind, the least recently used first, until so many bytes more stay within the limit.
 
     Args:
-        kind: Of entries; those that an interruption left count too.
+        kind: Of entries; those that an interruption left count too, and those that are being written, which stay.
         size: Of what is to come, in bytes.
         beside: The unfinished entry that it is to become, which stays and is not counted.
     """
@@ -126,7 +127,9 @@ def make_room(kind: str, size: int, *, beside: Path | None = None) -> None:
     for entry in sorted(listed, key=lambda entry: entry.used):
         if total <= MAX_BYTES:
             return
-        total -= remove(entry.path).bytes
+        if not (entry.path.name.startswith(UNFINISHED) and is_held(entry.path)):
+            discard(entry.path)
+            total -= 0 if entry.path.exists() else entry.bytes
 
 
 def is_writable(kind: str) -> bool:
@@ -146,3 +149,10 @@ def has_room(size: int, *, there: int = 0) -> bool:
     # The folder need not be there yet; whether it can be is known when it is made.
     folder = next(place for place in (cache_folder(), *cache_folder().parents) if os.access(place, os.F_OK))
     return size < min(MAX_BYTES, (shutil.disk_usage(folder).free + there) // 2)
+
+
+def remove_litter() -> None:
+    """Removes from the cache what dead processes left, but what the next run can take up; see `partial_entries`."""
+    folder = cache_folder()
+    for kind in folder.iterdir() if folder.is_dir() else ():
+        partial_entries.remove_litter(kind)

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from PIL import Image
 
 from tests.pixels import sized
 from zoo.data import Batches, Packing, Split, pack
-from zoo.data.images import decoding
+from zoo.data.images import decoding, index
 from zoo.data.images.settings import Settings
 from zoo.data.packs import storing
+from zoo.data.packs.finding import find_pack, verify_entry
 from zoo.data.packs.pixels import Decoded, Rows, Streamed, identity, identity_of
 from zoo.errors import DataError
 from zoo.registry.fitting import ImageFit
@@ -134,12 +137,16 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
         pack(split, SIZE, Packing(keep=True, on_progress=interrupt))
     assert cache.entries("packs") == []
     (log,) = (tmp_path / "cache/zoo/packs").glob(".part-*/parts.jsonl")
-    parts = [json.loads(line) for line in log.read_text().splitlines()]
+    parts = sorted((json.loads(line) for line in log.read_text().splitlines()), key=itemgetter("start"))
     kept = sum(part["stop"] - part["start"] for part in parts[1:])
     assert 0 < kept < 400
     # A part that the crash left damaged, and lines that it cut or spoilt, are done again.
-    damaged = [{**parts[0], "checksum": 0}, *parts[1:], {}, 7, {**parts[0], "start": -5}]
+    with (log.parent / "images.npy").open("r+b") as file:
+        file.seek(128 + parts[0]["start"] * 6 * 6 * 3)
+        file.write(b"damage")
+    damaged = [*parts, {}, 7, {**parts[0], "start": -5}]
     log.write_text("\n".join(map(json.dumps, damaged)) + '\n{"start": 3')
+    (log.parent / ".manifest.json.abcdefgh").write_text("cut")
     decoded.clear()
     seen = []
     packed = pack(split, SIZE, Packing(keep=True, on_progress=lambda done, total: seen.append(done)))
@@ -147,6 +154,90 @@ def test_an_interrupted_pack_goes_on(tmp_path, decoded):
     assert seen[0] == kept
     np.testing.assert_array_equal(packed.images[:], pack(split, SIZE).images[:])
     assert not list((tmp_path / "cache/zoo/packs").glob(".*"))
+
+
+def test_what_goes_on_after_an_interruption_ends_in_the_same_bytes(tmp_path):
+    split = photos(tmp_path / "photos", 400, bad=(1,))
+    pack(split, SIZE, Packing(keep=True))
+    (entry,) = cache.entries("packs")
+    whole = {path.name: path.read_bytes() for path in entry.path.iterdir()}
+    cache.remove(entry.path)
+    leave_unfinished(split)
+    pack(split, SIZE, Packing(keep=True))
+    assert {path.name: path.read_bytes() for path in entry.path.iterdir()} == whole
+    assert set(whole) == {"images.npy", "manifest.json"}
+
+
+def test_any_flipped_bit_of_a_pack_is_found(tmp_path):
+    split = photos(tmp_path / "photos", bad=(3,))
+    pack(split, SIZE, Packing(keep=True))
+    (entry,) = cache.entries("packs")
+    whole = {path.name: path.read_bytes() for path in entry.path.iterdir()}
+    contents = index.contents(list(split.images))
+    random = np.random.default_rng(0)
+    for name, content in whole.items():
+        # The header of the images too, which says what the bytes are.
+        for place in [*random.integers(len(content), size=60), *range(8, 128, 7)]:
+            entry.path.mkdir(exist_ok=True)
+            for other, kept in whole.items():
+                (entry.path / other).write_bytes(kept)
+            assert verify_entry(entry.path) == []
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << random.integers(8)
+            (entry.path / name).write_bytes(flipped)
+            assert len(verify_entry(entry.path)) == 1
+            assert find_pack(contents, SIZE) is None
+            assert not entry.path.exists()
+
+
+def test_a_part_that_takes_long_keeps_no_other_from_being_noted(tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    split = photos(tmp_path / "photos", 300)
+    real = storing.read_pixels
+    others = []
+
+    def waiting(path, settings):
+        if path.name == "0.png":
+            while len(others) < 200:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+        others.append(path)
+        return real(path, settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storing, "read_pixels", waiting)
+        with pytest.raises(KeyboardInterrupt):
+            pack(split, SIZE, Packing(keep=True))
+    decoded.clear()
+    pack(split, SIZE, Packing(keep=True))
+    assert decoded.total() <= 300 - 200 + 16
+
+
+@pytest.mark.slow
+def test_after_a_kill_at_most_seconds_of_images_are_decoded_again(tmp_path):
+    """A real kill -9 when 60 % are decoded, 25 images a second on each of two threads."""
+    split = photos(tmp_path / "photos", 400)
+    code = (
+        "import os, sys, time; os.cpu_count = lambda: 2; import numpy as np; from pathlib import Path\n"
+        "from zoo.data import Packing, Settings, Split, pack; from zoo.data.images import reading\n"
+        "paths = sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.stem)); real = reading.decode\n"
+        "def counting(path, **options):\n"
+        "    time.sleep(0.04); print(path.name, flush=True)\n"
+        "    return real(path, **options)\n"
+        "reading.decode = counting\n"
+        "size = Settings(height=6, width=6, channels=3)\n"
+        "pack(Split(images=paths, labels=np.arange(len(paths)) % 2), size, Packing(keep=True))\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "photos"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(240):
+            process.stdout.readline()
+        process.kill()
+        more = len(process.stdout.read().splitlines())
+    again = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    twice = 240 + more + len(again) - 400
+    assert 0 <= twice <= 2 * 16 + 2  # the part in hand of each thread: 1.3 s
+    np.testing.assert_array_equal(pack(split, SIZE, Packing(keep=True)).images[:], pack(split, SIZE).images[:])
 
 
 def leave_unfinished(split):

@@ -14,10 +14,11 @@ from zoo.data import Packing, Split, pack
 from zoo.data.augmentation.building import augmentation_layers, seed_augmentation
 from zoo.errors import RecipeError
 from zoo.freezing.plans import train_only
-from zoo.inference.batches import predict_in_batches
+from zoo.inference import batches
+from zoo.inference.batches import predict_each_batch
 from zoo.recipe.schema import AugmentSection
 from zoo.system import cache
-from zoo.training.prefix import caching, feeding, policy
+from zoo.training.prefix import caching, policy
 from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import frozen_prefix
 from zoo.training.prefix.views import fixed_views
@@ -115,12 +116,12 @@ def test_moving_averages_of_what_is_frozen_next_come_before_the_cache(data, tmp_
 def test_the_prefix_is_run_once_for_each_image_and_in_a_second_run_not_at_all(data, tmp_path, monkeypatch):
     seen = []
 
-    def counting(model, images, **keys):
+    def counting(model, images, take, **keys):
         seen.append((model.name, len(images)))
-        return predict_in_batches(model, images, **keys)
+        return predict_each_batch(model, images, take, **keys)
 
-    for module in (caching, feeding, policy):
-        monkeypatch.setattr(module, "predict_in_batches", counting)
+    for module in (caching, batches):
+        monkeypatch.setattr(module, "predict_each_batch", counting)
     probe = recipe(phase("head", "head", epochs=10, batchnorm="frozen"), **settings("auto"))
     # The forecast measures a batch of the 30 that train twice.
     for number, (images, measured) in enumerate([(40, 2 * 30), (0, 0)]):

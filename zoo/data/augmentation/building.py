@@ -76,6 +76,20 @@ def seed_augmentation(augmenters: "Sequence[keras.layers.Layer]", *, seed: int, 
             generator.state.assign(np.array([key, 0], dtype=np.uint32))
 
 
+def seeds_of(augmenters: "Sequence[keras.layers.Layer]") -> list[list[int]]:
+    """Reads the layers' generators: what is drawn next is a function of them; empty for a layer that draws nothing."""
+    generators: list[Any] = [getattr(layer, "generator", None) for layer in augmenters]
+    return [[] if each is None else [int(word) for word in np.asarray(each.state.value)] for each in generators]
+
+
+def restore_seeds(augmenters: "Sequence[keras.layers.Layer]", seeds: Sequence[Sequence[int]]) -> None:
+    """Sets the layers' generators to what `seeds_of` gave."""
+    for layer, state in zip(augmenters, seeds, strict=True):
+        if state:
+            generator: Any = getattr(layer, "generator", None)
+            generator.state.assign(np.array(state, dtype=np.uint32))
+
+
 def flip_warning(augment: AugmentSection, classes: Sequence[str]) -> str | None:
     """Says when a flip is likely to turn an image into none, or into one of another class: digits and letters."""
     if augment.flip == "none" or not all(len(name) == 1 and name.isalnum() for name in classes):

@@ -18,9 +18,10 @@ from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
 from zoo.data.packs.conversions import Conversions, count
+from zoo.data.packs.finding import bytes_of, bytes_there, find_pack, folder_of
 from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
-from zoo.data.packs.storing import bytes_of, bytes_there, find_pack, folder_of, store_pack
+from zoo.data.packs.storing import store_pack
 from zoo.errors import DataError
 from zoo.system.cache import has_room
 
@@ -126,7 +127,7 @@ def pack(split: Split, settings: Settings, how: Packing | None = None) -> Pack:
     """Decodes a split, on as many threads as there are cores.
 
     With `keep`, files of one content are decoded once, into a file in the cache that later calls find by content and
-    settings (see `zoo.data.packs.storing`). Where it has no room they are decoded into memory, and where that has none
+    settings (see `zoo.data.packs.finding`). Where it has no room they are decoded into memory, and where that has none
     either, each time they are asked for. Otherwise the images lie in plain memory when they take less than a quarter of
     what is available, else in a memory-mapped file without a name. An array split that has the size and channels
     already is not copied.

@@ -1,25 +1,18 @@
-"""Packs in the cache: images decoded once into a file that later runs map into memory.
+"""Packs as they are written: a part at a time, beside their place, and renamed when they are whole.
 
-    packs/<key>/images.npy      uint8[n, height, width, channels]
-    packs/<key>/manifest.json   which rows hold no image and why, and a checksum of each part of the file
-
-The key is a hash of each image's content, in order, and of the settings, so that a hit cannot be stale. A pack is
-written beside its place, a part at a time, and renamed when it is whole; one that is interrupted goes on with the parts
-that are there. Each part is compared with its checksum when a pack is opened, so that what a crash or the disk damages
-is found and made anew, and nothing waits for the disk. The least recently used packs go when the cache is full.
+One that is interrupted goes on with the parts that its journal names. The least recently used packs go when the cache
+is full. Where they lie and how they are read: see `finding`.
 """
 
-import json
 import math
 import os
-import shutil
+import threading
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,103 +22,30 @@ from zoo.data.images.index import IndexedImage
 from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
 from zoo.data.images.threads import map_ranges
-from zoo.data.packs.conversions import Conversions, count
-from zoo.data.packs.pixels import Decoded, identity_of
+from zoo.data.packs.conversions import count
+from zoo.data.packs.finding import (
+    IMAGES_FILE,
+    KIND,
+    StoredPack,
+    StoredPart,
+    are_whole,
+    bytes_of,
+    find_pack,
+    folder_of,
+    open_images,
+)
 from zoo.errors import DataError
-from zoo.system.cache import ENTRY_MANIFEST, UNFINISHED, cache_folder, make_room
-from zoo.system.files import is_still_there, write_atomic
-from zoo.system.locks import lock
+from zoo.system.array_files import bytes_of as bytes_of_array
+from zoo.system.array_files import npy_header, reserve, write_at
+from zoo.system.cache import ENTRY_MANIFEST, make_room
+from zoo.system.files import write_atomic
+from zoo.system.journal import journal_line, journal_lines, read_journal
+from zoo.system.partial_entries import JOURNAL, complete, discard, held
+from zoo.system.sealing import sealed
 
-KIND = "packs"
-FORMAT = 1
-IMAGES_FILE, PARTS_FILE = "images.npy", "parts.jsonl"
-# NumPy's header of a file of this kind is one block (NEP 1).
-_HEADER_BYTES = 128
-# Of a part: a few for each thread, each small beside memory.
+# Of a part: small beside memory, and few enough that a kill costs a second or two, also of large photos.
 _PART_BYTES = 8 << 20
-_MAX_PART_ROWS = 256
-
-
-@dataclass(frozen=True)
-class StoredPack:
-    """A pack that is whole.
-
-    Attributes:
-        images: uint8[n, height, width, channels] in [0, 255], mapped; a row that holds no image is zeros.
-        bad: Why a row holds no image.
-        converted: What was changed in the others.
-    """
-
-    images: Decoded
-    bad: dict[int, str]
-    converted: Conversions
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredPart:
-    """Some rows of a pack, written in one go.
-
-    Attributes:
-        start: The first row.
-        stop: The row after the last.
-        checksum: CRC-32 of their pixels.
-        bad: Why a row holds no image, by its number in decimal digits, as JSON has keys.
-        converted: How many images were changed, by kind; see `Conversions`.
-        peak: See `Conversions`.
-    """
-
-    start: int
-    stop: int
-    checksum: int
-    bad: Mapping[str, str]
-    converted: Mapping[str, int]
-    peak: int
-
-
-def bytes_of(count: int, settings: Settings) -> int:
-    """Returns how many bytes a pack of so many images takes."""
-    return count * math.prod(settings.shape)
-
-
-def folder_of(contents: Sequence[str], settings: Settings) -> Path:
-    """Returns where the pack of these contents and settings is, or would be."""
-    return cache_folder() / KIND / f"{FORMAT}-{identity_of(contents, settings)}"
-
-
-def _unfinished(folder: Path) -> Path:
-    return folder.with_name(f"{UNFINISHED}{folder.name}")
-
-
-def bytes_there(contents: Sequence[str], settings: Settings) -> int:
-    """Returns how many bytes an interrupted pack of these contents and settings has taken; 0 where there is none."""
-    with suppress(OSError):
-        return (_unfinished(folder_of(contents, settings)) / IMAGES_FILE).stat().st_size
-    return 0
-
-
-def find_pack(contents: Sequence[str], settings: Settings) -> StoredPack | None:
-    """Opens the pack of these contents and settings; None where there is none, or a damaged one, which is removed."""
-    folder = folder_of(contents, settings)
-    try:
-        document = json.loads((folder / ENTRY_MANIFEST).read_text(encoding="utf-8"))
-        parts = [StoredPart(**part) for part in document["parts"]]
-        found = _opened(folder, parts, contents, settings)
-        if found.images.array.shape == found.images.shape and _are_whole(folder / IMAGES_FILE, parts, settings):
-            os.utime(folder)
-            return found
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    return None
-
-
-def _opened(folder: Path, parts: Sequence[StoredPart], contents: Sequence[str], settings: Settings) -> StoredPack:
-    mapped: Any = np.load(folder / IMAGES_FILE, mmap_mode="r")
-    bad = {int(row): str(reason) for part in parts for row, reason in part.bad.items()}
-    converted = sum((Conversions(part.converted, part.peak) for part in parts), Conversions())
-    return StoredPack(Decoded(contents, settings, np.asarray(mapped)), bad, converted)
+_MAX_PART_ROWS = 16
 
 
 def store_pack(
@@ -151,45 +71,28 @@ def store_pack(
     """
     folder = folder_of(contents, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = _unfinished(folder)
-    with _alone(folder.with_name(f".lock-{folder.name}")):
+    with held(folder) as partial:
         there = find_pack(contents, settings)
         if there is not None:
             on_progress(len(paths), len(paths))
             return there
-        unfinished.mkdir(exist_ok=True)
-        make_room(KIND, bytes_of(len(paths), settings), beside=unfinished)
-        parts = _write_parts(unfinished, paths, contents, settings, on_progress, on_bad)
+        partial.mkdir(exist_ok=True)
+        make_room(KIND, bytes_of(len(paths), settings), beside=partial)
+        parts = _write_parts(partial, paths, contents, settings, on_progress, on_bad)
         try:
             index.check_unchanged(paths, contents)
         except DataError:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            discard(partial)
             raise
-        document = {"schema": 1, "kind": "pack", "settings": settings.described(), "parts": [*map(asdict, parts)]}
-        write_atomic(unfinished / ENTRY_MANIFEST, json.dumps(document) + "\n")
-        (unfinished / PARTS_FILE).unlink(missing_ok=True)
-        unfinished.rename(folder)
-    return _opened(folder, parts, contents, settings)
-
-
-@contextmanager
-def _alone(lock_path: Path) -> Generator[None]:
-    """Keeps other processes from writing the same pack meanwhile; the lock goes with the process, however it ends."""
-    while True:
-        with lock_path.open("w") as file:
-            lock(file)
-            if not is_still_there(lock_path, file):
-                continue
-            try:
-                yield
-            finally:
-                with suppress(PermissionError):  # Windows removes no open file; an empty one may stay
-                    lock_path.unlink(missing_ok=True)
-            return
+        described = {"schema": 1, "kind": "pack", "key": folder.name, "settings": settings.described()}
+        document = {**described, "parts": [*map(asdict, parts)]}
+        write_atomic(partial / ENTRY_MANIFEST, sealed(document, indent=None))
+        complete(partial, folder)
+    return open_images(folder, parts, contents, settings)
 
 
 def _write_parts(
-    unfinished: Path,
+    partial: Path,
     paths: Sequence[Path],
     contents: Sequence[str],
     settings: Settings,
@@ -197,8 +100,9 @@ def _write_parts(
     on_bad: Callable[[Path, str], None],
 ) -> list[StoredPart]:
     """Writes what is missing of a pack, and returns what its manifest says of each part."""
-    images = unfinished / IMAGES_FILE
-    parts = _parts_there(unfinished, len(paths), settings)
+    images, journal = partial / IMAGES_FILE, partial / JOURNAL
+    shape = (len(paths), *settings.shape)
+    parts = _parts_there(partial, shape)
     done = {row for part in parts for row in range(part.start, part.stop)}
     on_progress(len(done), len(paths))
     missing = _ranges(len(paths), done, settings)
@@ -206,30 +110,49 @@ def _write_parts(
     for path, content in zip(paths, contents, strict=True):
         if content in before:
             on_bad(path, before[content])
-    if not done:
-        _reserve(images, (len(paths), *settings.shape))
-    # Whole lines only: the last one may have been cut.
-    write_atomic(unfinished / PARTS_FILE, "".join(json.dumps(asdict(part)) + "\n" for part in parts))
-    with images.open("r+b") as file, (unfinished / PARTS_FILE).open("a", encoding="utf-8") as log:
+    _begin(partial, parts, shape)
+    noting = threading.Lock()
+    with images.open("r+b") as file, journal.open("a", encoding="utf-8") as log:
 
         def write(numbers: Iterator[int]) -> list[tuple[StoredPart, Mapping[str, IndexedImage]]]:
-            return [
-                _write_part(file.fileno(), missing[number], paths, contents, settings, before) for number in numbers
-            ]
+            written: list[tuple[StoredPart, Mapping[str, IndexedImage]]] = []
+            for number in numbers:
+                written.append(_write_part(file.fileno(), missing[number], paths, contents, settings, before))
+                # Here, as the parts before may still be under way.
+                with noting:
+                    log.write(journal_line(asdict(written[-1][0])))
+                    log.flush()
+            return written
 
         with index.learning() as learn:
             for _, written in map_ranges(len(missing), write, at_once=1):
                 for part, known in written:
                     learn(known)
-                    log.write(json.dumps(asdict(part)) + "\n")
                     parts.append(part)
                     done.update(range(part.start, part.stop))
-                log.flush()
                 on_progress(len(done), len(paths))
                 for part, _ in written:
                     for row, reason in part.bad.items():
                         on_bad(paths[int(row)], reason)
     return sorted(parts, key=attrgetter("start"))
+
+
+def _begin(partial: Path, parts: Sequence[StoredPart], shape: tuple[int, ...]) -> None:
+    """Prepares a folder for what is missing: room for all, a journal of whole lines, and nothing else.
+
+    Raises:
+        OSError: The disk is full, ...; there is no folder then, where nothing was in it.
+    """
+    if not parts:
+        try:
+            reserve(partial / IMAGES_FILE, shape, np.dtype(np.uint8))
+        except OSError:
+            discard(partial)
+            raise
+    write_atomic(partial / JOURNAL, journal_lines(map(asdict, parts)))
+    for path in partial.iterdir():
+        if path.name not in (IMAGES_FILE, JOURNAL):
+            path.unlink()
 
 
 def _ranges(count: int, done: set[int], settings: Settings) -> list[range]:
@@ -263,6 +186,7 @@ def _write_part(
     Not through a mapping: its pages would count as the process's memory, and a full disk would kill it.
     """
     checksum = 0
+    before = len(npy_header((len(paths), *settings.shape), np.dtype(np.uint8)))
     known: dict[str, IndexedImage] = {}
     bad: dict[str, str] = {}
     nothing = np.zeros(settings.shape, np.uint8)
@@ -279,9 +203,9 @@ def _write_part(
                 pixels, bad[str(row)], facts = nothing, str(fault), fault.now
             known[contents[row]] = IndexedImage(facts)
         # One at a time, while it is still in the processor's cache.
-        content = np.ascontiguousarray(pixels).reshape(-1).data
+        content = bytes_of_array(pixels)
         checksum = zlib.crc32(content, checksum)
-        _write_at(file, content, _HEADER_BYTES + bytes_of(row, settings))
+        write_at(file, content, before + bytes_of(row, settings))
     converted = count(known[contents[row]].facts for row in rows if str(row) not in bad)
     part = StoredPart(
         start=rows.start,
@@ -294,57 +218,16 @@ def _write_part(
     return part, known
 
 
-def _write_at(file: int, content: memoryview, position: int) -> None:
-    written = 0
-    while written < len(content):
-        written += os.pwrite(file, content[written:], position + written)
-
-
-def _reserve(path: Path, shape: tuple[int, ...]) -> None:
-    """Makes a file of its full size, so that a disk too small is known at once."""
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)  # pyright: ignore[reportArgumentType] -- a dict it is
-        if file.tell() != _HEADER_BYTES:
-            raise OSError(f"{path}: NumPy's header takes {file.tell()} bytes")
-        file.flush()
-        size = _HEADER_BYTES + math.prod(shape)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-
-
-def _parts_there(unfinished: Path, count: int, settings: Settings) -> list[StoredPart]:
+def _parts_there(partial: Path, shape: tuple[int, ...]) -> list[StoredPart]:
     """Returns the parts of an interrupted pack that are whole."""
-    images, log = unfinished / IMAGES_FILE, unfinished / PARTS_FILE
-    if not images.is_file() or not log.is_file():
-        return []
-    if images.stat().st_size != _HEADER_BYTES + bytes_of(count, settings):
-        log.unlink()
-        return []
-    parts: list[StoredPart] = []
-    for line in log.read_bytes().splitlines():
-        try:
-            part = StoredPart(**json.loads(line))
-            if 0 <= part.start < part.stop <= count and _are_whole(images, [part], settings):
-                parts.append(part)
-        except (ValueError, TypeError, OSError):  # the line that was being written, or a damaged one
-            continue
-    return parts
-
-
-def _are_whole(path: Path, parts: Sequence[StoredPart], settings: Settings) -> bool:
-    """Compares parts of a file with their checksums."""
-    with path.open("rb") as file:
-
-        def compare(numbers: Iterator[int]) -> bool:
-            for number in numbers:
-                part = parts[number]
-                size = bytes_of(part.stop - part.start, settings)
-                content = os.pread(file.fileno(), size, _HEADER_BYTES + bytes_of(part.start, settings))
-                if len(content) != size or zlib.crc32(content) != part.checksum:
-                    return False
-            return True
-
-        return all(whole for _, whole in map_ranges(len(parts), compare))
+    images, header = partial / IMAGES_FILE, npy_header(shape, np.dtype(np.uint8))
+    with suppress(OSError), images.open("rb") as file:
+        if file.read(len(header)) != header or os.fstat(file.fileno()).st_size != len(header) + math.prod(shape):
+            return []
+    parts: dict[int, StoredPart] = {}
+    for line in read_journal(partial / JOURNAL):
+        with suppress(ValueError, TypeError, OSError):
+            part = StoredPart(**line)
+            if 0 <= part.start < part.stop <= shape[0] and are_whole(images, [part], shape):
+                parts[part.start] = part
+    return [*parts.values()]

@@ -1,35 +1,28 @@
 """No work twice: what a frozen prefix gives for each image is computed once, and kept by all that decides it.
 
-An entry is known by its key: see `keys`. It is written beside its place and renamed, with a hash that is checked when
-it is read; the least recently used ones go when the cache is full.
+An entry is known by its key: see `keys`. It is written beside its place and renamed, with a checksum that is compared
+when it is read: see `storing`. What an interruption leaves is taken up by the next run, and the least recently used
+entries go when the cache is full.
 """
 
-import functools
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zoo.data import Pixels
 from zoo.data.inputs import Bar
-from zoo.inference.batches import predict_in_batches
-from zoo.system.cache import ENTRY_MANIFEST, UNFINISHED, cache_folder, make_room
-from zoo.system.files import sha256, sync, write_atomic
+from zoo.data.packs.pixels import choose
+from zoo.inference.batches import predict_each_batch
+from zoo.system.cache import cache_folder
+from zoo.system.partial_entries import held, partial_of
 from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import Prefix
-from zoo.training.prefix.views import View
+from zoo.training.prefix.storing import ARRAY_FILE, KIND, Seeds, UnfinishedEntry, find_entry
+from zoo.training.prefix.views import AT_ONCE, View
 
-# Makes room for activations of a shape and dtype.
-Allocate = Callable[[tuple[int, ...], "np.dtype[Any]"], np.ndarray]
-
-KIND = "activations"
-ARRAY_FILE = "activations.npy"
 CHUNK = 1024
 
 
@@ -75,97 +68,137 @@ def get_or_compute(
         OSError: The cache cannot be written.
     """
     folder = entries_folder() / key_of(prefix, images, views)
-    there = _read(folder)
+    there = find_entry(folder)
     if there is not None:
         return PrefixOutput(there, computed=0)
     count = len(images) * max(1, len(views))
-
-    def compute(allocate: Allocate) -> np.ndarray:
-        with bar(f"frozen layers, {what} images", count) as move:
-            return _computed(prefix, _chunks(images, views), allocate, count=count, move=move)
-
-    if in_memory:
-        return PrefixOutput(compute(lambda shape, dtype: np.empty(shape, dtype)), computed=count)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as name:
-        part = Path(name) / "entry"
-        part.mkdir()
-        mapped: Any = compute(functools.partial(_mapped, part / ARRAY_FILE))
-        mapped.flush()
-        sync(part / ARRAY_FILE)
-        document = {"schema": 1, "kind": "activations", "dtype": mapped.dtype.name, "sha256": sha256(part / ARRAY_FILE)}
-        write_atomic(part / ENTRY_MANIFEST, json.dumps(document, indent=2) + "\n")
-        make_room(KIND, (part / ARRAY_FILE).stat().st_size, beside=part.parent)
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    activations = _read(folder)
+    with bar(f"frozen layers, {what} images", count) as move:
+        if in_memory:
+            return PrefixOutput(_in_memory(prefix, images, views, move), computed=count)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with held(folder) as partial:
+            there = find_entry(folder)
+            if there is not None:  # from another process, meanwhile
+                return PrefixOutput(there, computed=0)
+            before = _on_disk(prefix, images, views, UnfinishedEntry(partial, count), folder, move)
+    activations = find_entry(folder)
     assert activations is not None  # it was just written
-    return PrefixOutput(activations, computed=count)
+    return PrefixOutput(activations, computed=count - before)
 
 
 def find(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> np.ndarray | None:
     """Returns what is kept of a prefix for images, or None."""
-    return _read(entries_folder() / key_of(prefix, images, views))
+    return find_entry(entries_folder() / key_of(prefix, images, views))
 
 
-def _chunks(images: Pixels, views: Sequence[View]) -> Iterator[np.ndarray]:
-    for view in views:
-        yield from view.chunks(images)
-    if not views:
-        yield from (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+def bytes_there(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> int:
+    """Returns how many bytes an interrupted first pass has taken; 0 where there is none."""
+    with suppress(OSError):
+        return (partial_of(entries_folder() / key_of(prefix, images, views)) / ARRAY_FILE).stat().st_size
+    return 0
 
 
-def _computed(
-    prefix: Prefix,
-    chunks: Iterator[np.ndarray],
-    allocate: Allocate,
-    *,
-    count: int,
-    move: Callable[[int, str], None],
-) -> np.ndarray:
-    """Runs the prefix over images."""
+def _in_memory(prefix: Prefix, images: Pixels, views: Sequence[View], move: Callable[[int, str], None]) -> np.ndarray:
+    """Runs the prefix over images into an array."""
     array: np.ndarray | None = None
     done = 0
-    for chunk in chunks:
-        before = done
-        rows = predict_in_batches(prefix.prefix, chunk, move=lambda within, before=before: move(before + within, ""))
+
+    def take(rows: np.ndarray, _: Seeds) -> None:
+        nonlocal array, done
         if array is None:
-            array = allocate((count, *rows.shape[1:]), rows.dtype)
+            array = np.empty((len(images) * max(1, len(views)), *rows.shape[1:]), rows.dtype)
         array[done : done + len(rows)] = rows
         done += len(rows)
+        move(done, "")
+
+    _compute(prefix, images, views, take)
     assert array is not None  # there are images
     return array
 
 
-def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Makes a .npy file of a size; it cannot name bfloat16, whose bits it holds."""
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=_stored(dtype), shape=shape)
-    return array.view(dtype)
+def _on_disk(
+    prefix: Prefix,
+    images: Pixels,
+    views: Sequence[View],
+    entry: UnfinishedEntry,
+    folder: Path,
+    move: Callable[[int, str], None],
+) -> int:
+    """Runs the prefix over the images that an entry lacks, and finishes it.
 
+    Returns:
+        How many activations it did not lack.
+    """
+    before = entry.done
+    move(before, "")
 
-def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    # NumPy has no bfloat16 of its own; it stores its bits.
-    return dtype if dtype.kind == "f" else np.dtype(f"uint{8 * dtype.itemsize}")
+    def take(rows: np.ndarray, seeds: Seeds) -> None:
+        entry.write(rows, seeds)
+        move(entry.done, "")
 
-
-def _read(folder: Path) -> np.ndarray | None:
-    """Opens an entry; one that is damaged is removed, and computed again."""
     try:
-        document = json.loads((folder / ENTRY_MANIFEST).read_text(encoding="utf-8"))
-        if sha256(folder / ARRAY_FILE) == document["sha256"]:
-            os.utime(folder)
-            array = np.load(folder / ARRAY_FILE, mmap_mode="r")
-            return array if array.dtype.name == document["dtype"] else array.view(_dtype(document["dtype"]))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError):
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    return None
+        _compute(prefix, images, views, take, done=before, seeds=entry.seeds)
+    except BaseException:
+        with suppress(OSError):
+            entry.note()
+        raise
+    entry.finish(folder)
+    return before
 
 
-def _dtype(name: str) -> Any:
-    import ml_dtypes
+def _compute(
+    prefix: Prefix,
+    images: Pixels,
+    views: Sequence[View],
+    take: Callable[[np.ndarray, Seeds], None],
+    *,
+    done: int = 0,
+    seeds: Seeds = (),
+) -> None:
+    """Runs the prefix over images, batch by batch.
 
-    return getattr(ml_dtypes, name)
+    Args:
+        prefix: What is run.
+        images: On what.
+        views: Of them.
+        take: Called with what it gives for a batch, and the seeds of its chunk.
+        done: How many activations are there already.
+        seeds: Of the chunk of the last of them.
+    """
+    for piece in _pieces(images, views, done, seeds):
+        first = max(0, done - piece.start)
+        if first < len(piece.pixels):
+
+            def take_rows(rows: np.ndarray, seeds: Seeds = piece.seeds) -> None:
+                take(rows, seeds)
+
+            predict_each_batch(prefix.prefix, piece.pixels, take_rows, first=first)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some images in a row; batches begin with the first of them."""
+
+    start: int
+    pixels: Pixels
+    seeds: Seeds = ()
+
+
+def _pieces(images: Pixels, views: Sequence[View], done: int, seeds: Seeds) -> Iterator[_Piece]:
+    """Yields the images that activations are to be computed of, and some before.
+
+    Of a view the chunk of the last activation done is drawn again, so that the next is what it would have been.
+    """
+    count = len(images)
+    view_of_last, last = divmod(max(0, done - 1), count)
+    for number, view in enumerate(views):
+        if number < view_of_last:
+            continue
+        goes_on = done > 0 and number == view_of_last
+        chunks = view.chunks(images, first=last // AT_ONCE * AT_ONCE, seeds=seeds) if goes_on else view.chunks(images)
+        for chunk in chunks:
+            yield _Piece(number * count + chunk.start, chunk.pixels, chunk.seeds)
+    if not views:
+        for start in range(done // CHUNK * CHUNK, count, CHUNK):
+            # Not taken as a whole: images that are decoded when they are asked for are so batch by batch.
+            yield _Piece(start, choose(images, np.arange(start, min(start + CHUNK, count))))

@@ -140,7 +140,9 @@ def plan_prefix(
     # What is there is used even if it would have no room now: a resumed phase goes on as it began.
     needed = [replace(each, found=caching.find(prefix, each.pack.images, each.views)) for each in needed]
     size = sum(each.count for each in needed) * policy.bytes_of(prefix)
-    place = policy.place_for(size) if any(each.found is None for each in needed) else "there"
+    missing = [each for each in needed if each.found is None]
+    begun = sum(caching.bytes_there(prefix, each.pack.images, each.views) for each in missing)
+    place = policy.place_for(size, there=begun) if missing else "there"
     if place is None:
         gigabytes = f"its {size / 1e9:.1f} GB"
         if is_writable(caching.KIND):

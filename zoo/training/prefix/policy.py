@@ -10,8 +10,8 @@ from zoo.data import Pixels
 from zoo.inference.batches import predict_in_batches
 from zoo.models.counting import count_madds
 from zoo.system.cache import has_room, is_writable
-from zoo.training.prefix.caching import KIND
 from zoo.training.prefix.splitting import Prefix
+from zoo.training.prefix.storing import KIND
 
 # Where activations are, or will be.
 Place = Literal["there", "on disk", "in memory"]
@@ -85,9 +85,16 @@ def is_counted(model: Any) -> bool:
     )
 
 
-def place_for(size: int) -> Place | None:
-    """Chooses where activations of so many bytes are kept: on disk, where the next run finds them, if they fit."""
-    return "on disk" if is_writable(KIND) and has_room(size) else "in memory" if has_memory(size) else None
+def place_for(size: int, *, there: int = 0) -> Place | None:
+    """Chooses where activations of so many bytes are kept: on disk, where the next run finds them, if they fit.
+
+    Args:
+        size: Of all activations, in bytes.
+        there: Bytes of them that an interrupted first pass has taken from the disk already.
+    """
+    if is_writable(KIND) and has_room(size, there=there):
+        return "on disk"
+    return "in memory" if has_memory(size) else None
 
 
 def bytes_of(prefix: Prefix) -> int:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,28 @@ import keras
 import numpy as np
 
 from zoo.data import Pixels
-from zoo.data.augmentation.building import augmentation_layers, seed_augmentation
+from zoo.data.augmentation.building import augmentation_layers, restore_seeds, seed_augmentation, seeds_of
 from zoo.recipe.schema import AugmentSection
 from zoo.registry.augmentations import AUGMENTATIONS, NONE, AugmentationRow
 from zoo.system.files import sha256
 
 AT_ONCE = 128
 MIRRORED_AXIS = {"horizontal": 2, "vertical": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some images of a view.
+
+    Attributes:
+        start: Which image is the first.
+        pixels: [n, height, width, channels] in [0, 255].
+        seeds: The state of each layer's generator before these were drawn.
+    """
+
+    start: int
+    pixels: np.ndarray
+    seeds: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +64,31 @@ class View:
             **_plug_ins(self.augment),
         }
 
-    def chunks(self, images: Pixels) -> Iterator[np.ndarray]:
+    def chunks(
+        self, images: Pixels, *, first: int = 0, seeds: Sequence[Sequence[int]] | None = None
+    ) -> Iterator[Chunk]:
         """Yields the view of images, some at a time.
 
         Args:
             images: uint8[n, height, width, channels] in [0, 255].
-
-        Yields:
-            Pixels of the same shape in [0, 255].
+            first: The image that the first chunk begins with, a multiple of `AT_ONCE`; those before are not drawn.
+            seeds: Of that chunk; None where it is the first one of all.
         """
         layers = augmentation_layers(self.augment, channels=images.shape[-1]) if self.mirrored is None else []
         apply: Any = keras.Sequential(layers) if layers else None
         seed_augmentation(layers, seed=self.seed, epoch=self.number)
-        for start in range(0, len(images), AT_ONCE):
+        if seeds is not None:
+            restore_seeds(layers, seeds)
+        for start in range(first, len(images), AT_ONCE):
             chunk = images[start : start + AT_ONCE]
+            before = seeds_of(layers)
             if self.mirrored:
-                yield np.flip(chunk, MIRRORED_AXIS[self.augment.flip])
+                yield Chunk(start=start, pixels=np.flip(chunk, MIRRORED_AXIS[self.augment.flip]))
+            elif apply is None:
+                yield Chunk(start=start, pixels=chunk)
             else:
-                yield chunk if apply is None else np.asarray(apply(chunk.astype("float32"), training=True))
+                drawn = np.asarray(apply(chunk.astype("float32"), training=True))
+                yield Chunk(start=start, pixels=drawn, seeds=before)
 
 
 def _plug_ins(augment: AugmentSection) -> dict[str, Any]:

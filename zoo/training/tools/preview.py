@@ -64,7 +64,10 @@ def preview(prepared: Prepared, *, count: int, epochs: int, bar: Bar) -> Preview
     plain = np.eye(len(classes), dtype="float32")[packed.labels]
     views = [] if recipe.augment.mixes else fixed_views(recipe.augment, seed=recipe.train.seed)
     if views:
-        drawn = [(f"view {view.number + 1}", np.concatenate(list(view.chunks(images))), plain) for view in views]
+        drawn = [
+            (f"view {view.number + 1}", np.concatenate([chunk.pixels for chunk in view.chunks(images)]), plain)
+            for view in views
+        ]
     else:
         drawn = list(_epochs(recipe, images, plain, epochs))
     pixels = [np.clip(one.astype(np.float32), 0, 255) for _, one, _ in drawn]
