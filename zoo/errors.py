@@ -157,6 +157,8 @@ def in_one_line(fault: BaseException, *, at_most: int = 300) -> str:
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
 
 
+# Beyond, a name was not typed.
+LONGEST_NAME = 100
 # Two names that differ in likeness by less are alike.
 ALIKE = 0.02
 
@@ -175,6 +177,8 @@ def nearest(name: str, known: Iterable[str], *, preferred: Collection[str] = ())
         known: What there is.
         preferred: Of names that are equally near, one of these is offered.
     """
+    if len(name) > LONGEST_NAME:
+        return None
     import difflib  # here, because every command imports this module, and few names are wrong
 
     typed = name.casefold()  # Keras writes MobileNetV2: only without its capitals is mobilenet_v2 the nearest

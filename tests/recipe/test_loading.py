@@ -243,7 +243,7 @@ def test_a_fault_is_reported_with_its_line(write, section, line, text):
         ("name = 'a'\nb 1\n", "pets.toml:2: not TOML at column 3: Expected '=' after a key"),
         ("a = 1\nb = '''x", "pets.toml:2: not TOML at the end of the file: Expected \"'''\""),
         ("a = 1\na = 2\n", "pets.toml:2: not TOML at column 6: Cannot overwrite a value"),
-        (f"a = {'[' * 50_000}", "pets.toml nests values too deeply; expected a recipe"),
+        (f"a = {'[' * 50_000}", "pets.toml:1: nests more than 32 keys and values in one another; expected a recipe"),
         (f"a = 1{'0' * 5_000}", "pets.toml:1: not TOML: Exceeds the limit (4300 digits)"),
     ],
 )

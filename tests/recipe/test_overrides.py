@@ -6,7 +6,7 @@ import pytest
 from tests.recipe.conftest import VALID
 from zoo.errors import RecipeError
 from zoo.recipe.loading import load_recipe
-from zoo.recipe.overrides import toml_value
+from zoo.recipe.toml.values import toml_value
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.errors import RecipeError
+from zoo.errors import LONGEST_LINE, RecipeError, printable
 
 KeyPath = tuple[str | int, ...]
 """Where a value sits: `("phases", 1, "learning_rate")`."""
@@ -32,7 +32,8 @@ class SourceLocation:
     key: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}" if self.line else self.source
+        source = printable(self.source)
+        return f"{source}:{self.line}" if self.line else source
 
 
 @dataclass(frozen=True, order=True)
@@ -54,10 +55,27 @@ class Fault:
         return re.sub(r"\bphases\[\d+\]", lambda _: f"phases.{name}", self.text, count=1)
 
 
-def recipe_error(faults: list[Fault]) -> RecipeError:
-    """Returns the error that lists the faults, one a line: of overrides as they were typed, then as in the file."""
-    in_order = sorted(faults, key=lambda fault: (not fault.location.typed, fault.location.typed, fault))
-    return RecipeError("\n".join(str(fault) for fault in in_order))
+# More are counted.
+FAULTS_LISTED = 20
+
+
+def recipe_error(faults: list[Fault], *, unlisted: int = 0) -> RecipeError:
+    """Returns the error that lists the first faults, one a line: of overrides as they were typed, then as in the file.
+
+    Args:
+        faults: What is wrong.
+        unlisted: How many more there are.
+    """
+    in_order = sorted(faults, key=lambda fault: (as_typed(fault.location), fault))
+    lines = [printable(fault, at_most=LONGEST_LINE) for fault in in_order[:FAULTS_LISTED]]
+    if more := len(in_order) - len(lines) + unlisted:
+        lines.append(f"{more:,} more faults are not listed; correct these first")
+    return RecipeError("\n".join(lines))
+
+
+def as_typed(location: SourceLocation) -> tuple[bool, int]:
+    """Returns what puts overrides before files, in the order in which they were typed."""
+    return not location.typed, location.typed
 
 
 @dataclass(frozen=True)

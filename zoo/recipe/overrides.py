@@ -1,13 +1,17 @@
 """Overrides of single values: `--set KEY=VALUE` and a recipe's own `[set]` table."""
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import did_you_mean
 from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation
+from zoo.recipe.toml.tokens import DEEPEST
+from zoo.recipe.toml.values import toml_value, unfit_values
+
+# Each is laid over the whole recipe.
+MOST_OVERRIDES = 1_000
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Override:
 
 
 class _UnreachableError(Exception):
-    """An override's key leads nowhere."""
+    """An override's key leads nowhere, or its value cannot be in a recipe."""
 
 
 def read_overrides(
@@ -73,25 +77,21 @@ def apply_overrides(overlay: Overlay, overrides: Sequence[Override]) -> tuple[Ov
     Whether a key exists and its value fits is left to validation, which knows the schema.
 
     Returns:
-        The overlay with the values, and a fault for each key that leads nowhere.
+        The overlay with the values, and a fault for each key that leads nowhere or value that no recipe can hold.
     """
+    if len(overrides) > MOST_OVERRIDES:
+        text = f"{len(overrides):,} values are set; expected at most {MOST_OVERRIDES:,}"
+        return overlay, [Fault(overrides[0].location, text)]
     faults: list[Fault] = []
     for override in overrides:
         try:
             path = _path(overlay.values, override.key)
+            for _, unfit in unfit_values(override.value):
+                raise _UnreachableError(unfit)
             overlay = overlay.with_value(path, override.value, override.location)
         except _UnreachableError as error:
             faults.append(Fault(override.location, str(error)))
     return overlay, faults
-
-
-def toml_value(text: str) -> Any:
-    """Reads a text as a TOML value, or as a bare string where it is none."""
-    try:
-        document = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):  # ValueError: TOML errors and integers of too many digits
-        return text
-    return document["value"] if len(document) == 1 else text
 
 
 def _plain(value: Any) -> Any:
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 def _flattened(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yields path and value; `phases.head.epochs = 3` is three nested tables in TOML, unless quoted."""
     for name, value in table.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and len(path) < DEEPEST:
             yield from _flattened(value, (*path, name))
         else:
             yield (*path, name), value
@@ -118,6 +118,8 @@ def _path(values: dict[str, Any], key: str) -> KeyPath:
     """Turns a dotted key into a path, phases by name into indices."""
     path: KeyPath = ()
     inside: Any = values
+    if key.count(".") >= DEEPEST:
+        raise _UnreachableError(f"a key has {key.count('.') + 1:,} parts; expected at most {DEEPEST}")
     if key.split(".")[0] in ("extends", "set"):
         raise _UnreachableError(f"'{key}' cannot be overridden; write it in a recipe file")
     for name in key.split("."):

@@ -3,21 +3,20 @@
 find the file -> read it -> lay it over what it extends -> apply its [set], then --set
 """
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
 
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.finding import find_recipe, find_shipped_recipe
-from zoo.recipe.line_numbers import key_lines
 from zoo.recipe.overlays import Fault, Overlay, SourceLocation, recipe_error
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
+from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
 from zoo.recipe.validation import quoted
 
-_MAX_BYTES = 1_000_000
-_MAX_EXTENDS_DEPTH = 8
+_MOST_DEEP = 8
+_MOST_FILES = 64
 
 
 @runtime_checkable
@@ -54,86 +53,89 @@ def resolve(
     if isinstance(reference, HasValues):
         overlay = Overlay(reference.to_dict(), {(): SourceLocation(f"Recipe '{reference.name}'")})
     else:
-        overlay = _resolved(find_recipe(reference), (), faults)
+        overlay = _Files(faults).resolved(find_recipe(reference)).overlay
     asked, misread = read_overrides(overrides)
     overlay, unreachable = apply_overrides(overlay, asked)
     return overlay, [*faults, *misread, *unreachable]
 
 
-def _resolved(path: Path, chain: tuple[Path, ...], faults: list[Fault]) -> Overlay:
-    """Returns a file laid over everything that it extends, tweaked by its `[set]`.
+@dataclass(frozen=True)
+class _Resolved:
+    """A file laid over everything that it extends, and how many recipes deep that goes."""
+
+    overlay: Overlay
+    depth: int
+
+
+class _Files:
+    """A recipe's file and all that it extends, each read once.
 
     Args:
-        path: The file.
-        chain: The files on the way here, each extending the next one.
-        faults: Receives what is wrong with the tweaks, which does not keep the rest from being checked.
-
-    Raises:
-        RecipeError: If this file or one that it extends cannot be read.
+        faults: Receives what is wrong with the tweaks of a file, which does not keep the rest from being checked.
     """
-    chain = (*chain, path)
-    child = _read(path)
-    parents = [_resolved(parent, chain, faults) for parent in _parents(child, chain)]
-    overlay = child.without("extends", "set")
-    for parent in reversed(parents):
-        overlay = overlay.over(parent)
-    tweaks, misread = overrides_in(child)
-    overlay, unreachable = apply_overrides(overlay, tweaks)
-    faults += [*misread, *unreachable]
-    return overlay
 
+    def __init__(self, faults: list[Fault]) -> None:
+        self._faults = faults
+        self._resolved: dict[Path, _Resolved] = {}
+        self._bytes_left = MOST_BYTES
 
-def _read(path: Path) -> Overlay:
-    name = _shown(path)
-    text = _text(path)
-    try:
-        values = tomllib.loads(text)
-    except RecursionError as error:
-        raise RecipeError(f"{name} nests values too deeply; expected a recipe") from error
-    except ValueError as error:  # TOML errors, and Python's for integers of too many digits
-        raise RecipeError(_syntax_error(name, text, str(error))) from error
-    return Overlay(values, {key: SourceLocation(name, line) for key, line in key_lines(text).items()})
+    def resolved(self, path: Path, chain: tuple[Path, ...] = ()) -> _Resolved:
+        """Returns a file laid over everything that it extends, tweaked by its `[set]`.
 
+        Args:
+            path: The file.
+            chain: The files on the way here, each extending the next one.
 
-def _text(path: Path) -> str:
-    name = _shown(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise RecipeError(f"{name} cannot be read: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise RecipeError(f"{name} is larger than {_MAX_BYTES:,} bytes; expected a recipe")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise RecipeError(f"{name}:{line}: byte {error.start} is not UTF-8; expected text in UTF-8") from error
+        Raises:
+            RecipeError: This file or one that it extends cannot be read, or all together are too much.
+        """
+        real = path.resolve()
+        if real not in self._resolved:
+            self._resolved[real] = self._read(path, (*chain, path))
+        return self._resolved[real]
 
+    def _read(self, path: Path, chain: tuple[Path, ...]) -> _Resolved:
+        child, size = read_recipe_file(path, _shown(path), at_most=self._bytes_left)
+        self._bytes_left -= size
+        parents = self._parents(child, chain)
+        overlay = child.without("extends", "set")
+        for parent in reversed(parents):
+            overlay = overlay.over(parent.overlay)
+        tweaks, misread = overrides_in(child)
+        overlay, unreachable = apply_overrides(overlay, tweaks)
+        self._faults += [*misread, *unreachable]
+        return _Resolved(overlay, 1 + max((parent.depth for parent in parents), default=0))
 
-def _syntax_error(name: str, text: str, message: str) -> str:
-    """Moves the line from tomllib's `... (at line 3, column 7)` to the front."""
-    what, _, place = message.partition(" (at ")
-    found = re.match(r"line (\d+), (column \d+)", place)
-    line = int(found[1]) if found else text.count("\n") + 1
-    where = f" at {found[2]}" if found else " at the end of the file" if place else ""
-    return f"{name}:{line}: not TOML{where}: {what}"
+    def _parents(self, child: Overlay, chain: tuple[Path, ...]) -> list[_Resolved]:
+        """Returns what a recipe extends; raises with a line for each that it may not or cannot."""
+        extends = child.values.get("extends", [])
+        references: list[Any] = extends if isinstance(extends, list) else [extends]
+        if len(references) > _MOST_FILES:
+            text = f"extends names {len(references):,} recipes; expected at most {_MOST_FILES}"
+            raise recipe_error([Fault(child.location(("extends",)), text)])
+        if twice := [one for at, one in enumerate(references) if one in references[:at] and isinstance(one, str)]:
+            text = f"extends names {quoted(twice[0])} twice; expected each recipe once"
+            raise recipe_error([Fault(child.location(("extends",)), text)])
+        parents: list[Path] = []
+        faults: list[Fault] = []
+        for reference in references:
+            try:
+                parents.append(self._parent(reference, chain))
+            except (NotFoundError, RecipeError) as error:
+                faults.append(Fault(child.location(("extends",)), f"extends {quoted(reference)}: {error}"))
+        if not faults and len({*self._resolved, *(path.resolve() for path in (*chain, *parents))}) > _MOST_FILES:
+            text = f"extends: more than {_MOST_FILES} files belong to this recipe; expected fewer"
+            faults.append(Fault(child.location(("extends",)), text))
+        if faults:
+            raise recipe_error(faults)
+        return [self.resolved(parent, chain) for parent in parents]
 
-
-def _parents(child: Overlay, chain: tuple[Path, ...]) -> list[Path]:
-    """Returns the files that a recipe extends; raises with a line for each that it may not or cannot."""
-    extends = child.values.get("extends", [])
-    references: list[Any] = extends if isinstance(extends, list) else [extends]
-    parents: list[Path] = []
-    faults: list[Fault] = []
-    for reference in references:
-        try:
-            parents.append(_parent(reference, chain))
-        except (NotFoundError, RecipeError) as error:
-            faults.append(Fault(child.location(("extends",)), f"extends {quoted(reference)}: {error}"))
-    if faults:
-        raise recipe_error(faults)
-    return parents
+    def _parent(self, reference: Any, chain: tuple[Path, ...]) -> Path:
+        parent = _parent(reference, chain)
+        known = self._resolved.get(parent.resolve())
+        if len(chain) + (known.depth if known else 1) > _MOST_DEEP + 1:
+            raise RecipeError(f"more than {_MOST_DEEP} recipes deep, {_shown_chain([*chain, parent])}")
+        return parent
 
 
 def _parent(reference: Any, chain: tuple[Path, ...]) -> Path:
@@ -144,14 +146,18 @@ def _parent(reference: Any, chain: tuple[Path, ...]) -> Path:
     path = PureWindowsPath(reference)  # knows drives and both slashes
     if path.drive or path.root or ".." in path.parts:
         raise RecipeError("a recipe cannot name an absolute or '..' path; expected a file beside this one")
+    child = chain[-1]
     is_file = path.suffix == ".toml"
-    parent = find_recipe(chain[-1].parent / reference) if is_file else find_shipped_recipe(reference)
+    parent = find_recipe(child.parent / reference) if is_file else find_shipped_recipe(reference)
+    real = parent.resolve()
+    if is_file and not real.is_relative_to(child.parent.resolve()):
+        raise RecipeError(
+            f"a link that leads to {_shown(real)}; a recipe stays in its folder: copy the file, or name it by a link "
+            "that stays inside"
+        )
     known = [path.resolve() for path in chain]
-    if parent.resolve() in known:
-        cycle = [*chain[known.index(parent.resolve()) :], parent]
-        raise RecipeError(f"a circle of recipes, {_shown_chain(cycle)}")
-    if len(chain) > _MAX_EXTENDS_DEPTH:
-        raise RecipeError(f"more than {_MAX_EXTENDS_DEPTH} recipes deep, {_shown_chain([*chain, parent])}")
+    if real in known:
+        raise RecipeError(f"a circle of recipes, {_shown_chain([*chain[known.index(real) :], parent])}")
     return parent
 
 

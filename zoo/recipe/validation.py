@@ -7,8 +7,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zoo.errors import did_you_mean
-from zoo.recipe.overlays import Fault, KeyPath, Overlay, recipe_error, tables
+from zoo.errors import LONGEST_LINE, did_you_mean, printable, shortened
+from zoo.recipe.overlays import FAULTS_LISTED, Fault, KeyPath, Overlay, as_typed, recipe_error, tables
 from zoo.recipe.pending import pending_values
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,27 +48,35 @@ def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) ->
         recipe, refused = model.model_validate(overlay.values), {}
     except ValidationError as error:
         recipe, refused = None, _by_key(overlay.values, error)
+    # A text for each of 10,000 wrong keys would take longer than reading them.
+    in_order = sorted(refused, key=lambda path: (*as_typed(overlay.location(path)), overlay.location(path)))
     found = [
         *faults,
-        *(_schema_fault(model, overlay, path, details) for path, details in refused.items()),
+        *(_schema_fault(model, overlay, path, refused[path]) for path in in_order[:FAULTS_LISTED]),
         *_pending_faults(overlay, refused.keys()),
         *_repeated_phase_names(overlay),
         *_share_of_a_pad(overlay),
     ]
     if recipe is None or found:
-        raise recipe_error(found)
+        raise recipe_error(found, unlisted=max(0, len(refused) - FAULTS_LISTED))
     return recipe
 
 
 def quoted(value: object) -> str:
     """Returns a value as a message shows it: near to TOML, on one line, shortened."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, str):
+        value = shortened(value)  # which is what takes long to escape
+    try:
+        text = printable(json.dumps(value, default=str, ensure_ascii=False), at_most=LONGEST_LINE)
+    except (RecursionError, ValueError):  # ValueError: circles, and whole numbers of too many digits
+        return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def dotted(path: KeyPath) -> str:
     """Returns a path as a message shows it: `phases[1].learning_rate`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+    parts = (f"[{key}]" if isinstance(key, int) else f".{printable(key, at_most=80)}" for key in path)
+    return "".join(parts).removeprefix(".")
 
 
 def _by_key(values: dict[str, Any], error: ValidationError) -> dict[KeyPath, list[ErrorDetails]]:
@@ -103,7 +111,7 @@ def _schema_fault(model: type[BaseModel], overlay: Overlay, path: KeyPath, detai
         case "extra_forbidden":
             known = _keys_of(model, table)
             hint = did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
-            text = f"unknown key {key!r}{inside}.{hint}"
+            text = f"unknown key {printable(repr(key))}{inside}.{hint}"
         case "option":
             text = f"{dotted(path)}{details[0]['msg']}"
         case "tuple_type" if named := _named_tables(details[0]["input"]):

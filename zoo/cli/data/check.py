@@ -34,7 +34,7 @@ def _read_columns(_context: click.Context, _option: click.Parameter, given: tupl
 
 
 def _read_options(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
-    from zoo.recipe.overrides import toml_value
+    from zoo.recipe.toml.values import toml_value
 
     options: dict[str, object] = {}
     for text in given:

@@ -2,7 +2,7 @@ import tomllib
 
 import pytest
 
-from zoo.recipe.line_numbers import key_lines
+from zoo.recipe.toml.line_numbers import key_lines
 
 DOCUMENT = '''\
 # a comment with = and [brackets]

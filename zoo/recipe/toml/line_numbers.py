@@ -1,24 +1,14 @@
 """Line numbers for the keys of a TOML document, which `tomllib` does not give."""
 
-import re
 import tomllib
 from collections.abc import Iterator
 
 from zoo.recipe.overlays import KeyPath
-
-_TOKEN = re.compile(
-    r'''
-      (?P<blank> \#[^\n]* | [ \t\r]+ )
-    | (?P<word>  """(?:\\.|[^\\])*?"""+ | \'\'\'.*?\'\'\'+
-               | "(?:\\.|[^"\\\n])*" | '[^'\n]*' | [^\s\[\]{}=,.\#"']+ )
-    | (?P<mark>  [\[\]{}=,.\n] )
-    ''',
-    re.VERBOSE | re.DOTALL,
-)
+from zoo.recipe.toml.tokens import tokens
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Returns the line, counted from 1, of every key and table header of a valid TOML document.
+    """Returns the line, counted from 1, of every key and table header of a valid TOML document within the limits.
 
     Keys inside an inline table or an array are not listed: their line is that of the key around them.
     """
@@ -43,24 +33,22 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 def _statements(text: str) -> Iterator[tuple[int, int, list[str]]]:
     """Yields line, brackets (0 a key, 1 `[table]`, 2 `[[table]]`) and dotted key of each statement."""
-    line = 1
     keys: list[str] = []
     brackets = depth = 0
     in_value = False
-    for token in _TOKEN.finditer(text):
-        mark = token["mark"]
+    for kind, token, line in tokens(text):
+        mark = token if kind == "mark" else ""
         if mark == "\n" and depth == 0:
             brackets, in_value, keys = 0, False, []
         elif in_value:
             depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark, 0)
-        elif token["word"]:
-            keys.append(_unquoted(token["word"]))
+        elif kind == "word":
+            keys.append(_unquoted(token))
         elif mark == "[":
             brackets += 1
         elif mark in ("=", "]"):
             yield line, brackets, keys
             in_value, depth = True, 0 if mark == "=" else brackets - 1
-        line += token[0].count("\n")
 
 
 def _unquoted(key: str) -> str:
