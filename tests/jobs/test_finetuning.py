@@ -442,3 +442,17 @@ def test_runs_that_begin_in_one_second_have_folders_of_their_own(tmp_path, monke
     plan = recipe(phase("head", "head", epochs=1))
     paths = [zoo.finetune(plan, data).path.as_posix() for _ in range(3)]
     assert paths == ["runs/tiny-now", "runs/tiny-now-2", "runs/tiny-now-3"]
+
+
+def test_a_run_whose_folder_is_removed_says_that_and_claims_to_keep_nothing(finished, tmp_path):
+    class Remove(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(RunError) as raised:
+        zoo.finetune(recipe(phase("head", "head")), finished.data, run=tmp_path / "run", callbacks=[Remove()])
+    assert str(raised.value) == (
+        f"{tmp_path / 'run'}: the run's folder was removed or moved while it was trained; nothing of the run is left "
+        "there; begin it again"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,7 @@ def carry_out(
     *,
     verbose: Verbose = "auto",
     is_one_of_several: bool = False,
+    load: Callable[[], object] = import_keras,
 ) -> Run:
     """Trains, measures and closes a run.
 
@@ -172,46 +173,70 @@ def carry_out(
         callbacks: As for `finetune`.
         verbose: As for `finetune`.
         is_one_of_several: Whether it is one seed's run: who trains all says how to go on.
+        load: Loads Keras and its backend, which takes seconds; a folder that was named is claimed before.
     """
     shown = make_display(verbose, logger="zoo.finetune")
-    if isinstance(decided, AlreadyDone):
-        with shown as display:
-            display.line(f"{decided.folder.path} is finished already")
-        return Run(decided.folder.path)
-    import_keras()
-    # These import Keras, which an error does not need.
-    from zoo.backend.callers_state import alone
-    from zoo.training.preparation.kept_images import check_same_data
-    from zoo.training.preparation.preparing import prepare
-    from zoo.training.run import train
-    from zoo.training.user_callbacks.one_run import check_callbacks
-
-    listeners = check_callbacks(callbacks)
-    job = decided.job
-    # Before there is a folder: it may lie among the images.
-    prepared = prepare(job.recipe, job.data, weights=job.weights)
-    if isinstance(decided, Lengthen):
-        check_same_data(decided.finished, prepared.source.dataset.fingerprint())
-    there = first_there(_path_of(decided) or default_path(job.recipe.name))
-    folder = _folder(decided)
-    try:
-        with (
-            claim(folder.path),
-            shown as display,
-            alone(display.line),
-            _going_on_said(folder, is_one_of_several),
+    with contextlib.ExitStack() as at_end:
+        folder, notes = None, ()
+        if not isinstance(decided, AlreadyDone) and _path_of(decided) is not None:
+            folder, notes = at_end.enter_context(_claimed_folder(decided))
+        if isinstance(decided, AlreadyDone) or (
+            isinstance(decided, Resume) and decided.folder.record().status == "done"
         ):
+            with shown as display:
+                display.line(f"{decided.folder.path} is finished already")
+            return Run(decided.folder.path)
+        load()
+        # These import Keras, which an error does not need.
+        from zoo.backend.callers_state import alone
+        from zoo.training.preparation.kept_images import check_same_data
+        from zoo.training.preparation.preparing import prepare
+        from zoo.training.run import train
+        from zoo.training.user_callbacks.one_run import check_callbacks
+
+        listeners = check_callbacks(callbacks)
+        job = decided.job
+        prepared = prepare(job.recipe, job.data, weights=job.weights)
+        if isinstance(decided, Lengthen):
+            check_same_data(decided.finished, prepared.source.dataset.fingerprint())
+        if folder is None:
+            folder, notes = at_end.enter_context(_claimed_folder(decided))
+        with shown as display, alone(display.line), _going_on_said(folder, is_one_of_several):
+            for note in notes:
+                display.line(note)
             if isinstance(decided, Lengthen):
                 begin_lengthened(folder, decided.finished, job.recipe, say=display.line)
             train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display)
+        return Run(folder.path)
+
+
+@contextlib.contextmanager
+def _claimed_folder(decided: New | Resume | Lengthen) -> Generator[tuple[RunFolder, tuple[str, ...]]]:
+    """Makes the run's folder, where it is new, and claims it; where nothing is begun in it, it goes again.
+
+    It may lie among the images: until it holds a run, it is not seen there (`zoo.data.sources.trees.lying_beside`).
+
+    Yields:
+        The folder, and what the user should know of its claim.
+
+    Raises:
+        RunError: Another process works on it, or it cannot be written or is taken.
+    """
+    path = _path_of(decided)
+    there = first_there(path or default_path(decided.job.recipe.name))
+    folder = _folder(decided)
+    try:
+        with claim(folder.path) as notes:
+            if path is not None and not isinstance(decided, Resume):
+                RunFolder.refuse_taken(path)  # another process may have been faster, and be done
+            yield folder, notes
     finally:
         remove_empty(folder.path.absolute(), up_to=there)
-    return Run(folder.path)
 
 
 def _path_of(decided: New | Resume | Lengthen) -> Path | None:
-    """Returns the folder to make, where one was named."""
-    return None if isinstance(decided, Resume) else decided.path
+    """Returns the run's folder, where one was named."""
+    return decided.folder.path if isinstance(decided, Resume) else decided.path
 
 
 def _folder(decided: New | Resume | Lengthen) -> RunFolder:
@@ -227,10 +252,18 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None
     """Notes on what ended the run how to go on with it; a traceback and the command line show it last.
 
     Only on an interruption or a fault of the machine: what a ZooError says is to be changed first.
+
+    Raises:
+        RunError: The folder is not there any more.
     """
     try:
         yield
     except (*INTERRUPTIONS, OSError, MemoryError) as fault:
+        if isinstance(fault, OSError) and not folder.path.is_dir():
+            raise RunError(
+                f"{folder.path}: the run's folder was removed or moved while it was trained; nothing of the run is "
+                "left there; begin it again"
+            ) from fault
         if folder.is_begun and not is_one_of_several:
             advise(fault, how_to_resume(folder.path))
         raise

@@ -13,6 +13,7 @@ from zoo.errors import RunError
 from zoo.jobs.lengthening import lengthened
 from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
 from zoo.recipe.schema import Recipe
+from zoo.runs.claim import refuse_claimed
 from zoo.runs.folder import RunFolder, holds_runs, resume_command, runs_within
 from zoo.system.paths import given_path
 
@@ -88,10 +89,13 @@ def decide(asked: Request) -> New | Resume | Lengthen | AlreadyDone:
         ZooError: As `zoo.finetune` does for an unknown name or path, a wrong recipe or override, or a taken folder.
     """
     path = None if asked.run is None else given_path(asked.run, "the path of the run")
+    if path is not None:
+        refuse_claimed(path)
     if asked.more_epochs:
         return _lengthen(asked, path)
     if asked.resume and path is None:
         path, asked = _run_named(asked.recipe), replace(asked, recipe=None)
+        refuse_claimed(path)
     begun = begun_run(path) if asked.resume and path else None
     if begun is not None:
         return _resume(asked, begun)

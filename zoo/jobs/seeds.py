@@ -2,16 +2,18 @@
 
 import shlex
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import INTERRUPTIONS, RunError
 from zoo.jobs.finetuning import Run, advise, carry_out
 from zoo.jobs.resolving import GivenOverrides, as_overrides, make_job, with_override
 from zoo.jobs.resuming import Request, decide
 from zoo.recipe.schema import Recipe
+from zoo.runs.claim import refuse_claimed
 from zoo.runs.folder import default_path, first_there, remove_empty, reserve_default_path, runs_within
 from zoo.system.paths import given_path
 
@@ -45,6 +47,7 @@ def finetune_seeds(
     overrides: GivenOverrides = None,
     run: Path | str | None = None,
     weights: Path | str | None = None,
+    load: Callable[[], object] = import_keras,
 ) -> dict[int, Run]:
     """Trains one run for each seed, in folders `seed-N` below `run`; what is there already goes on or stays.
 
@@ -55,6 +58,7 @@ def finetune_seeds(
         overrides: As for `finetune`.
         run: The folder around them; by default `runs/<recipe>-<UTC time>`.
         weights: As for `finetune`.
+        load: Loads Keras and its backend; a folder in which another process works is refused before.
 
     Returns:
         The finished runs by seed.
@@ -69,11 +73,14 @@ def finetune_seeds(
     around = reserve_default_path(job.recipe.name) if run is None else given_path(run, "the path of the run")
     asked = Request(recipe=recipe_or_model, data=data, overrides=overrides, run=around, resume=True, weights=weights)
     runs: dict[int, Run] = {}
+    folders = {seed: around / f"seed-{seed}" for seed in seeds}
     try:
-        for seed in seeds:
+        for folder in folders.values():  # before the first is trained for hours
+            refuse_claimed(folder)
+        for seed, folder in folders.items():
             seeded = with_override(as_overrides(overrides), "train.seed", seed)
-            one = decide(replace(asked, overrides=seeded, run=around / f"seed-{seed}"))
-            runs[seed] = carry_out(one, is_one_of_several=True)
+            one = decide(replace(asked, overrides=seeded, run=folder))
+            runs[seed] = carry_out(one, is_one_of_several=True, load=load)
     except (*INTERRUPTIONS, OSError, MemoryError) as fault:
         if runs_within(around):
             advise(fault, f"go on with all seeds: {_typed_again(asked, seeds, around)}")

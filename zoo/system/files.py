@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -80,7 +80,7 @@ def sha256_of(content: str | bytes) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def is_still_there(path: Path, file: IO[str]) -> bool:
+def is_still_there(path: Path, file: IO[Any]) -> bool:
     """Returns whether an open file, such as a lock that was waited for, is the one that its path leads to.
 
     Who held a lock until now may have removed the file after we opened it; then others lock the next one.

@@ -6,7 +6,7 @@ import importlib
 from typing import IO, Any
 
 
-def lock(file: IO[str], *, wait: bool = True) -> bool:
+def lock(file: IO[Any], *, wait: bool = True) -> bool:
     """Locks an open file, until it is closed.
 
     Where the system has neither of the two ways (a browser's Python has one process), nothing is locked.
@@ -35,7 +35,7 @@ def _module(name: str) -> Any | None:
     return None
 
 
-def _lock_first_byte(windows: Any, file: IO[str], *, wait: bool) -> bool:
+def _lock_first_byte(windows: Any, file: IO[Any], *, wait: bool) -> bool:
     """Locks as Windows does: a range of bytes, which may lie past the end."""
     file.seek(0)
     while True:

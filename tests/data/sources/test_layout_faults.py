@@ -389,6 +389,14 @@ CASES = {
         counts=(("train", 2),),
         said=(": passed over what zoo or Python's tools have written, such as runs: 'runs'",),
     ),
+    "runs that are about to begin": Case(
+        files("cat/1.jpg", "dog/2.jpg", "here/.claim", "new/deep/run/.claim", "dog/run1/.claim"),
+        classes=("cat", "dog"),
+        counts=(("train", 2),),
+    ),
+    "a class with a file called as a claim": Case(
+        files("cat/1.jpg", "cat/.claim", "dog/2.jpg"), classes=("cat", "dog"), counts=(("train", 2),)
+    ),
     "a cache, a pack, a model and an environment": Case(
         files(
             *("cat/1.jpg", "dog/2.jpg", "cache/zoo/files/index.sqlite", "cache/zoo/packs/1-x/images.npy"),

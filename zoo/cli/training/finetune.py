@@ -121,7 +121,7 @@ def _checked(asked: FinetuneOptions) -> "Job":
 
 def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
     from zoo.jobs.finetuning import carry_out
-    from zoo.jobs.resuming import AlreadyDone, Request, decide
+    from zoo.jobs.resuming import Request, decide
 
     request = Request(
         recipe=asked.recipe,
@@ -132,10 +132,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
         weights=asked.weights,
         more_epochs=asked.more_epochs,
     )
-    decided = decide(request)
-    if not isinstance(decided, AlreadyDone):  # a finished run needs no TensorFlow
-        start_backend()
-    run = carry_out(decided)
+    run = carry_out(decide(request), load=start_backend)
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
@@ -146,7 +143,6 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
 def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: bool) -> None:
     from zoo.jobs.seeds import finetune_seeds
 
-    _checked(asked)
     runs = finetune_seeds(
         asked.recipe or "",
         seeds,
@@ -154,6 +150,7 @@ def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: boo
         overrides=asked.overrides,
         run=asked.run,
         weights=asked.weights,
+        load=start_backend,
     )
     with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
         _show_seeds(runs, as_json=as_json)

@@ -20,7 +20,7 @@ from zoo.data.dataset import Dataset, Split, SplitName, quoted, unknown_classes
 from zoo.data.images.suffixes import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, TEXT_SUFFIXES, count_suffixes
 from zoo.data.sources.grouping import group_by_name
 from zoo.data.sources.trees.layouts import deepest_single, find_layout
-from zoo.data.sources.trees.lying_beside import is_ignored, is_output, is_written
+from zoo.data.sources.trees.lying_beside import is_being_begun, is_ignored, is_output, is_written
 from zoo.data.sources.trees.subfolders import ListInside
 from zoo.data.sources.trees.unclear_layouts import no_classes
 from zoo.errors import DataError
@@ -227,7 +227,8 @@ def _entries(folder: Path) -> Entries:
                 if is_ignored(entry.name):
                     continue
                 if _is_folder(entry):
-                    (outputs if is_output(path) else folders).append(path)
+                    if not is_being_begun(path):
+                        (outputs if is_output(path) else folders).append(path)
                 elif path.suffix.lower() in FOREIGN_SUFFIXES:
                     foreign.append(path)
                 elif path.suffix.lower() not in TEXT_SUFFIXES and _may_be_image(entry):

@@ -17,6 +17,8 @@ IGNORED_NAMES = {
 _SCANDISK = "found."
 
 RUNS_FOLDER = "runs"
+# Who works in a run folder: see `zoo.runs.claim`, which this room does not know.
+CLAIM = ".claim"
 # What a folder has in it that zoo or a tool of Python has written; each row is enough.
 _MARKS = (
     ("run.json", "recipe.toml"),
@@ -66,6 +68,28 @@ def is_output(folder: Path, *, depth: int = _DEPTH) -> bool:
     if is_runs:
         return any(outputs) or (is_empty and all(_is_empty(subfolder) for subfolder in subfolders))
     return bool(subfolders) and all(outputs)
+
+
+def is_being_begun(folder: Path, *, depth: int = _DEPTH) -> bool:
+    """Whether a folder holds nothing but the claim of a run that has not begun, or folders of such.
+
+    It is made before the images are listed, so that no second process begins there.
+    """
+    subfolders: list[Path] = []
+    has_claim = False
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and depth:
+                    subfolders.append(folder / entry.name)
+                elif entry.name == CLAIM:
+                    has_claim = True
+                else:
+                    return False
+    except OSError:
+        return False
+    begun = (is_being_begun(subfolder, depth=depth - 1) for subfolder in subfolders)
+    return (has_claim or bool(subfolders)) and all(begun)
 
 
 def is_written(folder: Path) -> bool:
