@@ -154,11 +154,11 @@ FAULTS = [
     ("train", "batchsize = 3", "unknown key 'batchsize' in train. Did you mean 'batch_size'?"),
     ("checkpoint", "zzz = 1", "unknown key 'zzz' in checkpoint. Known keys: every, keep, monitor."),
     ("checkpoint", "keep = 0", "checkpoint.keep is 0; expected >= 1"),
-    ("checkpoint", 'every = "5m"', 'checkpoint.every = "5m" is not there yet; expected "epoch"'),
     (
         "checkpoint",
         'every = "often"',
-        'checkpoint.every is "often"; expected "epoch", a number of steps such as "200 steps" or a time such as "5m"',
+        'checkpoint.every is "often"; expected "epoch", "epoch_end", a number of steps such as "200 steps" or a time '
+        'such as "30s" or "5m"',
     ),
     ("checkpoint", 'monitor = "acc"', 'checkpoint.monitor is "acc"; expected "val_accuracy" or "val_loss"'),
     ("expect", "tolerance = 0.1", "required key 'value' is missing in expect"),

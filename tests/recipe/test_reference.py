@@ -82,11 +82,6 @@ def test_what_a_key_may_be_is_said_in_words():
     assert expected["train.deterministic"] == "true or false"
 
 
-def test_a_value_that_is_still_to_come_is_said():
-    (key,) = recipe_keys("checkpoint.every")
-    assert key.meaning.endswith('So far only "epoch".')
-
-
 def test_the_command_prints_key_default_and_meaning():
     found = CliRunner().invoke(recipe, ["keys", "augment.flip"])
     assert (found.exit_code, found.stdout) == (

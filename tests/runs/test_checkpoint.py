@@ -1,7 +1,7 @@
-import errno
 import json
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ import pytest
 from tests.tiny import start
 from zoo.errors import RunError
 from zoo.runs import checkpoint
-from zoo.runs.progress import Best, Progress
+from zoo.runs.checkpoint import Snapshot
+from zoo.runs.progress import Best, PartialEpoch, Progress
 
 MODEL = {
     "stem_conv/kernel": np.array([[1.5, -0.0], [np.float32(1e-45), np.inf]], dtype="float32"),
@@ -23,7 +24,7 @@ def at(step, **keys):
 
 
 def save(folder, step, *, keep=2, **keys):
-    return checkpoint.save(folder, MODEL, STATE, at(step, **keys), keep=keep)
+    return checkpoint.save(folder, Snapshot(model=MODEL, state=STATE, progress=at(step, **keys)), keep=keep)
 
 
 def names(folder):
@@ -33,7 +34,7 @@ def names(folder):
 def test_it_comes_back_bit_for_bit(tmp_path):
     saved = save(tmp_path / "checkpoints", 1200, best=Best(value=0.1 + 0.2, step=800, batch=800))
     assert names(tmp_path / "checkpoints") == ["step-00001200"]
-    assert names(saved.path) == ["manifest.json", "model.safetensors", "state.safetensors"]
+    assert names(saved.path) == ["history.jsonl", "manifest.json", "model.safetensors", "state.safetensors"]
     loaded = checkpoint.latest(tmp_path / "checkpoints")
     assert loaded == saved
     assert loaded.progress == at(1200, best=Best(value=0.1 + 0.2, step=800, batch=800))
@@ -53,7 +54,7 @@ def test_it_holds_arrays_that_are_not_contiguous(tmp_path):
     # safetensors writes the memory as it lies: a view would come back scrambled.
     array = np.arange(6, dtype="float32").reshape(2, 3).T
     model = checkpoint.arrays_of([type("Variable", (), {"path": "kernel", "value": array})()])
-    checkpoint.save(tmp_path, model, {}, at(1), keep=1)
+    checkpoint.save(tmp_path, Snapshot(model=model, state={}, progress=at(1)), keep=1)
     assert checkpoint.latest(tmp_path).model_arrays()["kernel"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
 
@@ -70,7 +71,7 @@ def test_epochs_that_end_in_the_same_step_are_kept_apart(tmp_path):
     best = Best(value=0.9, step=0, batch=4)
     for epoch in (1, 2, 3):
         progress = Progress(epoch=epoch, step=2 * epoch // 5, batch=2 * epoch, best=best)
-        checkpoint.save(tmp_path, MODEL, STATE, progress, keep=1)
+        checkpoint.save(tmp_path, Snapshot(model=MODEL, state=STATE, progress=progress), keep=1)
     assert names(tmp_path) == ["step-00000000-batch-00000004", "step-00000001-batch-00000006"]
     assert checkpoint.best(tmp_path).progress.batch == 4
     assert checkpoint.latest(tmp_path).progress.batch == 6
@@ -108,20 +109,30 @@ def test_what_is_not_whole_is_passed_over(tmp_path):
     assert checkpoint.latest(tmp_path).model_arrays().keys() == MODEL.keys()
 
 
-@pytest.mark.parametrize("nth", range(1, 4))
-def test_a_full_disk_leaves_the_earlier_ones(tmp_path, monkeypatch, nth):
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from zoo.runs import checkpoint
+from zoo.runs.progress import Progress
+snapshot = checkpoint.Snapshot(
+    model={"kernel": np.zeros(1000)}, state={"momentum": np.zeros(3000)}, progress=Progress(step=2, batch=2),
+    history=[{"epoch": number} for number in range(5000)],
+)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    checkpoint.save(Path(sys.argv[1]), snapshot, keep=1)
+except OSError as fault:
+    print(fault)
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 4_000, 12_000, 40_000])  # in model, model, state and history
+def test_a_full_disk_leaves_the_earlier_ones(tmp_path, limit):
     save(tmp_path, 1)
-    write, calls = checkpoint.write_atomic, []
-
-    def fail(*arguments):
-        calls.append(arguments)
-        if len(calls) == nth:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(*arguments)
-
-    monkeypatch.setattr(checkpoint, "write_atomic", fail)
-    with pytest.raises(OSError, match="No space left"):
-        save(tmp_path, 2, keep=1)
+    process = start(FULL, tmp_path, limit)
+    out, _ = process.communicate(timeout=60)
+    assert out == f"[Errno 27] File too large: '{tmp_path}/step-00000002'\n"
     assert names(tmp_path) == ["step-00000001"]
     assert checkpoint.latest(tmp_path).state_arrays().keys() == STATE.keys()
 
@@ -135,7 +146,8 @@ from zoo.runs.progress import Progress
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 checkpoint.sync = die
-checkpoint.save(Path(sys.argv[1]), {"kernel": np.zeros(9)}, {}, Progress(step=5, batch=5), keep=1)
+snapshot = checkpoint.Snapshot(model={"kernel": np.zeros(9)}, state={}, progress=Progress(step=5, batch=5))
+checkpoint.save(Path(sys.argv[1]), snapshot, keep=1)
 """
 
 
@@ -201,3 +213,50 @@ def test_two_variables_of_one_path_are_refused():
     with pytest.raises(RunError) as raised:
         checkpoint.arrays_of([variable, variable])
     assert str(raised.value) == "two variables are called conv/kernel; expected a name for each layer of its own"
+
+
+def inside(batch, batches, **keys):
+    return at(batch, partial_epoch=PartialEpoch(batches=batches, **keys))
+
+
+def test_an_epoch_that_has_begun_comes_back_and_is_never_the_best(tmp_path):
+    best = Best(value=0.5, step=4, batch=4)
+    save(tmp_path, 4, best=best)
+    progress = Progress(
+        epoch=1, step=6, batch=6, best=best, partial_epoch=PartialEpoch(batches=2, seconds=1.25, data_wait_seconds=0.5)
+    )
+    checkpoint.save(tmp_path, Snapshot(model=MODEL, state=STATE, progress=progress), keep=1)
+    assert checkpoint.latest(tmp_path).progress == progress
+    assert checkpoint.best(tmp_path).progress.batch == 4
+    assert checkpoint.at_batch(tmp_path, 6) is None
+
+
+def test_an_epoch_before_its_validation_is_kept_apart_from_its_end(tmp_path):
+    waits = replace(at(8), epoch=1, partial_epoch=PartialEpoch(batches=4, metrics={"loss": 0.1}))
+    for progress in (waits, replace(at(8), epoch=2, best=Best(value=0.5, step=8, batch=8))):
+        checkpoint.save(tmp_path, Snapshot(model=MODEL, state=STATE, progress=progress), keep=2)
+    assert names(tmp_path) == ["step-00000008", "step-00000008-before-validation"]
+    assert checkpoint.latest(tmp_path).progress.epoch == 2
+    assert checkpoint.best(tmp_path).path.name == "step-00000008"
+
+
+def test_the_lines_of_metrics_come_back(tmp_path):
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2, "val_loss": None}, {"epoch": 2}]
+    checkpoint.save(tmp_path, Snapshot(model=MODEL, state=STATE, progress=at(1), history=rows), keep=1)
+    found = checkpoint.latest(tmp_path)
+    assert found.history() == rows
+    with (found.path / "history.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    with pytest.raises(RunError, match=r"history.jsonl: is damaged \(its SHA-256 is not the manifest's\)"):
+        found.history()
+
+
+def test_weights_that_are_not_finite_are_noticed():
+    def finite(model, **state):
+        return Snapshot(model=model, state=state, progress=at(1)).is_finite
+
+    fine = np.array([3e38, -3e38], np.float32)
+    assert finite({"kernel": fine, "empty": np.zeros(0, np.float32), "count": np.array(1)})
+    assert finite({}, **{"optimizer/momentum": np.array([np.inf])})
+    assert not finite({"kernel": np.array([1, np.nan, 2], np.float32)})
+    assert not finite({"kernel": fine}, **{"weight/kernel": np.array([1, -np.inf], np.float32)})

@@ -59,11 +59,13 @@ def test_a_checkpoint_of_before_counts_phases_one_by_one(tmp_path):
     shutil.copytree(HERE / "interrupted", folder.path, ignore=shutil.ignore_patterns("checkpoints", "metrics.jsonl"))
     folder.write_metrics(lines(1, 1, 2))
     progress = Progress(phase=2, epoch_in_phase=1, epoch=3, step=9, batch=9, best=Best(value=0.5, step=6, batch=6))
-    saved = checkpoint.save(folder.checkpoints, {"a": np.zeros(1)}, {"b": np.zeros(1)}, progress, keep=1)
+    snapshot = checkpoint.Snapshot(model={"a": np.zeros(1)}, state={"b": np.zeros(1)}, progress=progress)
+    saved = checkpoint.save(folder.checkpoints, snapshot, keep=1)
     manifest = saved.path / "manifest.json"
     document = json.loads(manifest.read_text(encoding="utf-8"))
     for key in ("batch", "best_batch", "phase_best_batch"):
         del document["progress"][key]
+    del document["sealed"], document["seal"]
     manifest.write_text(json.dumps(document), encoding="utf-8")
     found = checkpoint.latest(folder.checkpoints).progress
     assert (found.step, found.batch) == (3, 9)

@@ -179,15 +179,18 @@ def test_the_saved_model_is_that_of_the_best_epoch_of_all_phases(data, tmp_path,
 def test_a_checkpoint_of_an_earlier_zoo_says_no_loss_and_its_epoch_stays_the_best_of_equals(tmp_path):
     saved = checkpoint.save(
         tmp_path,
-        {"a": np.zeros(1)},
-        {"b": np.zeros(1)},
-        Progress(epoch_in_phase=1, epoch=1, step=4, batch=4, best=Best(value=0.9, step=4, batch=4)),
+        checkpoint.Snapshot(
+            model={"a": np.zeros(1)},
+            state={"b": np.zeros(1)},
+            progress=Progress(epoch_in_phase=1, epoch=1, step=4, batch=4, best=Best(value=0.9, step=4, batch=4)),
+        ),
         keep=1,
     )
     manifest = saved.path / "manifest.json"
     document = json.loads(manifest.read_text())
     for later in ("best_loss", "phase_best_loss", "batch", "best_batch", "phase_best_batch"):
         del document["progress"][later]
+    del document["sealed"], document["seal"]
     manifest.write_text(json.dumps(document))
     assert checkpoint.latest(tmp_path).progress == saved.progress
 

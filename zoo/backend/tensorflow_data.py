@@ -52,7 +52,7 @@ def tf_gathered(
     classes: int,
     batch_size: int,
     epochs: int,
-    batches_per_epoch: int,
+    count: int,
     add_clock: Callable[[Callable[[], float]], None],
 ) -> Any | None:
     """Wraps images that lie in memory or a mapped file, as `tf_dataset` does a supply of batches.
@@ -66,7 +66,7 @@ def tf_gathered(
         classes: The length of a label's row.
         batch_size: Images of a batch; the last batch of an epoch may be smaller.
         epochs: How many epochs there are.
-        batches_per_epoch: How many batches an epoch has.
+        count: How many batches they have together.
         add_clock: Is given what tells the seconds that copying has taken so far.
     """
     import keras
@@ -105,7 +105,7 @@ def tf_gathered(
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
     add_clock(lambda: float(seconds.numpy()))
     # What reads a dataset before training, as trackers do, has to know its length.
-    return _untuned(with_length(batches, epochs * batches_per_epoch))
+    return _untuned(with_length(batches, count))
 
 
 def _untuned(dataset: Any) -> Any:

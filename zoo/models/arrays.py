@@ -1,6 +1,8 @@
 """The weights of a model as arrays by name, and the file that holds them."""
 
-from collections.abc import Iterable
+import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,68 @@ def array_of(variable: Any) -> "np.ndarray":
     # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
     # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
     return np.asarray(variable.value, order="C")
+
+
+def write_arrays(path: Path, arrays: "Mapping[str, np.ndarray]") -> str:
+    """Writes a new safetensors file to the disk's surface, and hashes it on the way.
+
+    The library's own writer makes a copy of all of it first, and holds Python's lock meanwhile: training would wait.
+    Source: https://github.com/huggingface/safetensors#format.
+
+    Args:
+        path: Where; nothing is there.
+        arrays: By name, in memory in C's order.
+
+    Returns:
+        The file's SHA-256, in hex.
+
+    Raises:
+        OSError: The disk is full, ...
+    """
+    import hashlib
+
+    # The largest numbers first, as the library has it, so that each lies at a multiple of its size.
+    ordered = dict(sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])))
+    header: dict[str, Any] = {}
+    end = 0
+    for name, array in ordered.items():
+        begin, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256()
+    with path.open("xb") as file:
+        for part in (
+            len(text).to_bytes(8, "little"),
+            text,
+            *(array.reshape(-1).view("u1").data for array in ordered.values()),
+        ):
+            digest.update(part)
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+_DTYPES = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint64": "U64",
+    "uint32": "U32",
+    "uint16": "U16",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 def read_verified(path: Path, sha256: object) -> "dict[str, np.ndarray] | None":

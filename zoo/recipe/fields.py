@@ -187,8 +187,8 @@ PolicyName = Annotated[str, OneOf(augmentations.policies)]
 Interval = Annotated[
     str,
     Matching(
-        "epoch|[1-9][0-9]* steps|[1-9][0-9]*[smh]",
-        '"epoch", a number of steps such as "200 steps" or a time such as "5m"',
+        "epoch|epoch_end|[1-9][0-9]{0,8} steps|[1-9][0-9]{0,5}[smh]",
+        '"epoch", "epoch_end", a number of steps such as "200 steps" or a time such as "30s" or "5m"',
     ),
 ]
 Positive = Annotated[float, Field(gt=0)]

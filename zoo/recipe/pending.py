@@ -11,7 +11,6 @@ from zoo.recipe.overlays import KeyPath, tables
 AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
     "train.deterministic": (False,),
     "train.on_save_error": ("stop",),
-    "checkpoint.every": ("epoch",),
 }
 
 

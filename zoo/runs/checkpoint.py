@@ -2,32 +2,73 @@
 
 checkpoints/step-00001200/                     step-00000600-batch-00001200/ where two batches make a step: with
     model.safetensors   weights by path        few batches, several epochs may end in the same step
-    state.safetensors   optimizer variables by path, seed generators in the order of the graph
-    manifest.json       progress, and the SHA-256 of the two
+    state.safetensors   optimizer variables by path, seed generators in the order of the graph; inside an epoch its
+                        metrics, and the seed generators of augmentation
+    history.jsonl       the lines of metrics.jsonl until then
+    manifest.json       progress, and the SHA-256 of the three; sealed
+
+step-00001200-before-validation/ is an epoch whose batches are done and which is not validated.
 """
 
+import hashlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states
+from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states, write_arrays
 from zoo.models.weights import finalize_state
 from zoo.runs.counted_in_batches import counted_anew
 from zoo.runs.folder import SCHEMA, RunFolder
 from zoo.runs.progress import Progress
-from zoo.system.files import sha256, sync, write_atomic
+from zoo.system.files import sync
+from zoo.system.regular_files import read_regular
+from zoo.system.sealing import read_document, sealed
 
 if TYPE_CHECKING:
     import numpy as np
 
 STATE_FILE = "state.safetensors"
+HISTORY_FILE = "history.jsonl"
 MANIFEST_FILE = "manifest.json"
-FOLDER_NAME = re.compile(r"step-\d{8,}(-batch-\d{8,})?")
+FOLDER_NAME = re.compile(r"step-\d{8,}(-batch-\d{8,})?(-before-validation)?")
+# Most bytes of history.jsonl: a million epochs.
+HISTORY_LIMIT = 300_000_000
+# In the names of what belongs to an epoch that has begun, in state.safetensors.
+OF_AN_EPOCH = "epoch/"
+# And of weights whose moving averages are in model.safetensors.
+AS_TRAINED = "weight/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that a checkpoint keeps, in memory.
+
+    Attributes:
+        model: Weights by path.
+        state: What `training_state` reads, and inside an epoch what `epoch_state` does.
+        progress: How far the run has come.
+        history: The lines of metrics.jsonl until then.
+    """
+
+    model: "Mapping[str, np.ndarray]"
+    state: "Mapping[str, np.ndarray]"
+    progress: Progress
+    history: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite; else there is nothing to go on from."""
+        import numpy as np
+
+        trained = (array for name, array in self.state.items() if name.startswith(AS_TRAINED))
+        floats = (array for array in (*self.model.values(), *trained) if array.size and array.dtype.kind == "f")
+        return all(bool(np.isfinite(array.min()) and np.isfinite(array.max())) for array in floats)
 
 
 @dataclass(frozen=True)
@@ -60,29 +101,42 @@ class Checkpoint:
         """
         return self._read(STATE_FILE)
 
+    def history(self) -> list[dict[str, Any]] | None:
+        """Reads the lines of metrics.jsonl until then; None in a checkpoint of an earlier zoo, which has none.
+
+        Raises:
+            RunError: They are damaged.
+        """
+        if HISTORY_FILE not in self.hashes:
+            return None
+        try:
+            content = read_regular(self.path / HISTORY_FILE, limit=HISTORY_LIMIT, follow_links=False)
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != self.hashes[HISTORY_FILE]:
+            raise self._damaged(HISTORY_FILE)
+        return [json.loads(line) for line in content.splitlines()]
+
     def _read(self, name: str) -> "dict[str, np.ndarray]":
         file = self.path / name
         arrays = read_verified(file, self.hashes.get(name)) if file.is_file() else None
         if arrays is None:
-            raise RunError(f"{file}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one")
+            raise self._damaged(name)
         return arrays
 
+    def _damaged(self, name: str) -> RunError:
+        return RunError(
+            f"{self.path / name}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one"
+        )
 
-def save(
-    folder: Path,
-    model: "Mapping[str, np.ndarray]",
-    state: "Mapping[str, np.ndarray]",
-    progress: Progress,
-    *,
-    keep: int,
-) -> Checkpoint:
+
+def save(folder: Path, snapshot: Snapshot, *, keep: int) -> Checkpoint:
     """Writes a checkpoint below `folder`, then deletes those that are neither the last `keep` nor the best.
 
     Raises:
         OSError: It could not be written; earlier checkpoints are untouched.
     """
-    from safetensors.numpy import save as to_bytes
-
+    progress = snapshot.progress
     folder.mkdir(exist_ok=True)
     final = folder / _name(progress)
     temporary = folder / f".{final.name}"
@@ -90,31 +144,56 @@ def save(
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
     try:
-        for name, arrays in ((MODEL_FILE, model), (STATE_FILE, state)):
-            write_atomic(temporary / name, to_bytes(dict(arrays)))
-        hashes = {name: sha256(temporary / name) for name in (MODEL_FILE, STATE_FILE)}
-        manifest = {"schema": SCHEMA, "kind": "checkpoint", "progress": progress.to_json(), "sha256": hashes}
-        write_atomic(temporary / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
+        hashes = _write_files(temporary, snapshot)
         sync(temporary)
         temporary.rename(final)
-    except BaseException:
+    except BaseException as fault:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(fault, OSError):
+            fault.filename = str(final)  # not the temporary folder's name
         raise
     sync(folder)
     _prune(folder, keep=keep, best=[best.batch for best in (progress.best, progress.phase_best) if best])
     return Checkpoint(final, progress, hashes)
 
 
+def _write_files(folder: Path, snapshot: Snapshot) -> dict[str, str]:
+    """Fills a checkpoint's folder, the manifest last, and makes each file last; returns the hashes."""
+    hashes = {
+        MODEL_FILE: write_arrays(folder / MODEL_FILE, snapshot.model),
+        STATE_FILE: write_arrays(folder / STATE_FILE, snapshot.state),
+    }
+    history = "".join(json.dumps(row) + "\n" for row in snapshot.history)
+    hashes[HISTORY_FILE] = hashlib.sha256(history.encode()).hexdigest()
+    manifest = {
+        "schema": SCHEMA,
+        "kind": "checkpoint",
+        "progress": snapshot.progress.to_json(),
+        "sha256": hashes,
+    }
+    for name, text in ((HISTORY_FILE, history), (MANIFEST_FILE, sealed(manifest))):
+        with (folder / name).open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    return hashes
+
+
 def _name(progress: Progress) -> str:
-    return f"step-{progress.step:08d}" + ("" if progress.step == progress.batch else f"-batch-{progress.batch:08d}")
+    batch = "" if progress.step == progress.batch else f"-batch-{progress.batch:08d}"
+    return f"step-{progress.step:08d}{batch}{'-before-validation' if progress.awaits_validation else ''}"
 
 
 def _prune(folder: Path, *, keep: int, best: Collection[int]) -> None:
     found = checkpoints(folder)
     kept = {checkpoint.path for checkpoint in found[-keep:]}
     for checkpoint in found:
-        if checkpoint.path not in kept and checkpoint.progress.batch not in best:
-            shutil.rmtree(checkpoint.path)
+        progress = checkpoint.progress
+        if checkpoint.path not in kept and (progress.partial_epoch or progress.batch not in best):
+            # Not under its name while it is half there.
+            removed = checkpoint.path.with_name(f".{checkpoint.path.name}")
+            checkpoint.path.rename(removed)
+            shutil.rmtree(removed)
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
@@ -128,18 +207,18 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
         for path in (folder.iterdir() if folder.is_dir() else ())
         if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file()
     ]
-    return sorted(found, key=lambda checkpoint: checkpoint.progress.batch)
+    return sorted(found, key=lambda checkpoint: (checkpoint.progress.batch, checkpoint.progress.epoch))
 
 
 def _open(path: Path) -> Checkpoint:
     manifest = path / MANIFEST_FILE
     try:
-        document = json.loads(manifest.read_text(encoding="utf-8"))
+        document = read_document(manifest, follow_links=False).values
         progress = Progress.from_json(document["progress"])
         if "batch" not in document["progress"]:
             progress = counted_anew(progress, RunFolder(path.parent.parent))
         return Checkpoint(path, progress, dict(document["sha256"]))
-    except (ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError) as fault:
         raise RunError(f"{manifest}: is damaged; delete {path} to go back one") from fault
 
 
@@ -158,8 +237,9 @@ def best(folder: Path) -> Checkpoint | None:
 
 
 def at_batch(folder: Path, batch: int) -> Checkpoint | None:
-    """Returns the checkpoint after a batch of the run, or None where it is not kept."""
-    return next((checkpoint for checkpoint in checkpoints(folder) if checkpoint.progress.batch == batch), None)
+    """Returns the checkpoint of the epoch that ended with a batch of the run, or None where it is not kept."""
+    ends = (one for one in checkpoints(folder) if one.progress.partial_epoch is None)
+    return next((one for one in ends if one.progress.batch == batch), None)
 
 
 def restore_weights(model: Any, source: Checkpoint) -> None:
@@ -200,8 +280,7 @@ def restore_training_state(
         RunError: The state belongs to another model or optimizer.
     """
     variables = _state_variables(model, optimizer, averages)
-    if set(variables) != set(arrays):
-        differing = sorted(set(variables) ^ set(arrays))
+    if differing := sorted(set(variables) ^ {name for name in arrays if not name.startswith(OF_AN_EPOCH)}):
         raise RunError(
             f"the checkpoint's state belongs to another training: {len(differing)} entries differ, {differing[0]} first"
         )
@@ -211,7 +290,39 @@ def restore_training_state(
 
 def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, Any]:
     variables = {f"optimizer/{path}": variable for path, variable in by_path(optimizer.variables).items()}
-    variables |= {f"weight/{weight.path}": weight for weight in model.weights if weight.path in averages}
+    variables |= {f"{AS_TRAINED}{weight.path}": weight for weight in model.weights if weight.path in averages}
     # In the order of the graph, since their own names count up from process to process.
     states = [state for layer in model.layers for state in seed_states(layer)]
     return variables | {f"seed/{number}": state for number, state in enumerate(states)}
+
+
+def epoch_state(training_model: Any, augmentation_layers: Sequence[Any]) -> "dict[str, np.ndarray]":
+    """Reads what an epoch that has begun needs beside: its metrics so far, and what augmentation draws next."""
+    variables = _epoch_variables(training_model, augmentation_layers)
+    return {name: array_of(variable) for name, variable in variables.items()}
+
+
+def restore_epoch_state(
+    training_model: Any, augmentation_layers: Sequence[Any], arrays: "Mapping[str, np.ndarray]"
+) -> None:
+    """Puts back what `epoch_state` read, after the epoch has begun anew.
+
+    Raises:
+        RunError: The state belongs to another training.
+    """
+    variables = _epoch_variables(training_model, augmentation_layers)
+    if differing := sorted(set(variables) ^ {name for name in arrays if name.startswith(OF_AN_EPOCH)}):
+        raise RunError(f"the checkpoint's state belongs to another training: {differing[0]} differs")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _epoch_variables(training_model: Any, augmentation_layers: Sequence[Any]) -> dict[str, Any]:
+    seeds = [state for layer in augmentation_layers for state in seed_states(layer)]
+    return {
+        **{
+            f"{OF_AN_EPOCH}metric/{number}": variable
+            for number, variable in enumerate(training_model.metrics_variables)
+        },
+        **{f"{OF_AN_EPOCH}augmentation/{number}": state for number, state in enumerate(seeds)},
+    }

@@ -1,7 +1,7 @@
 """How far a run has come: what its checkpoints keep beside numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 
@@ -23,6 +23,25 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartialEpoch:
+    """How far an epoch has come that is not finished.
+
+    Attributes:
+        batches: Its finished batches, 1 or more; where they are all, it is not validated yet.
+        seconds: What it has taken until then.
+        data_wait_seconds: Of these, what was spent on making batches.
+        applied_steps_before: Steps that the phase's optimizer had taken when the epoch began.
+        metrics: Its training metrics by name where all its batches are finished, else empty.
+    """
+
+    batches: int
+    seconds: float = 0.0
+    data_wait_seconds: float = 0.0
+    applied_steps_before: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a run has come.
 
@@ -35,6 +54,7 @@ class Progress:
         best: The run's best epoch; None while nothing is monitored.
         phase_best: The phase's best epoch; None where the phase does not end early.
         stale_epochs: Epochs since then.
+        partial_epoch: The epoch that has begun; None between two.
     """
 
     phase: int = 0
@@ -45,6 +65,17 @@ class Progress:
     best: Best | None = None
     phase_best: Best | None = None
     stale_epochs: int = 0
+    partial_epoch: PartialEpoch | None = None
+
+    @property
+    def batches_of_epoch(self) -> int:
+        """Finished batches of the epoch that has begun; 0 between two."""
+        return 0 if self.partial_epoch is None else self.partial_epoch.batches
+
+    @property
+    def awaits_validation(self) -> bool:
+        """Whether all batches of the epoch are finished, and it is not validated."""
+        return self.partial_epoch is not None and bool(self.partial_epoch.metrics)
 
     def next_phase(self, index: int) -> "Progress":
         """Returns the same at the beginning of another phase."""
@@ -57,6 +88,7 @@ class Progress:
             **_best_to_json("best", self.best),
             **_best_to_json("phase_best", self.phase_best),
             "stale_epochs": self.stale_epochs,
+            **({} if self.partial_epoch is None else {"partial_epoch": asdict(self.partial_epoch)}),
         }
 
     @classmethod
@@ -65,13 +97,16 @@ class Progress:
 
         Raises:
             KeyError: A count is missing.
+            TypeError: A key of an epoch that has begun is missing, or not known.
         """
+        partial = document.get("partial_epoch")
         return cls(
             **{name: document[name] for name in _COUNTS},
             batch=document.get("batch", document["step"]),
             best=_best_from_json("best", document),
             phase_best=_best_from_json("phase_best", document),
             stale_epochs=document.get("stale_epochs", 0),
+            partial_epoch=None if partial is None else PartialEpoch(**partial),
         )
 
 

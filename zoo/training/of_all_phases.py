@@ -7,6 +7,7 @@ import keras
 from zoo.data import Pack
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.runs.checkpoint_writer import CheckpointWriter
 from zoo.runs.folder import RunFolder
 from zoo.training.user_callbacks.one_run import OneRun
 
@@ -20,7 +21,8 @@ class Training:
         recipe: The resolved recipe.
         train: Pixels and labels to learn from.
         validation: Pixels and labels to validate on, or None.
-        folder: Where metrics and checkpoints go.
+        folder: Where checkpoints are read.
+        writer: Writes them, and metrics.
         one_run: The user's own Keras callbacks.
         display: Shows progress.
     """
@@ -30,5 +32,6 @@ class Training:
     train: Pack
     validation: Pack | None
     folder: RunFolder
+    writer: CheckpointWriter
     one_run: OneRun
     display: ProgressDisplay

@@ -4,6 +4,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+import numpy as np
+
 from zoo.backend import devices
 from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches
@@ -15,6 +18,7 @@ from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory
 from zoo.training.callbacks.counting import PhaseCounts
+from zoo.training.callbacks.middle_of_an_epoch import counted_from, validate_epoch
 from zoo.training.callbacks.watching import Watch, watch_fit
 from zoo.training.compiling.optimizer_state import (
     OptimizerState,
@@ -66,6 +70,21 @@ class Feed:
     cached: CachedActivations | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Epochs:
+    """Epochs of a phase that one `fit` trains.
+
+    Attributes:
+        first: The first one, counted from 0.
+        until: The one after the last.
+        first_batch: Batches of the first one that are finished already.
+    """
+
+    first: int
+    until: int
+    first_batch: int = 0
+
+
 class PhaseRun:
     """One phase, from its first step or its last checkpoint to its end."""
 
@@ -114,7 +133,7 @@ class PhaseRun:
             batches_per_epoch=feed.training.batches_per_epoch,
             accumulate=self._recipe.train.accumulate,
         )
-        self._restore(optimizer, counts)
+        epoch_state = self._restore(optimizer, counts)
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
         with self._training.display.bar(self._phase.name, rate.batches) as move:
@@ -125,9 +144,11 @@ class PhaseRun:
                 counts=counts,
                 rate=rate,
                 data_wait=self._data_wait,
+                epoch_state=epoch_state,
                 move=move,
             )
             yield from self._fit(training_model, feed, watch, by_epoch=by_epoch)
+            self._training.writer.wait()
         unchanged = contract.check()
         if watch.early_stopping.is_over:
             watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
@@ -179,53 +200,93 @@ class PhaseRun:
         training_model.model.optimizer.build(self._model.trainable_variables)
         return training_model
 
-    def _restore(self, optimizer: Any, counts: PhaseCounts) -> None:
-        """Lets the optimizer go on where the checkpoint, or the phase before, left it."""
+    def _restore(self, optimizer: Any, counts: PhaseCounts) -> dict[str, np.ndarray]:
+        """Lets the optimizer go on where the checkpoint, or the phase before, left it.
+
+        Returns:
+            What is to be put back into the epoch that has begun, once `fit` has begun it anew; empty where none has.
+        """
         inner_optimizer(optimizer).first_step = counts.first_step
         if self._resume_from is None:
             load_state(optimizer, self._optimizer_state)
-        else:
-            state = self._resume_from.state_arrays()
-            checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
+            return {}
+        state = self._resume_from.state_arrays()
+        checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
+        return {name: array for name, array in state.items() if name.startswith(checkpoint.OF_AN_EPOCH)}
 
     def _fit(
         self, training_model: TrainingModel, feed: Feed, watch: Watch, *, by_epoch: bool
     ) -> Generator[None, None, None]:
         """Trains until the phase's epochs are done, early stopping ends it or a user's callback stops the run."""
         phase, one_run = self._phase, self._training.one_run
-        first_epoch = self._start.epoch - self._start.epoch_in_phase
-        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "steps_per_epoch": feed.training.batches_per_epoch}
-        if feed.validation is not None:
-            options["validation_data"] = validation_data(feed.validation, with_labels=training_model.takes_labels)
         one_run.begin_phase(
             training_model.model,
             self._recipe.train,
             phase_name=phase.name,
             batches_per_epoch=feed.training.batches_per_epoch,
         )
+        callbacks = [*watch.callbacks, one_run.relay(first_epoch=self._first_epoch)]
         done = phase.epochs if watch.early_stopping.is_over else self._start.epoch_in_phase
+        first_batch = self._start.batches_of_epoch
         while done < phase.epochs and not one_run.stopped_by:
             yield
             if one_run.stopped_by:  # by a tracker, which acts between two epochs
                 break
-            until = done + 1 if by_epoch else phase.epochs
-            data = training_data(
-                feed.training,
-                first_epoch + done,
-                self._data_wait,
-                epochs=until - done,
-                with_labels=training_model.takes_labels,
-            )
-            callbacks = [*watch.callbacks, one_run.relay(first_epoch=first_epoch)]
+            until = done + 1 if by_epoch or first_batch else phase.epochs
+            epochs = Epochs(first=done, until=until, first_batch=first_batch)
             try:
-                unwatched_fit(
-                    training_model.model, data, initial_epoch=done, epochs=until, callbacks=callbacks, **options
-                )
+                self._fit_epochs(training_model, feed, callbacks, epochs)
             except Exception as fault:
                 if devices.is_out_of_memory(fault):
                     raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault
                 raise
-            done = phase.epochs if training_model.model.stop_training else until
+            done, first_batch = until, 0
+            if training_model.model.stop_training:
+                break
+
+    @property
+    def _first_epoch(self) -> int:
+        """Epochs of the run before the phase."""
+        return self._start.epoch - self._start.epoch_in_phase
+
+    def _fit_epochs(
+        self,
+        training_model: TrainingModel,
+        feed: Feed,
+        callbacks: Sequence[keras.callbacks.Callback],
+        epochs: Epochs,
+    ) -> None:
+        """Calls Keras' `fit` for some epochs; the first may have begun before."""
+        with_labels = training_model.takes_labels
+        validation = validation_data(feed.validation, with_labels=with_labels) if feed.validation is not None else None
+        partial_epoch = self._start.partial_epoch
+        if partial_epoch is not None and epochs.first_batch == feed.training.batches_per_epoch:
+            validate_epoch(
+                training_model.model, validation, callbacks, epoch=epochs.first, metrics=partial_epoch.metrics
+            )
+            return
+        data = training_data(
+            feed.training,
+            self._first_epoch + epochs.first,
+            self._data_wait,
+            epochs=epochs.until - epochs.first,
+            first_batch=epochs.first_batch,
+            with_labels=with_labels,
+        )
+        batches_per_epoch = feed.training.batches_per_epoch
+        unwatched_fit(
+            training_model.model,
+            data,
+            initial_epoch=epochs.first,
+            epochs=epochs.until,
+            callbacks=counted_from(
+                epochs.first_batch, callbacks, training_model.model, epochs=epochs.until, steps=batches_per_epoch
+            ),
+            steps_per_epoch=batches_per_epoch - epochs.first_batch,
+            validation_data=validation,
+            shuffle=False,
+            verbose=0,
+        )
 
     def _describe(self, plan: Plan, feed: Feed, contract: Contract, unchanged: Sequence[str]) -> PhaseRecord:
         """Returns what the run keeps of the phase."""

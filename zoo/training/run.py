@@ -18,6 +18,7 @@ from zoo.report.curves import save_history
 from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
+from zoo.runs.checkpoint_writer import CheckpointWriter
 from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
@@ -82,21 +83,26 @@ def train(
     batches = _choose_batches(prepared, before, largest, inputs, display)
     record = replace(record, batch=BatchRecord(batch_size=batches.batch_size, accumulate=batches.accumulate))
     _say_what_trains(prepared, inputs, folder, display, is_resumed=before is not None)
-    training = Training(
-        model=model,
-        recipe=in_micro_batches(prepared.recipe, batches),
-        train=inputs.train,
-        validation=inputs.validation,
-        folder=folder,
-        one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in prepared.recipe.phases)),
-        display=display,
-    )
+    recipe = in_micro_batches(prepared.recipe, batches)
+    history = _history(folder, resume_from, accumulate=recipe.train.accumulate)
     allocator.keep_freed_memory()
     # The recipe as it was begun with, byte for byte: the checkpoints have its hash.
     asked = prepared.asked.to_toml() if before is None else folder.recipe_text()
     with recording(folder, record, {IMAGES_FILE: images.to_text(), folder.recipe_path.name: asked}) as recorded:
         check_monitors(callbacks, validates=inputs.validation is not None)
-        _train_phases(training, resume_from, recorded)
+        folder.write_metrics(history)
+        with CheckpointWriter(folder, keep=recipe.checkpoint.keep, history=history) as writer:
+            training = Training(
+                model=model,
+                recipe=recipe,
+                train=inputs.train,
+                validation=inputs.validation,
+                folder=folder,
+                writer=writer,
+                one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
+                display=display,
+            )
+            _train_phases(training, resume_from, recorded)
         best = _restore_best(training)
         recorded.update(kept=best)
         result = _measure(model, inputs.validation)
@@ -195,17 +201,35 @@ def _train_phases(training: Training, resume_from: Checkpoint | None, recorded: 
         recorded.update(stopped_by=one_run.stopped_by)
 
 
+def _history(folder: RunFolder, resume_from: Checkpoint | None, *, accumulate: int) -> list[Mapping[str, Any]]:
+    """Returns the lines of metrics.jsonl that a run goes on with: those that its checkpoint keeps."""
+    if resume_from is None:
+        return []
+    lines = resume_from.history()
+    if lines is None:  # an earlier zoo's
+        progress = resume_from.progress
+        return lines_anew(folder.metrics()[: progress.epoch], progress, accumulate=accumulate)
+    return list(lines)
+
+
+def _where(progress: Progress) -> str:
+    """Says where a run was left."""
+    if progress.awaits_validation:
+        return f"before the validation of epoch {progress.epoch + 1}"
+    if progress.partial_epoch is not None:
+        return f"in epoch {progress.epoch + 1}, after batch {progress.batches_of_epoch}"
+    return f"after epoch {progress.epoch}"
+
+
 def _each_phase(
     training: Training, resume_from: Checkpoint | None, recorded: Recording, *, by_epoch: bool
 ) -> Generator[None]:
     """Trains phase after phase; yields when each is prepared and, if asked to, before each epoch."""
-    folder, display, phases = training.folder, training.display, training.recipe.phases
+    display, phases = training.display, training.recipe.phases
     progress = resume_from.progress if resume_from else Progress()
-    lines = folder.metrics()[: progress.epoch]
-    folder.write_metrics(lines_anew(lines, progress, accumulate=training.recipe.train.accumulate))
     if resume_from is not None:
         checkpoint.restore_weights(training.model, resume_from)
-        display.line(f"goes on after epoch {progress.epoch}, step {progress.step}")
+        display.line(f"goes on {_where(progress)}, step {progress.step}")
     optimizer_state = OptimizerState()
     for index in range(progress.phase, len(phases)):
         if progress.phase < index:

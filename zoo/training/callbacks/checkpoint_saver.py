@@ -1,71 +1,163 @@
-"""Saves a checkpoint at each epoch's end, and keeps count of the run's best one."""
+"""Saves a checkpoint at each epoch's end and inside of it, and keeps count of the run's best one."""
 
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
+from zoo.backend import devices
 from zoo.runs import checkpoint
-from zoo.runs.folder import RunFolder
+from zoo.runs.checkpoint import Snapshot
+from zoo.runs.progress import PartialEpoch, Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.early_stopping import EarlyStopping
+from zoo.training.callbacks.metrics_writer import MetricsWriter
 from zoo.training.callbacks.monitor import Monitor
+from zoo.training.callbacks.save_interval import SaveInterval
+from zoo.training.callbacks.validation_average import AverageForValidation
 from zoo.training.compiling.optimizer_state import moving_averages
+from zoo.training.of_all_phases import Training
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Writes a checkpoint at each epoch's end; comes after early stopping, whose judgement it keeps.
+    """Saves a checkpoint at each epoch's end, and inside an epoch when one is due.
+
+    Numbers are copied between two batches; a thread of its own writes them. Comes after early stopping and the line of
+    metrics, whose judgement it keeps.
 
     Attributes:
-        progress: How far the run has come.
+        progress: How far the run had come when an epoch ended last.
     """
 
     def __init__(
         self,
-        folder: RunFolder,
-        model: keras.Model,
+        training: Training,
         *,
         counts: PhaseCounts,
         monitor: Monitor | None,
         early_stopping: EarlyStopping,
-        keep: int,
+        average: AverageForValidation,
+        metrics: MetricsWriter,
+        augmentation_layers: Sequence[Any],
     ) -> None:
         """Prepares the checkpoints of one phase.
 
         Args:
-            folder: Where they go.
-            model: What is trained, without augmentation.
+            training: The run.
             counts: Where the phase begins or was left.
             monitor: Tells which epoch is better; None keeps the last.
             early_stopping: What compared the epoch with the best.
-            keep: Number of newest checkpoints to keep beside the best.
+            average: What stands in for the weights while they are validated.
+            metrics: What the epoch has taken so far.
+            augmentation_layers: Those whose draws go on inside an epoch.
         """
         super().__init__()
         self.progress = counts.start
-        self._folder = folder
-        self._whole_model = model
+        self._training = training
         self._counts = counts
         self._monitor = monitor
         self._early_stopping = early_stopping
-        self._keep = keep
+        self._average = average
+        self._metrics = metrics
+        self._augmentation_layers = augmentation_layers
+        self._interval = SaveInterval(training.recipe.checkpoint.every)
+        self._has_begun = False
+        self._epoch = 0
+        self._batches = 0
+        self._logs: Mapping[str, Any] = {}
+        self._is_validating = False
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes which epoch of the phase begins."""
+        self._epoch, self._batches = epoch, 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves where a checkpoint is due; `batch` is counted from the epoch's beginning, from 0."""
+        self._batches, self._logs = batch + 1, logs or {}
+        if not self._has_begun:  # what came before was compiling
+            self._has_begun = True
+            self._interval.begin()
+        if self._batches < self._counts.batches_per_epoch:
+            self._save_if_due()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Saves where a checkpoint is due."""
+        self._is_validating = True
+        self._save_if_due()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves where a checkpoint is due."""
+        self._save_if_due()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes that the weights are what is trained again."""
+        self._is_validating = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the checkpoint.
+        """Saves the epoch.
 
         Raises:
-            OSError: It could not be written; earlier checkpoints are untouched.
+            OSError: The checkpoint before could not be written; earlier ones are untouched.
         """
         progress = self._early_stopping.noted_in(self._counts.after(epoch + 1))
         best = self.progress.best
         if self._monitor is not None:
             best = self._monitor.best_of(best, logs or {}, progress)
         self.progress = replace(progress, best=best)
-        training_model: Any = self.model
-        averages = moving_averages(training_model.optimizer)
-        checkpoint.save(
-            self._folder.checkpoints,
-            checkpoint.saved_weights(self._whole_model, averages),
-            checkpoint.training_state(self._whole_model, training_model.optimizer, averages),
-            self.progress,
-            keep=self._keep,
+        self._batches = 0
+        self._training.writer.add_line(self._metrics.row)
+        self._save(self.progress)
+
+    def save_at_once(self) -> None:
+        """Saves what is done, and waits until it is on disk.
+
+        Raises:
+            OSError: It could not be written; earlier checkpoints are untouched.
+        """
+        if self._batches:
+            self._save(self._inside_the_epoch())
+        self._training.writer.wait()
+
+    def _save_if_due(self) -> None:
+        if not self._batches or self._training.writer.is_busy:
+            return
+        step = self._counts.after(self._epoch, PartialEpoch(batches=self._batches)).step
+        if self._interval.is_due(step, is_whole_step=self._counts.ends_step(self._epoch, self._batches)):
+            self._save(self._inside_the_epoch())
+
+    def _inside_the_epoch(self) -> Progress:
+        is_whole = self._batches == self._counts.batches_per_epoch
+        partial_epoch = PartialEpoch(
+            batches=self._batches,
+            metrics={name: float(value) for name, value in self._logs.items()} if is_whole else {},
+            **self._metrics.so_far(),
         )
+        progress = self._counts.after(self._epoch, partial_epoch)
+        return replace(self._early_stopping.noted_in(progress), best=self.progress.best)
+
+    def _save(self, progress: Progress) -> None:
+        """Copies the numbers, and hands them over."""
+        writer = self._training.writer
+        writer.wait()
+        began = time.process_time()
+        training_model: Any = self.model
+        devices.sync(training_model)
+        averages = moving_averages(training_model.optimizer)
+        with self._average.put_aside():
+            model = checkpoint.saved_weights(self._training.model, averages)
+            state = checkpoint.training_state(self._training.model, training_model.optimizer, averages)
+        if progress.partial_epoch is not None and not progress.awaits_validation:
+            state |= checkpoint.epoch_state(training_model, self._augmentation_layers)
+        snapshot = Snapshot(
+            model=_copied(model), state=_copied(state), progress=progress, history=tuple(writer.history)
+        )
+        writer.write(snapshot, cost=time.process_time() - began)
+        self._interval.saved(cost=writer.cost)
+
+
+def _copied(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Copies what another may own: on JAX the next compiled step gives its memory away."""
+    return {name: array if array.flags.owndata else array.copy() for name, array in arrays.items()}

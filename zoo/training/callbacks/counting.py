@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from zoo.runs.progress import Progress
+from zoo.runs.progress import PartialEpoch, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +30,34 @@ class PhaseCounts:
     @property
     def first_step(self) -> int:
         """Steps of the run before the phase."""
-        return self.start.step - self._steps(self.start.epoch_in_phase)
+        return self.start.step - self._batches_before // self.accumulate
 
-    def after(self, epochs: int) -> Progress:
-        """Returns how far the run is after some epochs of the phase; what is best is not known here."""
+    @property
+    def _batches_before(self) -> int:
+        """Batches of the phase before it began or was left."""
+        return self.start.epoch_in_phase * self.batches_per_epoch + self.start.batches_of_epoch
+
+    def after(self, epochs: int, partial_epoch: PartialEpoch | None = None) -> Progress:
+        """Returns how far the run is after some epochs of the phase; what is best is not known here.
+
+        Args:
+            epochs: Finished ones.
+            partial_epoch: What has begun of the next one, or None.
+        """
+        batches = epochs * self.batches_per_epoch + (partial_epoch.batches if partial_epoch else 0)
         return replace(
             self.start,
             epoch_in_phase=epochs,
             epoch=self.first_epoch + epochs,
-            step=self.first_step + self._steps(epochs),
-            batch=self.start.batch + (epochs - self.start.epoch_in_phase) * self.batches_per_epoch,
+            step=self.first_step + batches // self.accumulate,
+            batch=self.start.batch + batches - self._batches_before,
+            partial_epoch=partial_epoch,
         )
+
+    def ends_step(self, epoch: int, batches: int) -> bool:
+        """Returns whether the last of an epoch's batches so far completed a step; `epoch` is counted from 0."""
+        return (epoch * self.batches_per_epoch + batches) % self.accumulate == 0
 
     def step_of(self, epoch: int, batch: int) -> int:
         """Returns the step that a batch of an epoch takes part in, counted from 1; `epoch` and `batch` from 0."""
         return self.first_step + (epoch * self.batches_per_epoch + batch) // self.accumulate + 1
-
-    def _steps(self, epochs: int) -> int:
-        return epochs * self.batches_per_epoch // self.accumulate

@@ -1,4 +1,4 @@
-"""Writes metrics.jsonl: one line an epoch."""
+"""Makes the lines of metrics.jsonl: one an epoch."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,22 +6,20 @@ from typing import Any
 
 import keras
 
-from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.compiling.optimizer_state import applied_steps, loss_scale
 from zoo.training.feeding.streams import StopWatch
 
 
 class MetricsWriter(keras.callbacks.Callback):
-    """Writes a line of metrics.jsonl at each epoch's end.
+    """Makes a line of metrics.jsonl at each epoch's end, which is written after the epoch's checkpoint.
 
-    It comes before the checkpoint is saved: a resumed run drops the lines past its checkpoint, so that a kill in
-    between loses nothing.
+    Attributes:
+        row: The last line.
     """
 
     def __init__(
         self,
-        folder: RunFolder,
         *,
         phase_name: str,
         counts: PhaseCounts,
@@ -31,7 +29,6 @@ class MetricsWriter(keras.callbacks.Callback):
         """Prepares the lines of one phase.
 
         Args:
-            folder: Where they go.
             phase_name: The phase's name.
             counts: Where the phase begins or was left.
             rate_at: Learning rate by batch of the phase.
@@ -39,27 +36,26 @@ class MetricsWriter(keras.callbacks.Callback):
         """
         super().__init__()
         self.row: Mapping[str, Any] = {}
-        self._folder = folder
         self._phase_name = phase_name
         self._counts = counts
         self._rate_at = rate_at
         self._data_wait = data_wait
         self._began = 0.0
+        self._waited = 0.0
         self._applied_before = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Starts the clocks."""
-        self._began = time.perf_counter()
-        self._data_wait.take()
+        """Starts the clocks; those of an epoch that has begun before go on."""
         training_model: Any = self.model
-        self._applied_before = applied_steps(training_model.optimizer)
+        before = self._counts.start.partial_epoch if epoch == self._counts.start.epoch_in_phase else None
+        self._began = time.perf_counter() - (before.seconds if before else 0.0)
+        self._data_wait.take()
+        self._waited = before.data_wait_seconds if before else 0.0
+        applied = applied_steps(training_model.optimizer)
+        self._applied_before = before.applied_steps_before if before else applied
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the line.
-
-        Raises:
-            OSError: It could not be written.
-        """
+        """Makes the line."""
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         progress = self._counts.after(epoch + 1)
         self.row = {
@@ -69,11 +65,18 @@ class MetricsWriter(keras.callbacks.Callback):
             "step": progress.step,
             **{name: metrics.get(name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
             "learning_rate": self._rate_at((epoch + 1) * self._counts.batches_per_epoch - 1),
-            "seconds": round(time.perf_counter() - self._began, 3),
-            "data_wait_seconds": round(self._data_wait.take(), 3),
+            **{name: value for name, value in self.so_far().items() if name != "applied_steps_before"},
             **self._loss_scaling(),
         }
-        self._folder.append_metrics(self.row)
+
+    def so_far(self) -> dict[str, Any]:
+        """Returns what the epoch has taken until now, as `PartialEpoch` names it."""
+        self._waited += self._data_wait.take()
+        return {
+            "seconds": round(time.perf_counter() - self._began, 3),
+            "data_wait_seconds": round(self._waited, 3),
+            "applied_steps_before": self._applied_before,
+        }
 
     def _loss_scaling(self) -> dict[str, float]:
         """Returns the loss scale of mixed_float16, and how often gradients were not finite and were skipped.

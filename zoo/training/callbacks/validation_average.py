@@ -1,6 +1,7 @@
 """Validates with the moving average of the weights."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import keras
@@ -19,6 +20,18 @@ class AverageForValidation(keras.callbacks.Callback):
         self._pairs = [(weight, averages[weight.path]) for weight in model.weights if weight.path in averages]
         self._held: list[Any] = []
 
+    @contextlib.contextmanager
+    def put_aside(self) -> Generator[None]:
+        """Has the weights themselves in the model for a moment, also while it is validated."""
+        if not self._held:
+            yield
+            return
+        self.on_test_end()
+        try:
+            yield
+        finally:
+            self.on_test_begin()
+
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averages into the model."""
         # By copies: on JAX an assigned array is shared, and the next compiled step gives its memory away.
@@ -30,3 +43,4 @@ class AverageForValidation(keras.callbacks.Callback):
         """Puts the weights back, bit by bit."""
         for (weight, _), value in zip(self._pairs, self._held, strict=True):
             weight.assign(value)
+        self._held = []

@@ -1,10 +1,11 @@
 """All that happens around `fit` in a phase, in its order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import keras
+import numpy as np
 
 from zoo.freezing.contract import Contract
 from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
@@ -13,6 +14,7 @@ from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.early_stopping import EarlyStopping
 from zoo.training.callbacks.guards import ContractGuard, InterruptionGuard, TerminateOnNaN
 from zoo.training.callbacks.metrics_writer import MetricsWriter
+from zoo.training.callbacks.middle_of_an_epoch import EpochStateRestorer
 from zoo.training.callbacks.monitor import Monitor
 from zoo.training.callbacks.progress_bar import EpochLine, ProgressBar
 from zoo.training.callbacks.validation_average import AverageForValidation
@@ -38,6 +40,7 @@ class Watch:
     saver: CheckpointSaver
 
 
+# Many arguments because each is another's, and all meet here.
 def watch_fit(
     training: Training,
     training_model: TrainingModel,
@@ -46,6 +49,7 @@ def watch_fit(
     counts: PhaseCounts,
     rate: LearningRateSchedule,
     data_wait: StopWatch,
+    epoch_state: Mapping[str, np.ndarray],
     move: Callable[[int, str], None],
 ) -> Watch:
     """Chooses what happens around `fit`; the order counts, as each saves what those before it have seen.
@@ -57,33 +61,36 @@ def watch_fit(
         counts: Where the phase begins or was left.
         rate: Its learning rate by batch.
         data_wait: Counts the seconds spent on making batches.
+        epoch_state: Of the epoch that has begun before, from its checkpoint; empty where none has.
         move: Moves the phase's bar.
     """
-    recipe, folder = training.recipe, training.folder
+    recipe = training.recipe
     phase = recipe.phases[counts.start.phase]
     # Without validation nothing says which epoch is better.
     monitor = Monitor(recipe.checkpoint.monitor) if training.validation is not None else None
     early_stopping = EarlyStopping(monitor, patience=recipe.train.early_stopping, counts=counts)
-    saver = CheckpointSaver(
-        folder,
-        training.model,
-        counts=counts,
-        monitor=monitor,
-        early_stopping=early_stopping,
-        keep=recipe.checkpoint.keep,
-    )
+    layers = training_model.augmentation_layers
+    average = AverageForValidation(training.model, moving_averages(training_model.model.optimizer))
     metrics = MetricsWriter(
-        folder,
         phase_name=phase.name,
         counts=counts,
         rate_at=lambda batch: float(rate.at(batch)),
         data_wait=data_wait,
     )
-    layers = training_model.augmentation_layers
+    saver = CheckpointSaver(
+        training,
+        counts=counts,
+        monitor=monitor,
+        early_stopping=early_stopping,
+        average=average,
+        metrics=metrics,
+        augmentation_layers=layers,
+    )
     callbacks = [
         InterruptionGuard(),
         AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
-        AverageForValidation(training.model, moving_averages(training_model.model.optimizer)),
+        EpochStateRestorer(layers, epoch_state, classes=len(training.model.blueprint.classes)),
+        average,
         ContractGuard(contract, accumulate=counts.accumulate),
         TerminateOnNaN(phase_name=phase.name, counts=counts),
         ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),

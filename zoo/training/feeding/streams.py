@@ -74,7 +74,9 @@ class StopWatch:
         return timed
 
 
-def training_data(batches: Batches, epoch: int, watch: StopWatch, *, epochs: int, with_labels: bool = False) -> Any:
+def training_data(
+    batches: Batches, epoch: int, watch: StopWatch, *, epochs: int, first_batch: int = 0, with_labels: bool = False
+) -> Any:
     """Returns what `fit` takes as its training data: the batches of some epochs in a row.
 
     Args:
@@ -82,12 +84,16 @@ def training_data(batches: Batches, epoch: int, watch: StopWatch, *, epochs: int
         epoch: Which epoch of the run is the first.
         watch: Counts the time that a batch takes to make.
         epochs: How many epochs.
+        first_batch: Batches of the first epoch that are left out.
         with_labels: Whether the model takes the labels too, beside the pixels.
     """
     each = batches.batches_per_epoch
-    load = watch.watch(lambda number: batches.batch(epoch + number // each, number % each))
-    dataset = _gathered(batches, watch, first_epoch=epoch, epochs=epochs)
-    return _finite(load, dataset, count=epochs * each, with_labels=with_labels)
+
+    def batch(number: int) -> tuple[np.ndarray, np.ndarray]:
+        return batches.batch(epoch + (first_batch + number) // each, (first_batch + number) % each)
+
+    dataset = _gathered(batches, watch, first_epoch=epoch, epochs=epochs, first_batch=first_batch)
+    return _finite(watch.watch(batch), dataset, count=epochs * each - first_batch, with_labels=with_labels)
 
 
 def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
@@ -106,7 +112,7 @@ def _finite(
     return dataset.map(_beside) if with_labels else dataset
 
 
-def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: int) -> Any | None:
+def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: int, first_batch: int = 0) -> Any | None:
     """Lets TensorFlow gather the images, where it is the backend and they lie where it can."""
     whole, which = resolve(batches.images, np.arange(len(batches.images)))
     if not isinstance(whole, np.ndarray) or not is_aligned(whole):
@@ -114,7 +120,8 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
 
     def draw(number: int) -> EpochOrder:
         drawn = batches.epoch_order(first_epoch + number)
-        return replace(drawn, rows=which[drawn.rows])
+        left = slice(0 if number else first_batch * batches.batch_size, None)
+        return replace(drawn, rows=which[drawn.rows[left]], labels=drawn.labels[left], weights=drawn.weights[left])
 
     return tensorflow_data.tf_gathered(
         whole,
@@ -122,7 +129,7 @@ def _gathered(batches: Batches, watch: StopWatch, *, first_epoch: int, epochs: i
         classes=batches.classes,
         batch_size=batches.batch_size,
         epochs=epochs,
-        batches_per_epoch=batches.batches_per_epoch,
+        count=epochs * batches.batches_per_epoch - first_batch,
         add_clock=watch.add,
     )
 

@@ -1,0 +1,59 @@
+import pytest
+
+from zoo.training.callbacks.save_interval import SaveInterval
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def due_at(interval, clock, seconds, *, step=1, is_whole_step=True):
+    before, clock.now = clock.now, clock.now + seconds
+    due = interval.is_due(step, is_whole_step=is_whole_step)
+    clock.now = before
+    return due
+
+
+@pytest.mark.parametrize(("every", "seconds"), [("30s", 30), ("5m", 300), ("2h", 7200)])
+def test_a_time_is_counted_from_the_last_save(clock, every, seconds):
+    interval = SaveInterval(every, clock=clock)
+    for _ in range(2):
+        assert not due_at(interval, clock, seconds - 0.1)
+        assert due_at(interval, clock, seconds)
+        clock.now += seconds
+        interval.saved(cost=1e9)
+
+
+def test_a_number_of_steps_is_counted_over_the_whole_run_and_waits_for_whole_steps(clock):
+    interval = SaveInterval("200 steps", clock=clock)
+    assert [step for step in range(1, 601) if interval.is_due(step, is_whole_step=True)] == [200, 400, 600]
+    assert not interval.is_due(200, is_whole_step=False)
+    assert not due_at(interval, clock, 1e6)
+
+
+def test_by_the_ends_of_epochs_nothing_is_due_inside_of_one(clock):
+    assert not due_at(SaveInterval("epoch_end", clock=clock), clock, 1e9)
+
+
+@pytest.mark.parametrize(("cost", "seconds"), [(0.001, 4), (0.04, 4), (0.1, 10), (0.3, 30), (7, 30)])
+def test_by_epoch_one_is_due_as_often_as_takes_a_hundredth_of_the_time(clock, cost, seconds):
+    interval = SaveInterval("epoch", clock=clock)
+    assert due_at(interval, clock, 4)
+    interval.saved(cost=cost)
+    assert not due_at(interval, clock, seconds - 0.1)
+    assert due_at(interval, clock, seconds + 0.1)
+
+
+def test_what_comes_before_the_first_batch_does_not_count(clock):
+    interval = SaveInterval("epoch", clock=clock)
+    clock.now += 60
+    interval.begin()
+    assert not due_at(interval, clock, 3)
