@@ -303,7 +303,7 @@ EXISTS = f"The stages are stem, stage1, stage2, head; a selector is {FORMS}"
         ("layers:few", f"selector 'layers:few' matches nothing. {EXISTS}"),
         ("params:30", f"selector 'params:30' matches nothing. {EXISTS}"),
         ("params:0%", f"selector 'params:0%' matches nothing. {EXISTS}"),
-        ("re:(", "selector 're:(' is not a regular expression: missing ), unterminated subpattern at position 0"),
+        ("re:(", "selector 're:(' is not a regular expression for names of layers: missing ): ("),
         ("", f"selector '' is empty; expected one or more of {FORMS}, joined by commas"),
         (" , ", f"selector ' , ' is empty; expected one or more of {FORMS}, joined by commas"),
     ],

@@ -240,12 +240,49 @@ OVERRIDES = (
     override("1,001 times", *(["train.seed=1"] * 1_001), says="1,001 values are set"),
     override("half a pair", "train.loss=\udcff", says="train.loss is"),
 )
+
+
+def selector(name: str, train: str, says: str = "", *, is_refused: bool | None = True) -> Case:
+    content = VALID.replace('train = "head"', f"train = '{train}'")
+    return checked(f"train: {name}", content, says, is_refused=is_refused)
+
+
+PATTERNS = (
+    selector("nested repeats", "re:^(([a-z_0-9])+.?)+!$", is_refused=False),
+    selector("a back-reference", r"re:(a+)\1", "a back-reference is not part of RE2's patterns"),
+    selector("look-around", "re:(?=a)(?!b)", "look-around is not part of RE2's patterns"),
+    selector("repeats of repeats", "re:((a{1000}){1000}){1000}", "invalid repetition size"),
+    selector("5,000 brackets", f"re:{'(' * 5_000}{')' * 5_000}", "characters"),
+    selector("100,000 terms", "head,!" * 100_000, "characters"),
+    selector("a number of 5,000 digits", f"last:{'9' * 5_000}", "characters"),
+    selector("a number of 1,000 digits", f"layers:-{'9' * 1_000}", is_refused=False),
+    selector("a share of 1,000 digits", f"params:{'9' * 1_000}%", is_refused=None),
+    selector("a removal 100 times", "!head," * 100, is_refused=False),
+    *(
+        Case(name=f"{words[0]}: {name}", make=lambda _, typed=typed: [typed], words=words, says="atches")
+        for words in (("list",), ("recipe", "keys"))
+        for name, typed in {
+            "stars": "*a" * 490 + "b",
+            "more stars": "*a" * 50_000 + "b",
+            "brackets": "[" * 100_000,
+            "brackets within": "*[" * 400,
+        }.items()
+    ),
+    Case(
+        name="list --where with stars",
+        make=lambda _: ["--where", "name=" + "*a" * 50_000 + "b"],
+        words=("list", "--json"),
+        is_refused=None,
+    ),
+    Case(name="list --where of a long word", make=lambda _: ["--where", "x" * 100_000], words=("list",), lines=6),
+)
 CASES = (
     *(checked(f"nested: {name}", content, TOO_DEEP) for name, content in NESTED.items()),
     *(checked(f"long: {name}", content, says) for name, (content, says) in LONG.items()),
     *(checked(f"taken: {name}", content, is_refused=False) for name, content in ACCEPTED.items()),
     *EXTENDS,
     *OVERRIDES,
+    *PATTERNS,
 )
 
 

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean, shown
+from zoo.errors import NotFoundError, ZooError, did_you_mean, printable, shown
+from zoo.foreign.patterns import PatternError, compile_pattern
 from zoo.freezing.stages import HEAD, ModelStage, count_params, stages
 
 if TYPE_CHECKING:
     import keras
 
 SELECTOR_FORMS = "head, all, none, stage4, stage3+, last:2, layers:-20, params:30%, re:REGEX"
+LONGEST_SELECTOR = 2_000
 _COUNT = r"-?[1-9]\d*"
 _SHARE = r"\d+(\.\d+)?%"
 
@@ -70,6 +72,8 @@ def selector_fault(selector: str, names: Sequence[str]) -> str | None:
     Returns:
         A sentence, or None where nothing is wrong; whether a regular expression matches a layer shows later.
     """
+    if len(selector) > LONGEST_SELECTOR:
+        return f"selector has {len(selector):,} characters; expected at most {LONGEST_SELECTOR:,}"
     terms = [term.strip().removeprefix("!").strip() for term in selector.split(",") if term.strip()]
     if not terms:
         return f"selector '{selector}' is empty; expected one or more of {SELECTOR_FORMS}, joined by commas"
@@ -77,9 +81,9 @@ def selector_fault(selector: str, names: Sequence[str]) -> str | None:
         kind, colon, value = term.partition(":")
         if kind == "re" and colon:
             try:
-                re.compile(value)
-            except re.error as fault:
-                return f"selector '{term}': not a regular expression ({fault})"
+                compile_pattern(value)
+            except PatternError as fault:
+                return f"selector '{printable(term)}': not a regular expression ({fault})"
         elif not _is_term(term, names):
             near = did_you_mean(term, names)
             listed = ", ".join(names)
@@ -175,10 +179,12 @@ def _match_layers(parts: Sequence[ModelStage], kind: str, value: str) -> list[An
         return chosen
     if kind == "re":
         try:
-            pattern = re.compile(value)
-        except re.error as fault:
-            raise NotFoundError(f"selector 're:{value}' is not a regular expression: {fault}") from fault
-        return [layer for layer in ordered if pattern.search(layer.name)]
+            pattern = compile_pattern(value)
+            return [layer for layer in ordered if pattern.matches(layer.name)]
+        except PatternError as fault:
+            raise NotFoundError(
+                f"selector 're:{printable(value)}' is not a regular expression for names of layers: {fault}"
+            ) from fault
     return []
 
 

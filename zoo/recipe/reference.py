@@ -3,14 +3,14 @@
 `python -m zoo.recipe.reference` prints docs/recipe.md.
 """
 
-import fnmatch
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import NotFoundError, did_you_mean
+from zoo.errors import NotFoundError, did_you_mean, printable
 from zoo.recipe.pending import AVAILABLE_NOW
 from zoo.recipe.schema import recipe_file_schema
+from zoo.registry.entries import fits_wildcard
 from zoo.registry.losses import LOSSES
 from zoo.registry.optimizers import OPTIMIZERS
 from zoo.registry.schedules import SCHEDULES
@@ -68,14 +68,12 @@ def recipe_keys(pattern: str | None = None) -> list[RecipeKey]:
     if sought.startswith("phases.") and sought.count(".") == 2:  # `phases.head.epochs`
         sought = f"{PHASE}.{sought.rpartition('.')[2]}".lower()
     found = [
-        key
-        for key in keys
-        if fnmatch.fnmatchcase(key.name.lower(), sought) or sought in f"{key.name} {key.meaning}".lower()
+        key for key in keys if fits_wildcard(key.name.lower(), sought) or sought in f"{key.name} {key.meaning}".lower()
     ]
     if not found:
         names = [key.name for key in keys]
         near = did_you_mean(pattern, [*names, *(name.rpartition(".")[2] for name in names)])
-        raise NotFoundError(f"No recipe key matches '{pattern}'.{near} See 'zoo recipe keys'.")
+        raise NotFoundError(f"No recipe key matches '{printable(pattern)}'.{near} See 'zoo recipe keys'.")
     return found
 
 
@@ -170,7 +168,8 @@ _WORDS = {
 _SELECTORS = """
 `train` names layers: `head`, `all`, `none`, a stage such as `stage4`, `stage3+` (it and every later one), `last:2` (the
 last two stages, the head counted), `layers:-20` (the last twenty layers that have weights), `params:30%` (the fewest
-last layers that hold at least 30 % of the parameters), `re:REGEX` (layers whose name contains a match). Terms are
+last layers that hold at least 30 % of the parameters), `re:REGEX` (layers whose name contains a match of RE2's, see
+[data.md](data.md)). Terms are
 joined by commas; `!` takes layers away. `zoo show MODEL` lists a model's stages.
 """
 

@@ -155,7 +155,16 @@ def _patterns(argument: str, patterns: object) -> list[str]:
 
 
 def _matches(name: str, patterns: list[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
+    return any(fits_wildcard(name.lower(), pattern) for pattern in patterns)
+
+
+# Beyond, reading one takes long: the time goes by the square of its length.
+LONGEST_WILDCARD = 1_000
+
+
+def fits_wildcard(name: str, wildcard: str) -> bool:
+    """Whether a name is of the form of a shell's wildcard, such as `mnist*`; one that is too long fits none."""
+    return len(wildcard) <= LONGEST_WILDCARD and fnmatch.fnmatchcase(name, wildcard)
 
 
 def lookup(name: object) -> Entry:

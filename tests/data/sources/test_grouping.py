@@ -42,7 +42,7 @@ def test_a_group_in_two_splits_is_said(tmp_path):
     [
         (
             "p(\\d",
-            r"data.group is 'p(\d'; expected a regular expression (missing ), unterminated subpattern at position",
+            r"data.group is 'p(\d'; expected a regular expression (missing ): p(\d), such as",
         ),
         ("patient", "data.group is 'patient'; it is found in no file's path, such as 'b/2.jpg'; expected a regular"),
     ],

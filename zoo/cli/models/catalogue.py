@@ -1,6 +1,5 @@
 """`zoo list` and `zoo show`: what there is to build on. Neither imports a numerical library."""
 
-import fnmatch
 import re
 from dataclasses import asdict
 from typing import Any
@@ -12,9 +11,10 @@ from zoo.cli.models.where import NUMBERS, SUFFIXES, parse_where
 from zoo.cli.options import Choice, json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.completion import complete_model
-from zoo.errors import NotFoundError, did_you_mean
+from zoo.errors import NotFoundError, did_you_mean, printable
 from zoo.models import weights
 from zoo.registry import Card
+from zoo.registry.entries import fits_wildcard
 from zoo.system.text_tables import beside, table
 
 SORT_KEYS = ("name", *NUMBERS)
@@ -149,9 +149,9 @@ def _matching(pattern: str) -> list[Card]:
         names = [sought]
     else:
         wildcard = sought if re.search(r"[*?\[]", sought) else f"*{sought}*"
-        names = [name for name in known if fnmatch.fnmatchcase(name.lower(), wildcard)]
+        names = [name for name in known if fits_wildcard(name.lower(), wildcard)]
     if not names:
-        raise NotFoundError(f"No model matches '{pattern}'.{did_you_mean(sought, known)} See 'zoo list'.")
+        raise NotFoundError(f"No model matches '{printable(pattern)}'.{did_you_mean(sought, known)} See 'zoo list'.")
     return [registry.info(name) for name in names]
 
 

@@ -1,6 +1,5 @@
 """What `zoo list --where` takes: comparisons of what cards say, joined by `and`."""
 
-import fnmatch
 import operator
 import re
 from collections.abc import Callable
@@ -9,6 +8,7 @@ import click
 
 from zoo.errors import did_you_mean
 from zoo.registry import Card
+from zoo.registry.entries import fits_wildcard
 
 SUFFIXES = {"G": 10**9, "M": 10**6, "k": 10**3}
 
@@ -54,7 +54,7 @@ def _parse_comparison(term: str) -> Callable[[Card], bool]:
         raise _bad_where(f"'{term}': unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(known)}")
     if symbol not in ("=", "!="):
         raise _bad_where(f"'{term}': {key} is compared with = or !=")
-    return lambda card: bool(fnmatch.filter(TEXTS[key](card), value)) == (symbol == "=")
+    return lambda card: any(fits_wildcard(text, value) for text in TEXTS[key](card)) == (symbol == "=")
 
 
 def _compare_number(term: str, key: str, symbol: str, value: str) -> Callable[[Card], bool]:

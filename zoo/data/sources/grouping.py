@@ -1,13 +1,13 @@
 """Images that belong together, such as all of one patient: named by a pattern, and kept on one side of a split."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from zoo.data.dataset import Dataset, Split, quoted
-from zoo.errors import DataError
+from zoo.errors import DataError, printable
+from zoo.foreign.patterns import Pattern, PatternError, compile_pattern
 
 
 def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
@@ -15,9 +15,9 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
 
     Args:
         dataset: Files, as class folders give them.
-        pattern: A regular expression that is searched for in each path relative to the dataset's root, with `/`
-            between folders, such as `patient(\d+)`. Its first group, or else all that it matches, is the group's
-            name; a file in which it finds nothing is a group of its own.
+        pattern: A regular expression, as `zoo.foreign.patterns` takes it, that is searched for in each path relative to
+            the dataset's root, with `/` between folders, such as `patient(\d+)`. Its first group, or else all that it
+            matches, is the group's name; a file in which it finds nothing is a group of its own.
 
     Returns:
         The dataset with `groups` in each split.
@@ -26,11 +26,15 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
         DataError: A pattern that is not a regular expression or is found in no path, or images that are not files.
     """
     try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as fault:
+        return _grouped(dataset, compile_pattern(pattern))
+    except PatternError as fault:
         raise DataError(
-            f"data.group is '{pattern}'; expected a regular expression ({fault}), such as 'patient(\\d+)'. Correct it."
+            f"data.group is '{printable(pattern)}'; expected a regular expression ({fault}), such as 'patient(\\d+)'. "
+            "Correct it."
         ) from fault
+
+
+def _grouped(dataset: Dataset, pattern: Pattern) -> Dataset:
     found = 0
     grouped: dict[str, Split] = {}
     example = ""
@@ -40,15 +44,16 @@ def group_by_name(dataset: Dataset, pattern: str) -> Dataset:
         groups: list[str] = []
         for path in split.images:
             example = _relative(path, dataset.root)
-            group = _group_in(compiled, example)
+            group = pattern.first_group(example) or None
             found += group is not None
             # No group can have a file's name with this in front: no path holds it.
             groups.append(f"\0{example}" if group is None else group)
         grouped[name] = replace(split, groups=tuple(groups))
     if not found:
         raise DataError(
-            f"data.group is '{pattern}'; it is found in no file's path, such as '{example}'; expected a regular "
-            "expression that finds the group's name there. Correct it, or leave it out."
+            f"data.group is '{printable(pattern.text)}'; it is found in no file's path, such as "
+            f"'{printable(example)}'; expected a regular expression that finds the group's name there. Correct it, or "
+            "leave it out."
         )
     return replace(dataset, train=grouped["train"], validation=grouped.get("validation"), test=grouped.get("test"))
 
@@ -76,10 +81,3 @@ def shared_groups(dataset: Dataset, place: str) -> list[str]:
 
 def _relative(path: Path, root: Path | None) -> str:
     return (path.relative_to(root) if root is not None and path.is_relative_to(root) else path).as_posix()
-
-
-def _group_in(pattern: re.Pattern[str], text: str) -> str | None:
-    match = pattern.search(text)
-    if match is None:
-        return None
-    return match.group(1 if pattern.groups else 0) or None
