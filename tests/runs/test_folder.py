@@ -212,6 +212,8 @@ def test_the_manifest_has_the_hash_of_every_finished_file(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     (tmp_path / ".claim").touch()
+    (tmp_path / "checkpoints" / ".step-00000002").mkdir()  # a checkpoint that is half removed
+    (tmp_path / "checkpoints" / ".step-00000002" / "state.safetensors").touch()
     for _ in range(2):  # the second time it is there itself
         folder.write_manifest()
     document = read_document(tmp_path / "manifest.json")

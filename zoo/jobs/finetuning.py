@@ -20,6 +20,7 @@ from zoo.report.curves import plot_history
 from zoo.report.progress import Verbose, make_display
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
+from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
 from zoo.system.interruption import noticed
 from zoo.system.paths import given_path
@@ -229,6 +230,7 @@ def _claimed_folder(decided: New | Resume | Lengthen) -> Generator[tuple[RunFold
         with claim(folder.path) as notes:
             if path is not None and not isinstance(decided, Resume):
                 RunFolder.refuse_taken(path)  # another process may have been faster, and be done
+            remove_litter(folder)
             yield folder, notes
     finally:
         remove_empty(folder.path.absolute(), up_to=there)

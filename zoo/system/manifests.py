@@ -3,7 +3,7 @@
     {"schema": 1, "kind": "manifest", "sealed": true,
      "sha256": {"model/card.json": "3f0c...", ...}, "bytes": {"model/card.json": 1234, ...}, "seal": "..."}
 
-Hidden files are not in it. An earlier zoo wrote no sizes and no seal.
+Hidden files and folders are not in it. An earlier zoo wrote no sizes and no seal.
 """
 
 from collections.abc import Mapping
@@ -43,8 +43,13 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if not file.is_symlink() and file.is_file() and file != manifest and not file.name.startswith(".")
+        if not file.is_symlink() and file.is_file() and file != manifest and not _is_hidden(file.relative_to(folder))
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file, or a folder that it is in, is hidden: one that is half written or half removed is."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def write_manifest(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """A run folder in which another process works."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +107,26 @@ def test_a_run_that_ends_between_the_look_at_it_and_the_claim_is_not_trained_aga
     run = zoo.jobs.finetuning.carry_out(late(zoo.jobs.resuming.Request(recipe=None, run=desk / "a", resume=True)))
     assert run.record["status"] == "done"
     assert contents(desk / "a") == before
+
+
+def test_what_a_killed_run_left_goes_at_the_next_start_and_is_not_in_the_manifest(typed, desk):
+    assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
+    folder = RunFolder(desk / "a")
+    folder.write_record(replace(folder.record().without_result(), status="running"))
+    litter = [
+        ".run.json.abcdefgh",
+        "model/.card.json.abcdefgh",
+        "checkpoints/.step-00000001/x",
+        "checkpoints/step-00000001/x",
+    ]
+    for name in litter:
+        (desk / "a" / name).parent.mkdir(exist_ok=True)
+        (desk / "a" / name).touch()
+    code, _, err = typed("finetune", "a", "--resume")
+    assert code == 0, err
+    left = {path.relative_to(desk / "a").as_posix() for path in (desk / "a").rglob("*") if path.is_file()}
+    assert not left & set(litter)
+    assert set(json.loads((desk / "a" / "manifest.json").read_text())["sha256"]) == left - {"manifest.json"}
 
 
 @pytest.mark.slow
