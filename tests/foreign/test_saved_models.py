@@ -15,7 +15,7 @@ import zoo
 from tests.modules import module
 from tests.tiny import environment
 from zoo.errors import NotFoundError, TrustError, WeightsError
-from zoo.foreign import saved_models, trust
+from zoo.foreign import archives, saved_models, trust
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ HOSTILE = {
     "pipe": {"type": tarfile.FIFOTYPE},
     "disk": {"type": tarfile.CHRTYPE},
     "saved_model.pb": {},
-    "huge": {"size": saved_models.MAX_BYTES + 1},
+    "huge": {"size": archives.MAX_BYTES + 1},
 }
 
 

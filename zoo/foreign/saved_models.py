@@ -5,34 +5,25 @@ so that what is hashed is what is loaded, and a run goes on when the original is
 """
 
 import contextlib
-import gzip
-import io
 import json
 import os
 import re
 import shutil
-import tarfile
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 from zoo.backend.quiet_start import tensorflows_log_left_out
 from zoo.errors import NotFoundError, WeightsError, shown
+from zoo.foreign import archives
 from zoo.foreign.trust import pin
 from zoo.system.cache import cache_folder
 from zoo.system.files import sha256, sync, write_atomic
 
 GRAPH_FILE = "saved_model.pb"
 BY_HASH = "sha256:"
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
-
-MAX_BYTES = 8 << 30
-MAX_FILES = 10_000
-# The most that a tar header may make a reader take at once.
-MAX_READ = 1 << 24
-CHUNK = 1 << 20
 
 _KAGGLE = re.compile(r"[\w.-]+/[\w.-]+/tensorflow2/[\w.-]+/\d+", re.IGNORECASE)
 
@@ -82,7 +73,7 @@ def fetch(handle: str) -> SavedModel:
             )
     elif Path(place).is_dir():
         module = _copied(Path(place))
-    elif Path(place).is_file():
+    elif Path(place).exists():  # of what is not a file the reason is given
         module = _unpacked(Path(place))
     elif "://" in place or _KAGGLE.fullmatch(place):
         module = _downloaded(place)
@@ -207,13 +198,8 @@ def _files(folder: Path, origin: str) -> Iterator[Path]:
                 )
             if path.is_file():
                 size, count = size + path.stat().st_size, count + 1
-                _check_limits(size, count, origin)
+                archives.check_limits(size, count, origin)
                 yield path
-
-
-def _check_limits(size: int, count: int, origin: str) -> None:
-    if size > MAX_BYTES or count > MAX_FILES:
-        raise WeightsError(f"{origin}: is larger than {MAX_BYTES >> 30} GB or {MAX_FILES:,} files; expected a module")
 
 
 def _tree_sha256(folder: Path) -> str:
@@ -239,63 +225,10 @@ def _copy_tree(source: Path, target: Path) -> None:
         shutil.copyfile(path, copy)
 
 
-class _Limited(io.RawIOBase):
-    """A seekable stream that refuses to give much at once: a tar header's length is the archive's own claim."""
-
-    def __init__(self, stream: IO[bytes], origin: str) -> None:
-        self._stream = stream
-        self._origin = origin
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_READ:
-            raise WeightsError(f"{self._origin}: asks for {size:,} bytes at once; it is hostile or damaged")
-        return self._stream.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-
 def _unpacked(archive: Path) -> SavedModel:
-    if not archive.name.endswith(ARCHIVE_SUFFIXES):
-        raise WeightsError(
-            f"{archive}: is neither a folder nor a {' or '.join(ARCHIVE_SUFFIXES)} archive of a SavedModel"
-        )
-    with _incoming() as folder, archive.open("rb") as file:
-        packed = archive.suffix != ".tar"
-        stream = _Limited(cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file, str(archive))
-        try:
-            with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:") as tar:
-                _unpack(tar, folder, str(archive))
-        except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError) as fault:
-            raise WeightsError(f"{archive}: is not a whole archive ({fault})") from fault
+    with _incoming() as folder:
+        archives.unpack(archive, folder)
         return _stored(folder, str(archive))
-
-
-def _unpack(tar: tarfile.TarFile, folder: Path, origin: str) -> None:
-    """Writes an archive's files; every member is checked before a byte of it is written."""
-    folder.mkdir()
-    size = count = 0
-    for member in tar:
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name:
-            raise WeightsError(f"{origin}: member '{member.name}' leads out of the archive; nothing was unpacked")
-        if member.isdir():
-            continue
-        if not member.isreg() or member.issparse():
-            raise WeightsError(f"{origin}: member '{member.name}' is a link or not a file; nothing was unpacked")
-        size, count = size + member.size, count + 1
-        _check_limits(size, count, origin)
-        target = folder / path
-        if target.exists():
-            raise WeightsError(f"{origin}: member '{member.name}' is there twice; nothing was unpacked")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = tar.extractfile(member)
-        assert source is not None  # it is a regular file
-        with source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, CHUNK)
 
 
 def _downloaded(address: str) -> SavedModel:
