@@ -79,7 +79,7 @@ def test_special_files_are_refused_and_never_waited_for(tmp_path):
         for name, what in [
             ("pipe", "a named pipe"),
             ("link", "a device"),
-            ("circle", "a symbolic link"),
+            ("circle", "one of links in a circle"),
             ("socket", "a socket"),
             (".", "a folder"),
         ]:

@@ -32,11 +32,21 @@ def open_regular(path: Path, *, follow_links: bool = True, limit: int | None = N
         TooLargeError: It holds more bytes.
         OSError: It is not there, or cannot be read.
     """
+    return open(open_number(path, follow_links=follow_links, limit=limit), "rb")
+
+
+def open_number(path: Path, *, follow_links: bool = True, limit: int | None = None) -> int:
+    """Opens a file as `open_regular` does, without a file object, whose buffers take longer than a small file.
+
+    Returns:
+        The number that the system gave it.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY | (0 if follow_links else _NOFOLLOW))
     except OSError as fault:
         if fault.errno in (errno.ENXIO, errno.ELOOP):  # a socket; a link that is not followed, or a circle of them
-            what = "a symbolic link" if fault.errno == errno.ELOOP else "a socket"
+            link = "one of links in a circle" if follow_links else "a symbolic link"
+            what = link if fault.errno == errno.ELOOP else "a socket"
             raise _not_regular(path, what) from None
         raise
     try:
@@ -46,10 +56,10 @@ def open_regular(path: Path, *, follow_links: bool = True, limit: int | None = N
         if limit is not None and status.st_size > limit:
             found = f"holds {status.st_size:,} bytes; expected at most {limit:,}"
             raise TooLargeError(errno.EFBIG, found, str(path))
-        return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+    return handle
 
 
 def read_regular(path: Path, *, limit: int, follow_links: bool = True) -> bytes:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.pixels import sized
 from zoo.data import fit_image, read_image
-from zoo.data.images.decoding import MAX_PIXELS
+from zoo.data.images.large import MAX_PIXELS
 from zoo.errors import DataError
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)

@@ -164,7 +164,9 @@ def _known(
 
 def _inspect_content(image: CheckedImage, pixels: Mapping[str, Callable[[], Image.Image]]) -> IndexedImage:
     try:
-        decoded, facts = flattened(pixels[image.content]()) if image.path is None else decode(image.path, side=_SIDE)
+        decoded, facts = (
+            flattened(pixels[image.content](), side=_SIDE) if image.path is None else decode(image.path, side=_SIDE)
+        )
         one = IndexedImage(facts)
         return one if _is_small(one) else IndexedImage(facts, perceptual_hash_of(decoded))
     except BadImageError as fault:

@@ -1,13 +1,14 @@
 """What a file is by its bytes: refused before Pillow is asked, or named where Pillow knows it not."""
 
 import io
-import os
-import stat
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin, features
+
+from zoo.data.images.structure import PNG_SIGNATURE, NoPixelsError, check_structure
+from zoo.system import regular_files
+from zoo.system.regular_files import NotRegularError, TooLargeError
 
 # As many bytes as the signatures below need.
 _START_BYTES = 512
@@ -92,11 +93,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 _SOUND_BRANDS = {b"M4A ", b"M4B "}
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Formats that are read: a file that begins so and is refused by Pillow all the same is damaged.
 _READ: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
-    (0, _PNG_SIGNATURE, "PNG"),
+    (0, PNG_SIGNATURE, "PNG"),
     (0, b"GIF8", "GIF"),
     (0, b"BM", "BMP"),
     (8, b"WEBP", "WebP"),
@@ -115,23 +115,11 @@ _IS_REDUCED = 1
 _SAMPLE_KINDS = {1: "integers", 2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex floats"}
 _PHOTOMETRICS = {4: "a mask", 9: "ICC LAB", 10: "ITU LAB", 32844: "LogL", 32845: "LogLuv"}
 _RAW_PIXELS = 32803
-# Longer chunks are checked a part at a time.
-_READ_AT_ONCE = 1 << 20
+# No image within the limits of pixels holds more, as they lie in memory or in a file.
+MAX_FILE_BYTES = 1 << 30
 
 
-class NoPixelsError(Exception):
-    """What our own checks find; the message is the reason.
-
-    Attributes:
-        passing: Whether it lies with what is at the place now, and not with bytes.
-    """
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.passing = passing
-
-
-def open_regular(source: Path | bytes) -> BinaryIO:
+def open_source(source: Path | bytes) -> BinaryIO:
     """Opens a file, or its bytes, for reading, as `open_number` does."""
     if isinstance(source, bytes):
         return io.BytesIO(source)
@@ -145,22 +133,21 @@ def open_number(path: Path) -> int:
         The number that the system gave it.
 
     Raises:
-        NoPixelsError: A folder, a pipe or a device.
+        NoPixelsError: A folder, a pipe or a device, or a file larger than any image that is read.
         OSError: It cannot be opened.
         ValueError: No file can have the name.
     """
-    # Without O_NONBLOCK a pipe that nothing writes to is waited for while it is opened.
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    mode = os.fstat(number).st_mode
-    if stat.S_ISREG(mode):
-        return number
-    os.close(number)
-    found = "is a folder, not an image" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
-    raise NoPixelsError(found, passing=True)
+    try:
+        return regular_files.open_number(path, limit=MAX_FILE_BYTES)
+    except TooLargeError as fault:
+        raise NoPixelsError(str(fault.strerror)) from fault
+    except NotRegularError as fault:
+        found = "is a folder, not an image" if path.is_dir() else str(fault.strerror)
+        raise NoPixelsError(found, passing=True) from fault
 
 
 def check_content(file: BinaryIO) -> bytes:
-    """Refuses what is plainly not an image, and a PNG that its own checksums belie; Pillow looks at few of them.
+    """Refuses what is plainly not an image, and one whose parts are damaged or too many; see `check_structure`.
 
     Returns:
         How the file begins; it is read from its beginning again.
@@ -175,8 +162,7 @@ def check_content(file: BinaryIO) -> bytes:
     for beginning, reason in _TEXTS.items():
         if text.startswith(beginning):
             raise NoPixelsError(reason)
-    if start.startswith(_PNG_SIGNATURE):
-        _check_png(file)
+    check_structure(start, file)
     file.seek(0)
     return start
 
@@ -268,21 +254,3 @@ def _tiff_kind(file: BinaryIO) -> str:
     except Exception:  # a damaged directory, in any way
         return _DAMAGED_TIFF
     return f"is a TIFF of a kind that cannot be read ({', '.join(words)}){_CONVERT}"
-
-
-def _check_png(file: BinaryIO) -> None:
-    """Compares each chunk with its checksum (PNG specification, 5.3)."""
-    file.seek(len(_PNG_SIGNATURE))
-    while len(head := file.read(8)) == 8:
-        left, checksum = int.from_bytes(head[:4]), zlib.crc32(head[4:])
-        while left:
-            part = file.read(min(left, _READ_AT_ONCE))
-            if not part:
-                return  # cut off: what Pillow says of it is clearer
-            checksum = zlib.crc32(part, checksum)
-            left -= len(part)
-        stored = file.read(4)
-        if len(stored) == 4 and int.from_bytes(stored) != checksum:
-            raise NoPixelsError(f"is damaged: the checksum of its {head[4:].decode('ascii', 'replace')} chunk is wrong")
-        if head[4:] == b"IEND":
-            return

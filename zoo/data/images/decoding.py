@@ -1,5 +1,6 @@
 """From an image file to an upright, opaque image of 8 bits a channel, by fixed rules; or the reason why not."""
 
+import functools
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,33 +12,30 @@ import PIL
 from PIL import Image, UnidentifiedImageError
 
 from zoo.data.images.content import (
-    NoPixelsError,
     check_content,
     is_heic,
     is_raw_photo,
     name_content,
-    open_regular,
+    open_source,
 )
 from zoo.data.images.facts import BadImageError, Facts, beyond_white
 from zoo.data.images.flattening import (
     flatten,
+    lower_bytes,
+    needs_lower_bytes,
     orientation,
     peak_of,
     raw_mode,
     upright,
     white_of,
 )
+from zoo.data.images.large import LARGE_PIXELS, check_size, flatten_in_parts, load, reserved, shrink
 from zoo.data.images.pillow import RASTER_FORMATS, heic_version, open_heic
+from zoo.data.images.structure import NoPixelsError
 
 # What pixels come of a file is decided by the rules of this folder, whose number goes up with them, by Pillow, and by
 # what reads HEIC photos: once that is installed, those that could not be read are tried again.
-READER = " ".join(["4", PIL.__version__, heic_version()]).rstrip()
-# Checked against the header, before memory is taken. It is Pillow's own limit for an error (0.5 GB as RGB),
-# which cannot be raised without changing a global of Pillow's.
-MAX_PIXELS = 178_956_970
-# A JPEG may be decoded at 1/2, 1/4 or 1/8 while that leaves this many times the size needed: what
-# Image.thumbnail does by default, as the rest of the way is then still a real average.
-_DRAFT_RESERVE = 2
+READER = " ".join(["5", PIL.__version__, heic_version()]).rstrip()
 
 
 def as_image(item: Any) -> Image.Image:
@@ -77,15 +75,11 @@ def decode(path: Path | bytes, *, side: int, white: int = 0) -> tuple[Image.Imag
     """
     facts, start = Facts(), b""
     try:
-        with open_regular(path) as file:
+        with open_source(path) as file:
             start = check_content(file)
             with _opened(start, file) as image:
                 facts = _facts(image)
-                if image.width * image.height > MAX_PIXELS:
-                    raise NoPixelsError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-                if image.format in ("JPEG", "MPO"):  # a HEIC photo would give the thumbnail that it carries
-                    image.draft(None, (_DRAFT_RESERVE * side, _DRAFT_RESERVE * side))
-                return _flattened(image, facts, white=white, again=lambda: _opened(start, file))
+                return _flattened(image, facts, side=side, white=white, again=lambda: _opened(start, file))
     except Exception as fault:  # damaged files bring out any class: struct.error, SyntaxError, IndexError, ...
         # Of a TIFF whose compression it does not know Pillow raises KeyError.
         if isinstance(fault, BadImageError):
@@ -95,23 +89,36 @@ def decode(path: Path | bytes, *, side: int, white: int = 0) -> tuple[Image.Imag
         raise bad_image(facts, fault) from fault
 
 
-def flattened(image: Image.Image, *, white: int = 0) -> tuple[Image.Image, Facts]:
+def flattened(image: Image.Image, *, side: int, white: int = 0) -> tuple[Image.Image, Facts]:
     """Turns an image that is open upright, and makes it opaque and of 8 bits a channel, as `decode` does a file.
 
     Raises:
         BadImageError: It is brighter than `white`.
         ValueError: Deep pixels out of range; Pillow may raise anything.
     """
-    return _flattened(image, _facts(image), white=white, again=None)
+    return _flattened(image, _facts(image), side=side, white=white, again=None)
 
 
 def _flattened(
-    image: Image.Image, facts: Facts, *, white: int, again: Callable[[], Image.Image] | None
+    image: Image.Image, facts: Facts, *, side: int, white: int, again: Callable[[], Image.Image] | None
+) -> tuple[Image.Image, Facts]:
+    raw = raw_mode(image)
+    if again is None and not getattr(image, "tile", None):  # it lies in memory already
+        return _loaded(image, facts, raw=raw, side=side, white=white, again=None)
+    # What the caller's code has opened is not asked for fewer pixels: it may be used for something else.
+    decoded = image.size if again is None else shrink(image, side)
+    is_read_twice = needs_lower_bytes(image, raw, white)
+    size = check_size(image, (facts.width, facts.height), decoded, side, is_read_twice=is_read_twice)
+    with reserved(size):
+        return _loaded(image, facts, raw=raw, side=side, white=white, again=again)
+
+
+def _loaded(
+    image: Image.Image, facts: Facts, *, raw: str, side: int, white: int, again: Callable[[], Image.Image] | None
 ) -> tuple[Image.Image, Facts]:
     # Pillow turns a TIFF while it loads, and then forgets the tag; a PNG's may come after its pixels.
     stored = orientation(image) if image.format == "TIFF" else 1
-    raw = raw_mode(image)
-    image.load()
+    load(image)
     turn = orientation(image)
     facts = replace(
         facts,
@@ -122,7 +129,9 @@ def _flattened(
     if reason := beyond_white(facts, white):
         raise BadImageError(facts, reason)
     try:
-        return upright(flatten(image, raw=raw, white=white, again=again), turn), facts
+        lower = lower_bytes(again(), raw) if again is not None and needs_lower_bytes(image, raw, white) else None
+        flat = flatten if image.width * image.height <= LARGE_PIXELS else functools.partial(flatten_in_parts, side=side)
+        return upright(flat(image, raw=raw, white=white, lower=lower), turn), facts
     except ValueError as fault:
         if not white:
             raise
@@ -140,7 +149,7 @@ def open_image(source: Path | bytes) -> Image.Image:
     """
     content = b""
     try:
-        with open_regular(source) as file:
+        with open_source(source) as file:
             content = file.read()
         return _opened(check_content(io.BytesIO(content)), io.BytesIO(content))
     except UnidentifiedImageError as fault:
@@ -164,7 +173,7 @@ def _opened(start: bytes, file: BinaryIO) -> Image.Image:
 def _named(start: bytes, path: Path | bytes) -> str:
     """Returns what a file is that Pillow does not know."""
     try:
-        with open_regular(path) as file:
+        with open_source(path) as file:
             return name_content(start, file)
     except (NoPixelsError, OSError) as fault:  # it went meanwhile
         return _reason(fault)

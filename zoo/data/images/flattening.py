@@ -1,6 +1,6 @@
 """From an image of any Pillow mode to an upright, opaque one of 8 bits a channel, by fixed rules."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from PIL import Image
 FULL_WHITE = 65535
 _TWELVE_BITS = 4095
 _EXIF_ORIENTATION = 0x0112
+_PIXELS_AT_ONCE = 2_000_000
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,15 +70,41 @@ def peak_of(image: Image.Image, *, is_deep: bool) -> int:
         is_deep: Whether the file has more than 8 bits a channel: of colours Pillow keeps the upper 8.
     """
     if image.mode.startswith("I"):
-        return max(int(np.asarray(image).max()), 0)
+        return max(int(max(np.asarray(part).max() for part in _strips(image))), 0)
     if not is_deep or image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
         return 0
-    highest = np.asarray(image)[..., : 1 if image.mode == "LA" else 3].max()
+    channels = slice(1 if image.mode == "LA" else 3)
+    highest = max(np.asarray(part)[..., channels].max() for part in _strips(image))
     return int(highest) * 256 + 255 if highest else 0
 
 
+def brightest_of(image: Image.Image) -> float:
+    """Returns the largest value of an image of floats; of any other 0. NaN where there is one."""
+    return float(np.max([np.asarray(part).max() for part in _strips(image)])) if image.mode == "F" else 0.0
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Cuts a large image into parts, so that no copy of the whole is made."""
+    rows = max(_PIXELS_AT_ONCE // image.width, 1)
+    if rows >= image.height:
+        yield image
+        return
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def needs_lower_bytes(image: Image.Image, raw: str, white: int) -> bool:
+    """Whether colours of 16 bits are to be read once more, for their lower bytes."""
+    return raw in _LOWER and bool(white or isinstance(image.info.get("transparency"), tuple))
+
+
 def flatten(
-    image: Image.Image, *, raw: str = "", white: int = 0, again: Callable[[], Image.Image] | None = None
+    image: Image.Image,
+    *,
+    raw: str = "",
+    white: int = 0,
+    lower: Image.Image | None = None,
+    brightest: float | None = None,
 ) -> Image.Image:
     """Returns a grey or RGB image.
 
@@ -85,33 +112,40 @@ def flatten(
         image: Of any mode, loaded.
         raw: How its pixels lie in the file.
         white: The value of more than 8 bits that becomes 255; 0 is the largest that the file's bits can have.
-        again: Opens the file once more, for the lower bytes of its colours.
+        lower: Where `needs_lower_bytes`, what `lower_bytes` gave.
+        brightest: Of floats the largest value of the whole image, where this is a part of it.
 
     Raises:
         ValueError: Deep pixels out of range.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        return _flatten_deep(image, white_of(raw), white)
-    clear = image.info.get("transparency")
-    if raw in _LOWER and (white or isinstance(clear, tuple)):
-        return _flatten_deep_colours(image, _lower_bytes(raw, again), white)
+        return _flatten_deep(image, white or white_of(raw), brightest)
+    if needs_lower_bytes(image, raw, white):
+        if lower is None:
+            raise ValueError("colours of 16 bits, whose lower bytes are read from files only; data.white needs them")
+        return _flatten_deep_colours(image, np.asarray(lower), white)
     if image.mode == "La":  # Pillow makes no RGBA of it
         image = image.convert("LA")
     if image.has_transparency_data:
         return _on_white(image.convert("RGBA"))
-    if image.mode in ("L", "RGB"):
+    if is_flat(image):
         return image
     # Some modes, such as LAB, become grey by way of RGB only.
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def is_flat(image: Image.Image) -> bool:
+    """Whether an image is grey or RGB, and opaque."""
+    return image.mode in ("L", "RGB") and not image.has_transparency_data
 
 
 def _on_white(layer: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
-def _flatten_deep(image: Image.Image, full: int, white: int) -> Image.Image:
+def _flatten_deep(image: Image.Image, white: int, brightest: float | None) -> Image.Image:
     deep: np.ndarray[Any, Any] = np.asarray(image)
-    grey = _eight_bits_of_floats(deep) if deep.dtype.kind == "f" else _eight_bits(deep, white or full)
+    grey = _eight_bits_of_floats(deep, brightest) if deep.dtype.kind == "f" else _eight_bits(deep, white)
     clear = image.info.get("transparency")
     if isinstance(clear, int):  # of a PNG: the one grey that is seen through
         grey[deep == clear] = 255
@@ -130,20 +164,23 @@ def _flatten_deep_colours(image: Image.Image, lower: np.ndarray, white: int) -> 
     return Image.fromarray(colours)
 
 
-def _lower_bytes(raw: str, again: Callable[[], Image.Image] | None) -> np.ndarray:
-    """Reads the lower byte of each value, of which Pillow keeps the upper alone."""
-    if again is None:
-        raise ValueError("colours of 16 bits, whose lower bytes are read from files only; data.white needs them")
-    image: Any = again()
+def lower_bytes(image: Any, raw: str) -> Image.Image:
+    """Reads the lower byte of each value, of which Pillow keeps the upper alone.
+
+    Args:
+        image: Opened once more, not loaded.
+        raw: How its pixels lie in the file.
+    """
     image.tile = [
         tile._replace(args=(_LOWER[raw], *tile.args[1:]) if isinstance(tile.args, tuple) else _LOWER[raw])
         for tile in image.tile
     ]
-    return np.asarray(image)
+    image.load()
+    return image
 
 
-def _eight_bits_of_floats(grey: np.ndarray) -> np.ndarray:
-    low, high = float(grey.min()), float(grey.max())
+def _eight_bits_of_floats(grey: np.ndarray, brightest: float | None) -> np.ndarray:
+    low, high = float(grey.min()), float(grey.max()) if brightest is None else brightest
     if not 0 <= low <= high <= 255:  # not a number compares false
         raise ValueError(f"float pixels in [{low:g}, {high:g}]; expected [0, 1] or [0, 255]")
     return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
@@ -153,4 +190,6 @@ def _eight_bits(values: np.ndarray, white: int) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > white:
         raise ValueError(f"integer pixels in [{low}, {high}]; expected [0, {white}]")
+    if values.dtype == np.uint16 and values.size > high:  # the same rule, computed once for each value
+        return _eight_bits(np.arange(high + 1), white)[values]
     return np.rint(values / (white / 255)).astype(np.uint8)

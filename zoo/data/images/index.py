@@ -15,9 +15,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.data.images.content import NoPixelsError, open_number
+from zoo.data.images.content import open_number
 from zoo.data.images.decoding import READER
 from zoo.data.images.facts import Facts
+from zoo.data.images.structure import NoPixelsError
 from zoo.data.images.threads import map_ranges
 from zoo.errors import DataError
 from zoo.system.cache import cache_folder

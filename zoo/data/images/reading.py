@@ -78,5 +78,5 @@ def fit_known(image: Image.Image, settings: Settings) -> tuple[np.ndarray, Facts
         BadImageError: It is brighter than the settings' white.
         ValueError: Integers outside [0, 65535], or floats outside [0, 255].
     """
-    flat, facts = flattened(image, white=settings.fit.white)
+    flat, facts = flattened(image, side=settings.side, white=settings.fit.white)
     return fitted(flat, settings), facts
