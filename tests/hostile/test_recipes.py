@@ -88,7 +88,7 @@ LONG: Mapping[str, tuple[str | bytes, str]] = {
         "more faults",
     ),
     "a key of 900,000 letters": (VALID + "k" * 900_000 + " = 1", "(900,002 characters)"),
-    "a text of 900,000 letters": (f'name = "{"x" * 900_000}"', ""),
+    "a text of 900,000 letters": (f'name = "{"x" * 900_000}"', "at most 200 characters"),
     "a text of 900,000 escapes": (f"name = '{chr(0x7F) * 900_000}'", "not TOML"),
     "escapes of controls": (f'name = "{chr(92)}u009b{"31m" * 9}"', "name is"),
     "a whole number of 5,000 digits": (in_section("train", f"seed = {'9' * 5_000}"), "not TOML"),
@@ -247,6 +247,55 @@ def selector(name: str, train: str, says: str = "", *, is_refused: bool | None =
     return checked(f"train: {name}", content, says, is_refused=is_refused)
 
 
+def too_large(section: str, key: str, *values: object) -> list[Case]:
+    return [
+        checked(f"{key} = {value}", in_section(section, f"{key} = {value}"), f"{key} is ", is_refused=True)
+        for value in values
+    ]
+
+
+BEYOND = (
+    *too_large("train", "clip_norm", 1e308, 5e-324, "inf", "nan", -1.0),
+    *too_large("train", "ema", 0.99999999, 1e-39, 1.0),
+    *too_large("train", "label_smoothing", 0.9999999, 5e-324),
+    *too_large("train", "accumulate", 10**18, 0, 2**63 - 1),
+    *too_large("train", "batch_size", 10**18, 10**7),
+    *too_large("train", "early_stopping", 10**18),
+    *too_large("train", "seed", 2**32, -1),
+    *too_large("augment", "mixup", 1e308, 101.0, 1e-320),
+    *too_large("augment", "cutmix", 1e30),
+    *too_large("augment", "zoom", 1.0, 0.9999),
+    *too_large("augment", "crop", 0.9999999999),
+    *too_large("augment", "views", 10**9),
+    *too_large("data", "image_size", 8193, 10**9),
+    *too_large("data", "crop_share", 1e-310),
+    *too_large("data", "validation", 0.9999999999, 1e-310),
+    *too_large("checkpoint", "keep", 10**18),
+    *too_large("phase", "learning_rate", 1e39, 1e9, 101.0, 5e-324, 1e-40),
+    *too_large("phase", "weight_decay", 1e308, 65.0),
+    *too_large("phase", "warmup", 0.9999999999),
+    *too_large("phase", "epochs", 10**18, 10**7),
+    *too_large("phase", "layer_decay", 1e-320, 1.0000001),
+    *too_large("model", "dropout", 0.9999999),
+    checked("an option of 0.99999999", in_section("phase", "optimizer_options = {beta_2 = 0.99999999}"), "as float32"),
+    checked("an option of 1e39", in_section("train", "loss = 'focal'\nloss_options = {gamma = 1e39}"), "<= 100"),
+    checked(
+        "101 milestones",
+        in_section("phase", f"schedule = 'step'\nschedule_options = {{milestones = [{'0.5,' * 101}]}}"),
+        "at most 100 of them",
+    ),
+    checked(
+        "10,000 options", in_section("phase", f"optimizer_options = {{{','.join(f'k{n}=1' for n in range(9_999))}}}")
+    ),
+    checked("9,000 options of a model", in_section("model", "\n".join(f"options.k{n} = 1" for n in range(6_000)))),
+    checked("6,000 augmentations", in_section("augment", "\n".join(f"layers.k{n} = {{}}" for n in range(5_000)))),
+    checked("a path with a zero", in_section("data", 'path = "a\\u0000b"'), "without control characters"),
+    checked("a path of 100,000 letters", in_section("data", f'path = "{"a/" * 50_000}"'), "of at most 4096 characters"),
+    checked("a group of 900,000 letters", in_section("data", f'group = "{"a" * 900_000}"'), "at most 10000 characters"),
+    checked(
+        "101 phases", VALID + "".join(f'[[phases]]\nname = "p{n}"\ntrain = "all"\n' for n in range(100)), "at most 100"
+    ),
+)
 PATTERNS = (
     selector("nested repeats", "re:^(([a-z_0-9])+.?)+!$", is_refused=False),
     selector("a back-reference", r"re:(a+)\1", "a back-reference is not part of RE2's patterns"),
@@ -283,6 +332,7 @@ CASES = (
     *EXTENDS,
     *OVERRIDES,
     *PATTERNS,
+    *BEYOND,
 )
 
 

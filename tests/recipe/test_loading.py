@@ -54,7 +54,7 @@ FAULTS = [
         'model.weights is "/tmp/w.h5"; expected "default", "none" or the name of a set; '
         "a recipe cannot name a path or a URL",
     ),
-    ("model", "dropout = 1", 'model.dropout is 1; expected "auto" or < 1'),
+    ("model", "dropout = 1", 'model.dropout is 1; expected "auto" or <= 0.999'),
     ("model", "dropout = true", 'model.dropout is true; expected "auto" or a number'),
     ("model", "options = 1", "model.options is 1; expected a table"),
     (
@@ -123,7 +123,7 @@ FAULTS = [
         'policy = "autoaugment"',
         'augment.policy is "autoaugment"; expected "none", "randaugment", "augmix" or "trivial"',
     ),
-    ("augment", "crop = 1.0", "augment.crop is 1.0; expected < 1"),
+    ("augment", "crop = 1.0", "augment.crop is 1.0; expected <= 0.999"),
     ("augment", "rotation = nan", "augment.rotation is NaN; expected a finite number"),
     ("augment", "mixup = -0.2", "augment.mixup is -0.2; expected >= 0"),
     ("augment", "views = -1", "augment.views is -1; expected >= 0"),
@@ -163,7 +163,7 @@ FAULTS = [
     ("checkpoint", 'monitor = "acc"', 'checkpoint.monitor is "acc"; expected "val_accuracy" or "val_loss"'),
     ("expect", "tolerance = 0.1", "required key 'value' is missing in expect"),
     ("[phases]", "epochs = 0", "phases[1].epochs is 0; expected >= 1"),
-    ("[phases]", "warmup = 1.0", "phases[1].warmup is 1.0; expected < 1"),
+    ("[phases]", "warmup = 1.0", "phases[1].warmup is 1.0; expected <= 0.999"),
     ("[phases]", "layer_decay = 1.5", "phases[1].layer_decay is 1.5; expected <= 1"),
     (
         "[phases]",
@@ -372,7 +372,7 @@ def test_a_fault_names_the_file_that_it_came_from(write):
         "phases.tail.epochs" = 3
         """)
     assert message_of(child, ["phases.0.warmup=2"]).splitlines() == [
-        "--set phases.0.warmup: phases[0].warmup is 2; expected < 1",
+        "--set phases.0.warmup: phases[0].warmup is 2; expected <= 0.999",
         "base.toml:9: train.seed is -1; expected >= 0",
         "base.toml:17: phases[1].epochs is 0; expected >= 1",
         'pets.toml:3: train.batch_size is 0; expected "auto" or >= 1',

@@ -76,9 +76,9 @@ def test_keys_are_found_by_name_meaning_and_wildcard():
 def test_what_a_key_may_be_is_said_in_words():
     expected = {key.name: key.expected for key in recipe_keys()}
     assert expected["augment.flip"] == '"none", "horizontal", "vertical" or "both"'
-    assert expected["train.batch_size"] == '"auto" or a whole number >= 1'
-    assert expected["phases.NAME.learning_rate"] == "a number > 0"
-    assert expected["data.validation"] == 'a number >= 0 and < 1 or the name of a split, such as "validation"'
+    assert expected["train.batch_size"] == '"auto" or a whole number >= 1 and <= 1000000'
+    assert expected["phases.NAME.learning_rate"] == "a number > 0 and <= 100"
+    assert expected["data.validation"] == 'a number >= 0 and <= 0.999 or the name of a split, such as "validation"'
     assert expected["train.deterministic"] == "true or false"
 
 
@@ -98,7 +98,7 @@ def test_what_has_options_is_listed_with_them():
     assert loss.choices[:2] == (
         "crossentropy: Categorical cross-entropy.",
         "focal: Cross-entropy that looks away from what is easy (Lin et al. 2017, arXiv:1708.02002). "
-        "Options: gamma = 2.0 (a number >= 0), alpha = 0.25 (a number > 0).",
+        "Options: gamma = 2.0 (a number >= 0 and <= 100), alpha = 0.25 (a number > 0 and <= 100).",
     )
     found = CliRunner().invoke(recipe, ["keys", "train.loss"])
     assert f"\n      {loss.choices[1]}\n" in found.stdout

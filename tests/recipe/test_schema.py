@@ -189,3 +189,23 @@ def test_options_and_a_float_that_needs_an_exponent_survive_the_resolved_text(tm
     resolved = tmp_path / "recipe.toml"
     resolved.write_text(recipe.to_toml(), encoding="utf-8")
     assert load_recipe(resolved) == recipe
+
+
+def numbers_in(entry, place=""):
+    """Gives every entry of a JSON schema that may be a number, by its place."""
+    if isinstance(entry, dict):
+        if entry.get("type") in ("integer", "number"):
+            yield place, entry
+        for key, inside in entry.items():
+            yield from numbers_in(inside, f"{place}.{key}")
+    elif isinstance(entry, list):
+        for number, inside in enumerate(entry):
+            yield from numbers_in(inside, f"{place}.{number}")
+
+
+def test_every_number_has_a_largest_value():
+    found = dict(numbers_in(Recipe.model_json_schema(by_alias=True)))
+    options = ".options.additionalProperties."  # of an architecture, whose builder knows what they may be
+    open_ended = [place for place, entry in found.items() if not {"maximum", "exclusiveMaximum", "const"} & set(entry)]
+    assert len(found) > 30
+    assert [place for place in open_ended if options not in place] == []

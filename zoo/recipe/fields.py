@@ -9,8 +9,14 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from zoo.errors import LONGEST_PATH, UNSHOWABLE
 from zoo.registry import augmentations, sources
+from zoo.registry.numbers import in_float32
 from zoo.registry.tables import Table
+
+# A name is also that of a folder; a path is as long as Linux takes one; a table has as many keys as a person writes.
+LONGEST_WORD, LONGEST_TEXT, MOST_KEYS = 200, 10_000, 200
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Matching:
         return {**handler(schema), "pattern": f"^({_now(self.pattern)})$", "$comment": _now(self.words)}
 
     def _matched(self, text: str) -> str:
+        if len(text) > LONGEST_WORD:
+            longest = f"at most {LONGEST_WORD} characters"
+            raise PydanticCustomError("matching", "{words}; {longest}", {"words": _now(self.words), "longest": longest})
         if not re.fullmatch(_now(self.pattern), text):
             raise PydanticCustomError("matching", "{words}", {"words": _now(self.words)})
         return text
@@ -182,7 +191,7 @@ def _by_role(columns: dict[str, str]) -> dict[str, str]:
     return columns
 
 
-Columns = Annotated[dict[str, str], AfterValidator(_by_role)]
+Columns = Annotated[dict[str, Text], Field(max_length=MOST_KEYS), AfterValidator(_by_role)]
 PolicyName = Annotated[str, OneOf(augmentations.policies)]
 Interval = Annotated[
     str,
@@ -191,16 +200,38 @@ Interval = Annotated[
         '"epoch", "epoch_end", a number of steps such as "200 steps" or a time such as "30s" or "5m"',
     ),
 ]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-CountFromOne = Annotated[int, Field(ge=1)]
+
+
+def _in_float32(number: float) -> float:
+    """Refuses what is not a number any more where models are computed."""
+    if in_float32(number) is None:
+        raise PydanticCustomError("float32", "0 or a number from {least} on, as float32 has it", {"least": "1.2e-38"})
+    return number
+
+
+# Limits are far beyond what trains; what is larger is a slip, and would end in NaN or never.
+_IN_FLOAT32 = AfterValidator(_in_float32)
+LearningRate = Annotated[float, Field(gt=0, le=100), _IN_FLOAT32]
+WeightDecay = Annotated[float, Field(ge=0, le=10), _IN_FLOAT32]
+Norm = Annotated[float, Field(ge=0, le=1_000_000), _IN_FLOAT32]
+BetaParameter = Annotated[float, Field(ge=0, le=100), _IN_FLOAT32]
+Factor = Annotated[float, Field(gt=0, le=1), _IN_FLOAT32]
+Share = Annotated[float, Field(ge=0, le=1), _IN_FLOAT32]
+# Nearer to 1 there is nothing left, of a warm-up's steps or of an image.
+ShareBelowOne = Annotated[float, Field(ge=0, le=0.999), _IN_FLOAT32]
+Momentum = Annotated[float, Field(ge=0, le=0.999999), _IN_FLOAT32]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+CountFromOne = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 def _inside_the_recipe_folder(path: str, option: str = "--data") -> str:
     """Refuses what would make a shared recipe read elsewhere than beside itself."""
+    if len(path) > LONGEST_PATH or UNSHOWABLE.search(path):
+        raise PydanticCustomError(
+            "recipe_path",
+            "a path without control characters, of at most {longest} characters",
+            {"longest": LONGEST_PATH},
+        )
     if "://" in path:
         raise PydanticCustomError("recipe_path", "a relative path; a recipe cannot name a URL")
     if re.match(r"[/\\~]|[A-Za-z]:", path):
@@ -225,6 +256,8 @@ def _handle_of_a_recipe(handle: str) -> str:
     """Refuses what another machine would resolve otherwise, or could be made to."""
     if not handle or re.fullmatch(r"sha256:[0-9a-f]{64}", handle):
         return handle
+    if len(handle) > LONGEST_PATH or UNSHOWABLE.search(handle):
+        raise PydanticCustomError("handle", "the address or the path of a module")
     place, hashed = HASH.subn("", handle)
     if "://" in place and (not hashed or not place.startswith("https://")):
         raise PydanticCustomError(
@@ -243,10 +276,14 @@ def _without_handle(options: dict[str, Any]) -> dict[str, Any]:
 
 PathInRecipeFolder = Annotated[str, AfterValidator(_inside_the_recipe_folder)]
 ModelHandle = Annotated[str, AfterValidator(_handle_of_a_recipe)]
-ArchitectureOptions = Annotated[dict[str, bool | int | float | str], AfterValidator(_without_handle)]
-SourceOptions = Annotated[
-    dict[str, Any], AfterValidator(_plain), OptionsOf("source", sources.SOURCES, sources.row_name)
+ArchitectureOptions = Annotated[
+    dict[str, bool | int | float | Text], Field(max_length=MOST_KEYS), AfterValidator(_without_handle)
 ]
+RowOptions = Annotated[dict[str, Any], Field(max_length=MOST_KEYS)]
+SourceOptions = Annotated[RowOptions, AfterValidator(_plain), OptionsOf("source", sources.SOURCES, sources.row_name)]
 AugmentationLayers = Annotated[
-    dict[str, dict[str, Any]], AfterValidator(_plain), RowsWithOptions(augmentations.AUGMENTATIONS)
+    dict[str, RowOptions],
+    Field(max_length=MOST_KEYS),
+    AfterValidator(_plain),
+    RowsWithOptions(augmentations.AUGMENTATIONS),
 ]

@@ -8,28 +8,35 @@ import tomlkit
 from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.errors import NotFoundError, did_you_mean
+from zoo.freezing.selectors import LONGEST_SELECTOR
 from zoo.recipe.fields import (
     ArchitectureOptions,
     AugmentationLayers,
+    BetaParameter,
     Columns,
     Count,
     CountFromOne,
+    Factor,
     Interval,
+    LearningRate,
     ModelHandle,
     ModelName,
+    Momentum,
     NameIn,
-    NotNegative,
+    Norm,
     OptionsOf,
     PathInRecipeFolder,
     PhaseName,
     PolicyName,
-    Positive,
     RecipeName,
+    RowOptions,
     Share,
     ShareBelowOne,
     SourceName,
     SourceOptions,
     SplitName,
+    Text,
+    WeightDecay,
     WeightsName,
 )
 from zoo.recipe.resolution import resolve
@@ -94,7 +101,7 @@ class DataSection(Section):
     """Options of the source, where a plug-in's has any."""
     columns: Columns = {}
     """What columns are called in a list, `hf:` or `tfds:`: `{path = "file_name", label = "class"}`."""
-    group: str = ""
+    group: Text = ""
     """CSV column or filename regex whose members stay on one side of a split."""
     on_bad: Literal["skip", "stop"] = "skip"
     """What to do about unreadable images: `skip` up to 1 %, or `stop`."""
@@ -118,7 +125,7 @@ class AugmentSection(Section):
     """Largest turn to either side, in degrees."""
     translation: Share = 0.0
     """Largest shift in either direction, as a share of the side."""
-    zoom: Share = 0.0
+    zoom: ShareBelowOne = 0.0
     """Largest change of size, as a share: 0.1 is from 10 % smaller to 10 % larger."""
     crop: ShareBelowOne = 0.0
     """Largest share of the side that is cut away; a window at a random place is brought to full size."""
@@ -130,9 +137,9 @@ class AugmentSection(Section):
     """Random operations from a list: `trivial` one for each image, `randaugment` two, `augmix` mixed chains."""
     layers: AugmentationLayers = {}
     """Further changes, in the order in which they apply after the others: `{solarize = {threshold = 0.5}}`."""
-    mixup: NotNegative = 0.0
+    mixup: BetaParameter = 0.0
     """Beta parameter of the share to which two images are blended; 0 is off."""
-    cutmix: NotNegative = 0.0
+    cutmix: BetaParameter = 0.0
     """Beta parameter of the share of an image that a window of another one covers; 0 is off."""
     views: Count = 0
     """Fixed views per image for the prefix cache; 0 draws fresh ones every epoch."""
@@ -163,15 +170,15 @@ class TrainSection(Section):
     """Whether steps are compiled by XLA; `auto` leaves it to Keras."""
     loss: Annotated[str, NameIn(LOSSES)] = "crossentropy"
     """What is minimised."""
-    loss_options: Annotated[dict[str, Any], OptionsOf("loss", LOSSES)] = {}
+    loss_options: Annotated[RowOptions, OptionsOf("loss", LOSSES)] = {}
     """Options of the loss, such as `{gamma = 1.5}` of `focal`."""
     label_smoothing: ShareBelowOne = 0.0
     """Share of a label that is spread evenly over all classes."""
-    ema: ShareBelowOne = 0.0
+    ema: Momentum = 0.0
     """Momentum of the moving average of the weights; 0 is off."""
     accumulate: CountFromOne = 1
     """Batches per optimizer step."""
-    clip_norm: NotNegative = 0.0
+    clip_norm: Norm = 0.0
     """Largest global norm of the gradient; 0 is off."""
     prefix_cache: Literal["auto", "off", "required"] = "auto"
     """Whether what frozen layers give is computed once and kept: `auto` where that is exact and saves time.
@@ -191,23 +198,23 @@ class Phase(Section):
 
     name: PhaseName
     """The phase's name, unique in the recipe; `--set phases.NAME.epochs=3` names it."""
-    train: Annotated[str, Field(min_length=1)]
+    train: Annotated[str, Field(min_length=1, max_length=LONGEST_SELECTOR)]
     """A selector of stages, such as `head`, `stage3+` or `last:2`."""
     epochs: CountFromOne = 5
     """How often each training image is seen."""
     optimizer: Annotated[str, NameIn(OPTIMIZERS)] = "adamw"
     """What turns gradients into steps."""
-    optimizer_options: Annotated[dict[str, Any], OptionsOf("optimizer", OPTIMIZERS)] = {}
+    optimizer_options: Annotated[RowOptions, OptionsOf("optimizer", OPTIMIZERS)] = {}
     """Options of the optimizer, such as `{beta_2 = 0.98}` of `adamw`."""
-    learning_rate: Positive = 1e-3
+    learning_rate: LearningRate = 1e-3
     """The highest learning rate of the phase; `zoo lr-find` suggests one."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: WeightDecay = 0.0
     """Decoupled decay of the weights, times the learning rate at each step."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    layer_decay: Factor = 1.0
     """Factor on the learning rate per stage away from the head."""
     schedule: Annotated[str, NameIn(SCHEDULES)] = "cosine"
     """How the rate goes over the phase."""
-    schedule_options: Annotated[dict[str, Any], OptionsOf("schedule", SCHEDULES)] = {}
+    schedule_options: Annotated[RowOptions, OptionsOf("schedule", SCHEDULES)] = {}
     """Options of the schedule, such as `{milestones = [0.5, 0.9]}` of `step`."""
     warmup: ShareBelowOne = 0.0
     """Share of the phase's steps over which the rate rises first."""
@@ -253,13 +260,13 @@ class Recipe(Section):
     """The version of this format."""
     name: RecipeName
     """The recipe's name, which its runs are called by."""
-    description: str = ""
+    description: Text = ""
     """One line for `zoo recipe ls`."""
     model: ModelSection
     data: DataSection = DataSection()
     augment: AugmentSection = AugmentSection()
     train: TrainSection = TrainSection()
-    phases: Annotated[tuple[Phase, ...], Field(min_length=1, strict=False)]
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=100, strict=False)]
     checkpoint: CheckpointSection = CheckpointSection()
     expect: Expectation | None = None
 

@@ -96,8 +96,10 @@ for _row in (
         name="focal",
         summary="Cross-entropy that looks away from what is easy (Lin et al. 2017, arXiv:1708.02002).",
         options={
-            "gamma": Option(default=FOCAL_GAMMA, at_least=0, meaning="How far; 0 is cross-entropy times alpha."),
-            "alpha": Option(default=FOCAL_ALPHA, above=0, meaning="A factor on all."),
+            "gamma": Option(
+                default=FOCAL_GAMMA, at_least=0, at_most=100, meaning="How far; 0 is cross-entropy times alpha."
+            ),
+            "alpha": Option(default=FOCAL_ALPHA, above=0, at_most=100, meaning="A factor on all."),
         },
         takes=("class_weights", "label_smoothing"),
         build=_focal,

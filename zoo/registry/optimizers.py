@@ -82,14 +82,14 @@ def _beta(default: float, meaning: str) -> Option:
 
 _BETA_1 = _beta(0.9, "Of the average of gradients.")
 _BETA_2 = _beta(0.999, "Of the average of their squares.")
-_EPSILON = Option(default=1e-7, above=0, meaning="Keeps a divisor from 0.")
+_EPSILON = Option(default=1e-7, above=0, at_most=1, meaning="Keeps a divisor from 0.")
 _ADAM: dict[str, Option] = {"beta_1": _BETA_1, "beta_2": _BETA_2, "epsilon": _EPSILON}
 _AMSGRAD: dict[str, Option] = {
     **_ADAM,
     "amsgrad": Option(default=False, meaning="Whether the largest average of squares counts."),
 }
 _RHO = _beta(0.9, "Of the average of squares.")
-_ACCUMULATOR = Option(default=0.1, at_least=0, meaning="What the sum of squares begins with.")
+_ACCUMULATOR = Option(default=0.1, at_least=0, at_most=100, meaning="What the sum of squares begins with.")
 
 for _row in (
     OptimizerRow(
@@ -160,10 +160,12 @@ for _row in (
             "momentum": _beta(0.95, "Of the matrices."),
             "nesterov": Option(default=True, meaning="Whether the momentum looks ahead."),
             "ns_steps": Option(default=5, at_least=1, at_most=20, meaning="Rounds of Newton and Schulz."),
-            "rms_rate": Option(default=0.2, above=0, meaning="Size of a step, such that AdamW's rate fits."),
+            "rms_rate": Option(
+                default=0.2, above=0, at_most=100, meaning="Size of a step, such that AdamW's rate fits."
+            ),
             "adam_beta_1": _BETA_1,
             "adam_beta_2": _BETA_2,
-            "adam_lr_ratio": Option(default=1.0, above=0, meaning="AdamW's share of the rate."),
+            "adam_lr_ratio": Option(default=1.0, above=0, at_most=100, meaning="AdamW's share of the rate."),
             "epsilon": _EPSILON,
         },
         build=_keras("Muon"),
@@ -174,10 +176,14 @@ for _row in (
         summary="Little memory (arXiv:1804.04235), without its relative_step, which the schedule takes the place of. "
         "The rate is at most 1 over the root of the steps.",
         options={
-            "beta_2_decay": Option(default=-0.8, below=0, meaning="Power of the step that the average forgets by."),
-            "epsilon_1": Option(default=1e-30, above=0, meaning="Keeps a divisor from 0."),
-            "epsilon_2": Option(default=1e-3, above=0, meaning="The least size of a weight that steps go by."),
-            "clip_threshold": Option(default=1.0, above=0, meaning="Largest root mean square of a step."),
+            "beta_2_decay": Option(
+                default=-0.8, at_least=-10, below=0, meaning="Power of the step that the average forgets by."
+            ),
+            "epsilon_1": Option(default=1e-30, above=0, at_most=1, meaning="Keeps a divisor from 0."),
+            "epsilon_2": Option(
+                default=1e-3, above=0, at_most=1, meaning="The least size of a weight that steps go by."
+            ),
+            "clip_threshold": Option(default=1.0, above=0, at_most=1e6, meaning="Largest root mean square of a step."),
         },
         build=_keras("Adafactor"),
     ),

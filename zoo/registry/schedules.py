@@ -115,17 +115,19 @@ def _one_cycle(start_factor: float, end_factor: float) -> Schedule:
 
 
 def _cosine_restarts(cycles: int, t_mul: float, m_mul: float, end_factor: float) -> Schedule:
-    lengths = [t_mul**cycle for cycle in range(cycles)]
-    ends = [end / sum(lengths) for end in accumulate(lengths)]
+    lengths = {cycle: t_mul**cycle for cycle in range(cycles)}
+    # What is shorter than float32 can tell has no steps.
+    lengths = {cycle: length for cycle, length in lengths.items() if length >= 1e-6 * sum(lengths.values())}
+    ends = [end / sum(lengths.values()) for end in accumulate(lengths.values())]
     starts = [0.0, *ends[:-1]]
 
     def fall(done: Any, xp: Any) -> Any:
         # From the last cycle to the first: `where` keeps the cycle that the step is in.
         share: Any = 0.0
-        for cycle in reversed(range(cycles)):
-            inside = xp.clip((done - starts[cycle]) / (ends[cycle] - starts[cycle]), 0.0, 1.0)
+        for place, cycle in reversed([*enumerate(lengths)]):
+            inside = xp.clip((done - starts[place]) / (ends[place] - starts[place]), 0.0, 1.0)
             of_cycle = m_mul**cycle * _cosine_shape(inside, xp)
-            share = of_cycle if cycle == cycles - 1 else xp.where(done < ends[cycle], of_cycle, share)
+            share = of_cycle if place == len(ends) - 1 else xp.where(done < ends[place], of_cycle, share)
         return share
 
     return Schedule(fall=_falling_to(end_factor, fall))

@@ -12,15 +12,15 @@ and there, as in a script or a notebook, `OPTIMIZERS.register(OptimizerRow(name=
 import functools
 import importlib
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, shown
+from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, printable, shown
 from zoo.registry.loading import Loader
+from zoo.registry.numbers import SMALLEST, in_float32
 
 Value = bool | int | float | str | tuple["Value", ...]
 """What an option can be: a recipe is data, and these are TOML's values; a tuple is a list of them."""
@@ -75,11 +75,23 @@ class Option:
         words = _LISTS[type(self.default[0])] if isinstance(self.default, tuple) else _WORDS[type(self.default)]
         return f"{words}{', each' if is_list and bounds else ''} {' and '.join(bounds)}".rstrip()
 
+    def expected_of(self, value: object) -> str:
+        """What a value that it does not take has to be; where float64 would have it and float32 has not, that too."""
+        is_list = isinstance(self.default, tuple)
+        like = self.default[0] if isinstance(self.default, tuple) else self.default
+        items: Sequence[object] = value if is_list and isinstance(value, list | tuple) else () if is_list else [value]
+        if len(items) > LONGEST_LIST:
+            return f"{self.expected}, at most {LONGEST_LIST} of them"
+        numbers = [one for one in items if isinstance(one, int | float) and not isinstance(one, bool)]
+        if isinstance(like, float) and items and len(numbers) == len(items) and all(map(self._is_within, numbers)):
+            return f"{self.expected}, as float32 has it, from {SMALLEST:.2g} on"
+        return self.expected
+
     def takes(self, value: object) -> bool:
         """Returns whether a value is of the option's type and within its bounds; a whole number is a number too."""
         if isinstance(self.default, tuple):
             items: Sequence[object] = value if isinstance(value, list | tuple) else ()
-            return bool(items) and all(self._fits(item, self.default[0]) for item in items)
+            return 0 < len(items) <= LONGEST_LIST and all(self._fits(item, self.default[0]) for item in items)
         return self._fits(value, self.default)
 
     def typed(self, value: Any) -> Any:
@@ -95,16 +107,26 @@ class Option:
             return False
         if self.choices:
             return value in self.choices
-        if isinstance(value, str) or not isinstance(value, int | float):
+        if isinstance(value, str):
+            return len(value) <= LONGEST_TEXT
+        if not isinstance(value, int | float) or kind is bool:
             return True
-        return math.isfinite(value) and all(
-            _COMPARED[sign](value, bound) for sign, bound in self._bounds() if bound is not None
-        )
+        if not isinstance(like, float):
+            return abs(value) <= LARGEST_WHOLE and self._is_within(value)
+        # As it is computed with: 0.99999999 is 1 there, which is not below 1.
+        rounded = in_float32(value)
+        return rounded is not None and self._is_within(value) and self._is_within(rounded, of=in_float32)
+
+    def _is_within(self, value: float, *, of: Callable[[float], float | None] = lambda bound: bound) -> bool:
+        bounds = [(sign, of(bound)) for sign, bound in self._bounds() if bound is not None]
+        return all(_COMPARED[sign](value, bound) for sign, bound in bounds if bound is not None)
 
     def _bounds(self) -> tuple[tuple[str, float | None], ...]:
         return (">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)
 
 
+# Of an option, where nothing else limits it: a whole number is one that float64 has exactly.
+LARGEST_WHOLE, LONGEST_LIST, LONGEST_TEXT = 2**53, 100, 1_000
 _LISTS: dict[type, str] = {
     bool: "a list of true or false",
     int: "a list of whole numbers",
@@ -267,7 +289,7 @@ class Table(Generic[R]):
                 hint = did_you_mean(option, known)
                 yield option, f": {self.kind} '{name}' has no such option.{hint} It has: {listed}."
             elif not known[option].takes(value):
-                yield option, f" is {json.dumps(value, default=str)[:80]}; expected {known[option].expected}"
+                yield option, f" is {_written(value)}; expected {known[option].expected_of(value)}"
 
     def _import_built_in(self) -> None:
         for module in self._built_in:
@@ -297,6 +319,13 @@ class Table(Generic[R]):
     def fault(self, row: R, text: str) -> ZooError:
         """Returns what to raise where a plug-in's row does not do what its table expects."""
         return ZooError(f"{self.kind} '{row.name}' ({row.module or 'a plug-in'}): {text}")
+
+
+def _written(value: object) -> str:
+    try:
+        return printable(json.dumps(value, default=str)[:80])
+    except (RecursionError, ValueError):  # ValueError: circles, and whole numbers of too many digits
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _row_faults(row: Row) -> Iterator[str]:

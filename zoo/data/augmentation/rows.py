@@ -179,21 +179,26 @@ _ROWS = (
     AugmentationRow(
         name="zoom",
         summary="makes images smaller or larger",
-        options={"share": _share("Largest change of size, as a share.")},
+        # Keras takes no image to be zoomed in by all of its side.
+        options={
+            "share": Option(default=0.1, meaning="Largest change of size, as a share.", at_least=0, at_most=0.999)
+        },
         build=_zoom,
     ),
     AugmentationRow(
         name="crop",
         summary="brings a window at a random place to full size",
         options={
-            "share": Option(default=0.1, meaning="Largest share of the side that is cut away.", at_least=0, below=1)
+            "share": Option(
+                default=0.1, meaning="Largest share of the side that is cut away.", at_least=0, at_most=0.999
+            )
         },
         build=_crop,
     ),
     AugmentationRow(
         name="color",
         summary="changes brightness, contrast and, in RGB images, saturation",
-        options={"strength": Option(default=0.1, meaning="Largest change.", at_least=0, below=1)},
+        options={"strength": Option(default=0.1, meaning="Largest change.", at_least=0, at_most=0.999)},
         build=_color,
     ),
     AugmentationRow(
