@@ -22,7 +22,7 @@ from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
-from zoo.system.interruption import noticed
+from zoo.system.interruption import ends_silently, noticed
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def carry_out(
             check_same_data(decided.finished, prepared.source.dataset.fingerprint())
         if folder is None:
             folder, notes = at_end.enter_context(_claimed_folder(decided))
-        with shown as display, alone(display.line), _going_on_said(folder, is_one_of_several):
+        with shown as display, alone(display.line), _going_on_said(folder, is_one_of_several, display.line):
             for note in notes:
                 display.line(note)
             if isinstance(decided, Lengthen):
@@ -250,7 +250,7 @@ def _folder(decided: New | Resume | Lengthen) -> RunFolder:
 
 
 @contextlib.contextmanager
-def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None]:
+def _going_on_said(folder: RunFolder, is_one_of_several: bool, say: Callable[[str], None]) -> Generator[None]:
     """Notes on what ended the run how to go on with it; a traceback and the command line show it last.
 
     Only on an interruption or a fault of the machine: what a ZooError says is to be changed first.
@@ -268,6 +268,8 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool) -> Generator[None
             ) from fault
         if folder.is_begun and not is_one_of_several:
             advise(fault, how_to_resume(folder.path))
+            if ends_silently(fault):
+                say(f"interrupted; {how_to_resume(folder.path)}")
         raise
 
 

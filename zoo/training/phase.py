@@ -225,7 +225,7 @@ class PhaseRun:
             phase_name=phase.name,
             batches_per_epoch=feed.training.batches_per_epoch,
         )
-        callbacks = [*watch.callbacks, one_run.relay(first_epoch=self._first_epoch)]
+        callbacks = [*watch.callbacks, one_run.relay(first_epoch=self._first_epoch), watch.interruption]
         done = phase.epochs if watch.early_stopping.is_over else self._start.epoch_in_phase
         first_batch = self._start.batches_of_epoch
         while done < phase.epochs and not one_run.stopped_by:
@@ -235,7 +235,8 @@ class PhaseRun:
             until = done + 1 if by_epoch or first_batch else phase.epochs
             epochs = Epochs(first=done, until=until, first_batch=first_batch)
             try:
-                self._fit_epochs(training_model, feed, callbacks, epochs)
+                with watch.interruption:
+                    self._fit_epochs(training_model, feed, callbacks, epochs)
             except Exception as fault:
                 if devices.is_out_of_memory(fault):
                     raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault

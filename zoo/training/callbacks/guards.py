@@ -1,14 +1,18 @@
-"""What ends training at once: a broken freezing contract, Ctrl-C, a loss that is not finite."""
+"""What ends training before its time: a broken freezing contract, a signal, a loss that is not finite."""
 
+import contextlib
 import math
-from typing import Any
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 
 from zoo.backend import devices
 from zoo.errors import ZooError
 from zoo.freezing.contract import Contract
-from zoo.system.interruption import raise_lost
+from zoo.system import interruption
+from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
 from zoo.training.callbacks.counting import PhaseCounts
 
 
@@ -36,15 +40,60 @@ class ContractGuard(keras.callbacks.Callback):
 
 
 class InterruptionGuard(keras.callbacks.Callback):
-    """Ends training at the next batch's end where the exception of Ctrl-C was lost."""
+    """Saves and ends training at the next batch's end where a signal asked for it; comes after all others.
+
+    It is a context manager around `fit`: from the first batch's end on, the first signal waits for the next one's.
+    Before, there is nothing to save, and compiling takes long.
+    """
+
+    def __init__(self, saver: CheckpointSaver, *, batches_per_epoch: int, say: Callable[[str], object]) -> None:
+        """Prepares.
+
+        Args:
+            saver: Saves what is done.
+            batches_per_epoch: The last one's end is the epoch's where nothing is validated.
+            say: Told that a signal waits.
+        """
+        super().__init__()
+        self._saver = saver
+        self._batches_per_epoch = batches_per_epoch
+        self._say = say
+        self._waiting: contextlib.ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        self._waiting = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Lets signals act at once again; raises the exception of one that still waits."""
+        return self._waiting.__exit__(kind, fault, trace) if self._waiting else None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Raises KeyboardInterrupt."""
-        raise_lost()
+        """Raises KeyboardInterrupt or Terminated."""
+        if self._waiting is None:
+            self._waiting = contextlib.ExitStack()
+            self._waiting.enter_context(interruption.deferred(self._say))
+        if batch + 1 < self._batches_per_epoch:
+            self._end_if_asked()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Raises KeyboardInterrupt or Terminated."""
+        self._end_if_asked()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Raises KeyboardInterrupt."""
-        raise_lost()
+        """Raises KeyboardInterrupt or Terminated."""
+        self._end_if_asked()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Raises KeyboardInterrupt or Terminated."""
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        if (fault := interruption.pending()) is not None:
+            self._saver.save_at_once()
+            raise fault
 
 
 class TerminateOnNaN(keras.callbacks.Callback):

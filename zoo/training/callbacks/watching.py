@@ -30,13 +30,15 @@ class Watch:
     """What happens around `fit`, beside the user's own callbacks.
 
     Attributes:
-        callbacks: All of it, in order.
+        callbacks: All else, in order.
         early_stopping: Says when the phase is over.
+        interruption: Is entered around `fit`, and called after all others.
         saver: Says how far the run has come.
     """
 
     callbacks: Sequence[keras.callbacks.Callback]
     early_stopping: EarlyStopping
+    interruption: InterruptionGuard
     saver: CheckpointSaver
 
 
@@ -86,8 +88,8 @@ def watch_fit(
         metrics=metrics,
         augmentation_layers=layers,
     )
+    interruption = InterruptionGuard(saver, batches_per_epoch=counts.batches_per_epoch, say=training.display.line)
     callbacks = [
-        InterruptionGuard(),
         AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
         EpochStateRestorer(layers, epoch_state, classes=len(training.model.blueprint.classes)),
         average,
@@ -99,4 +101,4 @@ def watch_fit(
         saver,
         EpochLine(partial(training.display.epoch, phase_epochs=phase.epochs), metrics),
     ]
-    return Watch(callbacks=callbacks, early_stopping=early_stopping, saver=saver)
+    return Watch(callbacks=callbacks, early_stopping=early_stopping, interruption=interruption, saver=saver)
