@@ -67,10 +67,105 @@ def recipe_of(path):
 
 
 def test_another_recipe_than_the_runs_is_refused(interrupted, finished):
-    with pytest.raises(RunError, match="was begun with another recipe than the one given"):
+    with pytest.raises(
+        RunError, match=r'another recipe than the one given: name "tiny", now "finetune-default"; .*; and \d+ more;'
+    ):
         decide(Request(recipe="finetune/default", data=finished.data, run=interrupted.path, resume=True))
-    with pytest.raises(RunError, match="was begun with another recipe than the one given"):
-        decide(Request(recipe=None, overrides="train.seed=99", run=interrupted.path, resume=True))
+    for force in (False, True):
+        with pytest.raises(RunError) as raised:
+            decide(Request(recipe=None, overrides="train.seed=99", run=interrupted.path, resume=True, force=force))
+        assert str(raised.value) == (
+            f"{interrupted.path}: was begun with another recipe than the one given: train.seed 0, now 99; "
+            "leave out the recipe and --set to go on with it, or choose another --run"
+        )
+
+
+def versions(folder, **changed):
+    before = folder.record()
+    folder.write_record(replace(before, versions={**before.versions, **changed}))
+
+
+def test_other_versions_of_what_decides_are_refused_before_keras_loads_and_accepted_by_force(interrupted):
+    now = interrupted.record().versions
+    versions(interrupted, keras="3.0.5", numpy="1.26.0")
+    asked = Request(recipe=None, run=interrupted.path, resume=True)
+    with pytest.raises(RunError) as raised:
+        decide(asked)
+    assert str(raised.value) == (
+        f"{interrupted.path}: began with keras 3.0.5, now {now['keras']}; numpy 1.26.0, now {now['numpy']}; "
+        "pip install keras==3.0.5 and pip install numpy==1.26.0, or go on all the same with --force, which gives up "
+        "that the numbers are the same to the bit"
+    )
+    decided = decide(replace(asked, force=True))
+    assert isinstance(decided, Resume)
+    assert decided.force
+
+
+def test_versions_that_do_not_decide_or_were_not_recorded_are_not_compared(interrupted):
+    before = interrupted.record()
+    kept = {name: version for name, version in before.versions.items() if name != "numpy"}
+    interrupted.write_record(replace(before, versions={**kept, "jax": "0.0.1", "jaxlib": None}))
+    assert isinstance(decide(Request(recipe=None, run=interrupted.path, resume=True)), Resume)
+
+
+def test_a_package_that_a_run_used_and_that_is_missing_is_named(interrupted, finished):
+    text = interrupted.recipe_path.read_text()
+    interrupted.recipe_path.write_text(text.replace('optimizer = "adamw"', 'optimizer = "sign_descent"'))
+    versions(interrupted, **{"zoo-outside": "1.0"})
+    for asked in (
+        Request(recipe=None, run=interrupted.path, resume=True),
+        Request(recipe=interrupted.path),
+        Request(recipe=interrupted.path, more_epochs=1),
+    ):
+        with pytest.raises(
+            RunError, match=r"used zoo-outside==1.0, which is not installed; pip install zoo-outside==1.0"
+        ):
+            decide(asked)
+
+
+def test_force_is_refused_where_there_is_nothing_to_go_on_with(finished, tmp_path):
+    with pytest.raises(RunError, match="--force goes on with, or repeats"):
+        decide(Request(recipe=recipe(), data=finished.data, force=True))
+    assert isinstance(decide(Request(recipe=finished.run.path, force=True)), New)
+    begins = Request(recipe=recipe(), data=finished.data, run=tmp_path / "run", resume=True, force=True)
+    assert isinstance(decide(begins), New)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda now: {"classes": ("cat", "cow")}, "began with the classes cat, cow; the data has cat, dog"),
+        (
+            lambda now: {"environment": replace(now.environment, backend="torch")},
+            "began with backend torch, now {backend}; set KERAS_BACKEND=torch, or begin a new run",
+        ),
+        (
+            lambda now: {"precision": "mixed_bfloat16"},
+            "began with precision mixed_bfloat16, now float32; go on where it began, or begin a new run",
+        ),
+    ],
+    ids=["classes", "backend", "precision"],
+)
+def test_classes_backend_and_precision_are_not_accepted_by_force_either(interrupted, change, message):
+    now = interrupted.record()
+    interrupted.write_record(replace(now, **change(now)))
+    for force in (False, True):
+        with pytest.raises(RunError) as raised:
+            zoo.finetune(None, run=interrupted.path, resume=True, force=force, verbose=0)
+        assert message.format(backend=now.environment.backend) in str(raised.value)
+
+
+def test_another_device_is_accepted_by_force_and_the_claim_is_dropped(interrupted, capsys):
+    now = interrupted.record()
+    interrupted.write_record(replace(now, environment=replace(now.environment, device="H100")))
+    with pytest.raises(RunError, match=r"began with device H100, now cpu; go on where it began, or .* with --force"):
+        zoo.finetune(None, run=interrupted.path, resume=True)
+    capsys.readouterr()
+    run = zoo.finetune(None, run=interrupted.path, resume=True, force=True)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "warning: began with device H100, now cpu: its numbers are no longer the same to the bit"
+    assert "equivalent, not bitwise: train.deterministic is false" in told
+    assert run.record["environment"]["device"] == now.environment.device
 
 
 def test_a_run_is_taken_wherever_its_path_is(finished, tmp_path):

@@ -136,7 +136,11 @@ FAULTS = [
     ("train", "seed = true", "train.seed is true; expected a whole number"),
     ("train", "seed = 4294967296", "train.seed is 4294967296; expected < 4294967296"),
     ("train", 'deterministic = "yes"', 'train.deterministic is "yes"; expected true or false'),
-    ("train", "deterministic = true", "train.deterministic = true is not there yet; expected false"),
+    (
+        "train",
+        'xla = "on"\ndeterministic = true',
+        'train.xla is "on" with train.deterministic = true, which keeps XLA off; expected "auto" or "off"',
+    ),
     ("train", "xla = true", 'train.xla is true; expected "auto", "on" or "off"'),
     (
         "train",
@@ -434,5 +438,8 @@ def test_a_recipe_is_taken_as_it_is_and_checked_again(write):
     recipe = load_recipe(write(VALID))
     assert load_recipe(recipe) == recipe
     assert load_recipe(recipe, {"train.seed": 5}).train.seed == 5
-    later = recipe.model_copy(update={"train": recipe.train.model_copy(update={"deterministic": True})})
-    assert message_of(later) == "Recipe 'pets': train.deterministic = true is not there yet; expected false"
+    other = recipe.model_copy(update={"train": recipe.train.model_copy(update={"deterministic": True, "xla": "on"})})
+    assert message_of(other) == (
+        "Recipe 'pets': train.xla is \"on\" with train.deterministic = true, which keeps XLA off; "
+        'expected "auto" or "off"'
+    )

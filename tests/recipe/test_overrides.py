@@ -84,10 +84,6 @@ def test_an_empty_table_empties(write):
         ("name.first=x", "--set name.first: 'name' is not a table"),
         ("extends=x", "--set extends: 'extends' cannot be overridden; write it in a recipe file"),
         (
-            "train.deterministic=true",
-            "--set train.deterministic: train.deterministic = true is not there yet; expected false",
-        ),
-        (
             "data.path=/photos",
             '--set data.path: data.path is "/photos"; expected a relative path; '
             "a recipe names no place on a machine: pass it as --data",

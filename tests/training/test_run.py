@@ -406,7 +406,7 @@ def test_changed_data_is_refused_and_damage_is_named(stopped, data, tmp_path):
     before = RunFolder.open(stopped).record().data.fingerprint[:12]
     now = open_dataset("folder", data).fingerprint()[:12]
     assert str(raised.value) == (
-        f"{stopped}: the data is no longer what this run began with (fingerprint {before}..., now {now}...); "
+        f"the data is not what {stopped} was trained on (fingerprint {before}..., now {now}...); "
         "put it back, or begin a new run"
     )
     data.unlink()
@@ -417,7 +417,7 @@ def test_changed_data_is_refused_and_damage_is_named(stopped, data, tmp_path):
     with pytest.raises(RunError) as raised:
         zoo.finetune(other, data, run=stopped, resume=True)
     assert str(raised.value) == (
-        f"{stopped}: was begun with another recipe than the one given; "
+        f"{stopped}: was begun with another recipe than the one given: phases.head.epochs 2, now 3; "
         "leave out the recipe and --set to go on with it, or choose another --run"
     )
     with pytest.raises(RunError, match="was begun with another recipe"):

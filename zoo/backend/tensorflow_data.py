@@ -1,5 +1,6 @@
 """Batches for Keras' `fit` as a `tf.data.Dataset`, where TensorFlow is the backend."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from zoo.backend.allocator import keep_freed_memory
 from zoo.backend.keras_internals.experimental import leave_unrewritten, with_length
+from zoo.backend.keras_internals.process_state import operations_are_deterministic
 
 # A batch: pixels and one-hot labels.
 Batch = tuple[np.ndarray, np.ndarray]
@@ -94,12 +96,17 @@ def tf_gathered(
         return tf.data.Dataset.from_tensor_slices(tuple(tf.ensure_shape(part, (None,)) for part in drawn))
 
     def batch(rows: Any, labels: Any, weights: Any) -> Any:
-        began = tf.timestamp()
+        began = now()
         with tf.control_dependencies([began]):
             copied = tf.gather(whole, rows)
         with tf.control_dependencies([copied]):
-            seconds.assign_add(tf.timestamp() - began)
+            seconds.assign_add(now() - began)
         return copied, tf.one_hot(labels, classes) * weights[:, tf.newaxis]
+
+    def now() -> Any:
+        # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
+        by_python = operations_are_deterministic()
+        return tf.numpy_function(time.perf_counter, [], tf.float64) if by_python else tf.timestamp()
 
     numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)

@@ -8,6 +8,7 @@ from zoo.data import Dataset, Split
 from zoo.data.inputs import Source
 from zoo.data.membership import image_keys
 from zoo.errors import DataError
+from zoo.runs.exactness import data_difference
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 from zoo.system.text_tables import of_these
@@ -220,14 +221,13 @@ def _choose_anew(folder: RunFolder, source: Source, name: str | None, *, is_own:
     if source.validation is not None:
         splits["validation"] = source.validation
     name = _checked(name or next((kind for kind in ("test", "validation") if kind in splits), None), splits)
-    then, now = folder.record().data.fingerprint, source.dataset.fingerprint()
     chosen = Chosen(name=name, parts=(MeasuredPart(origin=name, split=splits[name]),))
-    if then == now:
+    changed = data_difference(folder, source.dataset.fingerprint())
+    if changed is None:
         return chosen
-    changed = f"the data is no longer what the run was trained on (fingerprint {then[:12]}..., now {now[:12]}...)"
     if source.shares is not None and name != "test":
         raise DataError(
-            f"{folder.path}: {changed}, and this run, of an earlier zoo, does not say which images it had in {name}; "
+            f"{changed}, and this run, of an earlier zoo, does not say which images it had in {name}; "
             "put the data back, or measure images that it has never seen with --data PATH"
         )
     return replace(chosen, warnings=(changed,))

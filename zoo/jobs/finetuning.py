@@ -19,6 +19,7 @@ from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history
 from zoo.report.progress import Verbose, make_display
 from zoo.runs.claim import claim
+from zoo.runs.exactness import listed
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
@@ -28,6 +29,8 @@ from zoo.system.paths import given_path
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+
+    from zoo.training.preparation.preparing import Prepared
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def finetune(
     *,
     weights: Path | str | None = None,
     more_epochs: int = 0,
+    force: bool = False,
     verbose: Verbose = "auto",
 ) -> Run:
     """Trains a classifier as a recipe says and leaves a run folder.
@@ -132,6 +136,8 @@ def finetune(
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
             `zoo.jobs.lengthening`.
+        force: Go on with a run although packages have other versions than it began with, or another device or number
+            of threads computes; run.json then claims no exactness. Data, classes and recipe are never accepted.
         verbose: What is shown on stderr: 0 nothing, 1 bars, 2 a line an epoch; `auto` bars on a terminal, and lines
             elsewhere. All that is said in words goes to the logger `zoo.finetune` too.
 
@@ -154,6 +160,7 @@ def finetune(
         resume=resume,
         weights=weights,
         more_epochs=more_epochs,
+        force=force,
     )
     return carry_out(decide(asked), callbacks, verbose=verbose)
 
@@ -190,20 +197,22 @@ def carry_out(
         load()
         # These import Keras, which an error does not need.
         from zoo.backend.callers_state import alone
-        from zoo.training.preparation.kept_images import check_same_data
-        from zoo.training.preparation.preparing import prepare
+        from zoo.backend.determinism import deterministic_operations
         from zoo.training.run import train
         from zoo.training.user_callbacks.one_run import check_callbacks
 
         listeners = check_callbacks(callbacks)
         job = decided.job
-        prepared = prepare(job.recipe, job.data, weights=job.weights)
-        if isinstance(decided, Lengthen):
-            check_same_data(decided.finished, prepared.source.dataset.fingerprint())
+        prepared, warnings = _prepared(decided)
         if folder is None:
             folder, notes = at_end.enter_context(_claimed_folder(decided))
-        with shown as display, alone(display.line), _going_on_said(folder, is_one_of_several, display.line):
-            for note in notes:
+        with (
+            shown as display,
+            alone(display.line),
+            deterministic_operations(job.recipe.train.deterministic),
+            _going_on_said(folder, is_one_of_several, display.line),
+        ):
+            for note in (*notes, *warnings):
                 display.line(note)
             if isinstance(decided, Lengthen):
                 begin_lengthened(folder, decided.finished, job.recipe, say=display.line)
@@ -234,6 +243,36 @@ def _claimed_folder(decided: New | Resume | Lengthen) -> Generator[tuple[RunFold
             yield folder, notes
     finally:
         remove_empty(folder.path.absolute(), up_to=there)
+
+
+def _prepared(decided: New | Resume | Lengthen) -> "tuple[Prepared, list[str]]":
+    """Opens the images, and makes sure that a run goes on with what it began with.
+
+    Returns:
+        What the recipe begins with, and what differs and is accepted, as a warning.
+
+    Raises:
+        RunError: Something differs that is not accepted.
+    """
+    from zoo.training.preparation.preparing import prepare
+    from zoo.training.preparation.same_run import check_goes_on, check_same_data, take_over_threads
+
+    job, earlier = decided.job, _earlier(decided)
+    if earlier is not None:  # before anything is computed
+        take_over_threads(earlier, job.recipe, force=decided.force)
+    prepared = prepare(job.recipe, job.data, weights=job.weights)
+    if isinstance(decided, Lengthen):
+        check_same_data(decided.finished, prepared.source.dataset)
+    forced = check_goes_on(decided.folder, prepared, force=decided.force) if isinstance(decided, Resume) else []
+    said = f"warning: began with {listed(forced)}: its numbers are no longer the same to the bit"
+    return prepared, [said] if forced else []
+
+
+def _earlier(decided: New | Resume | Lengthen) -> RunFolder | None:
+    """Returns the run that goes on, is trained on or is repeated, or None."""
+    if isinstance(decided, New):
+        return decided.job.repeats
+    return decided.folder if isinstance(decided, Resume) else decided.finished
 
 
 def _path_of(decided: New | Resume | Lengthen) -> Path | None:

@@ -17,7 +17,9 @@ from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import source_row, suffixes
+from zoo.runs.exactness import listed, recipe_differences
 from zoo.runs.folder import RunFolder, holds_runs
+from zoo.runs.packages import naming_missing_plug_ins
 from zoo.system.paths import given_path
 from zoo.training.preparation.initial_weights import InitialWeights
 
@@ -245,7 +247,8 @@ def _repeated_job(
     overrides: Overrides,
     weights: InitialWeights | None,
 ) -> Job:
-    recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
+    with naming_missing_plug_ins(folder):
+        recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
     carried = folder.model / MODULE_FOLDER
     if recipe.model.handle and carried.is_dir():
         saved_models.fetch(str(carried))
@@ -317,8 +320,9 @@ def resumed_job(
         asked = load_recipe(run_given.recipe_path, given)
     job = replace(_repeated_job(folder, data, (), first), repeats=None)
     if asked is not None and asked != job.recipe:
+        differing = listed(list(recipe_differences(job.recipe, asked)))
         raise RunError(
-            f"{folder.path}: was begun with another recipe than the one given; "
+            f"{folder.path}: was begun with another recipe than the one given: {differing}; "
             "leave out the recipe and --set to go on with it, or choose another --run"
         )
     return job

@@ -14,7 +14,9 @@ from zoo.jobs.lengthening import lengthened
 from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
 from zoo.recipe.schema import Recipe
 from zoo.runs.claim import refuse_claimed
+from zoo.runs.exactness import data_difference, refusal, version_differences
 from zoo.runs.folder import RunFolder, holds_runs, resume_command, runs_within
+from zoo.runs.packages import installed_versions
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Request:
     resume: bool = False
     weights: Path | str | None = None
     more_epochs: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +44,12 @@ class New:
     Attributes:
         job: Recipe, data and first weights.
         path: The folder to make; None for `runs/<recipe>-<UTC time>`.
+        force: Whether it repeats a run with another number of threads where it cannot have the same.
     """
 
     job: Job
     path: Path | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +59,12 @@ class Resume:
     Attributes:
         job: Its recipe, data and first weights.
         folder: Its folder.
+        force: Whether it goes on with other versions, or on another device, than it began with.
     """
 
     job: Job
     folder: RunFolder
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +75,13 @@ class Lengthen:
         job: Its recipe, with more epochs, and its data.
         finished: The run.
         path: The folder to make; None for `runs/<recipe>-<UTC time>`.
+        force: Whether it goes on with another number of threads where it cannot have the same.
     """
 
     job: Job
     finished: RunFolder
     path: Path | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,10 @@ def decide(asked: Request) -> New | Resume | Lengthen | AlreadyDone:
         raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
     if path is not None:
         RunFolder.refuse_taken(path)
-    return New(job=make_job(asked.recipe, asked.data, asked.overrides, weights=asked.weights), path=path)
+    job = make_job(asked.recipe, asked.data, asked.overrides, weights=asked.weights)
+    if asked.force and job.repeats is None and not asked.resume:
+        raise RunError("--force goes on with, or repeats, what began with other versions; a new run has no need of it")
+    return New(job=job, path=path, force=asked.force)
 
 
 def _resume(asked: Request, folder: RunFolder) -> Resume | AlreadyDone:
@@ -118,7 +130,10 @@ def _resume(asked: Request, folder: RunFolder) -> Resume | AlreadyDone:
         _check_trained_on(folder, job)
         return AlreadyDone(folder)
     folder.refuse_read_only()
-    return Resume(job=job, folder=folder)
+    differing = list(version_differences(folder.record(), installed_versions(job.recipe)))
+    if differing and not asked.force:
+        raise refusal(folder, differing)
+    return Resume(job=job, folder=folder, force=asked.force)
 
 
 def _lengthen(asked: Request, path: Path | None) -> Lengthen:
@@ -132,7 +147,7 @@ def _lengthen(asked: Request, path: Path | None) -> Lengthen:
         RunFolder.refuse_taken(path)
     job = resumed_job(finished, None, asked.data, None)
     job = replace(job, recipe=lengthened(finished, job.recipe, asked.more_epochs))
-    return Lengthen(job=job, finished=finished, path=path)
+    return Lengthen(job=job, finished=finished, path=path, force=asked.force)
 
 
 def begun_run(path: Path) -> RunFolder | None:
@@ -168,10 +183,7 @@ def _check_trained_on(folder: RunFolder, job: Job) -> None:
     from zoo.data.inputs import open_source
 
     now = open_source(job.recipe.data, job.data, seed=job.recipe.train.seed).dataset.fingerprint()
-    then = folder.record().data.fingerprint
-    if now != then:
-        given = job.data if isinstance(job.data, Path) else "these images"
+    if difference := data_difference(folder, now):
         raise RunError(
-            f"{folder.path}: is finished; it was not trained on {given} (fingerprint {then[:12]}..., here "
-            f"{now[:12]}...); leave out --data to see its result, or choose another --run"
+            f"{difference}, and the run is finished; leave out --data to see its result, or choose another --run"
         )

@@ -165,7 +165,7 @@ class TrainSection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of everything that is random: the split, new weights, the order, augmentation, dropout."""
     deterministic: bool = False
-    """Whether the same run gives the same numbers to the bit."""
+    """Whether the same run gives the same numbers to the bit, on a CPU; see [exactness](exactness.md)."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Whether steps are compiled by XLA; `auto` leaves it to Keras."""
     loss: Annotated[str, NameIn(LOSSES)] = "crossentropy"

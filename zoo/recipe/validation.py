@@ -58,6 +58,7 @@ def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) ->
         *_pending_faults(overlay, refused.keys()),
         *_repeated_phase_names(overlay),
         *_share_of_a_pad(overlay),
+        *_deterministic_by_xla(overlay),
     ]
     if recipe is None or found:
         raise recipe_error(found, unlisted=max(0, len(refused) - FAULTS_LISTED))
@@ -191,3 +192,14 @@ def _share_of_a_pad(overlay: Overlay) -> Iterator[Fault]:
     if values.get("resize") == "pad" and isinstance(share, float) and share != 1.0:
         text = f'data.crop_share is {quoted(share)} with data.resize "pad", which cuts nothing off; expected 1.0'
         yield Fault(overlay.location(("data", "crop_share")), text)
+
+
+def _deterministic_by_xla(overlay: Overlay) -> Iterator[Fault]:
+    """Finds that XLA is asked for where operations are to be deterministic, for which TensorFlow needs it off."""
+    train = overlay.values.get("train")
+    if not isinstance(train, dict):
+        return
+    values: dict[str, object] = train
+    if values.get("deterministic") is True and values.get("xla") == "on":
+        text = 'train.xla is "on" with train.deterministic = true, which keeps XLA off; expected "auto" or "off"'
+        yield Fault(overlay.location(("train", "xla")), text)

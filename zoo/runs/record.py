@@ -37,13 +37,37 @@ class InputsRecord(JsonObject):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentRecord(JsonObject):
-    """The machine that a run was made on."""
+    """The machine that a run was made on.
+
+    Attributes:
+        cpus: How many it has.
+        processor: What the CPU is called, where the system says.
+        threads: How many threads computed an operation on the CPU.
+    """
 
     python: str
     platform: str
     backend: str
     device: str
     cpus: int | None
+    processor: str | None = field(default=None, metadata=LEFT_OUT)
+    threads: int | None = field(default=None, metadata=LEFT_OUT)
+
+
+Claim = Literal["bitwise", "equivalent, not bitwise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactnessRecord(JsonObject):
+    """What a run claims of its numbers, beside those of an undisturbed run or of a repetition.
+
+    Attributes:
+        claim: Whether they are the same to the bit.
+        why: The reasons where they may not be.
+    """
+
+    claim: Claim
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +265,7 @@ class RunRecord(JsonObject):
         weights: What it began with in place of the recipe's weights, or None.
         continues: The finished run that it trains on, or None.
         repeats: The run that it repeats, or None.
+        exactness: What it claims of its numbers; None of an earlier zoo.
         batch: Images to a batch and batches to a step, once they are known.
         stopped_by: The callback that ended it early, or None.
         kept: The checkpoint whose model was kept; None before.
@@ -264,6 +289,7 @@ class RunRecord(JsonObject):
     weights: WeightsRecord | None = field(default=None, metadata=LEFT_OUT)
     continues: ContinuesRecord | None = field(default=None, metadata=LEFT_OUT)
     repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
+    exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)

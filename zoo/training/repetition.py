@@ -7,18 +7,18 @@ from zoo.models.arrays import MODEL_FILE
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.runs.exactness import data_difference, described
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import RepeatsRecord, RunRecord, WeightsRecord
 from zoo.system.files import sha256
-from zoo.training.preparation.kept_images import difference
 
 
 def compare_data(repeated: RunFolder, record: RunRecord, display: ProgressDisplay) -> RepeatsRecord:
     """Warns where the run that is repeated had other data, and returns what run.json keeps of it."""
-    then, now = repeated.record().data.fingerprint, record.data.fingerprint
-    if then != now:
-        display.line(f"warning: {difference(repeated, then, now)}")
-    return RepeatsRecord(run=str(repeated.path.resolve()), same_data=then == now)
+    difference = data_difference(repeated, record.data.fingerprint)
+    if difference:
+        display.line(f"warning: {difference}")
+    return RepeatsRecord(run=str(repeated.path.resolve()), same_data=not difference)
 
 
 def compare_result(
@@ -59,9 +59,11 @@ def compare_result(
     elif differing:
         display.line(f"differs from {repeated.path}: {' and '.join(differing)}")
     else:
+        claim = record.exactness
+        unclaimed = described(claim) if claim is not None and claim.claim != "bitwise" else "no cause is recorded"
         display.line(
             f"not the same result as {repeated.path}, from the same recipe and data: "
-            f"{', '.join(_changed_environment(before, record)) or 'no cause is recorded'}"
+            f"{', '.join(_changed_environment(before, record)) or unclaimed}"
         )
     return replace(record.repeats, same_result=same_result)
 
@@ -78,5 +80,5 @@ def _changed_environment(before: RunRecord, now: RunRecord) -> list[str]:
             (before.versions, now.versions),
         )
         for name, value in current.items()
-        if then.get(name) != value
+        if name in then and then[name] != value
     ]

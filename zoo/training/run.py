@@ -20,6 +20,7 @@ from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_writer import CheckpointWriter
 from zoo.runs.counted_in_batches import lines_anew
+from zoo.runs.exactness import claim_after, described
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
 from zoo.runs.progress import Progress
@@ -33,7 +34,7 @@ from zoo.training.of_all_phases import Training
 from zoo.training.phase import PhaseRun
 from zoo.training.prefix.feeding import predict
 from zoo.training.preparation.first_record import first_record
-from zoo.training.preparation.kept_images import check_same_data, check_same_images, images_of
+from zoo.training.preparation.kept_images import check_same_images, images_of
 from zoo.training.preparation.preparing import Prepared, build_model, largest_phase, model_warnings, read_inputs
 from zoo.training.repetition import compare_data, compare_result
 from zoo.training.trainable import apply_freezing
@@ -77,9 +78,9 @@ def train(
         record = replace(record, repeats=compare_data(repeats, record, display))
     before = None if resume_from is None else folder.record()
     if before is not None and resume_from is not None:
-        check_same_data(folder, record.data.fingerprint)
         check_same_images(folder, images)
-        record = before.going_on(record, phases=resume_from.progress.phase)
+        claim = claim_after(before, record, deterministic=prepared.recipe.train.deterministic)
+        record = replace(before.going_on(record, phases=resume_from.progress.phase), exactness=claim)
     batches = _choose_batches(prepared, before, largest, inputs, display)
     record = replace(record, batch=BatchRecord(batch_size=batches.batch_size, accumulate=batches.accumulate))
     _say_what_trains(prepared, inputs, folder, display, is_resumed=before is not None)
@@ -108,6 +109,8 @@ def train(
         result = _measure(model, inputs.validation)
         title = recorded.record.summary
         save_history(folder.metrics(), folder.path / "history.png", title=title, best_step=best.step)
+        if before is not None and record.exactness is not None:
+            display.line(described(record.exactness))
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
         recorded.done(result)

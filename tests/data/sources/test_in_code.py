@@ -198,7 +198,7 @@ def test_a_run_on_them_goes_on_with_the_same_ones_only(tmp_path):
         zoo.finetune(plan, data(), run=tmp_path / "run", callbacks=[Stop()])
     with pytest.raises(DataError, match="its images were given in code"):
         zoo.finetune(None, run=tmp_path / "run", resume=True)
-    with pytest.raises(zoo.ZooError, match="the data is no longer what this run began with"):
+    with pytest.raises(zoo.ZooError, match=r"the data is not what .* was trained on"):
         zoo.finetune(None, data(23), run=tmp_path / "run", resume=True)
     run = zoo.finetune(None, data(), run=tmp_path / "run", resume=True)
     assert [row["epoch"] for row in run.history] == [1, 2]

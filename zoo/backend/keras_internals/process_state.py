@@ -74,6 +74,26 @@ def keep_tensorflow_seeds() -> Callable[[], None]:
     return restore
 
 
+def operations_are_deterministic() -> bool:
+    """Returns whether TensorFlow's operations are deterministic; only what turns that on is public.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/framework/config.py
+    """
+    return private(_tensorflow_config(), "is_op_determinism_enabled", source=CONFIG, package="tensorflow")()
+
+
+def undo_deterministic_operations() -> None:
+    """Takes `tf.config.experimental.enable_op_determinism()` back."""
+    private(_tensorflow_config(), "disable_op_determinism", source=CONFIG, package="tensorflow")()
+
+
+CONFIG = "tensorflow/python/framework/config.py"
+
+
+def _tensorflow_config() -> Any:
+    return importlib.import_module("tensorflow.python.framework.config")
+
+
 def _read(name: str) -> Any | None:
     return _state().get_global_attribute(name)
 

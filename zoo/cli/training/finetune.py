@@ -36,6 +36,7 @@ class FinetuneOptions:
     resume: bool
     weights: str | None
     more_epochs: int
+    force: bool
 
 
 def _read_seeds(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -68,6 +69,7 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
     metavar="+N",
     help="Train the last phase of a finished RUN by N epochs more, in a new folder.",
 )
+@click.option("--force", is_flag=True, help="Go on with other versions of packages, or on another device.")
 @click.option(
     "--seeds",
     callback=_read_seeds,
@@ -100,6 +102,8 @@ def finetune_command(asked: FinetuneOptions, seeds: tuple[int, ...], dry_run: bo
         raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
     if asked.recipe is None and not (asked.resume and asked.run):
         raise click.UsageError("name a RECIPE, RUN or MODEL, or go on with a run: --run DIR --resume")
+    if asked.force and (seeds or dry_run):
+        raise click.UsageError("--force goes on with a run: --run DIR --resume --force, without --seeds and --dry-run")
     if asked.more_epochs and (asked.recipe is None or seeds or dry_run):
         raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
     if dry_run:
@@ -131,6 +135,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
         resume=asked.resume,
         weights=asked.weights,
         more_epochs=asked.more_epochs,
+        force=asked.force,
     )
     run = carry_out(decide(request), load=start_backend)
     with _finished_said("the run is finished", run.path):

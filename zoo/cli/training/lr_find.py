@@ -52,8 +52,8 @@ def lr_find(
     from zoo.report.figures import save_figure
     from zoo.report.progress import Display
     from zoo.training.compiling.schedules import RisingRate
-    from zoo.training.preparation.kept_images import say_where_data_differs
     from zoo.training.preparation.preparing import prepare
+    from zoo.training.preparation.same_run import say_where_data_differs
     from zoo.training.tools.range_test import find_rate
 
     rate = RisingRate(lowest=lowest, highest=highest, steps=steps)

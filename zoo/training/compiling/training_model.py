@@ -76,6 +76,7 @@ def make_training_model(
         optimizer=optimizer,
         loss=OnMixedLabels(loss) if mixing else loss,
         metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
+        # Keras' "auto" leaves XLA off while TensorFlow's operations are deterministic.
         jit_compile=JIT_COMPILE[recipe.train.xla],
         # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
         auto_scale_loss=False,

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from zoo.backend.determinism import fixed_threads, processor
 from zoo.backend.keras_internals.graphs import inputs_of, producer
 from zoo.data import Pixels
 from zoo.data.packs.pixels import identity
@@ -32,8 +33,12 @@ def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> str:
         views: Fixed views of them; none where the images are taken as they are.
     """
     digest = hashlib.blake2b(digest_size=20)
+    computed = {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()}
+    if threads := fixed_threads():
+        # A run that promises its bits takes only what was computed as it would compute it.
+        computed["deterministic"] = f"{threads} threads on {processor()}"
     for part in (
-        {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()},
+        computed,
         {
             "shape": list(images.shape),
             "dtype": str(images.dtype),

@@ -2,23 +2,24 @@
 
 import os
 import platform
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 
+from zoo.backend import determinism
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
+from zoo.runs.exactness import claim_of
+from zoo.runs.packages import installed_versions
 from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, SkippedRecord
 from zoo.training.preparation.preparing import Prepared
 
-RECORDED_PACKAGES = ("zoo", "keras", "tensorflow", "jax", "numpy", "pillow")
 
-
-def first_record(prepared: Prepared, inputs: Inputs) -> RunRecord:
-    """Returns what is known of a run once its images are decoded."""
+def record_before_reading(prepared: Prepared) -> RunRecord:
+    """Returns what is known of a run before its images are decoded; how many there are is not."""
     recipe, source, weights = prepared.recipe, prepared.source, prepared.weights
-    return RunRecord(
+    record = RunRecord(
         status="running",
         recipe=recipe.name,
         model=recipe.model.name,
@@ -29,30 +30,38 @@ def first_record(prepared: Prepared, inputs: Inputs) -> RunRecord:
             backend=keras.backend.backend(),
             device=prepared.device.name,
             cpus=os.cpu_count(),
+            processor=determinism.processor(),
+            threads=determinism.threads(),
         ),
-        versions={name: _version(name) for name in RECORDED_PACKAGES},
+        versions=installed_versions(recipe),
         seed=recipe.train.seed,
         precision=prepared.policy,
         data=DataRecord(
             fingerprint=source.dataset.fingerprint(),
-            train=len(inputs.train.labels),
-            validation=len(inputs.validation.labels) if inputs.validation else 0,
+            train=0,
+            validation=0,
             test=len(source.dataset.test) if source.dataset.test else 0,
-            skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
         ),
         classes=tuple(source.dataset.classes),
         weights=weights.record if weights else None,
     )
+    claim = claim_of(record, deterministic=recipe.train.deterministic, device_kind=prepared.device.kind)
+    return replace(record, exactness=claim)
+
+
+def first_record(prepared: Prepared, inputs: Inputs) -> RunRecord:
+    """Returns what is known of a run once its images are decoded."""
+    record = record_before_reading(prepared)
+    data = replace(
+        record.data,
+        train=len(inputs.train.labels),
+        validation=len(inputs.validation.labels) if inputs.validation else 0,
+        skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
+    )
+    return replace(record, data=data)
 
 
 def _inputs(data: Path | InCode | None) -> InputsRecord:
     if data is None or isinstance(data, Path):
         return InputsRecord(data=None if data is None else str(data.resolve()))
     return InputsRecord(data=None, in_code=f"{type(data).__module__}.{type(data).__qualname__}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

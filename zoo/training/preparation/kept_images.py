@@ -1,5 +1,6 @@
 """Which images a run trains, validates and tests on, listed so that they are found again: see `zoo.runs.images`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from zoo.data import Dataset, Split
 from zoo.data.inputs import Inputs
 from zoo.data.membership import image_keys
 from zoo.errors import RunError
-from zoo.report.progress import ProgressDisplay
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
 
@@ -41,20 +41,6 @@ def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> R
     return RunImages(splits)
 
 
-def check_same_data(run: RunFolder, now: str) -> None:
-    """Checks that a run goes on with the data that it began with, by fingerprint.
-
-    Raises:
-        RunError: It is other data.
-    """
-    then = run.record().data.fingerprint
-    if then != now:
-        raise RunError(
-            f"{run.path}: the data is no longer what this run began with (fingerprint {then[:12]}..., now "
-            f"{now[:12]}...); put it back, or begin a new run"
-        )
-
-
 def check_same_images(folder: RunFolder, images: RunImages) -> None:
     """Checks that a run goes on with the images that it began with in each split.
 
@@ -62,23 +48,14 @@ def check_same_images(folder: RunFolder, images: RunImages) -> None:
         RunError: They are others.
     """
     before = read_images(folder.path)
-    if before is not None and before.known != images.known:
-        raise RunError(
-            f"{folder.path}: began with other images in train and validation than the recipe gives now; go on with "
-            "the zoo that began it, or begin a new run"
-        )
-
-
-def say_where_data_differs(run: RunFolder, dataset: Dataset, display: ProgressDisplay) -> None:
-    """Warns where images are not those that a run was trained on."""
-    then, now = run.record().data.fingerprint, dataset.fingerprint()
-    if then != now:
-        display.line(f"warning: {difference(run, then, now)}")
-
-
-def difference(run: RunFolder, then: str, now: str) -> str:
-    """Says that data is other than a run's, by the beginnings of both fingerprints."""
-    return f"the data is not what {run.path} was trained on (fingerprint {then[:12]}..., now {now[:12]}...)"
+    if before is None or before.known == images.known:
+        return
+    split = next(name for name in ("train", "validation", "test") if before.known.get(name) != images.known.get(name))
+    then, now = before.known.get(split, Counter()), images.known.get(split, Counter())
+    raise RunError(
+        f"{folder.path}: began with {then.total():,} images in {split}; the recipe gives {now.total():,} now, without "
+        f"{(then - now).total():,} of those; go on with the zoo that began it, or begin a new run"
+    )
 
 
 def count_trained_on(run: Path, files: Sequence[Path]) -> int:
