@@ -16,7 +16,6 @@ REASON = re.compile(r"# (Long|Many arguments) because \S+")
 LONG_FILES = {
     "zoo/data/sources/arrays.py": "one format, its splits and its faults",
     "zoo/runs/record.py": "one document, and every key of it in one place",
-    "zoo/foreign/saved_models.py": "from a handle to a module that is checked and cached",
 }
 
 
