@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def trials(request: pytest.FixtureRequest) -> Iterator[Trials]:
 
 
 @pytest.fixture
-def tried(trials: Trials, tmp_path: Path) -> Callable[[Case], list[str]]:
+def tried(trials: Trials, tmp_path: Path) -> Iterator[Callable[[Case], list[str]]]:
     """Tries a case, and says what should not have been; nothing where all holds."""
-    return lambda case: trials.outcome(case, tmp_path).faults(case)
+    yield lambda case: trials.outcome(case, tmp_path).faults(case)
+    # Files are large here, and folders deeper than shutil.rmtree goes.
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=False)

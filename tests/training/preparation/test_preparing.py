@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tiny import phase, recipe, write_npz
-from zoo.errors import DataError, WeightsError
+from zoo.errors import DataError, RecipeError, WeightsError
 from zoo.training.batch_size import batch_size_of
 from zoo.training.preparation.initial_weights import InitialWeights
 from zoo.training.preparation.preparing import build_model, prepare
@@ -42,3 +42,14 @@ def test_what_follows_from_recipe_data_and_device_is_decided_once(data):
     assert prepared.data == data
     with pytest.raises(DataError, match="model 'conv1d_small' takes input 128x1; expected height, width and channels"):
         prepare(recipe(model="conv1d_small"), data)
+
+
+def test_a_phase_that_never_takes_a_step_is_refused(data):
+    # One batch of 8, in two epochs.
+    prepare(recipe(phase("head", "head"), train={"accumulate": 2}), data)
+    with pytest.raises(RecipeError) as raised:
+        prepare(recipe(phase("head", "head"), train={"accumulate": 3}), data)
+    assert str(raised.value) == (
+        "train.accumulate is 3, and phase 'head' has 2 batches: it never takes a step; expected <= 2; "
+        "type --set train.accumulate=2"
+    )

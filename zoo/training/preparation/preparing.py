@@ -1,5 +1,6 @@
 """The one beginning of all that trains or looks at a recipe's images: what was asked, and what runs, where, on what."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,13 @@ from zoo.backend.keras_globals import pinned
 from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning
 from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source, settings_for_model
-from zoo.errors import DataError, offering
+from zoo.errors import DataError, RecipeError, offering
 from zoo.models.blueprint import blueprint_of
 from zoo.models.building import build
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.report.progress import ProgressDisplay
-from zoo.training.batch_size import AUTO, memory_warning
+from zoo.training.batch_size import AUTO, batch_size_of, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
 from zoo.training.preparation.plug_ins import check_plug_ins
@@ -86,10 +87,12 @@ def prepare(recipe: Recipe, data: Path | InCode | None, *, weights: InitialWeigh
 
     Raises:
         DataError: The images cannot be opened or divided, or the model takes no images.
+        RecipeError: A phase never takes a step.
         ZooError: A row of a plug-in does not do what its table expects.
     """
     source = open_source(recipe.data, data, seed=recipe.train.seed)
     runs = with_hyperrule(_with_first_batch(recipe), source.train)
+    refuse_phases_without_a_step(runs, len(source.train))
     if weights is not None:
         runs = _for_given_weights(runs)
     device = devices.accelerator()
@@ -113,6 +116,27 @@ def _warnings(recipe: Recipe, source: Source, policy: str, device: devices.Accel
     idle = without_effect(recipe, validates=source.validation is not None, has_own_validation=has_own_validation)
     others = (precision.warning(policy, device), flip_warning(recipe.augment, source.dataset.classes))
     return (*source.warnings, *idle, *(warning for warning in others if warning))
+
+
+def refuse_phases_without_a_step(recipe: Recipe, images: int) -> None:
+    """Refuses phases whose batches never come to a step, which would leave the model as it was.
+
+    Args:
+        recipe: What runs.
+        images: How many train.
+
+    Raises:
+        RecipeError: The message names the first such phase.
+    """
+    accumulate = recipe.train.accumulate
+    batches_per_epoch = math.ceil(images / batch_size_of(recipe))
+    for phase in recipe.phases:
+        batches = phase.epochs * batches_per_epoch
+        if batches < accumulate:
+            raise RecipeError(
+                f"train.accumulate is {accumulate}, and phase '{phase.name}' has {batches} batches: it never takes a "
+                f"step; expected <= {batches}; type --set train.accumulate={batches}"
+            )
 
 
 def _with_first_batch(recipe: Recipe) -> Recipe:

@@ -1,9 +1,9 @@
 """From a `.csv` or `.jsonl` file to a table of values by column, each row with its line."""
 
 import csv
-import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from zoo.data.dataset import quoted
 from zoo.data.images.suffixes import IMAGE_SUFFIXES
 from zoo.data.sources.lists.columns import REQUIRED, Columns, find_columns, how_to_name
 from zoo.data.sources.lists.listed_images import kind_of
-from zoo.errors import DataError, did_you_mean
+from zoo.data.sources.lists.text_lines import text_lines
+from zoo.errors import DataError, did_you_mean, printable
 
+MOST_COLUMNS = 10_000
 _DELIMITERS = ",;\t|"
 # Excel's own first line, which says what divides values.
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -29,28 +31,6 @@ class ListTable:
     rows: Sequence[tuple[int, Mapping[str, Any]]]
 
 
-def _text_of(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as fault:
-        raise DataError(
-            f"{path}: cannot be read ({fault.strerror}); expected a file that lists images. Check --data."
-        ) from fault
-    try:
-        # Excel writes "Unicode text" as UTF-16, which begins so.
-        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = content[: fault.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}:{line}: is not UTF-8 text (byte 0x{content[fault.start]:02x}). Save the file again as UTF-8."
-        ) from fault
-    if "\0" in text:
-        raise DataError(f"{path}: is not UTF-8 text (it has zero bytes). Save the file again as UTF-8.")
-    if not text.strip():
-        raise DataError(f"{path}: is empty; expected a row for each image. Check that the file was written.")
-    return text
-
-
 def csv_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> ListTable:
     """Reads values separated by commas, semicolons, tabs or bars; the first line names the columns.
 
@@ -62,17 +42,17 @@ def csv_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> ListT
     Raises:
         DataError: It is not such a file; the message says in which line.
     """
-    text = _text_of(path)
-    first, _, rest = text.replace("\r\n", "\n").replace("\r", "\n").partition("\n")
-    line = 1
+    lines = text_lines(path, newline=None)
+    line, first = 1, next(lines, "").removesuffix("\n")
     marks = _DELIMITERS
     if separator := _SEPARATOR.fullmatch(first.strip(" ,;")) or _SEPARATOR.fullmatch(first):
         marks = separator[1]
-        first, _, rest = rest.partition("\n")
-        line = 2
+        line, first = 2, next(lines, "").removesuffix("\n")
+    if not first.strip():
+        any(row.strip() for row in lines)  # a file of blank lines is refused at its end
     place = f"{path}:{line}"
     # What makes the header hold; else what cuts it into most, for the message.
-    headers = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark), [])] for mark in marks}
+    headers = {mark: _header(place, first, mark) for mark in marks}
 
     def holds(mark: str) -> bool:
         try:
@@ -82,13 +62,28 @@ def csv_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> ListT
 
     delimiter = max(marks, key=lambda mark: (holds(mark), len(headers[mark])))
     columns = headers[delimiter]
-    if repeated := sorted({name for name in columns if columns.count(name) > 1}):
+    if repeated := sorted(name for name, count in Counter(columns).items() if count > 1):
         raise DataError(f"{place}: has two columns of the name {quoted(repeated)}; expected each once. Rename one.")
     held = find_columns(place, columns, asked, measuring=measuring)
     for name in REQUIRED:
         if name not in held.roles.values():
             raise no_column(place, name, columns, path.parent)
-    return ListTable(columns=tuple(columns), held=held, rows=list(_csv_rows(path, rest, columns, delimiter, line)))
+    return ListTable(columns=tuple(columns), held=held, rows=list(_csv_rows(path, lines, columns, delimiter, line)))
+
+
+def _header(place: str, line: str, delimiter: str) -> list[str]:
+    try:
+        columns = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error as fault:
+        raise DataError(f"{place}: is not a row of names of columns ({fault}); expected path,label.") from fault
+    refuse_many_columns(place, len(columns))
+    return columns
+
+
+def refuse_many_columns(place: str, count: int) -> None:
+    """Refuses a list that has more columns than any list of images."""
+    if count > MOST_COLUMNS:
+        raise DataError(f"{place}: has {count:,} columns; expected at most {MOST_COLUMNS:,}. Remove the others.")
 
 
 def no_column(place: str, name: str, columns: Sequence[str], folder: Path) -> DataError:
@@ -107,10 +102,10 @@ def no_column(place: str, name: str, columns: Sequence[str], folder: Path) -> Da
 
 
 def _csv_rows(
-    path: Path, text: str, columns: Sequence[str], delimiter: str, above: int
+    path: Path, lines: Iterator[str], columns: Sequence[str], delimiter: str, above: int
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     # Strict: a quote that is never closed would swallow the rest of the file.
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
             cells = next(reader, None)
@@ -136,15 +131,15 @@ def jsonl_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> Lis
     """Reads a JSON object in each line; its keys are the columns. See `csv_table`."""
     rows: list[tuple[int, Mapping[str, Any]]] = []
     columns: dict[str, None] = {}
-    # Not splitlines: text in JSON may hold the line ends of Unicode as they are.
-    for line, content in enumerate(_text_of(path).split("\n"), 1):
+    # Text in JSON may hold the line ends of Unicode, and an old Macintosh's, as they are.
+    for line, content in enumerate(text_lines(path, newline="\n"), 1):
         if not content.strip():
             continue
         try:
-            row = json.loads(content)
+            row = json.loads(content, object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError) as fault:
             raise DataError(
-                f"{path}:{line}: is not JSON ({fault}); expected an object in each line, such as "
+                f"{path}:{line}: is not JSON ({printable(fault)}); expected an object in each line, such as "
                 '{"path": "cat/1.jpg", "label": "cat"}.'
             ) from fault
         if not isinstance(row, dict):
@@ -154,5 +149,15 @@ def jsonl_table(path: Path, asked: Mapping[str, str], *, measuring: bool) -> Lis
             )
         rows.append((line, row))
         columns.update(dict.fromkeys(row))
+        refuse_many_columns(f"{path}:{line}", len(columns))
     held = find_columns(str(path), tuple(columns), asked, measuring=measuring)
     return ListTable(columns=tuple(columns), held=held, rows=rows)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes an object; of two values for a key one is wrong, and readers differ in which they take."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"it has the key '{printable(twice)}' twice")
+    return read

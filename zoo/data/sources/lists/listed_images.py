@@ -13,8 +13,10 @@ import numpy as np
 from zoo.data.dataset import SPLIT_NAMES, SplitName, hidden_sign, quoted, unknown_classes
 from zoo.data.sources.lists.columns import REQUIRED
 from zoo.data.sources.lists.listed_paths import located
-from zoo.errors import DataError, did_you_mean
+from zoo.errors import LONGEST_PATH, DataError, did_you_mean, printable, shortened
 
+# As a file system has it, and of what a report can show.
+LONGEST_NAME = 1_000
 _LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
@@ -84,13 +86,18 @@ def _optional(place: str, cells: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool) and name != "path":
-        return str(value)
+        return _optional(place, {name: str(value)}, name)
     if not isinstance(value, str):
         raise DataError(f"{place}: {name} is {kind_of(value)}; expected text. Put it in double quotes.")
     text = value.strip()
+    longest = LONGEST_PATH if name == "path" else LONGEST_NAME
+    if len(text) > longest:
+        raise DataError(f"{place}: {name} has {len(text):,} characters; expected at most {longest:,}. Correct it.")
     # Control characters and halves of a pair: no file has such a name, and no report could show the class.
     if not text.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
-        raise DataError(f"{place}: {name} is {text!a}; expected text without control characters. Correct it.")
+        raise DataError(
+            f"{place}: {name} is {shortened(ascii(text))}; expected text without control characters. Correct it."
+        )
     return text
 
 
@@ -104,7 +111,9 @@ def _weight(place: str, value: object) -> float:
     except (ValueError, OverflowError):
         weight = math.nan
     if not 0 <= weight <= _LARGEST_WEIGHT:  # not a number compares false
-        raise DataError(f"{place}: weight is '{value}'; expected a number, 0 or more, such as 0.5. Correct it.")
+        raise DataError(
+            f"{place}: weight is '{printable(value)}'; expected a number, 0 or more, such as 0.5. Correct it."
+        )
     return weight
 
 

@@ -16,11 +16,19 @@ def located(place: str, folder: Path, written: str) -> Path:
         advice = "Write the path without file://." if written.startswith("file://") else "Download the images first."
         raise DataError(f"{place}: path is the address '{written}'; expected the path of a file. {advice}")
     path = folder / (Path(written).expanduser() if written.startswith("~/") else written)
-    if "\\" in written and not path.exists():
+    if "\\" in written and not is_there(path):
         turned = folder / written.replace("\\", "/")
-        if turned.exists():
+        if is_there(turned):
             return turned
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file; what the system takes for no name, such as a too long one, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def all_missing(path: Path, line: int, written: str, count: int) -> DataError:
@@ -39,12 +47,12 @@ def _cause(folder: Path, written: str) -> str:
         return "It is an absolute path: write the paths as they are on this machine, or relative to the list."
     turned = written.replace("\\", "/")
     for suffix in sorted(IMAGE_SUFFIXES):
-        if (folder / (turned + suffix)).is_file():
+        if is_there(folder / (turned + suffix)):
             return f"There is '{turned}{suffix}': write the paths with their suffix."
     subfolders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
     for subfolder in subfolders:
         for suffix in ("", *sorted(IMAGE_SUFFIXES)):
-            if (subfolder / (turned + suffix)).is_file():
+            if is_there(subfolder / (turned + suffix)):
                 return f"There is '{subfolder.name}/{turned}{suffix}': write the paths so."
     if "\\" in written:
         return "Write / for each \\, and move the file beside its images."

@@ -21,7 +21,7 @@ from zoo.data.sources.lists.columns import (
 )
 from zoo.data.sources.lists.list_files import ListTable, csv_table, jsonl_table, no_column
 from zoo.data.sources.lists.listed_images import ListedImage, check_each_once, check_known, listed_image
-from zoo.data.sources.lists.listed_paths import all_missing
+from zoo.data.sources.lists.listed_paths import all_missing, is_there
 from zoo.errors import DataError, did_you_mean
 from zoo.registry.sources import SourceRequest
 
@@ -117,7 +117,7 @@ def _dataset(path: Path, table: ListTable, group: str, *, measuring: bool) -> Da
     classes = sorted({row.label for row in (rows if measuring else of_split["train"])})
     for name, found in of_split.items():
         check_known(path, name, found, classes)
-    if not any(row.path.is_file() for row in rows):
+    if not any(is_there(row.path) for row in rows):
         raise all_missing(path, rows[0].line, rows[0].written, len(rows))
     is_weighted = "weight" in table.held.roles.values()
     if is_weighted and not measuring and not any(row.weight for row in of_split["train"]):

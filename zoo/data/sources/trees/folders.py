@@ -23,9 +23,10 @@ from zoo.data.sources.trees.layouts import deepest_single, find_layout
 from zoo.data.sources.trees.lying_beside import is_being_begun, is_ignored, is_output, is_written
 from zoo.data.sources.trees.subfolders import ListInside
 from zoo.data.sources.trees.unclear_layouts import no_classes
-from zoo.errors import DataError
+from zoo.errors import DataError, printable
 from zoo.registry.sources import SourceRequest
 
+DEEPEST = 100
 # The files of each class folder by its name.
 ClassFiles = dict[str, list[Path]]
 
@@ -200,18 +201,26 @@ def image_files(
         list_folder: Gives what is in the folder itself, where that is known already.
 
     Raises:
-        DataError: A folder cannot be read.
+        DataError: A folder cannot be read, or lies deeper than any that holds images.
     """
     passed_over = PassedOver() if passed_over is None else passed_over
-    entries = (list_folder or _entries)(folder)
-    files = list(entries.files)
-    passed_over.outputs.extend(entries.outputs)
-    passed_over.foreign.extend(entries.foreign)
-    for subfolder in entries.folders:
-        if subfolder.is_symlink():  # one to a folder above it would never end
-            passed_over.links.append(subfolder)
-        else:
-            files += image_files(subfolder, passed_over)
+    files: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        if current is not folder and current.is_symlink():  # one to a folder above it would never end
+            passed_over.links.append(current)
+            continue
+        if len(current.parts) - len(folder.parts) > DEEPEST:
+            raise DataError(
+                f"{current}: lies more than {DEEPEST} folders below {printable(folder)}; expected images nearer to it. "
+                "Move them, or remove these folders."
+            )
+        entries = (list_folder or _entries)(current) if current is folder else _entries(current)
+        files += entries.files
+        passed_over.outputs.extend(entries.outputs)
+        passed_over.foreign.extend(entries.foreign)
+        waiting += reversed(entries.folders)
     return sorted(files, key=Path.as_posix)
 
 
