@@ -1,7 +1,16 @@
-"""Batches for Keras' `fit` as a `tf.data.Dataset`, where TensorFlow is the backend."""
+"""Batches for Keras' `fit` as a `tf.data.Dataset`, where TensorFlow is the backend.
 
+
+TensorFlow keeps each function that is given to `tf.numpy_function`, and all that it refers to, for as long as the
+process lives: https://github.com/tensorflow/tensorflow/issues/35084. So it is given one for each kind of result, once,
+which finds by a number what a dataset supplies; that goes with the dataset.
+"""
+
+import functools
+import itertools
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +21,51 @@ from zoo.backend.keras_internals.process_state import operations_are_determinist
 
 # A batch: pixels and one-hot labels.
 Batch = tuple[np.ndarray, np.ndarray]
+
+
+class _Supplier:
+    """What a dataset asks Python for, by number."""
+
+    def __init__(self, supply: Callable[[int], Any]) -> None:
+        self.supply = supply
+        self.number = next(_NUMBERS)
+        _SUPPLIERS[self.number] = self
+
+
+_NUMBERS = itertools.count()
+# A dataset holds its own, and nothing else does.
+_SUPPLIERS: "weakref.WeakValueDictionary[int, _Supplier]" = weakref.WeakValueDictionary()
+
+
+@functools.cache
+def _asking(dtypes: tuple[Any, ...]) -> Any:
+    """Returns a TensorFlow function that asks a supplier, by its number, for results of these dtypes."""
+    import tensorflow as tf
+
+    def ask(supplier: Any, number: Any) -> Any:
+        return _SUPPLIERS[int(supplier)].supply(int(number))
+
+    def traced(supplier: Any, number: Any) -> Any:
+        return tf.numpy_function(ask, [supplier, number], list(dtypes))
+
+    number = tf.TensorSpec((), tf.int64)
+    # Its concrete function: TensorFlow warns of functions that are made anew for each call.
+    return tf.function(traced, autograph=False).get_concrete_function(number, number)
+
+
+@functools.cache
+def _clock() -> Any:
+    """Returns a TensorFlow function that tells Python's seconds."""
+    import tensorflow as tf
+
+    traced = tf.function(lambda: tf.numpy_function(time.perf_counter, [], tf.float64), autograph=False)
+    return traced.get_concrete_function()
+
+
+def _ask(supplier: _Supplier, number: Any, dtypes: Sequence[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    return list(_asking(tuple(dtypes))(tf.constant(supplier.number, tf.int64), number))
 
 
 def tf_dataset(load: Callable[[int], Batch], *, count: int) -> Any | None:
@@ -33,18 +87,20 @@ def tf_dataset(load: Callable[[int], Batch], *, count: int) -> Any | None:
 
     specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in load(0)]
 
-    def supply(number: Any) -> Batch:
+    def supply(number: int) -> Batch:
         # Here and no earlier: TensorFlow sets the trim threshold to 128 kB itself when it opens an iterator.
         if not number:
             keep_freed_memory()
-        return load(int(number))
+        return load(number)
+
+    supplier = _Supplier(supply)
 
     # By number, not from a generator, which takes TensorFlow half as long again for each batch.
     def tensors(number: Any) -> Any:
-        found = tf.numpy_function(supply, [number], [spec.dtype for spec in specs])
+        found = _ask(supplier, number, [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(found, specs, strict=True))
 
-    return _untuned(tf.data.Dataset.range(count).map(tensors, num_parallel_calls=1))
+    return _untuned(tf.data.Dataset.range(count).map(tensors, num_parallel_calls=1), supplier)
 
 
 def tf_gathered(
@@ -80,19 +136,19 @@ def tf_gathered(
     with tf.device("CPU:0"):
         seconds: Any = tf.Variable(tf.zeros((), tf.float64), trainable=False)
         # In a graph, which takes an array as it is; outside of one it would be copied.
-        supply_images = tf.function(lambda: tf.numpy_function(lambda: images, [], images.dtype), autograph=False)
-        # By its concrete function: TensorFlow warns of functions that are made anew for each call.
-        whole = supply_images.get_concrete_function()()
+        (whole,) = _ask(_Supplier(lambda _: images), tf.zeros((), tf.int64), [tf.as_dtype(images.dtype)])
     whole.set_shape(images.shape)
 
-    def supply(number: Any) -> tuple[np.ndarray, ...]:
+    def supply(number: int) -> tuple[np.ndarray, ...]:
         if not number:
             keep_freed_memory()
-        drawn = draw(int(number))
+        drawn = draw(number)
         return drawn.rows, drawn.labels, drawn.weights
 
+    supplier = _Supplier(supply)
+
     def order_of(number: Any) -> Any:
-        drawn = tf.numpy_function(supply, [number], [tf.int64, tf.int64, tf.float32])
+        drawn = _ask(supplier, number, [tf.int64, tf.int64, tf.float32])
         return tf.data.Dataset.from_tensor_slices(tuple(tf.ensure_shape(part, (None,)) for part in drawn))
 
     def batch(rows: Any, labels: Any, weights: Any) -> Any:
@@ -106,20 +162,22 @@ def tf_gathered(
     def now() -> Any:
         # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
         by_python = operations_are_deterministic()
-        return tf.numpy_function(time.perf_counter, [], tf.float64) if by_python else tf.timestamp()
+        return _clock()() if by_python else tf.timestamp()
 
     numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
     add_clock(lambda: float(seconds.numpy()))
     # What reads a dataset before training, as trackers do, has to know its length.
-    return _untuned(with_length(batches, count))
+    return _untuned(with_length(batches, count), supplier)
 
 
-def _untuned(dataset: Any) -> Any:
-    """Fetches two batches ahead, and starts no thread that tunes."""
+def _untuned(dataset: Any, supplier: _Supplier) -> Any:
+    """Fetches two batches ahead, and starts no thread that tunes; what it gives holds its supplier."""
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = False
     leave_unrewritten(options)
-    return dataset.prefetch(2).with_options(options)
+    fetched = dataset.prefetch(2).with_options(options)
+    fetched.zoo_supplier = supplier
+    return fetched
