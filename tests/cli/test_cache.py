@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from zoo.cli import main
+from zoo.system.partial_entries import held
 
 
 @pytest.fixture
@@ -47,6 +48,40 @@ def test_it_lists_each_kind(folder, capsys):
     shown = capsys.readouterr().out
     assert str(folder) in shown
     assert "2.0 MB" in shown
+
+
+def test_it_lists_what_is_unfinished(folder, capsys):
+    (folder / "weights" / "host" / ".part-other.h5").mkdir()
+    (folder / "weights" / "host" / ".part-other.h5" / "content").write_bytes(bytes(200_000))
+    assert zoo("ls", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    found = {entry["kind"]: (entry["unfinished"], entry["unfinished_bytes"]) for entry in document["entries"]}
+    assert found == {
+        "activations": (0, 0),
+        "files": (0, 0),
+        "packs": (1, 70),
+        "weights": (1, 200_000),
+        "modules": (0, 0),
+    }
+    assert zoo("ls") == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "",
+        "packs: 1 entry is unfinished (70 B); the next run that needs it goes on with it",
+        "weights: 1 entry is unfinished (0.2 MB); the next run that needs it goes on with it",
+    ]
+
+
+def test_what_a_process_writes_at_the_moment_stays(folder, capsys):
+    with held(folder / "packs" / "abc"):
+        assert zoo("clear", "--yes") == 0
+        assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
+            "other/file",
+            "packs/.lock-abc",
+            "packs/.part-abc/images.npy",
+        ]
+        assert "packs: 0 B freed\n" in capsys.readouterr().out
+    assert zoo("clear", "--yes") == 0
+    assert [path.name for path in folder.iterdir()] == ["other"]
 
 
 def test_it_clears_one_kind_or_all(folder, capsys):

@@ -184,7 +184,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         Hub.asked += 1
-        if "/net/1?tf-hub-format=compressed" not in self.path:
+        if "/net/1?tf-hub-format=compressed" not in self.path and self.path != "/net.tar.gz?raw=1":
             self.send_error(404)
             return
         self.send_response(200)
@@ -235,6 +235,28 @@ def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tm
         assert sorted(path.name for path in cache.iterdir()) == sorted([first.stdout.strip()[7:], "addresses"])
     finally:
         server.shutdown()
+        server.server_close()
+
+
+def test_an_archive_on_the_net_needs_no_tensorflow_hub(tmp_path, cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)
+    Hub.data = archive(tmp_path / "net.tar.gz").read_bytes()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        found = saved_models.fetch(f"{address}/net.tar.gz?raw=1")
+        assert found == saved_models.fetch(str(module()))
+        assert saved_models.verify_entry(found.path) == []
+        (found.path / "saved_model.pb").write_bytes(b"changed")
+        assert "found SHA-256" in saved_models.verify_entry(found.path)[0]
+        with pytest.raises(WeightsError, match=r"other.tar.gz: could not be fetched: 404 .*; check the address"):
+            saved_models.fetch(f"{address}/other.tar.gz")
+        assert sorted(path.name for path in cache.iterdir()) == sorted([found.sha256, "addresses"])
+    finally:
+        server.shutdown()
+        thread.join()
         server.server_close()
 
 

@@ -12,11 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from safetensors.numpy import save
 
 import zoo
 from zoo import registry
+from zoo.cli.models.weights import weights as weights_command
 from zoo.errors import WeightsError
+from zoo.foreign import downloading
 from zoo.models import downloads, weights
 from zoo.registry import Card, Download, Stage, WeightSet, entries
 
@@ -128,7 +131,7 @@ def test_what_is_not_right_leaves_nothing(address, cache, kind, changed, message
 
 
 def test_a_silent_server_fails(address, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(downloading, "STALL_SECONDS", 0.3)
     with pytest.raises(WeightsError, match="timed out"):
         fetch(weight_set(f"{address}/silent/net.safetensors"))
     assert files(cache) == set()
@@ -159,6 +162,18 @@ def test_a_file_that_changed_since_its_first_fetch_is_refused(address):
         weights.verify(found, path, "net")
 
 
+def test_a_fetch_command_mends_what_is_damaged(address, monkeypatch):
+    found = weight_set(f"{address}/right/net.safetensors", sha256="")
+    path = fetch(found)
+    assert downloads.verify_entry(path) == []
+    path.write_bytes(DATA[:-1] + b"!")
+    assert downloads.verify_entry(path)[0].startswith(f"{path}: its SHA-256 is not the one noted")
+    monkeypatch.setitem(entries._entries, "downloaded_net", registry.Entry(card_of(found), None))
+    result = CliRunner().invoke(weights_command, ["fetch", "downloaded_net"], catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (0, f"{path}\n")
+    assert path.read_bytes() == DATA
+
+
 def test_a_killed_download_is_not_taken_for_a_file(address, cache):
     found = weight_set(f"{address}/right/net.safetensors", sha256="")
     path = downloads.cached_path(found.source)
@@ -179,8 +194,8 @@ def test_two_addresses_do_not_share_a_file():
     )
 
 
-def test_building_fetches_once(address, monkeypatch):
-    card = Card(
+def card_of(found):
+    return Card(
         name="downloaded_net",
         family="test",
         description="A dense layer",
@@ -190,8 +205,12 @@ def test_building_fetches_once(address, monkeypatch):
         madds=6,
         stages=(Stage(name="head", last_layer="", layers=2, params=8),),
         preprocessing="none",
-        weights=(weight_set(f"{address}/right/net.safetensors", sha256=""),),
+        weights=(found,),
     )
+
+
+def test_building_fetches_once(address, monkeypatch):
+    card = card_of(weight_set(f"{address}/right/net.safetensors", sha256=""))
 
     def build(inputs, *, card, classes, dropout):
         from keras import layers
@@ -207,7 +226,6 @@ def test_building_fetches_once(address, monkeypatch):
 
 def test_downloads_in_several_threads_leave_the_process_as_it_was(address, cache, capsys):
     stdout, limit = sys.stdout, socket.getdefaulttimeout()
-    # The first ends while the others go on: what each found at its beginning would be the first one's.
     with ThreadPoolExecutor(3) as pool:
         kept = list(
             pool.map(lambda kind: fetch(weight_set(f"{address}/{kind}/net.safetensors")), ["right", "slow", "right"])

@@ -1,6 +1,5 @@
 """Batches for Keras' `fit` as a `tf.data.Dataset`, where TensorFlow is the backend.
 
-
 TensorFlow keeps each function that is given to `tf.numpy_function`, and all that it refers to, for as long as the
 process lives: https://github.com/tensorflow/tensorflow/issues/35084. So it is given one for each kind of result, once,
 which finds by a number what a dataset supplies; that goes with the dataset.

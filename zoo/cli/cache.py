@@ -12,7 +12,7 @@ from zoo.cli.options import Choice, json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.groups import VerbGroup
 from zoo.models.weights import file_size
-from zoo.system.cache import cache_folder, remove
+from zoo.system.cache import cache_folder, remove, unfinished_bytes
 from zoo.system.text_tables import table
 
 # What lies in the cache's folders.
@@ -42,7 +42,14 @@ def list_cache(as_json: bool) -> None:
     found = {kind: _files(kind) for kind in KINDS}
     if as_json:
         entries = [
-            {"kind": kind, "files": len(files), "bytes": _size(files), "used": _used(files)}
+            {
+                "kind": kind,
+                "files": len(files),
+                "bytes": _size(files),
+                "used": _used(files),
+                "unfinished": unfinished_bytes(kind)[0],
+                "unfinished_bytes": unfinished_bytes(kind)[1],
+            }
             for kind, files in found.items()
         ]
         emit("cache", {"folder": str(cache_folder()), "entries": entries})
@@ -54,13 +61,22 @@ def list_cache(as_json: bool) -> None:
     echo(f"{cache_folder()}\n")
     header = ("kind", "files", "size", "last used", "")
     echo(table(header, rows, right=(1, 2), width=stdout_width(), spare=(4, 1, 3)))
+    unfinished = {kind: unfinished_bytes(kind) for kind in KINDS}
+    lines = [_unfinished_line(kind, count, size) for kind, (count, size) in unfinished.items() if count]
+    if lines:
+        echo("\n".join(["", *lines]))
+
+
+def _unfinished_line(kind: str, count: int, size: int) -> str:
+    entries_are = "1 entry is" if count == 1 else f"{count} entries are"
+    return f"{kind}: {entries_are} unfinished ({file_size(size)}); the next run that needs it goes on with it"
 
 
 @cache.command("clear")
 @click.argument("kind", required=False, type=Choice(list(KINDS)))
 @click.option("--yes", is_flag=True, help="Do not ask before all is removed.")
 def clear_cache(kind: str | None, yes: bool) -> None:
-    """Remove what is kept: one KIND of it, or all after a question.
+    """Remove what is kept: one KIND of it, or all after a question. What a process writes at the moment stays.
 
     \b
     Examples:

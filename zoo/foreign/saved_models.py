@@ -12,8 +12,9 @@ import shutil
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from zoo.backend.quiet_start import tensorflows_log_left_out
 from zoo.errors import NotFoundError, WeightsError, shown
@@ -21,6 +22,7 @@ from zoo.foreign import archives
 from zoo.foreign.trust import pin
 from zoo.system.cache import cache_folder
 from zoo.system.files import sha256, sync, write_atomic
+from zoo.system.partial_entries import discard, held, remove_litter
 
 GRAPH_FILE = "saved_model.pb"
 BY_HASH = "sha256:"
@@ -127,6 +129,24 @@ def verify(module: SavedModel) -> None:
         )
 
 
+def verify_entry(folder: Path) -> list[str]:
+    """Compares a module in the cache with the SHA-256 that it goes by.
+
+    Args:
+        folder: `modules/<SHA-256>` in the cache.
+
+    Returns:
+        What is wrong, a line that begins with the folder; nothing where all is as it was imported.
+    """
+    try:
+        verify(SavedModel(folder.name, folder))
+    except WeightsError as fault:
+        return [str(fault)]
+    except OSError as fault:
+        return [f"{fault.filename or folder}: {fault.strerror or fault}"]
+    return []
+
+
 def copy_to(module: SavedModel, folder: Path) -> None:
     """Copies a module's files into a new folder, for a run to carry.
 
@@ -151,10 +171,13 @@ def _modules() -> Path:
 def _incoming() -> Generator[Path]:
     """Gives a folder that becomes a cached module only as a whole; a killed copy is never mistaken for one."""
     _modules().mkdir(parents=True, exist_ok=True)
-    import tempfile  # here, because `zoo list` imports this module and need not wait for it
-
-    with tempfile.TemporaryDirectory(dir=_modules(), prefix=".part-") as folder:
-        yield Path(folder) / "module"
+    remove_litter(_modules())
+    with held(_modules() / f"{os.getpid()}-{os.urandom(4).hex()}") as partial:
+        partial.mkdir()
+        try:
+            yield partial / "module"
+        finally:
+            discard(partial)
 
 
 def _stored(folder: Path, origin: str) -> SavedModel:
@@ -241,12 +264,33 @@ def _downloaded(address: str) -> SavedModel:
             return module
     if not url.startswith(("https://", "http://")):
         raise NotFoundError(f"{address}: expected an address that begins with https://")
-    with _incoming() as folder:
-        folder.mkdir()
-        module = _stored(Path(_resolve(url, folder)), address)
+    if urlsplit(url).path.endswith(ARCHIVE_SUFFIXES):
+        module = _downloaded_archive(url)
+    else:
+        with _incoming() as folder:
+            folder.mkdir()
+            module = _stored(Path(_resolve(url, folder)), address)
     noted.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(noted, json.dumps({"url": url, "sha256": module.sha256}, indent=2) + "\n")
     return module
+
+
+def _downloaded_archive(url: str) -> SavedModel:
+    """Downloads and unpacks an archive; what arrived of it before a kill is not fetched again."""
+    # Here, because `zoo list` imports this module and need not wait for it.
+    from zoo.foreign.downloading import DownloadError, download
+
+    _modules().mkdir(parents=True, exist_ok=True)
+    with held(_modules() / _name_of(url)[:40]) as partial:
+        try:
+            arrived = download(url, partial)
+        except DownloadError as fault:
+            raise WeightsError(f"{url}: could not be fetched: {fault}; check the address and try again") from fault
+        try:
+            # By its own name, which says what it is.
+            return _unpacked(arrived.rename(partial / PurePosixPath(urlsplit(url).path).name))
+        finally:
+            discard(partial)
 
 
 def _name_of(url: str) -> str:

@@ -23,6 +23,7 @@ from zoo.runs.exactness import listed
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
+from zoo.system import cache
 from zoo.system.interruption import ends_silently, noticed
 from zoo.system.paths import given_path
 
@@ -195,6 +196,7 @@ def carry_out(
                 display.line(f"{decided.folder.path} is finished already")
             return Run(decided.folder.path)
         load()
+        cache.remove_litter()
         # These import Keras, which an error does not need.
         from zoo.backend.callers_state import alone
         from zoo.backend.determinism import deterministic_operations

@@ -1,31 +1,19 @@
 """Files of weights from the net: fetched once, kept whole or not at all, and pinned.
 
-Keras downloads; what it lacks is added here. A file is fetched into a folder of its own and moved into the cache only
-when it is complete and its hash is right, so that a killed download is never mistaken for a file. Where its publisher
-gives no hash, the SHA-256 of the first fetch is kept beside the file and holds from then on.
+A file is fetched into a folder of its own and moved into the cache only when it is complete and its hash is right, so
+that a killed download is never mistaken for a file; what arrived of one is not fetched again. Where its publisher gives
+no hash, the SHA-256 of the first fetch is kept beside the file and holds from then on.
 """
 
-import contextlib
 import json
-import sys
-import threading
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-from zoo.backend.keras_globals import require_backend
-from zoo.backend.quiet_start import import_keras
 from zoo.errors import MissingWeightsError, WeightsError
 from zoo.registry import Download, WeightSet
 from zoo.system.cache import cache_folder
-from zoo.system.files import sha256, sync
-
-# A server that sends nothing for so long has failed.
-STALL_SECONDS = 60.0
-# Keras prints to sys.stdout and asks for no time limit. Both are the whole process's: they are switched by one thread
-# at a time, as two in turns would leave the other's for good, and what other threads print meanwhile goes to stderr.
-_SWITCHING = threading.Lock()
+from zoo.system.files import sha256, sync, write_atomic
+from zoo.system.partial_entries import discard, held, remove_litter
 
 
 def cached_path(source: Download) -> Path:
@@ -53,6 +41,26 @@ def pinned_sha256(source: Download) -> str:
         raise WeightsError(f"{path}: is damaged ({fault}); remove its folder and fetch the weights again") from fault
 
 
+def verify_entry(path: Path) -> list[str]:
+    """Compares a downloaded file with the SHA-256 that it had when it was fetched.
+
+    Args:
+        path: The file in `weights` of the cache, beside which `<name>.pin.json` lies.
+
+    Returns:
+        What is wrong, a line that begins with the file; nothing where it is as it was fetched.
+    """
+    try:
+        pin = json.loads(_pin_path(path).read_text(encoding="utf-8"))
+        if path.stat().st_size != pin["bytes"] or sha256(path) != pin["sha256"]:
+            return [f"{path}: its SHA-256 is not the one noted when it was fetched; it has changed or is damaged"]
+    except OSError as fault:
+        return [f"{fault.filename or path}: {fault.strerror or fault}"]
+    except (ValueError, KeyError, TypeError) as fault:
+        return [f"{_pin_path(path)}: is damaged ({fault})"]
+    return []
+
+
 def fetch(weight_set: WeightSet, source: Download) -> Path:
     """Downloads a file, checks it and puts it into the cache; progress goes to stderr.
 
@@ -66,32 +74,24 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
     Raises:
         WeightsError: It cannot be downloaded, arrived incomplete, or has another hash; the cache is as it was.
     """
-    # Here, because `zoo list` imports this module and need not wait for them.
-    import tempfile
-
-    require_backend()
-    import_keras()
-    import keras
+    # Here, because `zoo list` imports this module and need not wait for it.
+    from zoo.foreign.downloading import DownloadError, download
 
     path = cached_path(source)
-    known = weight_set.sha256 or weight_set.md5 or None
+    before = _pinned_at(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-            with _SWITCHING, contextlib.redirect_stdout(_FromTheFirstByte(sys.stderr)), _stalls_limited():
-                arrived = Path(
-                    keras.utils.get_file(
-                        path.name, source.url, file_hash=known, cache_dir=folder, cache_subdir="", force_download=True
-                    )
-                )
+        remove_litter(path.parent)
+        with held(path) as partial:
+            if is_cached(source) and _pinned_at(path) != before:  # another process was as far
+                return path
+            arrived = download(source.url, partial, sha256=weight_set.sha256, md5=weight_set.md5)
             pin = {"url": source.url, "sha256": sha256(arrived), "bytes": arrived.stat().st_size}
-            sync(arrived)
             arrived.replace(path)
-            noted = Path(folder) / "pin.json"
-            noted.write_text(json.dumps(pin, indent=2) + "\n", encoding="utf-8")
-            sync(noted)
-            noted.replace(_pin_path(path))
-    except Exception as fault:  # Keras raises a bare Exception for every failure of the net
+            write_atomic(_pin_path(path), json.dumps(pin, indent=2) + "\n")
+            sync(path.parent)
+            discard(partial)
+    except (DownloadError, OSError) as fault:
         raise MissingWeightsError(
             f"weights '{weight_set.name}' could not be fetched from {urlsplit(source.url).netloc}: {_reason(fault)}"
         ) from fault
@@ -99,57 +99,18 @@ def fetch(weight_set: WeightSet, source: Download) -> Path:
 
 
 def _reason(fault: Exception) -> str:
-    """Says in one line what went wrong, without the address, and what to do; Keras' own message breaks lines."""
-    if isinstance(fault, OSError) and fault.filename:
-        return f"{fault.filename}: {fault.strerror}; correct that and try again"
-    from urllib.error import HTTPError, URLError
-
-    cause = fault.__context__
-    text = str(fault)
-    if isinstance(cause, HTTPError):
-        text = f"{cause.code} {cause.msg}"
-    elif isinstance(cause, URLError):
-        text = str(getattr(cause.reason, "strerror", None) or cause.reason)
-    return f"{' '.join(text.split())}; check the connection and try again"
+    """Says in one line what went wrong, without the address, and what to do."""
+    if isinstance(fault, OSError):
+        return f"{fault.filename or cache_folder()}: {fault.strerror or fault}; correct that and try again"
+    return f"{' '.join(str(fault).split())}; check the connection and try again"
 
 
-class _FromTheFirstByte:
-    """A stream that holds back the announcement of a download until something arrives: a failure is one line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._held = ""
-        self._has_begun = False
-
-    def write(self, text: str) -> int:
-        """Writes, or holds back what comes before the first bar."""
-        if not self._has_begun and (text.startswith("Downloading data from") or not text.strip()):
-            self._held += text
-            return len(text)
-        self._has_begun = True
-        self._stream.write(self._held + text)
-        self._held = ""
-        return len(text)
-
-    def flush(self) -> None:
-        """Shows what was written; what is held back stays so."""
-        self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextlib.contextmanager
-def _stalls_limited() -> Generator[None]:
-    """Lets a silent server fail; Keras' download has no time limit of its own."""
-    import socket
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)
+def _pinned_at(path: Path) -> int | None:
+    """Returns when a download was pinned; None where it was not."""
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        return _pin_path(path).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _pin_path(path: Path) -> Path:

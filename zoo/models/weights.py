@@ -141,6 +141,15 @@ def verify(weight_set: WeightSet, path: Path, model_name: str) -> None:
         _verify(weight_set, path, model_name, file)
 
 
+def is_whole(weight_set: WeightSet, path: Path) -> bool:
+    """Returns whether a weight set's file is the one that the card, or its first fetch, describes."""
+    try:
+        verify(weight_set, path, weight_set.name)
+    except WeightsError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def open_verified(weight_set: WeightSet, path: Path, model_name: str) -> Generator[IO[bytes]]:
     """Opens a copy of a weight set's file that has no name, made while it was hashed: what is verified is what is read.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.system import partial_entries
-from zoo.system.partial_entries import UNFINISHED, discard, is_held
+from zoo.system.partial_entries import UNFINISHED, discard, held_below, is_held, partials_below
 
 # Of all entries of a kind together.
 MAX_BYTES = 40 << 30
@@ -82,12 +82,22 @@ class Removal:
 
 
 def remove(folder: Path) -> Removal:
-    """Removes a folder and all in it, as far as the system lets it; of a link to a folder, what the folder holds."""
+    """Removes a folder and all in it, as far as the system lets it; of a link to a folder, what the folder holds.
+
+    What a process writes at the moment stays.
+    """
     faults: list[OSError] = []
     gone = left = 0
     top = folder.resolve()
+    held = held_below(top)
+
+    def stays(path: Path) -> bool:
+        return any(path == one or one in path.parents or path in one.parents for one in held)
+
     for at, folders, files in os.walk(top, topdown=False, onerror=lambda fault: _note(fault, faults)):
         for path in (Path(at, name) for name in (*files, *folders)):
+            if held and stays(path):
+                continue
             try:
                 found = path.lstat()
                 size = found.st_size if stat.S_ISREG(found.st_mode) else 0
@@ -100,7 +110,7 @@ def remove(folder: Path) -> Removal:
             except OSError as fault:
                 _note(fault, faults)
                 left += size if not isinstance(fault, FileNotFoundError) else 0
-    if not folder.is_symlink():
+    if not folder.is_symlink() and not held:
         try:
             top.rmdir()
         except OSError as fault:
@@ -156,3 +166,9 @@ def remove_litter() -> None:
     folder = cache_folder()
     for kind in folder.iterdir() if folder.is_dir() else ():
         partial_entries.remove_litter(kind)
+
+
+def unfinished_bytes(kind: str) -> tuple[int, int]:
+    """Returns how many entries of a kind are being written or were left, at any depth, and their bytes."""
+    sizes = [_entry(path).bytes for path in partials_below(cache_folder() / kind)]
+    return len(sizes), sum(sizes)

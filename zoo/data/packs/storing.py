@@ -40,7 +40,7 @@ from zoo.system.array_files import npy_header, reserve, write_at
 from zoo.system.cache import ENTRY_MANIFEST, make_room
 from zoo.system.files import write_atomic
 from zoo.system.journal import journal_line, journal_lines, read_journal
-from zoo.system.partial_entries import JOURNAL, complete, discard, held
+from zoo.system.partial_entries import JOURNAL, complete, discard, held, remove_litter
 from zoo.system.sealing import sealed
 
 # Of a part: small beside memory, and few enough that a kill costs a second or two, also of large photos.
@@ -71,6 +71,7 @@ def store_pack(
     """
     folder = folder_of(contents, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_litter(folder.parent)
     with held(folder) as partial:
         there = find_pack(contents, settings)
         if there is not None:

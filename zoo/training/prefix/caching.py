@@ -17,7 +17,7 @@ from zoo.data.inputs import Bar
 from zoo.data.packs.pixels import choose
 from zoo.inference.batches import predict_each_batch
 from zoo.system.cache import cache_folder
-from zoo.system.partial_entries import held, partial_of
+from zoo.system.partial_entries import held, partial_of, remove_litter
 from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import Prefix
 from zoo.training.prefix.storing import ARRAY_FILE, KIND, Seeds, UnfinishedEntry, find_entry
@@ -76,6 +76,7 @@ def get_or_compute(
         if in_memory:
             return PrefixOutput(_in_memory(prefix, images, views, move), computed=count)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_litter(folder.parent)
         with held(folder) as partial:
             there = find_entry(folder)
             if there is not None:  # from another process, meanwhile
