@@ -264,7 +264,7 @@ def _downloaded(address: str) -> SavedModel:
             return module
     if not url.startswith(("https://", "http://")):
         raise NotFoundError(f"{address}: expected an address that begins with https://")
-    if urlsplit(url).path.endswith(ARCHIVE_SUFFIXES):
+    if urlsplit(url).path.endswith(archives.SUFFIXES):
         module = _downloaded_archive(url)
     else:
         with _incoming() as folder:
