@@ -5,20 +5,24 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import keras
 import pytest
 
+import zoo
 from tests.cli.verbs import verbs
 from tests.tiny import phase, recipe, write_photos
 from zoo.cli.output import Kind
 
 ROOT = Path(__file__).parents[2]
-# What is typed, and the kind of document that it prints. RUN stands for a finished run.
+# What is typed, and the kind of document that it prints. RUN stands for a finished run, FAILED for one
+# in which a step has failed.
 PRINTED = {
     "list mnist*": "list",
     "show mnist_conv": "show",
     "show nix": "error",
     "finetune tiny.toml --data photos --run a": "finetune",
     "finetune tiny.toml --data photos --run b --seeds 0,1": "finetune-seeds",
+    "finetune FAILED --replay": "replay",
     "finetune tiny.toml --data photos --dry-run": "plan",
     "evaluate RUN": "evaluate",
     "features mnist_conv_tiny photos --out x.npz": "features",
@@ -36,6 +40,11 @@ PRINTED = {
 }
 
 
+class Offline(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise ValueError("the tracker is offline")
+
+
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -47,6 +56,9 @@ def desk(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("words", PRINTED)
 def test_a_verb_prints_one_document_of_its_kind_and_nothing_else(typed, desk, finished, words):
+    if "FAILED" in words:
+        with pytest.raises(ValueError, match="offline"):
+            zoo.finetune("tiny.toml", "photos", run="FAILED", callbacks=Offline())
     _, out, err = typed(*words.replace("RUN", str(finished.run.path)).split(), "--json")
     document = json.loads(out)
     assert list(document)[:2] == ["schema", "kind"], err

@@ -27,6 +27,7 @@ Kind = Literal[
     "show",
     "finetune",
     "finetune-seeds",
+    "replay",
     "plan",
     "evaluate",
     "features",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 
 from zoo.data import Pack
+from zoo.data.dataset import Split
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs.checkpoint_writer import CheckpointWriter
@@ -19,6 +20,7 @@ class Training:
     Attributes:
         model: Holds the weights.
         recipe: The resolved recipe.
+        split: The images to learn from as they came, by the rows of `train`.
         train: Pixels and labels to learn from.
         validation: Pixels and labels to validate on, or None.
         folder: Where checkpoints are read.
@@ -29,6 +31,7 @@ class Training:
 
     model: keras.Model
     recipe: Recipe
+    split: Split
     train: Pack
     validation: Pack | None
     folder: RunFolder

@@ -18,6 +18,7 @@ from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory
 from zoo.training.callbacks.counting import PhaseCounts
+from zoo.training.callbacks.failing import keep_failed_batch
 from zoo.training.callbacks.middle_of_an_epoch import counted_from, validate_epoch
 from zoo.training.callbacks.watching import Watch, watch_fit
 from zoo.training.compiling.optimizer_state import (
@@ -238,6 +239,7 @@ class PhaseRun:
                 with watch.interruption:
                     self._fit_epochs(training_model, feed, callbacks, epochs)
             except Exception as fault:
+                keep_failed_batch(fault, self._training, feed.training, watch.saver, watch.counts)
                 if devices.is_out_of_memory(fault):
                     raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault
                 raise

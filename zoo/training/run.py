@@ -16,7 +16,7 @@ from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.curves import save_history
 from zoo.report.progress import ProgressDisplay
-from zoo.runs import checkpoint
+from zoo.runs import checkpoint, failed_batch
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_writer import CheckpointWriter
 from zoo.runs.counted_in_batches import lines_anew
@@ -96,6 +96,7 @@ def train(
             training = Training(
                 model=model,
                 recipe=recipe,
+                split=prepared.source.dataset.train,
                 train=inputs.train,
                 validation=inputs.validation,
                 folder=folder,
@@ -113,6 +114,7 @@ def train(
             display.line(described(record.exactness))
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
+        failed_batch.remove(folder)
         recorded.done(result)
     _check_expectation(prepared.recipe, result)
 

@@ -15,6 +15,7 @@ from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
 from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
 from zoo.cli.training.plan import show_plan
+from zoo.cli.training.replay import show_replay
 from zoo.runs.folder import RunFolder
 from zoo.system.text_tables import table
 
@@ -61,6 +62,7 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
 @recipe_options(required=False)
 @click.option("--run", type=InPath(), help="Folder to make.  [default: runs/<recipe>-<UTC time>]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of --run, or of RUN.")
+@click.option("--replay", is_flag=True, help="Take the step again in which --run failed, and show what it saw.")
 @click.option("--weights", metavar="RUN|FILE", help="Begin with a run's model, or with a file of weights.")
 @click.option(
     "--epochs",
@@ -80,7 +82,9 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
 @trust_option
 @json_option()
 @gathered(FinetuneOptions)
-def finetune_command(asked: FinetuneOptions, seeds: tuple[int, ...], dry_run: bool, as_json: bool) -> None:
+def finetune_command(
+    asked: FinetuneOptions, seeds: tuple[int, ...], replay: bool, dry_run: bool, as_json: bool
+) -> None:
     """Train a classifier as a recipe says, and leave a run folder.
 
     RECIPE is a recipe's file or name, the folder of an earlier RUN (which repeats it), or a MODEL's name (which is
@@ -96,8 +100,15 @@ def finetune_command(asked: FinetuneOptions, seeds: tuple[int, ...], dry_run: bo
       zoo finetune theirs.toml --data ours/ --seeds 0,1,2
       zoo finetune theirs.toml --data ours/ --weights runs/pets
       zoo finetune --run runs/pets --resume
+      zoo finetune --run runs/pets --replay
       zoo finetune runs/pets --epochs +5
     """
+    if replay:
+        given = (asked.recipe, asked.run)
+        if sum(one is not None for one in given) != 1 or asked.resume or seeds or dry_run or asked.overrides:
+            raise click.UsageError("--replay takes a run, and --data where its images have moved: --run DIR --replay")
+        show_replay(asked.run or Path(str(asked.recipe)), asked.data, as_json=as_json)
+        return
     if seeds and asked.recipe is None:
         raise click.UsageError("--seeds needs a RECIPE, RUN or MODEL; runs that are there already go on")
     if asked.recipe is None and not (asked.resume and asked.run):

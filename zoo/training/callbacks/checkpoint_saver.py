@@ -71,8 +71,12 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._is_validating = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes which epoch of the phase begins."""
-        self._epoch, self._batches = epoch, 0
+        """Notes which epoch of the phase begins, and how much of it is done."""
+        start = self._counts.start
+        self._epoch = epoch
+        before = start.partial_epoch if epoch == start.epoch_in_phase else None
+        self._batches = before.batches if before else 0
+        self._logs = before.metrics if before else {}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves where a checkpoint is due; `batch` is counted from the epoch's beginning, from 0."""
@@ -110,6 +114,12 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._batches = 0
         self._training.writer.add_line(self._metrics.row)
         self._save(self.progress)
+
+    @property
+    def next_batch(self) -> tuple[int, int] | None:
+        """Which epoch of the phase and which of its batches is at work, from 0; None while it validates."""
+        at_work = self._batches < self._counts.batches_per_epoch and not self._is_validating
+        return (self._epoch, self._batches) if at_work else None
 
     def save_at_once(self) -> None:
         """Saves what is done, and waits until it is on disk.

@@ -31,12 +31,14 @@ class Watch:
 
     Attributes:
         callbacks: All else, in order.
+        counts: Where the phase began or was left.
         early_stopping: Says when the phase is over.
         interruption: Is entered around `fit`, and called after all others.
         saver: Says how far the run has come.
     """
 
     callbacks: Sequence[keras.callbacks.Callback]
+    counts: PhaseCounts
     early_stopping: EarlyStopping
     interruption: InterruptionGuard
     saver: CheckpointSaver
@@ -101,4 +103,6 @@ def watch_fit(
         saver,
         EpochLine(partial(training.display.epoch, phase_epochs=phase.epochs), metrics),
     ]
-    return Watch(callbacks=callbacks, early_stopping=early_stopping, interruption=interruption, saver=saver)
+    return Watch(
+        callbacks=callbacks, counts=counts, early_stopping=early_stopping, interruption=interruption, saver=saver
+    )
