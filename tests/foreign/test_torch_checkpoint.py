@@ -128,7 +128,7 @@ def test_a_dict_of_tensors():
         (b"]q\x00h\x00a", "something else than a dict of tensors"),
         (state_dict(model=state_dict(w=tensor())), "something else than a dict of tensors"),
         (text("module") + PERSISTENT_ID, "something else than a storage"),
-        (storage(kind="FloatStorage", numbers=number(-1)), "has a negative size"),
+        (storage(kind="FloatStorage", numbers=number(-1)), "has an impossible size"),
         (state_dict(a=tensor(), b=tensor(stored=storage(number(7)))), "storage '0' is described in two ways"),
         (state_dict(w=tensor((2, 4), (4, 1))), "a tensor reaches beyond its storage '0' of 6 numbers"),
         (state_dict(w=tensor((2, 3), (4, 1))), "a tensor reaches beyond its storage"),

@@ -52,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 _write_members(tar, source, folder, limit, str(archive))
     except NotRegularError as fault:
         raise WeightsError(f"{archive}: {fault.strerror}") from fault
-    except (tarfile.TarError, EOFError, GzipError, ValueError, OverflowError) as fault:
+    except (tarfile.TarError, EOFError, GzipError, ValueError, OverflowError, RecursionError) as fault:
         raise WeightsError(f"{archive}: is not a whole archive ({fault}); fetch it again") from fault
     except OSError as fault:  # without the path, which is one of the cache
         raise WeightsError(f"{archive}: cannot be unpacked into the cache ({fault.strerror or fault})") from fault

