@@ -1,5 +1,6 @@
 """Files that are whole or not there, and what they are known by."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import IO, Any
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file so that after a crash the old content or the new is there, never a part.
+    """Writes a file so that after a crash the old content or the new is there, never a part; it lasts when it returns.
 
     Raises:
         OSError: The folder is read-only, the disk is full, ...
@@ -27,6 +28,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        sync(path.parent)  # without it a power cut may take the name back
     except BaseException as fault:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
@@ -52,13 +54,18 @@ def append(path: Path, content: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Makes what a file holds, or the renames in a folder, last through a power cut."""
+    """Makes what a file holds, or the renames in a folder, last through a power cut.
+
+    Where the file system syncs no folders, as some of networks do not, it sees to renames by itself or not at all.
+    """
     if os.name == "nt" and path.is_dir():  # Windows opens no folder, and writes renames through by itself
         return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as fault:
+        if fault.errno == errno.EINVAL and path.is_dir():
+            return
         fault.filename = str(path)
         raise
     finally:
