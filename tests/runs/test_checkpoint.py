@@ -260,3 +260,23 @@ def test_weights_that_are_not_finite_are_noticed():
     assert finite({}, **{"optimizer/momentum": np.array([np.inf])})
     assert not finite({"kernel": np.array([1, np.nan, 2], np.float32)})
     assert not finite({"kernel": fine}, **{"weight/kernel": np.array([1, -np.inf], np.float32)})
+
+
+REPLACED = """
+import os, signal, shutil, sys
+from pathlib import Path
+from tests.runs.test_checkpoint import save
+
+os.unlink = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+save(Path(sys.argv[1]), 5)
+"""
+
+
+def test_a_kill_while_one_is_replaced_leaves_none_that_looks_whole(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 5)
+    process = start(REPLACED, tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert names(tmp_path) == [".step-00000005", "step-00000001"]
+    assert checkpoint.latest(tmp_path).progress.step == 1

@@ -140,8 +140,9 @@ def save(folder: Path, snapshot: Snapshot, *, keep: int) -> Checkpoint:
     folder.mkdir(exist_ok=True)
     final = folder / _name(progress)
     temporary = folder / f".{final.name}"
-    for leftover in (temporary, final):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+    if final.exists():
+        _remove(final)
     temporary.mkdir()
     try:
         hashes = _write_files(temporary, snapshot)
@@ -190,10 +191,14 @@ def _prune(folder: Path, *, keep: int, best: Collection[int]) -> None:
     for checkpoint in found:
         progress = checkpoint.progress
         if checkpoint.path not in kept and (progress.partial_epoch or progress.batch not in best):
-            # Not under its name while it is half there.
-            removed = checkpoint.path.with_name(f".{checkpoint.path.name}")
-            checkpoint.path.rename(removed)
-            shutil.rmtree(removed)
+            _remove(checkpoint.path)
+
+
+def _remove(path: Path) -> None:
+    """Removes a checkpoint, and not under its name, by which it would be found while it is half there."""
+    removed = path.with_name(f".{path.name}")
+    path.rename(removed)
+    shutil.rmtree(removed)
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
