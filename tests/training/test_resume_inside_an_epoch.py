@@ -112,3 +112,18 @@ def test_a_run_that_is_left_inside_of_epochs_ends_bit_for_bit_as_one_that_was_no
         assert one.state_arrays().keys() == other.state_arrays().keys()
         for name, array in one.state_arrays().items():
             assert array.tobytes() == other.state_arrays()[name].tobytes(), name
+
+
+@pytest.mark.usefixtures("_saves_after_each_batch")
+def test_nothing_is_saved_twice_while_an_epoch_is_validated(data, tmp_path):
+    class Watch(keras.callbacks.Callback):
+        written = ()
+
+        def on_test_batch_end(self, batch, logs=None):
+            (folder,) = (tmp_path / "run" / "checkpoints").glob("*-before-validation")
+            self.written += (folder.stat().st_ino,)
+
+    watch = Watch()
+    zoo.finetune(recipe(phase("head", "head", epochs=1)), data, run=tmp_path / "run", callbacks=[watch])
+    assert len(watch.written) == 3
+    assert len(set(watch.written)) == 1

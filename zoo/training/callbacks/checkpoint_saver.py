@@ -67,6 +67,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._has_begun = False
         self._epoch = 0
         self._batches = 0
+        self._saved_at: tuple[int, int] | None = None
         self._logs: Mapping[str, Any] = {}
         self._is_validating = False
 
@@ -127,12 +128,17 @@ class CheckpointSaver(keras.callbacks.Callback):
         Raises:
             OSError: It could not be written; earlier checkpoints are untouched.
         """
-        if self._batches:
+        if self._batches and not self._is_saved:
             self._save(self._inside_the_epoch())
         self._training.writer.wait()
 
+    @property
+    def _is_saved(self) -> bool:
+        """Whether no batch was trained since the last checkpoint inside the epoch: while it is validated, none is."""
+        return self._saved_at == (self._epoch, self._batches)
+
     def _save_if_due(self) -> None:
-        if not self._batches or self._training.writer.is_busy:
+        if not self._batches or self._is_saved or self._training.writer.is_busy:
             return
         step = self._counts.after(self._epoch, PartialEpoch(batches=self._batches)).step
         if self._interval.is_due(step, is_whole_step=self._counts.ends_step(self._epoch, self._batches)):
@@ -166,6 +172,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         )
         writer.write(snapshot, cost=time.process_time() - began)
         self._interval.saved(cost=writer.cost)
+        self._saved_at = (self._epoch, self._batches)
 
 
 def _copied(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
