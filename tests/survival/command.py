@@ -1,0 +1,60 @@
+"""The real command in a process whose way can be seen from outside, up to the instant at which it is killed.
+
+`zoo.cli.main` is called as the command `zoo` does. In a process that has forked, Keras reports each batch to a callback
+of ours, which writes a line: what was written stays when the process is killed, as the system holds it.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command line, and exits."""
+    from zoo.cli import main
+
+    main(arguments)
+
+
+def report_to(path: Path) -> None:
+    """Lets each training report where it is: a line of time, place, and batches trained by this process."""
+    import keras
+
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    batches = 0
+
+    def note(place: str) -> None:
+        os.write(log, f"{time.time():.6f} {place} {batches}\n".encode())
+
+    class Reporting(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            note("compiling")
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            nonlocal batches
+            batches += 1
+            note("step")
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            note("validation")
+
+        def on_test_end(self, logs: Any = None) -> None:
+            note("epoch's end")
+
+        def on_train_end(self, logs: Any = None) -> None:
+            note("phase change")
+
+    listing: Any = keras.callbacks.CallbackList
+    begin = listing.__init__
+
+    def with_reporting(self: Any, callbacks: Any = None, *rest: Any, **options: Any) -> None:
+        begin(self, [*(callbacks or []), Reporting()], *rest, **options)
+
+    listing.__init__ = with_reporting
+    note("start-up")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -1,0 +1,40 @@
+"""SIGTERM and Ctrl-C at any instant: a run ends in order, says how to go on, and loses at most a step."""
+
+import random
+import re
+import signal
+
+import pytest
+
+from tests.survival.driver import Aim, chain
+from tests.survival.trainings import BATCHES_OF_A_STEP
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("training", ["mixed", "cached"])
+def test_a_signal_ends_a_run_in_order_at_any_instant(bench, training):
+    expected, seconds = bench.expected(training)
+    chances = random.Random(training)
+    killed = []
+    for number in range(2):
+        aims = [
+            Aim(
+                number=chances.choice([signal.SIGTERM, signal.SIGINT]),
+                trains=position > 0,
+                delay=chances.uniform(0.1, seconds / 4),
+            )
+            for position in range(5)
+        ]
+        found = chain(bench.job(training, f"{training}-signals-{number}"), bench.starters[0], aims, expected)
+        assert found.faults == []
+        killed += found.kills
+    assert killed
+    for kill in killed:
+        assert kill.code == 128 + kill.number
+        assert kill.batches_lost <= BATCHES_OF_A_STEP, kill.place
+        assert kill.litter == (), kill.place
+        said = kill.output.split("zoo: interrupted\n")
+        assert len(said) == 2, kill.output
+        assert re.fullmatch(r"(go on with it: zoo finetune --run \S+ --resume\n)?", said[1]), kill.output
+        assert "Traceback" not in kill.output
