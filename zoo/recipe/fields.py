@@ -221,6 +221,7 @@ Share = Annotated[float, Field(ge=0, le=1), _IN_FLOAT32]
 ShareBelowOne = Annotated[float, Field(ge=0, le=0.999), _IN_FLOAT32]
 Momentum = Annotated[float, Field(ge=0, le=0.999999), _IN_FLOAT32]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Views = Annotated[int, Field(ge=0, le=1_000)]
 CountFromOne = Annotated[int, Field(ge=1, le=1_000_000)]
 
 

@@ -36,6 +36,7 @@ from zoo.recipe.fields import (
     SourceOptions,
     SplitName,
     Text,
+    Views,
     WeightDecay,
     WeightsName,
 )
@@ -141,7 +142,7 @@ class AugmentSection(Section):
     """Beta parameter of the share to which two images are blended; 0 is off."""
     cutmix: BetaParameter = 0.0
     """Beta parameter of the share of an image that a window of another one covers; 0 is off."""
-    views: Count = 0
+    views: Views = 0
     """Fixed views per image for the prefix cache; 0 draws fresh ones every epoch."""
 
     @property

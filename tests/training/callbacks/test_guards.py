@@ -11,6 +11,7 @@ from zoo.errors import Terminated
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 from zoo.system import interruption
+from zoo.training.callbacks.guards import advice_on_nan
 
 # 5 batches an epoch, and 3 of validation.
 RECIPE = recipe(phase("head", "head"))
@@ -137,3 +138,26 @@ def test_a_second_ctrl_c_raises_at_once(data, tmp_path, monkeypatch):
         zoo.finetune(RECIPE, data, run=tmp_path / "run", callbacks=[Twice()])
     assert Twice.reached == 1
     assert RunFolder(tmp_path / "run").record().status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("keys", "train", "advice"),
+    [
+        ({}, {}, "try a lower learning rate: --set phases.all.learning_rate=..."),
+        ({"learning_rate": 100.0}, {}, "try a lower learning rate: --set phases.all.learning_rate=..."),
+        (
+            {"learning_rate": 0.5, "weight_decay": 10.0},
+            {},
+            "each step takes weight_decay x learning_rate = 5 times a weight off it; expected far below 1: "
+            "--set phases.all.weight_decay=0.01",
+        ),
+        (
+            {},
+            {"loss": "focal", "loss_options": {"gamma": 50.0}},
+            "the loss has gamma = 50; expected about 2: --set train.loss_options.gamma=2",
+        ),
+    ],
+)
+def test_the_advice_on_nan_fits_the_number_that_is_far_from_what_trains(keys, train, advice):
+    asked = recipe(phase("all", "all", **keys), train=train)
+    assert advice_on_nan(asked.phases[0], asked.train) == advice

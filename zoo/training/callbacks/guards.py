@@ -11,9 +11,13 @@ import keras
 from zoo.backend import devices
 from zoo.errors import ZooError
 from zoo.freezing.contract import Contract
+from zoo.recipe.schema import Phase, TrainSection
 from zoo.system import interruption
 from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
 from zoo.training.callbacks.counting import PhaseCounts
+
+# Of the focal loss; its authors tried 0 to 5 (arXiv:1708.02002, table 1b).
+SHARPEST_FOCUS = 10
 
 
 class ContractGuard(keras.callbacks.Callback):
@@ -99,9 +103,10 @@ class InterruptionGuard(keras.callbacks.Callback):
 class TerminateOnNaN(keras.callbacks.Callback):
     """Ends training where a loss is not finite, as Keras' own does, and says what to do; the last checkpoint stays."""
 
-    def __init__(self, *, phase_name: str, counts: PhaseCounts) -> None:
+    def __init__(self, *, phase: Phase, train: TrainSection, counts: PhaseCounts) -> None:
         super().__init__()
-        self._phase_name = phase_name
+        self._phase_name = phase.name
+        self._advice = advice_on_nan(phase, train)
         self._counts = counts
         self._epoch = 0
 
@@ -126,6 +131,19 @@ class TerminateOnNaN(keras.callbacks.Callback):
         phase = self._phase_name
         return ZooError(
             f"phase '{phase}', epoch {self._epoch + 1}, {where}: the {name} is {value} at step {step}; expected a "
-            f"finite number; the last good checkpoint stays; try a lower learning rate: "
-            f"--set phases.{phase}.learning_rate=..."
+            f"finite number; the last good checkpoint stays; {self._advice}"
         )
+
+
+def advice_on_nan(phase: Phase, train: TrainSection) -> str:
+    """Says what to change where a loss is not finite: the number that is far from what trains, else the rate."""
+    decay = phase.learning_rate * phase.weight_decay
+    if decay >= 1:
+        return (
+            f"each step takes weight_decay x learning_rate = {decay:g} times a weight off it; expected far below 1: "
+            f"--set phases.{phase.name}.weight_decay=0.01"
+        )
+    gamma = train.loss_options.get("gamma", 0)
+    if train.loss == "focal" and gamma > SHARPEST_FOCUS:
+        return f"the loss has gamma = {gamma:g}; expected about 2: --set train.loss_options.gamma=2"
+    return f"try a lower learning rate: --set phases.{phase.name}.learning_rate=..."

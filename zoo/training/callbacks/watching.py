@@ -96,7 +96,7 @@ def watch_fit(
         EpochStateRestorer(layers, epoch_state, classes=len(training.model.blueprint.classes)),
         average,
         ContractGuard(contract, accumulate=counts.accumulate),
-        TerminateOnNaN(phase_name=phase.name, counts=counts),
+        TerminateOnNaN(phase=phase, train=recipe.train, counts=counts),
         ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
         metrics,
         early_stopping,
