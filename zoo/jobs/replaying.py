@@ -62,16 +62,23 @@ def replay(
     job = resumed_job(folder, None, data, None)
     load()
     from zoo.backend.callers_state import alone
-    from zoo.training.preparation.kept_images import check_same_data
+    from zoo.backend.determinism import deterministic_operations
     from zoo.training.preparation.preparing import prepare, read_inputs
+    from zoo.training.preparation.same_run import check_same_data, take_over_threads
     from zoo.training.run import train
     from zoo.training.tools.replay import Replay, StepTakenError
 
     checkpoint = job.recipe.checkpoint.model_copy(update={"every": "epoch_end"})
+    take_over_threads(folder, job.recipe, force=True)
     prepared = prepare(job.recipe, job.data, weights=job.weights)
     prepared = replace(prepared, recipe=prepared.recipe.model_copy(update={"checkpoint": checkpoint}))
-    check_same_data(folder, prepared.source.dataset.fingerprint())
-    with make_display(verbose, logger="zoo.finetune") as display, alone(display.line), _workplace() as work:
+    check_same_data(folder, prepared.source.dataset)
+    with (
+        make_display(verbose, logger="zoo.finetune") as display,
+        alone(display.line),
+        deterministic_operations(job.recipe.train.deterministic),
+        _workplace() as work,
+    ):
         pack = read_inputs(prepared, display).train
         rows = [image.row for image in failed.images]
         probe = Replay(failed, pack.images[rows], pack.labels[rows])
