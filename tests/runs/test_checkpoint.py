@@ -172,19 +172,28 @@ def test_a_damaged_file_is_refused(tmp_path, file, read):
             path.write_bytes(damaged)
         with pytest.raises(RunError) as raised:
             getattr(checkpoint.latest(tmp_path), read)()
-        assert str(raised.value) == (
-            f"{path}: is damaged (its SHA-256 is not the manifest's); delete {path.parent} to go back one"
-        )
+        assert str(raised.value) == f"{path}: is damaged (its SHA-256 is not the manifest's)"
         path.touch()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"progress": {"step": 1}}', '{"progress": {"gone": 1}}'])
-def test_a_damaged_manifest_is_refused(tmp_path, content):
-    path = save(tmp_path, 1).path / "manifest.json"
+def test_a_damaged_manifest_is_refused_and_hides_no_other(tmp_path, content):
+    save(tmp_path, 1)
+    path = save(tmp_path, 2).path / "manifest.json"
     path.write_text(content)
     with pytest.raises(RunError) as raised:
-        checkpoint.latest(tmp_path)
-    assert str(raised.value) == f"{path}: is damaged; delete {path.parent} to go back one"
+        checkpoint.open_checkpoint(path.parent)
+    assert str(raised.value) == f"{path}: is damaged"
+    assert checkpoint.latest(tmp_path).progress.step == 1
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+
+
+def test_folders_are_in_the_order_of_their_batches_whole_or_not(tmp_path):
+    called = ["step-00000010", "step-00000002-batch-00000004", "step-00000004-batch-00000009-before-validation"]
+    called += ["step-00000004-batch-00000009", ".step-00000001", "step-7", "step-100000000"]
+    for name in called:
+        (tmp_path / name).mkdir()
+    assert [path.name for path in checkpoint.folders(tmp_path)] == [called[n] for n in (1, 2, 3, 0, 6)]
 
 
 def test_the_manifest_tells_the_progress(tmp_path):

@@ -10,6 +10,7 @@ checkpoints/step-00001200/                     step-00000600-batch-00001200/ whe
 step-00001200-before-validation/ is an epoch whose batches are done and which is not validated.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 STATE_FILE = "state.safetensors"
 HISTORY_FILE = "history.jsonl"
 MANIFEST_FILE = "manifest.json"
-FOLDER_NAME = re.compile(r"step-\d{8,}(-batch-\d{8,})?(-before-validation)?")
+FOLDER_NAME = re.compile(r"step-(?P<step>\d{8,})(-batch-(?P<batch>\d{8,}))?(?P<unvalidated>-before-validation)?")
 # Most bytes of history.jsonl: a million epochs.
 HISTORY_LIMIT = 300_000_000
 # In the names of what belongs to an epoch that has begun, in state.safetensors.
@@ -124,10 +125,18 @@ class Checkpoint:
             raise self._damaged(name)
         return arrays
 
+    def verify(self) -> None:
+        """Makes sure that every file is what the manifest says.
+
+        Raises:
+            RunError: One is damaged; the message begins with it.
+        """
+        self.model_arrays()
+        self.state_arrays()
+        self.history()
+
     def _damaged(self, name: str) -> RunError:
-        return RunError(
-            f"{self.path / name}: is damaged (its SHA-256 is not the manifest's); delete {self.path} to go back one"
-        )
+        return RunError(f"{self.path / name}: is damaged (its SHA-256 is not the manifest's)")
 
 
 def save(folder: Path, snapshot: Snapshot, *, keep: int) -> Checkpoint:
@@ -202,20 +211,39 @@ def _remove(path: Path) -> None:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Lists the whole checkpoints below a folder, oldest first.
-
-    Raises:
-        RunError: A manifest is damaged.
-    """
-    found = [
-        _open(path)
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if FOLDER_NAME.fullmatch(path.name) and (path / MANIFEST_FILE).is_file()
-    ]
+    """Lists the checkpoints below a folder whose manifest can be read, oldest first."""
+    found: list[Checkpoint] = []
+    for path in folders(folder):
+        with contextlib.suppress(RunError):
+            found.append(open_checkpoint(path))
     return sorted(found, key=lambda checkpoint: (checkpoint.progress.batch, checkpoint.progress.epoch))
 
 
-def _open(path: Path) -> Checkpoint:
+def folders(folder: Path) -> list[Path]:
+    """Lists the folders of checkpoints, oldest first by what they are called, whether they are whole or not."""
+    paths = [path for path in (folder.iterdir() if folder.is_dir() else ()) if FOLDER_NAME.fullmatch(path.name)]
+    return sorted(paths, key=_order)
+
+
+def _order(path: Path) -> tuple[int, bool]:
+    name = FOLDER_NAME.fullmatch(path.name)
+    assert name is not None
+    return int(name["batch"] or name["step"]), name["unvalidated"] is None
+
+
+def remove_newer(folder: Path, than: Checkpoint) -> None:
+    """Removes the checkpoints after the one that a run goes on from: they are damaged, and it comes to them again."""
+    paths = folders(folder)
+    for path in paths[paths.index(than.path) + 1 :]:
+        _remove(path)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint's manifest.
+
+    Raises:
+        RunError: It is damaged or missing.
+    """
     manifest = path / MANIFEST_FILE
     try:
         document = read_document(manifest, follow_links=False).values
@@ -224,7 +252,7 @@ def _open(path: Path) -> Checkpoint:
             progress = counted_anew(progress, RunFolder(path.parent.parent))
         return Checkpoint(path, progress, dict(document["sha256"]))
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise RunError(f"{manifest}: is damaged; delete {path} to go back one") from fault
+        raise RunError(f"{manifest}: is damaged") from fault
 
 
 def latest(folder: Path) -> Checkpoint | None:

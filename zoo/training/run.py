@@ -10,7 +10,7 @@ from zoo.backend import allocator, devices
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Pack
 from zoo.data.inputs import Inputs
-from zoo.errors import ContractError, RunError
+from zoo.errors import ContractError
 from zoo.evaluation.scores import score
 from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
@@ -33,6 +33,7 @@ from zoo.training.feeding.streams import StopWatch, training_data, validation_da
 from zoo.training.of_all_phases import Training
 from zoo.training.phase import PhaseRun
 from zoo.training.prefix.feeding import predict
+from zoo.training.preparation.checkpoints import best_checkpoint, figures_of, newest_good
 from zoo.training.preparation.first_record import first_record
 from zoo.training.preparation.kept_images import check_same_images, images_of
 from zoo.training.preparation.preparing import Prepared, build_model, largest_phase, model_warnings, read_inputs
@@ -69,7 +70,7 @@ def train(
     """
     require_no_strategy("finetune")
     keras.utils.set_random_seed(prepared.recipe.train.seed)
-    resume_from = checkpoint.latest(folder.checkpoints)
+    resume_from = newest_good(folder, phases=len(prepared.recipe.phases), say=display.line)
     model, largest = _begin(prepared, folder, resume_from, display)
     inputs = read_inputs(prepared, display)
     images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
@@ -92,6 +93,8 @@ def train(
     with recording(folder, record, {IMAGES_FILE: images.to_text(), folder.recipe_path.name: asked}) as recorded:
         check_monitors(callbacks, validates=inputs.validation is not None)
         folder.write_metrics(history)
+        if resume_from is not None:
+            checkpoint.remove_newer(folder.checkpoints, resume_from)
         with CheckpointWriter(folder, keep=recipe.checkpoint.keep, history=history) as writer:
             training = Training(
                 model=model,
@@ -255,21 +258,16 @@ def _restore_best(training: Training) -> BestRecord:
     """Puts the best epoch's weights into the model, the last epoch's where nothing was monitored, and writes it.
 
     Raises:
-        RunError: There is no checkpoint.
+        RunError: Its checkpoint is damaged.
     """
     folder, model, recipe = training.folder, training.model, training.recipe
-    saved = checkpoint.best(folder.checkpoints)
-    if saved is None:
-        raise RunError(f"{folder.checkpoints}: no checkpoint is there after training")
+    saved = best_checkpoint(folder, say=training.display.line)
     checkpoint.restore_weights(model, saved)
     save_model(model, folder.model, fit=recipe.data.fit)
-    best = saved.progress.best
-    figures = {recipe.checkpoint.monitor: best and best.value}
-    if best and best.loss is not None:
-        figures["val_loss"] = best.loss
     fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
     if fell_short:
         training.display.line(f"warning: {fell_short}")
+    figures = figures_of(saved, folder.metrics(), monitor=recipe.checkpoint.monitor)
     return BestRecord(step=saved.progress.step, figures=figures, shortfall=fell_short)
 
 

@@ -80,5 +80,40 @@ def test_a_best_epoch_of_an_earlier_zoo_stays_the_best_of_equals():
     assert Monitor("val_accuracy").best_of(before, logs(0.9, 0.1), counts().after(2)) is before
 
 
-def test_an_accuracy_that_is_nan_is_never_the_best():
-    assert Monitor("val_accuracy").best_of(None, logs(float("nan"), 0.1), counts().after(1)) is None
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("metric", "epochs", "expected"),
+    [
+        # Which epoch is the best after each, from 1; 0 where none is.
+        ("val_accuracy", [(NAN, 0.1), (0.2, 3.0), (NAN, 0.1), (0.3, 2.0)], [0, 2, 2, 4]),
+        ("val_accuracy", [(-INF, 0.1), (0.2, 3.0), (INF, 0.1)], [0, 2, 2]),
+        ("val_accuracy", [(NAN, NAN), (NAN, 1.0), (NAN, 0.5)], [0, 0, 0]),
+        ("val_accuracy", [(0.5, NAN), (0.5, 2.0), (0.5, NAN), (0.5, 1.0), (0.5, 1.0)], [1, 2, 2, 4, 4]),
+        ("val_accuracy", [(0.5, INF), (0.5, NAN), (0.5, 7.0)], [1, 1, 3]),
+        ("val_loss", [(0.9, NAN), (0.1, 5.0), (0.9, -INF), (0.1, NAN), (0.1, 4.0)], [0, 2, 2, 2, 5]),
+        ("val_loss", [(0.9, INF), (0.1, 5.0), (0.2, 5.0)], [0, 2, 2]),
+    ],
+)
+def test_figures_that_are_not_finite_are_never_the_best_and_poison_nothing(metric, epochs, expected):
+    callback, best = stopping(Monitor(metric), patience=9), None
+    for number, ((accuracy, loss), is_best) in enumerate(zip(epochs, expected, strict=True)):
+        callback.on_epoch_end(number, logs(accuracy, loss))
+        best = Monitor(metric).best_of(best, logs(accuracy, loss), counts().after(number + 1))
+        assert (best.step if best else 0) == is_best
+        assert callback.best == best
+        assert callback.stale_epochs == number + 1 - is_best
+
+
+def test_a_phase_of_which_no_figure_is_finite_ends_after_its_patience():
+    callback = stopping(Monitor("val_accuracy"), patience=2)
+    for number in range(2):
+        callback.on_epoch_end(number, logs(NAN, 1.0))
+    assert callback.is_over
+    assert callback.best is None
+
+
+def test_a_best_that_an_earlier_zoo_noted_as_nan_gives_way():
+    poisoned = Best(value=NAN, step=1, batch=1, loss=NAN)
+    assert Monitor("val_accuracy").best_of(poisoned, logs(0.1, 9.0), counts().after(2)).step == 2

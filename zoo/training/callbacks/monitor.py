@@ -30,8 +30,11 @@ class Monitor:
         return new if self._is_better(value, loss, best) else best
 
     def _is_better(self, value: float, loss: float, best: Best | None) -> bool:
-        if best is None:
-            return math.isfinite(value)
+        if not math.isfinite(value):
+            return False
+        if best is None or not math.isfinite(best.value):
+            return True
         if value == best.value:
-            return best.loss is not None and loss < best.loss
+            # A loss that is NaN or infinite is worse than any other; None is of an earlier zoo.
+            return best.loss is not None and math.isfinite(loss) and not loss >= best.loss
         return value < best.value if self.metric == "val_loss" else value > best.value
