@@ -8,7 +8,6 @@ import pytest
 import zoo
 from tests.tiny import record
 from zoo.errors import RunError
-from zoo.runs.json_objects import JsonObject
 from zoo.runs.record import (
     BatchRecord,
     BestRecord,
@@ -23,6 +22,7 @@ from zoo.runs.record import (
     read_record,
     write_record,
 )
+from zoo.system.json_objects import JsonObject
 from zoo.system.sealing import sealed
 
 CAT = '{"images": 4, "correct": 3, "accuracy": 0.75, "precision": null, "recall": 0.75, "f1": 0.5}'

@@ -13,8 +13,8 @@ from pathlib import Path
 from zoo.errors import NotFoundError, RunError
 from zoo.runs.checkpoint import Checkpoint, latest
 from zoo.runs.folder import RunFolder
-from zoo.runs.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.files import write_atomic
+from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
 FOLDER, FILE = "failed", "batch.json"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from zoo.errors import RunError, shown
-from zoo.runs.json_objects import FLAT, LEFT_OUT, JsonObject, JsonObjectError, read_object
 from zoo.system import sealing
 from zoo.system.files import write_atomic
+from zoo.system.json_objects import FLAT, LEFT_OUT, JsonObject, JsonObjectError, read_object
 from zoo.system.sealing import DamagedDocumentError, sealed
 
 SCHEMA = 1
