@@ -98,7 +98,9 @@ def _header(name: str, start: bytes) -> tuple[tuple[int, ...], bool, "np.dtype[A
         raise ZipError(f"its member '{name}' has a damaged header") from fault
     if dtype.hasobject:
         raise ZipError(f"its member '{name}' holds Python objects, which are not read; save numbers or texts")
-    if not all(type(side) is int and side >= 0 for side in shape):
+    # NumPy takes no side beyond these, also where another is 0.
+    sides = [max(side, 1) for side in shape if type(side) is int and side >= 0]
+    if len(sides) < len(shape) or math.prod(sides) * max(dtype.itemsize, 1) > np.iinfo(np.intp).max:
         raise ZipError(f"its member '{name}' has a damaged header")
     return shape, is_fortran, dtype, begin
 

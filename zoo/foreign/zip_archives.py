@@ -7,7 +7,6 @@ entry of a million members first, and a member packed by LZMA may ask for gigaby
 import os
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -51,7 +50,7 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
     file.seek(0)
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as fault:
+    except Exception as fault:  # of a directory that is damaged zipfile raises what it comes upon
         raise NoZipError(f"is not a zip archive, or damaged: {fault}") from fault
 
 
@@ -73,7 +72,7 @@ def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
             while piece := packed.read(_CHUNK):
                 left -= len(piece)
                 yield piece
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as fault:
+    except Exception as fault:  # BadZipFile, zlib.error, EOFError, RuntimeError; of a wrong place ValueError
         raise ZipError(f"its member '{name}' is damaged: {fault}") from fault
     if left:
         raise ZipError(f"its member '{name}' is cut off")

@@ -14,6 +14,7 @@ from zoo.data.images.decoding import decode
 from zoo.data.images.facts import BadImageError
 from zoo.data.images.flattening import flatten, lower_bytes
 from zoo.data.images.pillow import quiet_pillow
+from zoo.data.images.structure import MAX_SCANS, NoPixelsError, check_structure
 
 SIDES = (61, 47)
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "I;16B", "F")
@@ -89,6 +90,27 @@ def test_what_takes_too_much_is_refused_by_its_header_with_the_limit(monkeypatch
         decode(buffer.getvalue(), side=8)
     assert str(raised.value) == ("has 100 x 50 pixels, which take 0 MB to decode (PNG, RGBA); expected at most 0 MB")
     assert (raised.value.facts.width, raised.value.facts.height) == (100, 50)
+
+
+def test_what_may_stand_before_the_pixels_of_a_jpeg_is_passed_over():
+    buffer = io.BytesIO()
+    Image.new("L", (20, 20), 77).save(buffer, "JPEG")
+    plain = buffer.getvalue()
+    for more in (b"\xff\x01" * 3, b"\xff" * 9, b"\xff\xfe\0\6note", b"\xff\xe5\0\2"):
+        check_structure(plain, io.BytesIO(plain[:2] + more + plain[2:]))
+    for some in (
+        plain[:2] + b"\xff\x01",
+        plain[:2] + b"\xff",
+        plain[:2] + b"\xff\xe5",
+        plain[:2] + b"\xff\xe5\xff\xff",
+    ):
+        check_structure(plain, io.BytesIO(some))  # Pillow says what is wrong
+    scans = plain[:-2] + plain[plain.find(b"\xff\xda") : -2] * MAX_SCANS + plain[-2:]
+    with pytest.raises(NoPixelsError, match="is a JPEG of too many scans; expected at most 100"):
+        check_structure(plain, io.BytesIO(scans))
+    # What looks like scans in metadata, or behind the image, is none.
+    for more in (plain[:2] + b"\xff\xe5\1\x92" + b"\xff\xda" * 200 + plain[2:], plain + b"\xff\xda" * 200):
+        check_structure(plain, io.BytesIO(more))
 
 
 def test_large_images_wait_for_one_another_and_small_ones_do_not(monkeypatch):

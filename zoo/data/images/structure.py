@@ -109,7 +109,7 @@ def _check_jpeg(file: BinaryIO) -> None:
             _check_parts(parts, metadata)
         if len(head) < 2 or head[0] != 0xFF or head[1] == _END:
             return  # damaged: what Pillow says of it is clearer
-        length = 0 if head[1] in _STAND_ALONE else max(int.from_bytes(file.read(2)), 2)
+        length = 2 if head[1] in _STAND_ALONE else max(int.from_bytes(file.read(2)), 2)
         place = file.tell() + length - 2
         if head[1] == _START_OF_SCAN:
             _check_parted(frame, file.read(1))

@@ -262,7 +262,8 @@ def _idx_array(path: Path, dimensions: int, pieces: Iterator[bytes], held: int) 
         )
     shape = tuple(int(side) for side in np.frombuffer(header, ">u4", offset=4))
     size = math.prod(shape)
-    if size > held - size_of_header:
+    # NumPy takes no sides so large, also where another is 0.
+    if size > held - size_of_header or math.prod(max(side, 1) for side in shape) > np.iinfo(np.intp).max:
         raise _wrong_size(path, shape, "the file is too short for that")
     _check_fits(path, size)
     array, place = np.empty(size, np.uint8), 0
