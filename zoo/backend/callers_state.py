@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from zoo.backend import devices
-from zoo.backend.keras_internals import process_state
+from zoo.backend.keras_internals import gradients, process_state
 
 _WORKING = threading.RLock()
 
@@ -27,7 +27,7 @@ def alone(say: Callable[[str], None]) -> Generator[None]:
         say("waits: another thread of this process trains; runs in one process take turns")
         _WORKING.acquire()
     try:
-        with callers_state(), _without_retracing_warnings():
+        with callers_state(), _without_retracing_warnings(), _gradients_forgotten():
             yield
     finally:
         _WORKING.release()
@@ -68,3 +68,14 @@ def _without_retracing_warnings() -> Generator[None]:
         yield
     finally:
         logger.removeFilter(is_wanted)
+
+
+@contextmanager
+def _gradients_forgotten() -> Generator[None]:
+    """Lets go of the graphs that were trained inside; TensorFlow would keep them until the process ends."""
+    forget = gradients.keep_gradients() if devices.name() == "tensorflow" else None
+    try:
+        yield
+    finally:
+        if forget is not None:
+            forget()

@@ -158,10 +158,8 @@ def tf_gathered(
             seconds.assign_add(now() - began)
         return copied, tf.one_hot(labels, classes) * weights[:, tf.newaxis]
 
-    def now() -> Any:
-        # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
-        by_python = operations_are_deterministic()
-        return _clock()() if by_python else tf.timestamp()
+    # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
+    now = _clock() if operations_are_deterministic() else tf.timestamp
 
     numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(lambda number: order_of(number).batch(batch_size)).map(batch, num_parallel_calls=1)
