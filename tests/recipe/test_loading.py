@@ -153,7 +153,6 @@ FAULTS = [
         'prefix_cache = "on"',
         'train.prefix_cache is "on"; expected "auto", "off" or "required"',
     ),
-    ("train", 'on_save_error = "warn"', 'train.on_save_error = "warn" is not there yet; expected "stop"'),
     ("train", "early_stopping = -1", "train.early_stopping is -1; expected >= 0"),
     ("train", "batchsize = 3", "unknown key 'batchsize' in train. Did you mean 'batch_size'?"),
     ("checkpoint", "zzz = 1", "unknown key 'zzz' in checkpoint. Known keys: every, keep, monitor."),

@@ -32,7 +32,13 @@ STAYS = (
         "checkpoints/step-00000014/manifest.json",
         ".step-00000001/x",
     ),
-    *("checkpoints/mine/x", "checkpoints/.step-1/x", "checkpoints/.step-00000012.old/x", "model/card.json"),
+    *(
+        "checkpoints/mine/x",
+        "checkpoints/.step-1/x",
+        "checkpoints/step-00000012-removed/x",
+        "checkpoints/.step-00000012.old/x",
+        "model/card.json",
+    ),
 )
 
 
@@ -54,6 +60,7 @@ def test_what_a_killed_process_left_goes_and_all_else_stays(tmp_path):
         ".step-00000012.old",
         ".step-1",
         "mine",
+        "step-00000012-removed",
         "step-00000014",
     ]
 

@@ -1,7 +1,6 @@
 """`zoo.finetune`: a recipe, a model's name or an earlier run, and a folder of images, to a classifier."""
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, 
 from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
 from zoo.system import cache
+from zoo.system.files import TO_WRITE_AFTER_ALL
 from zoo.system.interruption import ends_silently, noticed
 from zoo.system.paths import given_path
 
@@ -316,5 +316,5 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool, say: Callable[[st
 
 def advise(fault: BaseException, advice: str) -> None:
     """Notes on a fault what to do next."""
-    is_full = isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT)
-    fault.add_note(f"free some space and {advice}" if is_full else advice)
+    remedy = TO_WRITE_AFTER_ALL.get(fault.errno or 0) if isinstance(fault, OSError) else None
+    fault.add_note(f"{remedy} and {advice}" if remedy else advice)

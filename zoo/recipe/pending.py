@@ -8,9 +8,7 @@ from zoo.recipe.overlays import KeyPath, tables
 
 # Key -> what it may be now; a key that is not listed may be all that the schema allows.
 # A text may hold a `*`. Delete a row once its feature is there.
-AVAILABLE_NOW: dict[str, tuple[object, ...]] = {
-    "train.on_save_error": ("stop",),
-}
+AVAILABLE_NOW: dict[str, tuple[object, ...]] = {}
 
 
 def pending_values(values: dict[str, Any]) -> Iterator[tuple[KeyPath, Any, tuple[object, ...]]]:

@@ -187,7 +187,7 @@ class TrainSection(Section):
     `required` fails where it cannot be.
     """
     on_save_error: Literal["stop", "warn"] = "stop"
-    """What to do when a checkpoint cannot be written."""
+    """What to do when a checkpoint cannot be written: end the run, or say it and try again at the next one."""
     early_stopping: Count = 0
     """Epochs without improvement before a phase ends; 0 is off."""
     hyperrule: Literal["none", "bit"] = "none"

@@ -27,7 +27,7 @@ from zoo.models.weights import finalize_state
 from zoo.runs.counted_in_batches import counted_anew
 from zoo.runs.folder import SCHEMA, RunFolder
 from zoo.runs.progress import Progress
-from zoo.system.files import sync
+from zoo.system.files import say_room, sync
 from zoo.system.regular_files import read_regular
 from zoo.system.sealing import read_document, sealed
 
@@ -38,6 +38,8 @@ STATE_FILE = "state.safetensors"
 HISTORY_FILE = "history.jsonl"
 MANIFEST_FILE = "manifest.json"
 FOLDER_NAME = re.compile(r"step-(?P<step>\d{8,})(-batch-(?P<batch>\d{8,}))?(?P<unvalidated>-before-validation)?")
+# What is put to the hidden name of one that is being removed; one that is being written has none.
+REMOVED = "-removed"
 # Most bytes of history.jsonl: a million epochs.
 HISTORY_LIMIT = 300_000_000
 # In the names of what belongs to an epoch that has begun, in state.safetensors.
@@ -61,6 +63,11 @@ class Snapshot:
     state: "Mapping[str, np.ndarray]"
     progress: Progress
     history: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def bytes(self) -> int:
+        """What its numbers take on disk, about."""
+        return sum(array.nbytes for array in (*self.model.values(), *self.state.values()))
 
     @property
     def is_finite(self) -> bool:
@@ -150,17 +157,17 @@ def save(folder: Path, snapshot: Snapshot, *, keep: int) -> Checkpoint:
     final = folder / _name(progress)
     temporary = folder / f".{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)
-    if final.exists():
-        _remove(final)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         hashes = _write_files(temporary, snapshot)
         sync(temporary)
+        if final.exists():  # of the same batch: it stays until there is another
+            _remove(final)
         temporary.rename(final)
     except BaseException as fault:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(fault, OSError):
-            fault.filename = str(final)  # not the temporary folder's name
+            say_room(fault, final, needed=snapshot.bytes)
         raise
     sync(folder)
     _prune(folder, keep=keep, best=[best.batch for best in (progress.best, progress.phase_best) if best])
@@ -205,7 +212,8 @@ def _prune(folder: Path, *, keep: int, best: Collection[int]) -> None:
 
 def _remove(path: Path) -> None:
     """Removes a checkpoint, and not under its name, by which it would be found while it is half there."""
-    removed = path.with_name(f".{path.name}")
+    removed = path.with_name(f".{path.name}{REMOVED}")
+    shutil.rmtree(removed, ignore_errors=True)
     path.rename(removed)
     shutil.rmtree(removed)
 

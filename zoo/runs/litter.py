@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.models.arrays import MODEL_FILE
 from zoo.models.saving import CARD_FILE
-from zoo.runs.checkpoint import FOLDER_NAME, MANIFEST_FILE, STATE_FILE
+from zoo.runs.checkpoint import FOLDER_NAME, MANIFEST_FILE, REMOVED, STATE_FILE
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
 
@@ -41,9 +41,11 @@ def remove_litter(run: RunFolder) -> None:
 
 def _is_half(entry: os.DirEntry[str]) -> bool:
     """Whether a folder is a checkpoint that has no name yet, none any more, or no manifest."""
-    if FOLDER_NAME.fullmatch(entry.name.removeprefix(".")) is None:
+    is_hidden = entry.name.startswith(".")
+    name = entry.name.removeprefix(".").removesuffix(REMOVED) if is_hidden else entry.name
+    if FOLDER_NAME.fullmatch(name) is None:
         return False
-    return entry.name.startswith(".") or not os.path.lexists(Path(entry.path) / MANIFEST_FILE)
+    return is_hidden or not os.path.lexists(Path(entry.path) / MANIFEST_FILE)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -23,10 +23,18 @@ class Recording:
         self._folder = folder
 
     def update(self, **changes: object) -> None:
-        """Changes fields of the record, and writes it."""
+        """Changes fields of the record, and writes it.
+
+        Raises:
+            OSError: It could not be written; the record is as it was.
+        """
         record = replace(self.record, **changes)
         self._folder.write_record(record)
         self.record = record
+
+    def note(self, **changes: object) -> None:
+        """Changes fields of the record, which the next update writes."""
+        self.record = replace(self.record, **changes)
 
     def done(self, result: ResultRecord) -> None:
         """Writes that the run is done, with the hashes of files that no other document has; then only the manifest.

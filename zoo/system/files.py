@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +20,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as fault:
-        fault.filename = str(path)  # not the temporary file's name
+        say_room(fault, path, needed=len(data))
         raise
     try:
         with os.fdopen(handle, "wb") as file:
@@ -30,10 +31,10 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         Path(temporary).replace(path)
         sync(path.parent)  # without it a power cut may take the name back
     except BaseException as fault:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             Path(temporary).unlink()
         if isinstance(fault, OSError):
-            fault.filename = str(path)  # a write to a full disk does not say where
+            say_room(fault, path, needed=len(data))
         raise
 
 
@@ -49,8 +50,36 @@ def append(path: Path, content: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as fault:
-        fault.filename = str(path)  # a write to a full disk does not say where
+        say_room(fault, path, needed=len(content.encode()))
         raise
+
+
+# What it takes to write after all, by the fault.
+TO_WRITE_AFTER_ALL = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit on a file's size (ulimit -f)",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def say_room(fault: OSError, path: Path, *, needed: int) -> None:
+    """Names in a fault what could not be written, and where there was no room for it how much is missing.
+
+    Args:
+        fault: Of the system; a write to a full disk does not say where, and others name a temporary file.
+        path: What was to be written.
+        needed: Its bytes.
+    """
+    is_new = fault.filename != str(path)
+    fault.filename = str(path)
+    if fault.errno in _FULL and is_new:
+        reason = os.strerror(fault.errno)
+        with suppress(OSError):
+            free = shutil.disk_usage(next(above for above in path.absolute().parents if above.is_dir())).free
+            reason += f" ({needed:,} bytes needed, {free:,} free)"
+        fault.strerror = reason
 
 
 def sync(path: Path) -> None:

@@ -8,7 +8,7 @@ from zoo.data import Pack
 from zoo.data.dataset import Split
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
-from zoo.runs.checkpoint_writer import CheckpointWriter
+from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.folder import RunFolder
 from zoo.training.user_callbacks.one_run import OneRun
 
@@ -25,6 +25,7 @@ class Training:
         validation: Pixels and labels to validate on, or None.
         folder: Where checkpoints are read.
         writer: Writes them, and metrics.
+        save_errors: Takes what goes wrong in saving.
         one_run: The user's own Keras callbacks.
         display: Shows progress.
     """
@@ -36,5 +37,6 @@ class Training:
     validation: Pack | None
     folder: RunFolder
     writer: CheckpointWriter
+    save_errors: SaveErrors
     one_run: OneRun
     display: ProgressDisplay

@@ -152,8 +152,9 @@ class PhaseRun:
             self._training.writer.wait()
         unchanged = contract.check()
         if watch.early_stopping.is_over:
-            watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
-            self._say(f"{watch.early_stopping.patience} epochs without a better one; the best one's weights are back")
+            is_back = watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
+            what = "the best one's weights are back" if is_back else "the best one is not saved: the last one's stay"
+            self._say(f"{watch.early_stopping.patience} epochs without a better one; {what}")
         record = self._describe(plan, feed, contract, unchanged)
         return PhaseResult(progress=watch.saver.progress, record=record, optimizer_state=state_of(optimizer))
 

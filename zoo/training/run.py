@@ -18,7 +18,7 @@ from zoo.report.curves import save_history
 from zoo.report.progress import ProgressDisplay
 from zoo.runs import checkpoint, failed_batch
 from zoo.runs.checkpoint import Checkpoint
-from zoo.runs.checkpoint_writer import CheckpointWriter
+from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.exactness import claim_after, described
 from zoo.runs.folder import RunFolder
@@ -95,7 +95,8 @@ def train(
         folder.write_metrics(history)
         if resume_from is not None:
             checkpoint.remove_newer(folder.checkpoints, resume_from)
-        with CheckpointWriter(folder, keep=recipe.checkpoint.keep, history=history) as writer:
+        errors = SaveErrors(recipe.train.on_save_error, display.line)
+        with CheckpointWriter(folder, keep=recipe.checkpoint.keep, history=history, errors=errors) as writer:
             training = Training(
                 model=model,
                 recipe=recipe,
@@ -104,6 +105,7 @@ def train(
                 validation=inputs.validation,
                 folder=folder,
                 writer=writer,
+                save_errors=errors,
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 display=display,
             )
@@ -246,7 +248,9 @@ def _each_phase(
         phase_run = PhaseRun(training, start=progress, resume_from=inside, optimizer_state=optimizer_state)
         result = yield from phase_run.run(by_epoch=by_epoch)
         progress, optimizer_state = result.progress, result.optimizer_state
-        recorded.update(phases=(*recorded.record.phases, result.record))
+        recorded.note(phases=(*recorded.record.phases, result.record))
+        with training.save_errors.handled():
+            recorded.update()
         if stopped_by := training.one_run.stopped_by:
             left = ", ".join(phase.name for phase in phases[index + 1 :])
             left_out = f"; left out: {left}" if left else ""
@@ -261,7 +265,7 @@ def _restore_best(training: Training) -> BestRecord:
         RunError: Its checkpoint is damaged.
     """
     folder, model, recipe = training.folder, training.model, training.recipe
-    saved = best_checkpoint(folder, say=training.display.line)
+    saved = best_checkpoint(folder, unsaved=training.writer.unsaved_epochs, say=training.display.line)
     checkpoint.restore_weights(model, saved)
     save_model(model, folder.model, fit=recipe.data.fit)
     fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)

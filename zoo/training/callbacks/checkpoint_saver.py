@@ -128,9 +128,11 @@ class CheckpointSaver(keras.callbacks.Callback):
         Raises:
             OSError: It could not be written; earlier checkpoints are untouched.
         """
-        if self._batches and not self._is_saved:
+        writer = self._training.writer
+        writer.wait()
+        if self._batches and not (self._is_saved and writer.has_saved):
             self._save(self._inside_the_epoch())
-        self._training.writer.wait()
+            writer.wait()
 
     @property
     def _is_saved(self) -> bool:

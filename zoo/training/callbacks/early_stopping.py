@@ -57,8 +57,11 @@ class EarlyStopping(keras.callbacks.Callback):
         """Returns how far a run has come, with the phase's best epoch and the epochs since."""
         return replace(progress, phase_best=self.best, stale_epochs=self.stale_epochs)
 
-    def restore_best(self, model: keras.Model, optimizer: Any, folder: RunFolder) -> None:
+    def restore_best(self, model: keras.Model, optimizer: Any, folder: RunFolder) -> bool:
         """Puts back the weights of the phase's best epoch, and what the optimizer knew then.
+
+        Returns:
+            Whether its checkpoint is there.
 
         Raises:
             RunError: Its checkpoint is damaged.
@@ -68,3 +71,4 @@ class EarlyStopping(keras.callbacks.Callback):
             require_best(found.path)
             checkpoint.restore_weights(model, found)
             checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), found.state_arrays())
+        return found is not None

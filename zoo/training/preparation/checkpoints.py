@@ -9,6 +9,10 @@ from zoo.errors import RunError
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.folder import RunFolder, resume_command
+from zoo.system.text_tables import counted
+
+# More epochs without a checkpoint are counted.
+_LISTED = 10
 
 
 def newest_good(run: RunFolder, *, phases: int, say: Callable[[str], object]) -> Checkpoint | None:
@@ -52,19 +56,27 @@ def _check_progress(found: Checkpoint, *, phases: int) -> None:
         raise RunError(f"{found.path / checkpoint.MANIFEST_FILE}: is damaged (its progress is not one of this recipe)")
 
 
-def best_checkpoint(run: RunFolder, *, say: Callable[[str], object]) -> Checkpoint:
+def best_checkpoint(run: RunFolder, *, unsaved: Sequence[int], say: Callable[[str], object]) -> Checkpoint:
     """Returns the checkpoint with the best model, the newest where nothing was monitored, or where the best is gone.
 
     Args:
         run: The run, whose training is over.
-        say: Told where the best is gone.
+        unsaved: Epochs whose checkpoints could not be written, which the recipe lets pass.
+        say: Told of those, and where the best is gone.
 
     Raises:
         RunError: It is damaged, or there is none.
     """
     newest = checkpoint.latest(run.checkpoints)
     if newest is None:
-        raise RunError(f"{run.checkpoints}: no checkpoint is there after training")
+        why = "; none could be written; free some space and train again" if unsaved else ""
+        raise RunError(f"{run.checkpoints}: no checkpoint is there after training{why}")
+    if unsaved:
+        epochs = ", ".join(map(str, unsaved[-_LISTED:]))
+        say(
+            f"warning: {run.checkpoints}: the checkpoints of {counted(len(unsaved), 'epoch')} could not be written: "
+            f"{'..., ' if len(unsaved) > _LISTED else ''}{epochs}"
+        )
     best = newest.progress.best
     found = newest if best is None else checkpoint.at_batch(run.checkpoints, best.batch)
     if found is None:
