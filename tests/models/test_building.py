@@ -827,3 +827,41 @@ def test_a_run_is_found_by_the_name_of_its_folder_and_below_home(tmp_path, monke
         zoo.build("mnist_conv_tiny", weights="https://example.org/pets.h5")
     with pytest.raises(NotFoundError, match="Unknown weights 'cats'"):
         zoo.build("mnist_conv_tiny", weights="cats")
+
+
+def test_a_head_that_does_not_fit_into_memory_is_refused_before_it_takes_any():
+    # A kernel of 5 x 5 to 32 maps, 832; flattened, 8192 x 8192 x 32 to 10 classes.
+    with pytest.raises(ZooError) as raised:
+        zoo.build("mnist_simple", classes=10, input_shape=(8192, 8192, 1), dropout=None, weights=None)
+    message = str(raised.value)
+    assert message.startswith(
+        "build: model 'mnist_simple' with input_shape=(8192, 8192, 1): 21,474,837,322 parameters "
+    )
+    assert message.endswith("GB are free; take a smaller input (data.image_size, input_shape=) or a smaller model")
+    # What is made afterwards is not kept waiting.
+    assert np.isfinite(keras.layers.Dense(2)(np.ones((1, 2), "float32"))).all()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("mnist_conv", (64, 64, 1)), ("efficientnet_lite0", (512, 512, 3))])
+def test_weights_that_wait_for_their_memory_are_those_that_do_not(name, shape, monkeypatch):
+    def weights_of(larger):
+        monkeypatch.setattr("zoo.models.building.LARGER_INPUT", larger)
+        keras.utils.set_random_seed(3)
+        keras.utils.clear_session()
+        return {
+            weight.path: np.asarray(weight)
+            for weight in zoo.build(name, classes=3, input_shape=shape, weights=None).weights
+        }
+
+    waiting, usual = weights_of(1), weights_of(10**9)
+    assert waiting.keys() == usual.keys()
+    assert all(np.array_equal(waiting[path], usual[path]) for path in usual)
+
+
+def test_memory_that_runs_out_while_a_model_is_built_is_a_fault_that_is_explained(monkeypatch):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(keras.layers.Dense, "build", exhausted)
+    with pytest.raises(ZooError, match=r"^build: model 'mnist_simple' with input_shape=\(28, 28, 1\): out of memory; "):
+        zoo.build("mnist_simple")

@@ -1,14 +1,18 @@
 """From a registered name to one flat functional Keras model: input, preprocessing, backbone, head, softmax."""
 
+import contextlib
+import math
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import registry
-from zoo.backend import keras_globals
+from zoo.backend import devices, keras_globals
 from zoo.backend.keras_internals.graphs import producer
+from zoo.backend.keras_internals.process_state import variables_at_the_end
+from zoo.backend.memory import available_bytes
 from zoo.errors import NotFoundError, WeightsError, ZooError, offering
 from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import MODEL_FILE
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 RGB = 3
+# Beyond so many times the values of the card's own input, heads that flatten may not fit into memory.
+LARGER_INPUT = 4
 # Keras draws first numbers from Python's generator, which is the whole process's: threads that put it back in turns
 # would leave it where one of them had drawn.
 _DRAWING = threading.RLock()
@@ -166,7 +172,10 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
     check_dropout(blueprint.dropout)
     input_shape = input_sizes(blueprint.input_shape, card)
     is_grey_in_rgb = takes_rgb(card) and input_shape[-1] == 1
-    with keras_globals.pinned(keras_globals.callers_policy() if precision is None else precision):
+    with (
+        keras_globals.pinned(keras_globals.callers_policy() if precision is None else precision),
+        _within_memory(blueprint) as weights_wait,
+    ):
         import keras
 
         pixels: Any = keras.Input(input_shape, dtype="float32", name="pixels")
@@ -175,8 +184,55 @@ def build_graph(blueprint: Blueprint, *, precision: str | None = None) -> "keras
         logits = _built(entry, grey_to_rgb([pixels] * RGB) if grey_to_rgb else pixels, blueprint)
         probabilities = keras.layers.Softmax(dtype="float32", name=PROBABILITIES)(logits)
         model = keras.Model(pixels, probabilities, name=blueprint.architecture)
+        if weights_wait:
+            _refuse_too_large(model, blueprint)
     model.blueprint = blueprint
     return model
+
+
+@contextlib.contextmanager
+def _within_memory(blueprint: Blueprint) -> Generator[bool]:
+    """Says what does not fit; where a model may be far larger than its card says, weights take memory at the end.
+
+    Yields:
+        Whether they do.
+    """
+    card = blueprint.card
+    may_be_large = math.prod(blueprint.input_shape) > LARGER_INPUT * math.prod(card.input_shape) or any(
+        _is_larger(value, card.options.get(name)) for name, value in blueprint.options.items()
+    )
+    builder = registry.lookup(blueprint.architecture).build
+    # A SavedModel brings its weights, and a plug-in may make them of numbers.
+    weights_wait = may_be_large and not card.own_weights and builder.__module__.startswith("zoo.")
+    try:
+        with variables_at_the_end() if weights_wait else contextlib.nullcontext():
+            yield weights_wait
+    except Exception as fault:
+        if devices.is_out_of_memory(fault):
+            raise ZooError(f"{_place(blueprint)}: out of memory; {_SMALLER}") from fault
+        raise
+
+
+def _is_larger(value: object, default: object) -> bool:
+    numbers = (int, float)
+    return isinstance(value, numbers) and isinstance(default, numbers) and value > default
+
+
+def _refuse_too_large(model: "keras.Model", blueprint: Blueprint) -> None:
+    """Refuses weights that do not fit into memory: they are drawn, and then copied."""
+    size, free = 2 * 4 * model.count_params(), available_bytes()
+    if free is not None and size > free:
+        raise ZooError(
+            f"{_place(blueprint)}: {model.count_params():,} parameters need about {size / 1e9:.0f} GB to be built, and "
+            f"{free / 1e9:.0f} GB are free; {_SMALLER}"
+        )
+
+
+_SMALLER = "take a smaller input (data.image_size, input_shape=) or a smaller model"
+
+
+def _place(blueprint: Blueprint) -> str:
+    return f"build: model '{blueprint.architecture}' with input_shape={blueprint.input_shape}"
 
 
 def _built(entry: registry.Entry, pixels: "keras.KerasTensor", blueprint: Blueprint) -> "keras.KerasTensor":

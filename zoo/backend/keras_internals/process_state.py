@@ -4,10 +4,11 @@ https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/common/global
 """
 
 import collections
+import contextlib
 import functools
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from zoo.backend.keras_internals.guard import private, unsupported
@@ -72,6 +73,30 @@ def keep_tensorflow_seeds() -> Callable[[], None]:
             setattr(eager, name, value)
 
     return restore
+
+
+# Where Keras keeps the variables that are made in a `StatelessScope`, until its end.
+UNINITIALIZED = "uninitialized_variables"
+
+
+@contextlib.contextmanager
+def variables_at_the_end() -> Generator[None]:
+    """Gives variables that are made inside their numbers, and so their memory, when the region ends well.
+
+    The public `keras.StatelessScope` gives them at its end, also where it ends by a fault:
+    https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/common/variables.py
+    """
+    import keras
+
+    variables = _module("backend.common.variables")
+    initialize = private(variables, "initialize_all_variables", source="keras/src/backend/common/variables.py")
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    except BaseException:
+        _state().set_global_attribute(UNINITIALIZED, [])
+        raise
+    initialize()
 
 
 def operations_are_deterministic() -> bool:
