@@ -1,6 +1,7 @@
 import os
 import time
 
+import numpy as np
 import pytest
 
 from zoo.data.images import index
@@ -48,6 +49,26 @@ def test_an_index_that_is_damaged_or_cannot_be_kept_is_made_anew(tmp_path, fresh
         file.unlink()
     (fresh_cache / "files" / index.FILE).mkdir()
     assert index.contents(paths) == first
+
+
+def test_a_flipped_bit_of_the_index_tells_no_file_for_another(tmp_path, fresh_cache):
+    paths = files(tmp_path)
+    make_old(paths)
+    first = index.contents(paths)
+    index.store({content: index.IndexedImage(Facts(reason="lost")) for content in first})
+    place = fresh_cache / "files" / index.FILE
+    whole = place.read_bytes()
+    # Where the rows lie, and anywhere.
+    rows = [start + step for content in first for start in [whole.find(content.encode())] for step in range(-60, 60, 9)]
+    random = np.random.default_rng(0)
+    for number in [*rows, *random.integers(len(whole), size=60)]:
+        flipped = bytearray(whole)
+        flipped[number] ^= 1 << random.integers(8)
+        place.write_bytes(bytes(flipped))
+        assert index.contents(paths) == first
+        assert set(index.recall(first)) <= set(first)
+        for file in place.parent.iterdir():
+            file.unlink()
 
 
 def test_a_file_that_cannot_be_opened_is_not_remembered(tmp_path):

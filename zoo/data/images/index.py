@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -60,7 +61,7 @@ def contents(paths: Sequence[Path]) -> list[str]:
                 row = missing[number]
                 known[row] = content
                 if stat and _changed_ns(stat) < old_enough:
-                    fresh.append((keys[row], stat, content))
+                    fresh.append((keys[row], _checked(stat, content), content))
             with suppress(sqlite3.Error), index:
                 index.executemany("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", fresh)
     return [content or "" for content in known]
@@ -95,11 +96,10 @@ def recall(contents_to_find: Iterable[str]) -> dict[str, IndexedImage]:
     found: dict[str, IndexedImage] = {}
     with _open() as index:
         for content in contents_to_find:
-            row = index.execute(
-                "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", (content, READER)
-            ).fetchone()
+            row = _row(index, "SELECT facts, looks FROM contents WHERE content = ? AND reader = ?", content, READER)
             if row:
-                found[content] = IndexedImage(Facts(**json.loads(row[0])), row[1])
+                with suppress(ValueError, TypeError):  # damaged: it is read anew
+                    found[content] = IndexedImage(Facts(**json.loads(row[0])), row[1])
     return found
 
 
@@ -168,9 +168,19 @@ def _connected(place: Path | str) -> sqlite3.Connection:
 def _known(index: sqlite3.Connection, keys: Sequence[bytes], stats: Sequence[str]) -> list[str | None]:
     known: list[str | None] = []
     for key, stat in zip(keys, stats, strict=True):
-        row = index.execute("SELECT content FROM paths WHERE path = ? AND stat = ?", (key, stat)).fetchone()
-        known.append(row[0] if row else None)
+        row = _row(index, "SELECT stat, content FROM paths WHERE path = ?", key)
+        known.append(row[1] if row and row[0] == _checked(stat, row[1]) else None)
     return known
+
+
+def _row(index: sqlite3.Connection, query: str, *values: object) -> tuple[str, str] | None:
+    """Reads a row; a damaged index knows nothing, and is removed, as all in it can be found out again."""
+    try:
+        return index.execute(query, values).fetchone()
+    except sqlite3.DatabaseError:
+        with suppress(OSError):
+            (cache_folder() / KIND / FILE).unlink()
+        return None
 
 
 def state_of(path: Path) -> str:
@@ -188,6 +198,11 @@ def _key(path: Path) -> bytes:
 
 def _written(found: os.stat_result) -> str:
     return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def _checked(stat: str, content: str) -> str:
+    """Adds to a file's state what tells whether a row is as it was written: SQLite keeps no checksums of its pages."""
+    return f"{stat} {zlib.crc32(f'{stat} {content}'.encode()):08x}"
 
 
 def _changed_ns(stat: str) -> int:
