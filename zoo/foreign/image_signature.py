@@ -7,7 +7,11 @@ from zoo.backend.quiet_start import tensorflows_log_left_out
 from zoo.errors import WeightsError
 from zoo.foreign import saved_models
 from zoo.foreign.saved_models import SavedModel
+from zoo.system.regular_files import TooLargeError, read_regular
 
+# A graph is read whole; its weights lie in other files.
+MAX_GRAPH_BYTES = 128 << 20
+LARGEST_SIDE = 8192
 SIGNATURES = ("serving_default", "default", "image_feature_vector", "serve")
 
 
@@ -44,10 +48,16 @@ def read_image_signature(module: SavedModel) -> ImageSignature:
 
     document = saved_model_pb2.SavedModel()
     try:
-        document.ParseFromString((module.path / saved_models.GRAPH_FILE).read_bytes())
+        document.ParseFromString(read_regular(module.path / saved_models.GRAPH_FILE, limit=MAX_GRAPH_BYTES))
         graph = document.meta_graphs[0]
-    except (DecodeError, IndexError) as fault:
+        return _signature(graph, module)
+    except TooLargeError as fault:
+        raise WeightsError(f"{module.handle}: its {saved_models.GRAPH_FILE} {fault.strerror}") from fault
+    except (DecodeError, IndexError, KeyError, TypeError, ValueError) as fault:  # indices and types that are not there
         raise WeightsError(f"{module.handle}: its {saved_models.GRAPH_FILE} is damaged ({fault})") from fault
+
+
+def _signature(graph: Any, module: SavedModel) -> ImageSignature:
     calls = _call_signatures(graph)
     takes_training = {flag for _, flags in calls for flag in flags} == {False, True}
     for shape, dtype in (tensor for tensors, _ in calls for tensor in tensors):
@@ -71,7 +81,9 @@ Shape = tuple[int | None, ...]
 
 
 def _is_image(shape: Shape) -> bool:
-    return len(shape) == 4 and shape[0] is None and shape[3] in (None, 3)
+    if len(shape) != 4 or shape[0] is not None or shape[3] not in (None, 3):
+        return False
+    return all(side is None or 1 <= side <= LARGEST_SIDE for side in shape[1:3])
 
 
 def _call_signatures(graph: Any) -> list[tuple[list[tuple[Shape, str]], list[bool]]]:
