@@ -10,7 +10,8 @@ import zoo
 from tests.tiny import phase, recipe, start, write_npz
 from zoo.backend import determinism
 from zoo.backend.keras_internals.process_state import operations_are_deterministic
-from zoo.errors import RunError
+from zoo.data.augmentation.rows import AUGMENTATIONS, AugmentationRow
+from zoo.errors import RunError, ZooError
 from zoo.runs.folder import RunFolder
 
 MODEL = "model/model.safetensors"
@@ -81,6 +82,32 @@ def test_a_run_that_does_not_ask_for_it_claims_nothing(finished):
         "claim": "equivalent, not bitwise",
         "why": "train.deterministic is false",
     }
+
+
+class Clock(keras.layers.Layer):
+    """Makes images brighter by what time it is."""
+
+    def __init__(self, **options):
+        super().__init__(dtype="float32", **options)
+        self.generator = keras.random.SeedGenerator(0)
+
+    def call(self, images, training=False):
+        import tensorflow as tf
+
+        return images + keras.ops.cast(tf.timestamp(), "float32") * 1e-12
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own refusal")
+def test_a_row_that_needs_what_is_not_deterministic_is_refused_by_its_name_before_the_run(data, tmp_path):
+    row = AugmentationRow(name="clock", summary="tells the time", build=lambda *, channels, name: Clock(name=name))
+    AUGMENTATIONS.register(row)
+    try:
+        plan = recipe(phase("all", "all"), train={"deterministic": True}, augment={"layers": {"clock": {}}})
+        with pytest.raises(ZooError, match=r"augmentation 'clock' .*Timestamp cannot be called when determinism"):
+            zoo.finetune(plan, data, run=tmp_path / "run", verbose=0)
+    finally:
+        AUGMENTATIONS.forget(__name__)
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 REPEAT = """

@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.backend import devices
 from zoo.backend.keras_internals import process_state
+from zoo.errors import ZooError
 
 
 def processor() -> str | None:
@@ -65,6 +66,21 @@ def fix_threads(number: int) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def is_refused(fault: Exception) -> bool:
+    """Returns whether TensorFlow refused an operation because it is not deterministic."""
+    return _FIXED.get() is not None and "determinis" in str(fault) and type(fault).__module__.startswith("tensorflow")
+
+
+def refused(place: str, fault: Exception) -> ZooError:
+    """Makes the fault of an operation that TensorFlow refuses, in its own words."""
+    said = next((line for line in str(fault).splitlines() if "determinis" in line), "")
+    operation = said.rpartition("transformation with iterator:")[2].rpartition(": ")[2] or said
+    return ZooError(
+        f"{place}: train.deterministic = true refuses an operation ({operation.strip()}); leave out what needs it, "
+        "or set train.deterministic=false"
+    )
 
 
 # Of what is computed at present: not a setting, and each thread has its own.

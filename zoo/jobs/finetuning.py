@@ -256,13 +256,15 @@ def _prepared(decided: New | Resume | Lengthen) -> "tuple[Prepared, list[str]]":
     Raises:
         RunError: Something differs that is not accepted.
     """
+    from zoo.backend.determinism import deterministic_operations
     from zoo.training.preparation.preparing import prepare
     from zoo.training.preparation.same_run import check_goes_on, check_same_data, take_over_threads
 
     job, earlier = decided.job, _earlier(decided)
     if earlier is not None:  # before anything is computed
         take_over_threads(earlier, job.recipe, force=decided.force)
-    prepared = prepare(job.recipe, job.data, weights=job.weights)
+    with deterministic_operations(job.recipe.train.deterministic):  # what plug-ins give is tried as it will run
+        prepared = prepare(job.recipe, job.data, weights=job.weights)
     if isinstance(decided, Lengthen):
         check_same_data(decided.finished, prepared.source.dataset)
     forced = check_goes_on(decided.folder, prepared, force=decided.force) if isinstance(decided, Resume) else []

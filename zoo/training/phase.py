@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.backend import devices
+from zoo.backend import determinism, devices
 from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches
 from zoo.freezing.contract import Contract
@@ -243,6 +243,8 @@ class PhaseRun:
                 keep_failed_batch(fault, self._training, feed.training, watch.saver, watch.counts)
                 if devices.is_out_of_memory(fault):
                     raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault
+                if determinism.is_refused(fault):
+                    raise determinism.refused(f"phase '{phase.name}'", fault) from fault
                 raise
             done, first_batch = until, 0
             if training_model.model.stop_training:
