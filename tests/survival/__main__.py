@@ -47,8 +47,7 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="survival-")) if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     with Bench(folder, backend=backend, lanes=lanes, nice=nice) as bench:
-        result = bench.work_off(plan, say=click.echo)
-        bench.keep(result, kept)
+        result = bench.work_off(plan, say=click.echo, kept=kept)
     rows = result.rows()
     header = list(rows[0])
     for cells in (header, ["---"] * len(header), *([str(row[key]) for key in header] for row in rows)):

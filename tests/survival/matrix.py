@@ -134,8 +134,8 @@ class Bench:
             self._expected[training] = straight(self.job(training, f"{training}-straight"), self.starters[0])
         return self._expected[training]
 
-    def work_off(self, plan: Plan, say: Callable[[str], None] = print) -> Result:
-        """Kills as planned."""
+    def work_off(self, plan: Plan, say: Callable[[str], None] = print, kept: Path | None = None) -> Result:
+        """Kills as planned; what is found is kept from run to run, since all of it takes long."""
         result = Result(self.backend)
         for training in plan.trainings:
             self.expected(training)
@@ -153,6 +153,8 @@ class Bench:
 
         def done(one: Chain) -> None:
             result.chains.append(one)
+            if kept is not None:
+                kept.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
             say(f"{len(result.kills):4}  {one.training}  {_told(one)}  {'; '.join(one.faults) or 'equal'}")
 
         in_lanes(work(), self.starters, done)
@@ -183,10 +185,6 @@ class Bench:
         if not found.faults:  # what is wrong stays to be looked at
             shutil.rmtree(job.folder, ignore_errors=True)
         return found
-
-    def keep(self, result: Result, path: Path) -> None:
-        """Writes what was found as JSON."""
-        path.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
 
 
 def _lacking(plan: Plan, result: Result) -> set[str]:
