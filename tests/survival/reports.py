@@ -100,8 +100,8 @@ def work_lost(report: Report, durable: Taken, killed: float) -> float:
         killed: When, in seconds since 1970.
     """
     lost = 0.0
-    ends = [*(line[0] for line in report.lines[1:]), killed]
-    for (began, place, batches), ended in zip(report.lines, ends, strict=True):
+    ends = [line[0] for line in (*report.lines[1:], (killed,))]
+    for (began, place, batches), ended in zip(report.lines, ends, strict=False):
         is_held = place == "validation" and batches == durable.batches and durable.validated
         if place in WORK and batches >= durable.batches and not is_held:
             lost += max(0.0, ended - began)

@@ -31,7 +31,10 @@ def test_a_signal_ends_a_run_in_order_at_any_instant(bench, training):
         killed += found.kills
     assert killed
     for kill in killed:
-        assert kill.code == 128 + kill.number
+        if kill.code == -kill.number:  # all was done and said: the interpreter was about to end
+            assert kill.output.splitlines()[-1].endswith("/run")
+            continue
+        assert kill.code == 128 + kill.number, kill.output
         assert kill.batches_lost <= BATCHES_OF_A_STEP, kill.place
         assert kill.litter == (), kill.place
         said = kill.output.split("zoo: interrupted\n")

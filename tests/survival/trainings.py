@@ -16,8 +16,8 @@ from tests.tiny import CLASSES, pixels
 from zoo.recipe.schema import Recipe
 
 _PHASES = (
-    {"name": "head", "train": "head", "epochs": 3, "learning_rate": 3e-3, "batchnorm": "frozen"},
-    {"name": "all", "train": "all", "epochs": 4, "learning_rate": 2e-3, "weight_decay": 1e-3, "warmup": 0.2},
+    {"name": "head", "train": "head", "epochs": 4, "learning_rate": 3e-3, "batchnorm": "frozen"},
+    {"name": "all", "train": "all", "epochs": 8, "learning_rate": 2e-3, "weight_decay": 1e-3, "warmup": 0.2},
 )
 _CHANGES = {"flip": "horizontal", "erasing": 0.3, "color": 0.2}
 BATCHES_OF_A_STEP = 2
