@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CALLS = "write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlinkat"
+CALLS = "write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlinkat,mkdir,mkdirat"
 _CALL = re.compile(
     r"""\d+\s+(?:
         (?P<call>write|pwrite64|writev|fsync|fdatasync)\(\d+<(?P<file>[^>]*)>.*
         |unlinkat\(\d+<(?P<folder>[^>]*)>,\s*"(?P<name>[^"]*)".*
+        |mkdir(?:at)?\((?:[^",]*,\s*)?"(?P<made>[^"]*)".*=\s0
         |rename(?:at2?)?\((?:[^",]*,\s*)?"(?P<old>[^"]*)",\s*(?:[^",]*,\s*)?"(?P<new>[^"]*)".*
     )""",
     re.VERBOSE,
@@ -33,15 +34,18 @@ class Order:
 
     Attributes:
         roots: Nothing else counts.
+        lasting: Those in which a new folder has to last too.
         visible: Paths that took their name by a rename, in order.
         violations: What a power cut could have cost, in a line each.
     """
 
     roots: tuple[Path, ...]
+    lasting: tuple[Path, ...] = ()
     visible: list[Path] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     _gone: set[Path] = field(default_factory=set)
     _written: set[Path] = field(default_factory=set)
+    _made: set[Path] = field(default_factory=set)
     _unsynced_names: dict[Path, list[Path]] = field(default_factory=dict)
 
     def read(self, lines: Iterable[str]) -> "Order":
@@ -52,6 +56,8 @@ class Order:
                 continue
             if found["old"]:
                 self._rename(Path(found["old"]), Path(found["new"]))
+            elif found["made"]:
+                self._made.add(Path(found["made"]))
             elif found["folder"]:
                 self._remove(Path(found["folder"]) / found["name"])
             elif found["call"] in ("fsync", "fdatasync"):
@@ -71,7 +77,11 @@ class Order:
 
     def _sync(self, path: Path) -> None:
         self._written.discard(path)
-        self._unsynced_names.pop(path, None)
+        self._made = {made for made in self._made if made.parent != path}
+        above = {path, *path.parents} & self._made
+        for name in self._unsynced_names.pop(path, []):
+            if any(name.is_relative_to(root) for root in self.lasting):
+                self.violations += [f"{name}: {folder} is new and not synced into its parent" for folder in above]
 
     def _remove(self, path: Path) -> None:
         """A folder that took its name whole loses it before it is emptied: half of it must not be found."""
@@ -85,6 +95,7 @@ class Order:
             return
         inside = {path for path in self._written if path == old or path.is_relative_to(old)}
         self._written = {new / path.relative_to(old) if path in inside else path for path in self._written}
+        self._made = {made for made in self._made if not made.is_relative_to(old)}
         if new.name.startswith("."):  # on its way out
             self._gone.add(old)
             return

@@ -52,6 +52,18 @@ def test_a_folder_takes_its_name_with_all_its_files_and_loses_it_before_them():
     assert read([*written, *named, hidden, emptied.replace("/r/s", "/r/.s")])[1] == []
 
 
+def test_a_new_folder_lasts_before_what_it_holds():
+    made, synced = '7 mkdir("/r", 0777) = 0', "7 fsync(5</>) = 0"
+    failed = '7 mkdir("/r", 0777) = -1 EEXIST (File exists)'
+
+    def violations(lines):
+        return Order((Path("/r"),), lasting=(Path("/r"),)).read(lines).violations
+
+    assert violations([made, synced, *WHOLE]) == []
+    assert violations([failed, *WHOLE]) == []
+    assert violations([made, *WHOLE]) == ["/r/a: /r is new and not synced into its parent"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(syscalls.strace() is None, reason="strace is missing")
 def test_a_run_syncs_before_it_renames(tmp_path):
@@ -65,7 +77,7 @@ def test_a_run_syncs_before_it_renames(tmp_path):
     if "ptrace" in said:
         pytest.skip("no process can be traced here")
     assert traced == 0, said
-    order = Order((job.run, job.cache / "zoo"))
+    order = Order((job.run, job.cache / "zoo"), lasting=(job.run,))
     with (tmp_path / "trace").open(encoding="utf-8", errors="replace") as lines:
         order.read(lines)
     found = [path.relative_to(job.folder).as_posix() for path in order.visible]

@@ -10,7 +10,7 @@ from zoo.foreign import saved_models, trust
 from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
 from zoo.models.blueprint import Blueprint, blueprint_of
 from zoo.registry.fitting import ImageFit
-from zoo.system.files import sha256, write_atomic
+from zoo.system.files import make_folder, sha256, write_atomic
 from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
     blueprint = blueprint_of(model)
     card = blueprint.card
     fit = fit or blueprint.fit
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     # Between the two files the folder holds no model, rather than one whose hash is another's.
     (folder / CARD_FILE).unlink(missing_ok=True)
     write_atomic(folder / MODEL_FILE, save(arrays_of(model.weights)))

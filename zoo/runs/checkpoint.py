@@ -27,7 +27,7 @@ from zoo.models.weights import finalize_state
 from zoo.runs.counted_in_batches import counted_anew
 from zoo.runs.folder import SCHEMA, RunFolder
 from zoo.runs.progress import Progress
-from zoo.system.files import say_room, sync
+from zoo.system.files import make_folder, say_room, sync
 from zoo.system.regular_files import read_regular
 from zoo.system.sealing import read_document, sealed
 
@@ -153,7 +153,7 @@ def save(folder: Path, snapshot: Snapshot, *, keep: int) -> Checkpoint:
         OSError: It could not be written; earlier checkpoints are untouched.
     """
     progress = snapshot.progress
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     final = folder / _name(progress)
     temporary = folder / f".{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)

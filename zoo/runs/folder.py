@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
-from zoo.system.files import append, sha256, write_atomic
+from zoo.system.files import append, make_folder, sha256, sync, write_atomic
 from zoo.system.manifests import write_manifest
 from zoo.system.regular_files import read_regular
 
@@ -39,11 +39,12 @@ def reserve_default_path(recipe_name: str) -> Path:
     """
     first = default_path(recipe_name)
     try:
-        first.parent.mkdir(exist_ok=True)
+        make_folder(first.parent)
         for number in itertools.count(1):
             path = first if number == 1 else first.with_name(f"{first.name}-{number}")
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
+                sync(path.parent)
                 return path
     except OSError as fault:
         raise _cannot_be_written(first, fault.strerror) from fault
@@ -124,7 +125,7 @@ class RunFolder:
         """
         cls.refuse_taken(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path, parents=True)
             with tempfile.TemporaryFile(dir=path):
                 pass
         except OSError as fault:

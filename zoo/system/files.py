@@ -82,6 +82,22 @@ def say_room(fault: OSError, path: Path, *, needed: int) -> None:
         fault.strerror = reason
 
 
+def make_folder(path: Path, *, parents: bool = False) -> None:
+    """Makes a folder where there is none, so that it lasts through a power cut.
+
+    Args:
+        path: The folder.
+        parents: Whether to make those above it too.
+
+    Raises:
+        OSError: It cannot be made, ...
+    """
+    new = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(parents=parents, exist_ok=True)
+    for place in new:
+        sync(place.parent)
+
+
 def sync(path: Path) -> None:
     """Makes what a file holds, or the renames in a folder, last through a power cut.
 
