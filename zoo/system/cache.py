@@ -156,9 +156,14 @@ def has_room(size: int, *, there: int = 0) -> bool:
         size: Of the whole entry, in bytes.
         there: Bytes of it that an earlier try has taken from the disk already.
     """
+    return size < room(there=there)
+
+
+def room(*, there: int = 0) -> int:
+    """Returns how many bytes the largest entry may take; see `has_room`."""
     # The folder need not be there yet; whether it can be is known when it is made.
     folder = next(place for place in (cache_folder(), *cache_folder().parents) if os.access(place, os.F_OK))
-    return size < min(MAX_BYTES, (shutil.disk_usage(folder).free + there) // 2)
+    return min(MAX_BYTES, (shutil.disk_usage(folder).free + there) // 2)
 
 
 def remove_litter() -> None:

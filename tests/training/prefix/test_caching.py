@@ -195,7 +195,7 @@ def test_it_is_on_disk_or_in_memory_or_nowhere(data, tmp_path, monkeypatch, caps
     assert " MB in memory" in capsys.readouterr().err
     assert cache.entries("activations") == []
     monkeypatch.setattr("zoo.backend.memory.available_bytes", lambda: 1000)
-    with pytest.raises(RecipeError, match=r"0\.0 GB fit neither in .*zoo nor in memory"):
+    with pytest.raises(RecipeError, match=r"0\.0 GB fit neither in .*zoo, where 0\.0 GB may be taken, nor in memory"):
         zoo.finetune(recipe(probe, **settings("required")), data, run=tmp_path / "nowhere")
 
 

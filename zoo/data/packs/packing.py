@@ -23,7 +23,7 @@ from zoo.data.packs.loading import load_array, load_files, load_items
 from zoo.data.packs.pixels import Decoded, Pixels, Streamed, choose
 from zoo.data.packs.storing import store_pack
 from zoo.errors import DataError
-from zoo.system.cache import has_room
+from zoo.system.cache import has_room, room
 
 OnBad = Literal["skip", "stop", "leave_out"]
 # As many files of a split may be unreadable, rounded up.
@@ -197,8 +197,9 @@ def _keep(
         return stored.images, stored.bad, stored.converted
     size = bytes_of(len(paths), settings)
     what = f"{len(paths):,} images of {'x'.join(map(str, settings.shape))}: {size / 1e6:,.1f} MB"
-    reason = "it has no room"
-    if has_room(size, there=bytes_there(contents, settings)):
+    there = bytes_there(contents, settings)
+    reason = f"it has no room; an entry may take {room(there=there) / 1e6:,.1f} MB, half of what is free"
+    if has_room(size, there=there):
         how.say(f"packs {what} in {folder_of(contents, settings).parent}")
         try:
             stored = store_pack(paths, contents, settings, how.on_progress, _stop if how.stops else _go_on)

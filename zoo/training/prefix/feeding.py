@@ -13,7 +13,7 @@ from zoo.errors import RecipeError
 from zoo.inference.batches import predict_in_batches
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
-from zoo.system.cache import cache_folder, is_writable
+from zoo.system.cache import cache_folder, is_writable, room
 from zoo.training.prefix import caching, policy
 from zoo.training.prefix.splitting import Prefix, frozen_prefix
 from zoo.training.prefix.views import View, fixed_views
@@ -146,7 +146,8 @@ def plan_prefix(
     if place is None:
         gigabytes = f"its {size / 1e9:.1f} GB"
         if is_writable(caching.KIND):
-            return NotCached(f"{gigabytes} fit neither in {cache_folder()} nor in memory")
+            free = f"where {room(there=begun) / 1e9:.1f} GB may be taken"
+            return NotCached(f"{gigabytes} fit neither in {cache_folder()}, {free}, nor in memory")
         return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
     return PrefixPlan(prefix=prefix, needed=needed, place=place)
 
