@@ -5,7 +5,6 @@ from pydantic import ValidationError
 
 from zoo.recipe.finding import recipes_folder, shipped_recipes
 from zoo.recipe.loading import load_recipe
-from zoo.recipe.pending import AVAILABLE_NOW
 from zoo.recipe.schema import Phase, Recipe, recipe_file_schema
 
 # The Recipe block of the design, value by value; what is required there is filled with an example.
@@ -115,15 +114,6 @@ def test_all_the_schema_is_valid_even_where_it_is_not_there_yet():
     recipe = Recipe.model_validate({**REQUIRED, **later})
     assert (recipe.train.batch_size, recipe.augment.rotation) == ("auto", 15.0)
     assert recipe.phases == (Phase(name="all", train="all", schedule="one_cycle", layer_decay=0.65),)
-
-
-def test_every_row_of_the_pending_table_is_a_key_with_its_default_available():
-    resolved = Recipe.model_validate(REQUIRED).to_dict()
-    resolved["phases"] = resolved["phases"][0]
-    for dotted, available in AVAILABLE_NOW.items():
-        section, key = dotted.split(".")
-        default = resolved[section][key]
-        assert default in available, dotted
 
 
 def test_the_json_schema_has_the_patterns():

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import NotFoundError, did_you_mean, printable
-from zoo.recipe.pending import AVAILABLE_NOW
 from zoo.recipe.schema import recipe_file_schema
 from zoo.registry.entries import fits_wildcard
 from zoo.registry.losses import LOSSES
@@ -106,9 +105,6 @@ def _definition(entry: dict[str, Any]) -> str:
 def _key(name: str, entry: dict[str, Any], *, required: bool, dotted: str = "") -> RecipeKey:
     meaning = " ".join(str(entry.get("description", "")).split())
     expected = _expected(entry)
-    if dotted in AVAILABLE_NOW:
-        now = " or ".join(json.dumps(value) for value in AVAILABLE_NOW[dotted])
-        meaning = f"{meaning} So far only {now}."
     default = None if required else json.dumps(entry["default"]) if "default" in entry else "none"
     rows = TABLES[dotted].rows() if dotted in TABLES else ()
     choices = tuple(f"{row.name}: {row.summary} {_options(row)}".rstrip() for row in rows)

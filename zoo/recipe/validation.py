@@ -1,7 +1,7 @@
 """From raw values to a recipe, or to every fault at once, each at the place that causes it."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -9,7 +9,6 @@ from pydantic_core import ErrorDetails
 
 from zoo.errors import LONGEST_LINE, did_you_mean, printable, shortened
 from zoo.recipe.overlays import FAULTS_LISTED, Fault, KeyPath, Overlay, as_typed, recipe_error, tables
-from zoo.recipe.pending import pending_values
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -55,7 +54,6 @@ def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) ->
     found = [
         *faults,
         *(_schema_fault(model, overlay, path, refused[path]) for path in in_order[:FAULTS_LISTED]),
-        *_pending_faults(overlay, refused.keys()),
         *_repeated_phase_names(overlay),
         *_share_of_a_pad(overlay),
         *_deterministic_by_xla(overlay),
@@ -159,14 +157,6 @@ def _expected(details: ErrorDetails) -> str:
 
 def _either(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
-
-
-def _pending_faults(overlay: Overlay, refused: Collection[KeyPath]) -> Iterator[Fault]:
-    for path, value, available in pending_values(overlay.values):
-        if path not in refused:
-            words = [quoted(one) for one in available]
-            text = f"{dotted(path)} = {quoted(value)} is not there yet; expected {_either(words)}"
-            yield Fault(overlay.location(path), text)
 
 
 def _repeated_phase_names(overlay: Overlay) -> Iterator[Fault]:
