@@ -87,6 +87,7 @@ def test_where_the_recipe_says_warn_training_goes_on_and_the_end_says_what_is_mi
     assert run.record["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_final_model_that_cannot_be_written_is_an_error_all_the_same(disk, data, tmp_path):
     with pytest.raises(OSError, match="No space left on device") as raised:
         zoo.finetune(plan("warn"), data, run=disk / "run", callbacks=[Fill(disk, 1)])

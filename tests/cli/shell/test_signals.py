@@ -81,8 +81,11 @@ def test_a_command_that_finishes_its_step_says_so(busy):
     assert err.splitlines() == ["finishing the step and saving; once more to exit at once", "zoo: interrupted"]
 
 
-@pytest.mark.parametrize("kind", ["compiled", "deferred and compiled"])
-@pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "sent", "expected"),
+    [("compiled", signal.SIGINT, 130), ("deferred and compiled", signal.SIGTERM, 143)],
+    ids=["Ctrl-C", "SIGTERM while the first waits"],
+)
 def test_a_second_signal_ends_the_command_at_once_inside_a_long_compiled_step(busy, kind, sent, expected):
     process = busy(kind)
     time.sleep(0.3)  # to be inside
