@@ -47,6 +47,34 @@ def zoo(*arguments):
     return ended.returncode, ended.stdout, ended.stderr
 
 
+PACKAGES = """
+import json
+from zoo.recipe.schema import Recipe
+from zoo.runs.packages import installed_versions, plug_in_packages
+
+phases = [{"name": "all", "train": "all"}]
+plain = {"name": "plain", "model": {"name": "mnist_conv", "weights": "none"}, "phases": phases}
+changes = [
+    {},
+    {"model": {"name": "outside_net", "weights": "none"}},
+    {"data": {"source": "stripes:loud", "options": {"count": 48}}},
+    {"augment": {"policy": "speckled"}},
+    {"augment": {"layers": {"speckle": {}}}},
+    {"train": {"loss": "distance"}},
+    {"phases": [{**phases[0], "optimizer": "sign_descent"}]},
+    {"phases": [{**phases[0], "schedule": "stairs"}]},
+]
+recipes = [Recipe.model_validate({**plain, **change}) for change in changes]
+print(json.dumps([[plug_in_packages(one), installed_versions(one).get("zoo-outside")] for one in recipes]))
+"""
+
+
+def test_the_package_of_each_row_that_a_recipe_names_is_recorded_with_its_version():
+    ended = run("-c", PACKAGES)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == [[[], None], *[[["zoo-outside"], "1.0"]] * 7]
+
+
 def test_a_recipe_of_their_rows_is_trained_the_same_in_every_repetition(tmp_path):
     ended = run("-c", TRAIN, str(tmp_path))
     assert ended.returncode == 0, ended.stderr
