@@ -184,3 +184,12 @@ def test_tensorflow_tunes_no_dataset_of_ours(batches: Batches) -> None:
     """The tuning thread is what `fit` and each validation waited for at their end, up to a minute."""
     for data in (training_data(batches, 0, StopWatch(), epochs=2), validation_data(batches)):
         assert data.options().autotune.enabled is False
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the warnings are TensorFlow's")
+@pytest.mark.parametrize("images", [np.zeros((8, 4, 4, 1), np.uint8), np.zeros((8, 4, 8, 1), np.uint8)[:, :, ::2]])
+def test_tensorflow_warns_of_nothing(images, capfd):
+    labels = np.arange(8) % 2
+    batches = Batches(images=images, labels=labels, classes=2, batch_size=4, seed=0, shuffle=True)
+    assert len(list(training_data(batches, 0, StopWatch(), epochs=2))) == 4
+    assert "WARNING" not in capfd.readouterr().err
