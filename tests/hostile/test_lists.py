@@ -56,6 +56,10 @@ def jsonl(name: str, content: str | bytes, says: str = "", *, is_refused: bool |
     return listed(name, content, says, suffix="jsonl", is_refused=is_refused)
 
 
+UNKNOWN = "".join(f"t{n}.png,class{n},\n" for n in range(20_000)) + "".join(
+    f"v{n}.png,klass{n},val\n" for n in range(5_000)
+)
+ALIKE = "".join(f"t{n}.png,class-{n}\nu{n}.png,Class {n}\n" for n in range(10_000))
 LISTS = (
     csv("a header of 131,073 letters", f"path,label,{'x' * 131_073}\n{ROWS}", "field larger than field limit"),
     csv("a header of 2 MB", f"path,label,{'x' * 2_000_000}\n{ROWS}", "l.csv:1: is longer than 1,000,000 characters"),
@@ -100,6 +104,8 @@ LISTS = (
     listed("a weight of 1e400", "path,label,weight\na/0.png,a,1e400\n", "weight is '1e400'"),
     listed("a weight of 100,000 digits", f"path,label,weight\na/0.png,a,{'9' * 100_000}\n", "(100,000 characters)"),
     listed("a split of 100,000", f"path,label,split\na/0.png,a,{'x' * 100_000}\n", "split has 100,000 characters"),
+    listed("5,000 unknown among 20,000 classes", "path,label,split\na/0.png,a,\n" + UNKNOWN, "val"),
+    listed("20,000 classes that look like others", f"path,label\n{ROWS}{ALIKE}", is_refused=None),
     listed("50,000 classes", "path,label\n" + "".join(f"{n}.png,c{n}\n" for n in range(50_000)), ""),
 )
 JSON_LINES = (

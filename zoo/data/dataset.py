@@ -5,6 +5,7 @@ import json
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -199,7 +200,7 @@ def check_dataset(dataset: Dataset, place: str, *, measuring: bool = False) -> D
         raise DataError(
             f"{place}: has one class only, {quoted(classes)}; expected two or more. Add the images of a second class."
         )
-    if repeated := sorted({name for name in classes if classes.count(name) > 1}):
+    if repeated := sorted(name for name, count in Counter(classes).items() if count > 1):
         raise DataError(
             f"{place}: has two classes of the name {quoted(repeated)}; expected each name once. Rename one."
         )
@@ -241,11 +242,15 @@ def _check_names(classes: Sequence[str], place: str) -> None:
 def unknown_classes(found: Iterable[str], classes: Sequence[str], *, of: str = "train") -> list[str]:
     """Returns what is not a class, for a message: `'Dog' (train has 'dog')` where one of train is near."""
     folded = {known.casefold(): known for known in classes}
+    # The first of those that look the same.
+    seen = {_as_seen(known): known for known in reversed(classes)}
+    compared = max(1, min(UNKNOWN_LISTED, MOST_COMPARISONS // max(1, len(folded))))
     unknown: list[str] = []
+    known_names = set(classes)
     for name in found:
-        if name not in classes:
-            near = get_close_matches(name.casefold(), folded, n=1)
-            alike = next((known for known in classes if looks_like(known, name)), None)
+        if name not in known_names:
+            near = get_close_matches(name.casefold(), folded, n=1) if len(unknown) < compared else []
+            alike = seen.get(_as_seen(name))
             if alike is not None:
                 unknown.append(f"{quoted([name])} ({of} has {quoted([alike])}, which {_difference([name, alike])})")
             else:
@@ -253,9 +258,8 @@ def unknown_classes(found: Iterable[str], classes: Sequence[str], *, of: str = "
     return unknown
 
 
-def looks_like(one: str, other: str) -> bool:
-    """Whether two names look the same: they differ in their Unicode form, spaces or invisible signs."""
-    return _as_seen(one) == _as_seen(other)
+# Messages name no more, and to find the nearest of many names takes long.
+UNKNOWN_LISTED, MOST_COMPARISONS = 10, 20_000
 
 
 def _alike(classes: Sequence[str], place: str) -> list[str]:
@@ -264,11 +268,17 @@ def _alike(classes: Sequence[str], place: str) -> list[str]:
     for name in classes:
         plain = _WORD_BREAK.sub(" ", _as_seen(name)).casefold()
         spellings.setdefault(plain.lstrip("0") or "0" if plain.isdecimal() else plain, []).append(name)
-    return [
+    alike = [names for names in spellings.values() if len(names) > 1]
+    said = [
         f"{place}: {quoted(names)} are classes of their own, though they {_difference(names)}"
-        for names in spellings.values()
-        if len(names) > 1
+        for names in alike[:ALIKE_LISTED]
     ]
+    if more := len(alike) - len(said):
+        said.append(f"{place}: {more:,} more times classes differ in spelling only, or look the same")
+    return said
+
+
+ALIKE_LISTED = 20
 
 
 def _difference(names: Sequence[str]) -> str:
