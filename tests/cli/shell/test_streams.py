@@ -137,7 +137,7 @@ def test_json_has_only_numbers_that_json_knows(monkeypatch):
 def test_control_characters_of_names_do_not_reach_the_terminal(monkeypatch):
     streams = Streams(monkeypatch, "utf-8")
     output.echo("a\x1b[31m\r\x07\x9b\tb\nc")
-    assert streams.read("stdout") == "a\\x1b[31m\\x0d\\x07\\x9b\tb\nc\n"
+    assert streams.read("stdout") == "a\\x1b[31m\\r\\x07\\x9b\tb\nc\n"
 
 
 def test_in_the_c_locale_labels_are_escaped():
@@ -288,3 +288,22 @@ def test_the_line_of_the_start_is_wiped_with_what_a_terminal_adds_on_ctrl_c(monk
         shown.write("^C")
         raise KeyboardInterrupt
     assert shown.getvalue() == "loading JAX ...^C\r" + " " * len("loading JAX ...^C") + "\r"
+
+
+def test_a_class_of_a_card_and_a_name_of_a_file_fake_no_line_and_send_no_escape(monkeypatch):
+    from zoo.cli.inference.predict import PredictionPrinter
+    from zoo.errors import DataError
+    from zoo.inference.classifier import Prediction
+
+    name = "\x1b]0;pwn\x07\nzoo: ok\u202e"
+    found = Prediction(label=name, probability=1.0, probabilities={name: 1.0}, path=name)
+    for as_json in (False, True):
+        streams = Streams(monkeypatch, "utf-8")
+        printer = PredictionPrinter(top=None, as_json=as_json, table=None)
+        printer.add(name, found)
+        printer.add(name, DataError(f"{name}: cannot be read"))
+        printed = streams.read("stdout") + streams.read("stderr")
+        assert not set(printed) & {"\x1b", "\x07", "\u202e"}
+        assert len(printed.splitlines()) == 2
+        if as_json:
+            assert json.loads(printed.splitlines()[0])["label"] == name
