@@ -64,7 +64,7 @@ def folder_of_odd_files(place: Place) -> Sequence[object]:
 FILES = [file for file in (*BOMBS, *DAMAGED, *ODD) if file not in ODD or file.name in FEW]
 CASES = (
     *(given(file, "predict") for file in FILES),
-    *(given(file, "features", "--out", "vectors.npy") for file in FILES[::4]),
+    *(given(file, "features", "--out", "vectors.npz") for file in FILES[::4]),
     special("a pipe", os.mkfifo),
     special("a device", lambda path: path.symlink_to("/dev/zero")),
     special("links in a circle", lambda path: path.symlink_to(path.name), "x.png"),
