@@ -130,7 +130,7 @@ def _timed(callback: Any) -> Any:
 
 def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
     from zoo.recipe.schema import Recipe
-    from zoo.runs.checkpoint_writer import CheckpointWriter
+    from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
     from zoo.runs.folder import RunFolder
     from zoo.runs.progress import Progress
     from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
@@ -169,7 +169,7 @@ def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
             train=nothing,
             validation=None,
             folder=path,
-            writer=CheckpointWriter(path, keep=2, history=()),
+            writer=CheckpointWriter(path, keep=2, history=(), errors=SaveErrors("stop", click.echo)),
             one_run=nothing,
             display=nothing,
         )

@@ -14,6 +14,7 @@ from tests.survival.trainings import TRAININGS
 @click.option("--kills", default=300, show_default=True)
 @click.option("--saves", help="How many inside a save.  [default: a fifth]", type=int)
 @click.option("--cached", help="How many inside packing or the first pass.  [default: two fifteenths]", type=int)
+@click.option("--in-a-row", default=Plan.in_a_row, show_default=True, help="How often one run is killed.")
 @click.option("--backend", type=click.Choice(["tensorflow", "jax"]), default="tensorflow", show_default=True)
 @click.option("--lanes", default=2, show_default=True, help="Runs side by side.")
 @click.option("--training", "trainings", multiple=True, type=click.Choice(list(TRAININGS)), default=list(TRAININGS))
@@ -26,6 +27,7 @@ def main(
     kills: int,
     saves: int | None,
     cached: int | None,
+    in_a_row: int,
     backend: str,
     lanes: int,
     trainings: tuple[str, ...],
@@ -40,6 +42,7 @@ def main(
         kills=kills,
         saves=kills // 5 if saves is None else saves,
         cached=kills * 2 // 15 if cached is None else cached,
+        in_a_row=in_a_row,
         seed=seed,
         trainings=trainings,
         every=every,
