@@ -48,6 +48,7 @@ PUBLIC = [
     "stages",
     "trust",
     "unfreeze",
+    "verify",
 ]
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.jobs.estimator import Estimator as Estimator
     from zoo.jobs.finetuning import Run as Run
     from zoo.jobs.finetuning import finetune as finetune
+    from zoo.jobs.verifying import verify as verify
     from zoo.models.building import build as build
     from zoo.recipe.schema import Recipe as Recipe
     from zoo.registry.cards import Card as Card
@@ -61,6 +62,7 @@ _NAMES_OF = {
     "zoo.inference.features": "features",
     "zoo.jobs.estimator": "Estimator",
     "zoo.jobs.finetuning": "Run finetune",
+    "zoo.jobs.verifying": "verify",
     "zoo.models.building": "build",
     "zoo.recipe.schema": "Recipe",
     "zoo.registry.cards": "Card Protocol Stage WeightSet",

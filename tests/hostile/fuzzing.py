@@ -190,7 +190,7 @@ def locate_keys(data: bytes) -> None:
 
 def read_document(data: bytes) -> None:
     from zoo.errors import ZooError
-    from zoo.system.manifests import read_manifest
+    from zoo.system.integrity.manifests import read_manifest
     from zoo.system.sealing import DamagedDocumentError, parse_document
 
     with suppress(DamagedDocumentError):
@@ -223,7 +223,7 @@ TARGETS = {
     "idx": Target(read_idx, idx_files, ["zoo.data.sources.arrays", "zoo.foreign.gzip_stream"]),
     "recipe": Target(read_recipe, recipes, ["zoo.recipe"]),
     "toml": Target(locate_keys, recipes, ["zoo.recipe.toml"]),
-    "document": Target(read_document, documents, ["zoo.system.sealing", "zoo.system.manifests"]),
+    "document": Target(read_document, documents, ["zoo.system.sealing", "zoo.system.integrity.manifests"]),
 }
 
 

@@ -16,7 +16,9 @@ from zoo.runs.folder import RunFolder
 def interrupted(finished, tmp_path):
     """A run that was interrupted before its end."""
     folder = RunFolder(shutil.copytree(finished.run.path, tmp_path / "interrupted"))
-    folder.write_record(replace(folder.record().without_result(), status="interrupted"))
+    record = folder.record()
+    (folder.path / "manifest.json").unlink()
+    folder.write_record(replace(record.without_result(), status="interrupted"))
     return folder
 
 

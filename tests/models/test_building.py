@@ -687,7 +687,9 @@ def test_a_damaged_card_is_refused(saved, damage):
     ("key", "value", "kind", "text"),
     [
         ("architecture", "my_net", NotFoundError, "Unknown model 'my_net'. See 'zoo list'."),
-        ("input_shape", ["a", 28, 1], ZooError, "build: input_shape is ('a', 28, 1); model 'mnist_simple' expects"),
+        ("input_shape", ["a", 28, 1], WeightsError, "input_shape is ['a', 28, 1]; expected positive whole numbers"),
+        ("input_shape", [28, 28], WeightsError, "input_shape is (28, 28); model 'mnist_simple' expects 3 positive"),
+        ("options", {"depth": {}}, NotFoundError, "Unknown option 'depth' for model 'mnist_simple'."),
         ("classes", ["a", "b"], WeightsError, "classifier/kernel has shape (25088, 10), expected (25088, 2)"),
         ("options", {"depth": 3}, NotFoundError, "Unknown option 'depth' for model 'mnist_simple'."),
     ],

@@ -196,8 +196,8 @@ def without(arrays, path):
             "hidden/kernel has shape (3, 2), expected (2, 3)",
         ),
         (lambda a: a | {"extra/kernel": np.zeros(4)}, "the array extra/kernel (4,) has no weight"),
-        (lambda a: a | {"bn/beta": np.array([0, np.nan, 0])}, "bn/beta holds numbers that are not finite"),
-        (lambda a: a | {"bn/beta": np.array([0, np.inf, 0])}, "bn/beta holds numbers that are not finite"),
+        (lambda a: a | {"bn/beta": np.array([0, np.nan, 0])}, "bn/beta holds numbers that are not finite as float32"),
+        (lambda a: a | {"bn/beta": np.array([0, np.inf, 0])}, "bn/beta holds numbers that are not finite as float32"),
         (
             lambda _: {},
             "hidden/kernel has no array, expected (2, 3); hidden/bias has no array, expected (3,); "

@@ -7,7 +7,7 @@ from tests.tiny import record
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import ResultRecord
 from zoo.runs.recording import recording
-from zoo.system.manifests import read_manifest
+from zoo.system.integrity.manifests import read_manifest
 from zoo.system.sealing import read_document
 
 FIRST = {"images.json": '{"first": 1}\n', "recipe.toml": 'name = "first"\n'}

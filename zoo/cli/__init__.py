@@ -13,6 +13,7 @@ from click.exceptions import NoArgsIsHelpError
 from zoo import __version__
 from zoo.cli.output import echo, emit, noticing_output
 from zoo.cli.shell.groups import VerbContext, VerbGroup
+from zoo.cli.shell.log_lines import log_lines_shown
 from zoo.cli.shell.signals import ending_on_signals
 from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
 from zoo.errors import INTERRUPTIONS, LONGEST_LINE, Terminated, ZooError, in_one_line, printable
@@ -24,6 +25,7 @@ VERBS = {
     "finetune": "zoo.cli.training.finetune:finetune_command",
     "evaluate": "zoo.cli.runs.evaluate:evaluate_command",
     "predict": "zoo.cli.inference.predict:predict_command",
+    "verify": "zoo.cli.runs.verify:verify_command",
     "features": "zoo.cli.inference.features:features_command",
     "data": "zoo.cli.data:data",
     "weights": "zoo.cli.models.weights:weights",
@@ -61,7 +63,7 @@ class LazyGroup(VerbGroup):
         arguments = [argument for argument in typed if argument != "--debug"]  # it may stand behind the verb too
         with noticing_output() as has_printed:
             try:
-                with ending_on_signals():
+                with ending_on_signals(), log_lines_shown():
                     code = super().main(arguments, *rest, **{"prog_name": "zoo", **extra, "standalone_mode": False})
                     finish_streams()
             except Exception as fault:

@@ -30,6 +30,7 @@ Kind = Literal[
     "replay",
     "plan",
     "evaluate",
+    "verify",
     "features",
     "data-check",
     "data-pack",

@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.data.images import index
 from zoo.errors import DataError, shortened
+from zoo.system.text_tables import JOINERS, hidden_sign
 
 SplitName = Literal["train", "validation", "test"]
 # What data calls its splits, in lower case.
@@ -306,18 +307,6 @@ def _as_seen(name: str) -> str:
     return " ".join(visible.split()).translate(_LOOKALIKES)
 
 
-# Invisible signs that some languages and emoji need inside words.
-_JOINERS = "\u200c\u200d"
-
-
-def hidden_sign(name: str) -> str | None:
-    """Returns the first sign of a name that no line of a report can show: control, direction or invisible."""
-    for sign in name:
-        if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in _JOINERS:
-            return sign
-    return None
-
-
 def quoted(names: Iterable[object], *, at_most: int = 10) -> str:
     """Returns `'a', 'b' and 3 more`: names for a one-line message, with what cannot be shown as `\\n`."""
     listed = list(names)
@@ -329,4 +318,4 @@ def _shown(name: str) -> str:
     name = shortened(name)
     if name.isprintable():
         return name
-    return "".join(sign if sign.isprintable() or sign in _JOINERS else ascii(sign)[1:-1] for sign in name)
+    return "".join(sign if sign.isprintable() or sign in JOINERS else ascii(sign)[1:-1] for sign in name)

@@ -14,7 +14,6 @@ from zoo.errors import DataError, NotFoundError
 from zoo.evaluation.choosing import Chosen, MeasuredPart, choose
 from zoo.evaluation.scores import ClassResult, Evaluation, Mistake, score, wilson_interval
 from zoo.inference.classifier import Classifier, load
-from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import row_of_file, source_row
 from zoo.report.progress import ProgressDisplay, Verbose, make_display
@@ -65,7 +64,7 @@ def evaluate(
     own_display = make_display(verbose, logger="zoo.evaluate")
     folder = RunFolder.open(given_path(run, "the path of the run"))
     classifier = load(folder.path)
-    recipe = load_recipe(folder.recipe_path)
+    recipe = folder.recipe()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(own_display) if display is None else display
         images, place = _images(folder, data)

@@ -193,7 +193,8 @@ def carry_out(
             isinstance(decided, Resume) and decided.folder.record().status == "done"
         ):
             with shown as display:
-                display.line(f"{decided.folder.path} is finished already")
+                _complete(decided.folder)
+            display.line(f"{decided.folder.path} is finished already")
             return Run(decided.folder.path)
         load()
         cache.remove_litter()
@@ -277,6 +278,15 @@ def _earlier(decided: New | Resume | Lengthen) -> RunFolder | None:
     if isinstance(decided, New):
         return decided.job.repeats
     return decided.folder if isinstance(decided, Resume) else decided.finished
+
+
+def _complete(folder: RunFolder) -> None:
+    """Writes the manifest of a finished and verified run that was killed before it, where this user may write."""
+    if folder.has_manifest or not os.access(folder.path, os.W_OK | os.X_OK):
+        return
+    with claim(folder.path):
+        if not folder.has_manifest:
+            folder.write_manifest()
 
 
 def _path_of(decided: New | Resume | Lengthen) -> Path | None:

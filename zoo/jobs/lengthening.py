@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from zoo.errors import RunError
-from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Phase, Recipe
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder, resume_command
 from zoo.runs.images import FILE
 from zoo.runs.record import ContinuesRecord
 from zoo.system.files import sha256, sha256_of, write_atomic
+from zoo.system.integrity.checked_reading import covered
 
 
 def lengthened(run: RunFolder, recipe: Recipe, more_epochs: int) -> Recipe:
@@ -64,6 +64,15 @@ def _difference(before: Phase, longer: Phase) -> str:
     )
 
 
+def _copy_checkpoints(run: RunFolder, folder: RunFolder) -> None:
+    """Copies the checkpoints, and compares each copy with what is known of the file."""
+    shutil.copytree(run.checkpoints, folder.checkpoints)
+    known = covered(run.path)
+    for copy in folder.checkpoints.rglob("*"):
+        if copy.is_file() and not copy.name.startswith("."):
+            known.check(copy.relative_to(folder.path).as_posix(), sha256(copy))
+
+
 def begin_lengthened(folder: RunFolder, run: RunFolder, recipe: Recipe, *, say: Callable[[str], None]) -> None:
     """Fills a new run folder with what the finished run came to, so that it goes on from there; that run stays.
 
@@ -73,14 +82,14 @@ def begin_lengthened(folder: RunFolder, run: RunFolder, recipe: Recipe, *, say: 
         recipe: From `lengthened`.
         say: Told what goes on, in a line.
     """
-    before = load_recipe(run.recipe_path).phases[-1]
+    before = run.recipe().phases[-1]
     say(f"goes on with {run.path}{_difference(before, recipe.phases[-1])}")
     continues = ContinuesRecord(run=str(run.path.resolve()), epochs=len(run.metrics()))
     record = replace(run.record().without_result(), status="interrupted", continues=continues)
     text = recipe.to_toml()
     hashes = {folder.recipe_path.name: sha256_of(text)}
     try:
-        shutil.copytree(run.checkpoints, folder.checkpoints)
+        _copy_checkpoints(run, folder)
         folder.write_metrics(run.metrics())
         if (run.path / FILE).is_file():
             shutil.copy(run.path / FILE, folder.path / FILE)

@@ -248,7 +248,7 @@ def _repeated_job(
     weights: InitialWeights | None,
 ) -> Job:
     with naming_missing_plug_ins(folder):
-        recipe = load_recipe(folder.recipe_path, overrides, against_card=bool(overrides))
+        recipe = folder.recipe(overrides, against_card=bool(overrides))
     carried = folder.model / MODULE_FOLDER
     if recipe.model.handle and carried.is_dir():
         saved_models.fetch(str(carried))
@@ -317,7 +317,7 @@ def resumed_job(
         if data is None and beside is not None and asked.data.path:
             data = beside / asked.data.path
     elif run_given is not None and (reference is not None or given):
-        asked = load_recipe(run_given.recipe_path, given)
+        asked = run_given.recipe(given)
     job = replace(_repeated_job(folder, data, (), first), repeats=None)
     if asked is not None and asked != job.recipe:
         differing = listed(list(recipe_differences(job.recipe, asked)))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from zoo.errors import RunError
 from zoo.jobs.lengthening import lengthened
 from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
+from zoo.jobs.run_verification import refuse_damage
 from zoo.recipe.schema import Recipe
 from zoo.runs.claim import refuse_claimed
 from zoo.runs.exactness import data_difference, refusal, version_differences
 from zoo.runs.folder import RunFolder, holds_runs, resume_command, runs_within
 from zoo.runs.packages import installed_versions
+from zoo.system.integrity.checked_reading import refuse_foreign_entries
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -121,8 +123,13 @@ def decide(asked: Request) -> New | Resume | Lengthen | AlreadyDone:
 
 
 def _resume(asked: Request, folder: RunFolder) -> Resume | AlreadyDone:
+    refuse_foreign_entries(folder.path)
+    if folder.has_manifest:
+        refuse_damage(folder)
     is_done = folder.record().status == "done"
     given = (asked.recipe, asked.data, asked.overrides or None, asked.weights)
+    if is_done and not folder.has_manifest:
+        refuse_damage(folder)
     if is_done and given == (None, None, None, None):
         return AlreadyDone(folder)
     job = resumed_job(folder, asked.recipe, asked.data, asked.overrides, weights=asked.weights)
@@ -145,6 +152,7 @@ def _lengthen(asked: Request, path: Path | None) -> Lengthen:
         raise RunError(f"{finished.path}: trains on as it was trained until now; leave out {', '.join(unfit)}")
     if path is not None:
         RunFolder.refuse_taken(path)
+    refuse_foreign_entries(finished.path)
     job = resumed_job(finished, None, asked.data, None)
     job = replace(job, recipe=lengthened(finished, job.recipe, asked.more_epochs))
     return Lengthen(job=job, finished=finished, path=path, force=asked.force)

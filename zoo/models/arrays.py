@@ -1,17 +1,21 @@
 """The weights of a model as arrays by name, and the file that holds them."""
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import RunError
+from zoo.errors import RunError, WeightsError, in_one_line
+from zoo.system.regular_files import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
 
 MODEL_FILE = "model.safetensors"
+# Of a file of weights or of training state: the largest model here as float32, with all that an optimizer keeps of it.
+MOST_BYTES = 8_000_000_000
 
 
 def arrays_of(variables: Iterable[Any]) -> "dict[str, np.ndarray]":
@@ -114,18 +118,40 @@ _DTYPES = {
 }
 
 
-def read_verified(path: Path, sha256: object) -> "dict[str, np.ndarray] | None":
+def read_verified(path: Path, sha256: object, *, limit: int = MOST_BYTES) -> "dict[str, np.ndarray] | None":
     """Reads a safetensors file whose hash is known; None when the file has another.
 
     It is opened once, so that what is hashed is what is read, wherever the path leads by then.
+
+    Args:
+        path: The file; no link is followed.
+        sha256: Its hash, in hex.
+        limit: Most bytes that it may hold.
+
+    Raises:
+        WeightsError: It is not a regular file, holds more bytes, or has the hash and is not a safetensors file.
+        FileNotFoundError: It is not there.
     """
     import hashlib
 
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            return None
-        # The library takes a path only. Windows has no such path; there an open file cannot be replaced.
-        opened = Path(f"/dev/fd/{file.fileno()}")
-        return load_file(opened if opened.exists() else path)
+    try:
+        with open_regular(path, follow_links=False, limit=limit) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                return None
+            # The library takes a path only. Windows has no such path; there an open file cannot be replaced.
+            opened = Path(f"/dev/fd/{file.fileno()}")
+            return load_file(opened if opened.exists() else path)
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise WeightsError(f"{path}: {fault.strerror or fault}; expected a file of weights") from None
+    except (SafetensorError, ValueError, KeyError) as fault:
+        raise WeightsError(f"{path}: is not a safetensors file ({in_one_line(fault)})") from None
+
+
+def most_bytes(model: Any) -> int:
+    """Returns how many bytes a file of a model's weights can have: as float64, and a large classifier."""
+    return 2 * sum(math.prod(weight.shape) * 4 for weight in model.weights) + 100_000_000

@@ -4,7 +4,7 @@ import contextlib
 import math
 import random
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from zoo.backend import devices, keras_globals
 from zoo.backend.keras_internals.graphs import producer
 from zoo.backend.keras_internals.process_state import variables_at_the_end
 from zoo.backend.memory import available_bytes
-from zoo.errors import NotFoundError, WeightsError, ZooError, offering
+from zoo.errors import NotFoundError, RunError, TrustError, WeightsError, ZooError, offering
 from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import MODEL_FILE
 from zoo.models.blueprint import Blueprint, blueprint_of
@@ -88,7 +88,7 @@ def build(
     path = _path_of(weights, card)
     saved = _saved_of(path, card) if path is not None and path.is_dir() else None
     weight_set = None if path or weights in (None, "none") else card.weight_set(str(weights), options)
-    own_names = saved.blueprint.classes if saved else _weight_classes(card, weight_set)
+    own_names = saved.card.blueprint.classes if saved else _weight_classes(card, weight_set)
     names = own_names if classes is None else class_names(classes)
     if not names:
         raise ZooError(f"build: model '{name}' has no classes of its own; say which with classes=")
@@ -99,8 +99,8 @@ def build(
         weights=weight_set.name if weight_set else card.own_weights or "none",
         dropout=dropout,
         options=options,
-        own_fit=saved.blueprint.own_fit if saved else None,
-        own_licence=saved.blueprint.licence if saved else None,
+        own_fit=saved.card.blueprint.own_fit if saved else None,
+        own_licence=saved.card.blueprint.licence if saved else None,
     )
     with _DRAWING:
         generator = random.getstate()
@@ -113,7 +113,7 @@ def build(
                 model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'"
             )
         elif saved is not None:
-            is_new = _load(model, saved.arrays, keep_classifier=names == own_names, origin=str(path))
+            is_new = _load(model, saved.arrays(model), keep_classifier=names == own_names, origin=str(path))
         elif path is not None:
             arrays = read_file(path, model)
             # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
@@ -135,8 +135,9 @@ def _path_of(weights: str | Path | None, card: Card) -> Path | None:
 def _saved_of(path: Path, card: Card) -> SavedFolder:
     """Reads the model in a run's folder, or in its `model` folder."""
     saved = read_folder(path if (path / CARD_FILE).is_file() else path / MODEL_FOLDER)
-    if saved.blueprint.architecture != card.name:
-        raise WeightsError(f"{path}: holds weights of model '{saved.blueprint.architecture}'; expected '{card.name}'")
+    architecture = saved.card.blueprint.architecture
+    if architecture != card.name:
+        raise WeightsError(f"{path}: holds weights of model '{architecture}'; expected '{card.name}'")
     return saved
 
 
@@ -316,17 +317,27 @@ def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
         TrustError: It carries a SavedModel that is not trusted on this machine.
     """
     saved = read_folder(folder)
-    if HANDLE in saved.blueprint.options:
-        fetch_module(folder, str(saved.blueprint.options[HANDLE]))
-    return rebuild(
-        saved.blueprint, saved.arrays, precision=saved.precision or precision, origin=str(folder / MODEL_FILE)
-    )
+    blueprint = saved.card.blueprint
+    if HANDLE in blueprint.options:
+        fetch_module(folder, str(blueprint.options[HANDLE]))
+    try:
+        return rebuild(
+            blueprint, saved.arrays, precision=saved.card.precision or precision, origin=str(folder / MODEL_FILE)
+        )
+    except (WeightsError, RunError, NotFoundError, TrustError):
+        raise
+    except ZooError as fault:  # of the family, for the shape or the options
+        raise WeightsError(f"{folder / CARD_FILE}: does not describe a model that can be built: {fault}") from fault
 
 
 def rebuild(
-    blueprint: Blueprint, arrays: "Mapping[str, np.ndarray]", *, precision: str, origin: str = "the copy's numbers"
+    blueprint: Blueprint,
+    arrays: "Mapping[str, np.ndarray] | Callable[[keras.Model], Mapping[str, np.ndarray]]",
+    *,
+    precision: str,
+    origin: str = "the copy's numbers",
 ) -> "keras.Model":
-    """Builds a blueprint's graph and assigns its numbers.
+    """Builds a blueprint's graph and assigns its numbers, or what reads them for the built model.
 
     Raises:
         WeightsError: They do not fit.
@@ -334,6 +345,6 @@ def rebuild(
     with _DRAWING:
         generator = random.getstate()
         model = build_graph(blueprint, precision=precision)
-        load_into(model, arrays, origin=origin)
+        load_into(model, arrays(model) if callable(arrays) else arrays, origin=origin)
         random.setstate(generator)  # all numbers that Keras drew were replaced
     return model

@@ -1,24 +1,26 @@
 """A model's folder: its numbers as model.safetensors, and what rebuilds the graph as card.json; no code."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.errors import DataError, NotFoundError, WeightsError
+from zoo.errors import NotFoundError, WeightsError
 from zoo.foreign import saved_models, trust
-from zoo.models.arrays import MODEL_FILE, arrays_of, read_verified
-from zoo.models.blueprint import Blueprint, blueprint_of
+from zoo.models.arrays import MODEL_FILE, arrays_of, most_bytes, read_verified
+from zoo.models.blueprint import blueprint_of
+from zoo.models.saved_card import SCHEMA, CardError, SavedCard, parse_card
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import make_folder, sha256, write_atomic
-from zoo.system.sealing import DamagedDocumentError, read_document, sealed
+from zoo.system.integrity.manifests import CoveredFolder, finished_folder
+from zoo.system.integrity.unverified import say_unverified
+from zoo.system.sealing import LIMIT, DamagedDocumentError, parse_document, sealed
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 CARD_FILE = "card.json"
-SCHEMA = 1
 MODEL_FOLDER = "model"
 # Where a model whose graph is a SavedModel carries it, and the option that names it.
 MODULE_FOLDER = "saved_model"
@@ -61,47 +63,79 @@ def save_model(model: "keras.Model", folder: Path, *, fit: ImageFit | None = Non
 
 @dataclass(frozen=True)
 class SavedFolder:
-    """What `save_model` wrote, read and checked.
+    """What `save_model` wrote, its card read and checked.
 
     Attributes:
-        blueprint: What rebuilds the graph.
-        precision: The dtype policy it was saved in; empty in folders of versions that did not keep it.
-        arrays: Its numbers by path.
+        path: The folder.
+        card: What card.json says.
     """
 
-    blueprint: Blueprint
-    precision: str
-    arrays: "Mapping[str, np.ndarray]"
+    path: Path
+    card: SavedCard
+
+    def arrays(self, model: "keras.Model") -> "Mapping[str, np.ndarray]":
+        """Reads the numbers by path.
+
+        Args:
+            model: What they are for, which decides how many there can be.
+
+        Raises:
+            WeightsError: They are damaged.
+            RunError: They are not those that the run's manifest lists.
+        """
+        path = self.path / MODEL_FILE
+        arrays = read_verified(path, self.card.sha256, limit=most_bytes(model))
+        if arrays is None:
+            raise WeightsError(f"{path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
+        covered, prefix = _covered(self.path)
+        covered.check(f"{prefix}{MODEL_FILE}", self.card.sha256)
+        return arrays
 
 
 def read_folder(folder: Path) -> SavedFolder:
-    """Reads a folder that `save_model` wrote.
+    """Reads the card of a folder that `save_model` wrote; `SavedFolder.arrays` reads the numbers.
 
     Raises:
         NotFoundError: It holds no model.
-        WeightsError: It is damaged.
+        WeightsError: The card is damaged.
+        RunError: The card is not the one that the run's manifest lists.
     """
-    card_path, weights_path = folder / CARD_FILE, folder / MODEL_FILE
-    if not card_path.is_file() or not weights_path.is_file():
+    if not (folder / CARD_FILE).is_file() or not (folder / MODEL_FILE).is_file():
         raise NotFoundError(f"{folder}: holds no finished model; expected {CARD_FILE} and {MODEL_FILE}")
+    return SavedFolder(folder, read_card(folder))
+
+
+def read_card(folder: Path) -> SavedCard:
+    """Reads card.json, and compares it with its seal and with the manifest of the run that it is in.
+
+    Raises:
+        WeightsError: It is damaged.
+        RunError: It is not the one that the run's manifest lists.
+    """
+    path = folder / CARD_FILE
+    covered, prefix = _covered(folder)
     try:
-        document = read_document(card_path, follow_links=False).values
-        blueprint = replace(
-            Blueprint.from_json(document),
-            own_fit=_fit_of(document["preprocessing"]),
-            own_licence=document.get("licence", {}).get("initial_weights"),
-        )
-        precision = str(document.get("precision", ""))
-    except DamagedDocumentError as fault:
-        raise WeightsError(f"{card_path}: is damaged ({fault}); expected what zoo wrote") from None
-    except OSError as fault:
-        raise WeightsError(f"{card_path}: {fault.strerror}; expected what zoo wrote") from None
-    except (ValueError, KeyError, TypeError, DataError) as fault:
-        raise WeightsError(f"{card_path}: is damaged ({fault!r}); expected what zoo wrote") from fault
-    arrays = read_verified(weights_path, document.get("sha256"))
-    if arrays is None:
-        raise WeightsError(f"{weights_path}: its SHA-256 is not the one in {CARD_FILE}; it is damaged")
-    return SavedFolder(blueprint, precision, arrays)
+        document = parse_document(covered.read(f"{prefix}{CARD_FILE}", limit=LIMIT))
+        card = parse_card(document.values)
+    except FileNotFoundError:
+        raise NotFoundError(f"{path}: there is no such file; expected what zoo wrote") from None
+    except (DamagedDocumentError, CardError) as fault:
+        raise WeightsError(f"{path}: is damaged ({fault}); expected what zoo wrote") from None
+    if not document.is_sealed:
+        say_unverified(covered.path)
+    return card
+
+
+def _covered(folder: Path) -> tuple[CoveredFolder, str]:
+    """Returns the folder whose manifest lists a model's files, the run's or its own, and what their names begin with.
+
+    Raises:
+        RunError: The manifest is damaged.
+    """
+    run = folder.parent
+    if folder.name == MODEL_FOLDER and (run / "run.json").is_file():
+        return finished_folder(run) or CoveredFolder(run, {}), f"{MODEL_FOLDER}/"
+    return CoveredFolder(folder, {}), ""
 
 
 def fetch_module(folder: Path, handle: str) -> None:
@@ -112,17 +146,7 @@ def fetch_module(folder: Path, handle: str) -> None:
         TrustError: It is not trusted on this machine.
     """
     carried = folder / MODULE_FOLDER
-    module = saved_models.fetch(str(carried)) if carried.is_dir() else None
+    module = saved_models.fetch(str(carried)) if carried.is_dir() and not carried.is_symlink() else None
     if module is None or module.handle != handle:
         raise WeightsError(f"{carried}: found {module.handle if module else 'no module'}, expected {handle}")
     trust.require(module.sha256, str(folder))
-
-
-def _fit_of(preprocessing: Mapping[str, Any]) -> ImageFit:
-    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear."""
-    return ImageFit(
-        resize=preprocessing["resize"],
-        crop_share=preprocessing.get("crop_share", 1.0),
-        interpolation=preprocessing.get("interpolation", "bilinear"),
-        white=preprocessing.get("white", 0),
-    )

@@ -14,7 +14,10 @@ from typing import IO, TYPE_CHECKING
 from zoo.errors import MissingWeightsError, WeightsError
 from zoo.foreign import hdf5
 from zoo.models import downloads
+from zoo.models.arrays import most_bytes
+from zoo.models.numbers import fault_of_numbers
 from zoo.registry import Download, PackageFile, WeightSet
+from zoo.system.regular_files import open_regular
 
 if TYPE_CHECKING:
     import keras
@@ -109,9 +112,14 @@ def read_file(path: Path, model: "keras.Model") -> "dict[str, np.ndarray]":
     Raises:
         WeightsError: It is not there or cannot be read.
     """
-    if not path.is_file():
+    if not path.exists():
         raise WeightsError(f"{path}: there is no such file of weights; expected a file {_known_suffixes()}")
-    with path.open("rb") as file:
+    try:
+        # With all that an optimizer keeps of a model.
+        opened = open_regular(path, limit=4 * most_bytes(model))
+    except OSError as fault:
+        raise WeightsError(f"{path}: {fault.strerror}; expected a file {_known_suffixes()} of {model.name}") from fault
+    with opened as file:
         return _read_arrays(path, file, model)
 
 
@@ -250,7 +258,7 @@ def load_into(
         The names of the layers that stayed as they are.
 
     Raises:
-        WeightsError: The arrays do not fit, or hold numbers that are not finite; nothing was assigned.
+        WeightsError: The arrays do not fit, or hold numbers that no such weight has; nothing was assigned.
     """
     left = dict(arrays)
     fitting: list[tuple[keras.Variable, np.ndarray]] = []
@@ -266,7 +274,7 @@ def load_into(
         else:
             faults += [misfit for misfit in misfits if misfit]
     faults += [f"the array {path} {array.shape} has no weight" for path, array in left.items()]
-    faults = faults or [fault for variable, array in fitting if (fault := _not_finite(variable, array))]
+    faults = faults or [fault for variable, array in fitting if (fault := fault_of_numbers(variable, array))]
     if faults:
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise WeightsError(f"{origin} do not fit model '{model.name}': {'; '.join(faults[:3])}{more}")
@@ -289,11 +297,3 @@ def _misfit(variable: "keras.Variable", array: "np.ndarray | None") -> str:
     if tuple(array.shape) != tuple(variable.shape):
         return f"{variable.path} has shape {tuple(array.shape)}, expected {tuple(variable.shape)}"
     return ""
-
-
-def _not_finite(variable: "keras.Variable", array: "np.ndarray") -> str:
-    import numpy as np
-
-    if np.isfinite(array).all():
-        return ""
-    return f"{variable.path} holds numbers that are not finite"

@@ -14,6 +14,7 @@ def load_recipe(
     overrides: Sequence[str] | Mapping[str, object] = (),
     *,
     against_card: bool = False,
+    content: bytes | None = None,
 ) -> Recipe:
     """Loads and checks a recipe.
 
@@ -26,6 +27,7 @@ def load_recipe(
         overrides: Texts `KEY=VALUE` as for `--set`, or values by key, such as `{"train.batch_size": 64}`.
         against_card: Whether to look also for what the card of the recipe's model does not have: weights, options,
             stages.
+        content: The bytes of the file that the reference is the path of, where they were read and verified already.
 
     Returns:
         The resolved recipe, without `extends` and `[set]`.
@@ -34,6 +36,6 @@ def load_recipe(
         NotFoundError: If the reference leads nowhere.
         RecipeError: With one line for every fault in the recipe and the overrides.
     """
-    overlay, faults = resolve(reference, overrides)
+    overlay, faults = resolve(reference, overrides, content=content)
     asked = card_faults(overlay) if against_card else ()
     return validated(Recipe, overlay, [*faults, *asked])

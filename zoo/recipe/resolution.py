@@ -34,13 +34,17 @@ class HasValues(Protocol):
 
 
 def resolve(
-    reference: str | Path | HasValues, overrides: Sequence[str] | Mapping[str, object] = ()
+    reference: str | Path | HasValues,
+    overrides: Sequence[str] | Mapping[str, object] = (),
+    *,
+    content: bytes | None = None,
 ) -> tuple[Overlay, list[Fault]]:
     """Reads what a reference leads to, with all that it extends and what overrides it.
 
     Args:
         reference: The path of a `.toml` file, the name of a shipped recipe, or a recipe.
         overrides: Texts `KEY=VALUE` as for `--set`, or values by key, such as `{"train.batch_size": 64}`.
+        content: The bytes of the file that the reference is the path of, where they were read already.
 
     Returns:
         The values without `extends` and `[set]`, and what is wrong with the overrides.
@@ -53,7 +57,7 @@ def resolve(
     if isinstance(reference, HasValues):
         overlay = Overlay(reference.to_dict(), {(): SourceLocation(f"Recipe '{reference.name}'")})
     else:
-        overlay = _Files(faults).resolved(find_recipe(reference)).overlay
+        overlay = _Files(faults, content).resolved(find_recipe(reference)).overlay
     asked, misread = read_overrides(overrides)
     overlay, unreachable = apply_overrides(overlay, asked)
     return overlay, [*faults, *misread, *unreachable]
@@ -72,10 +76,12 @@ class _Files:
 
     Args:
         faults: Receives what is wrong with the tweaks of a file, which does not keep the rest from being checked.
+        content: The bytes of the first, where they were read already.
     """
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[Fault], content: bytes | None = None) -> None:
         self._faults = faults
+        self._content = content
         self._resolved: dict[Path, _Resolved] = {}
         self._bytes_left = MOST_BYTES
 
@@ -95,7 +101,8 @@ class _Files:
         return self._resolved[real]
 
     def _read(self, path: Path, chain: tuple[Path, ...]) -> _Resolved:
-        child, size = read_recipe_file(path, _shown(path), at_most=self._bytes_left)
+        content = self._content if len(chain) == 1 else None
+        child, size = read_recipe_file(path, _shown(path), at_most=self._bytes_left, content=content)
         self._bytes_left -= size
         parents = self._parents(child, chain)
         overlay = child.without("extends", "set")

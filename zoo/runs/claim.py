@@ -127,6 +127,15 @@ def refuse_claimed(path: Path) -> None:
         return
 
 
+def is_claimed(path: Path) -> bool:
+    """Returns whether a process works on a run folder, as far as can be known."""
+    try:
+        refuse_claimed(path)
+    except (RunError, OSError):
+        return True
+    return False
+
+
 def _opened(path: Path, file_path: Path, flags: int) -> IO[bytes]:
     """Opens the file that is locked; a run folder may come from anywhere, with anything in its place.
 

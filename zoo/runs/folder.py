@@ -8,21 +8,25 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zoo.errors import NotFoundError, RunError, did_you_mean
 from zoo.system.files import append, make_folder, sha256, sync, write_atomic
-from zoo.system.manifests import write_manifest
+from zoo.system.integrity.checked_reading import read_checked
+from zoo.system.integrity.manifests import MANIFEST_FILE, PUT_BACK, write_manifest
 from zoo.system.regular_files import read_regular
 
 if TYPE_CHECKING:
+    from zoo.recipe.schema import Recipe
     from zoo.runs.record import RunRecord
 
 SCHEMA = 1
+# Of 200,000 epochs.
+MAX_METRICS_BYTES = 64_000_000
 MAX_RECIPE_BYTES = 1_000_000
 
 
@@ -186,6 +190,11 @@ class RunFolder:
         return self.record_path.is_file() and self.recipe_path.is_file()
 
     @property
+    def has_manifest(self) -> bool:
+        """Whether manifest.json is there: the run is done, and nothing was interrupted after that."""
+        return os.path.lexists(self.path / MANIFEST_FILE)
+
+    @property
     def record_path(self) -> Path:
         """run.json: what went in, what came out."""
         return self.path / "run.json"
@@ -220,16 +229,27 @@ class RunFolder:
 
         return read_record(self.record_path)
 
-    def recipe_text(self) -> str:
+    def recipe(self, overrides: Sequence[str] | Mapping[str, object] = (), *, against_card: bool = False) -> "Recipe":
+        """Reads recipe.toml, as `load_recipe` does.
+
+        Raises:
+            RunError: It is damaged, or not there.
+            RecipeError: It, or an override, does not hold.
+        """
+        from zoo.recipe.loading import load_recipe  # here, because most commands read no recipe
+
+        return load_recipe(self.recipe_path, overrides, against_card=against_card, content=self.recipe_content())
+
+    def recipe_content(self) -> bytes:
         """Reads recipe.toml as it is written.
 
         Raises:
-            RunError: It cannot be read.
+            RunError: It is damaged, or not there.
         """
         try:
-            return read_regular(self.recipe_path, limit=MAX_RECIPE_BYTES, follow_links=False).decode("utf-8")
-        except (OSError, UnicodeDecodeError) as fault:
-            raise RunError(f"{self.recipe_path}: {getattr(fault, 'strerror', fault)}") from None
+            return read_checked(self.path, self.recipe_path.name, limit=MAX_RECIPE_BYTES)
+        except FileNotFoundError:
+            raise RunError(f"{self.recipe_path}: is missing; {PUT_BACK}") from None
 
     def write_record(self, record: "RunRecord") -> None:
         """Writes run.json whole."""
@@ -241,15 +261,16 @@ class RunFolder:
         """Reads metrics.jsonl: one dictionary an epoch; a last line that a crash has cut is left out.
 
         Raises:
-            RunError: Another line is damaged.
+            RunError: Another line is damaged, or the file is not the one whose hash is known.
         """
-        if not self.metrics_path.is_file():
+        try:
+            lines = read_checked(self.path, self.metrics_path.name, limit=MAX_METRICS_BYTES).splitlines()
+        except FileNotFoundError:
             return []
-        lines = self.metrics_path.read_bytes().splitlines()
         rows: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             try:
-                rows.append(json.loads(line))
+                rows.append(_row(line))
             except ValueError as fault:
                 if number < len(lines):
                     from zoo.runs.record import ANEW
@@ -285,6 +306,17 @@ class RunFolder:
     def write_manifest(self) -> None:
         """Writes manifest.json: the SHA-256 and the size of every finished file, by path below the folder."""
         write_manifest(self.path)
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    """Reads a line of metrics.jsonl; raises ValueError where it is not an object of JSON."""
+    try:
+        row = json.loads(line)
+    except RecursionError:
+        raise ValueError("its values are nested too deeply") from None
+    if not isinstance(row, dict):
+        raise ValueError("it is not an object")
+    return cast("dict[str, Any]", row)
 
 
 def read_only(path: Path, reason: str | None) -> RunError:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from zoo.errors import RunError, shown
 from zoo.system.files import write_atomic
-from zoo.system.sealing import NO_SEAL, DamagedDocumentError, read_document, sealed_text
+from zoo.system.integrity.checked_reading import read_checked
+from zoo.system.sealing import NO_SEAL, DamagedDocumentError, parse_document, sealed_text
 
 FILE = "images.json"
 SCHEMA = 1
@@ -75,7 +76,7 @@ def read_images(folder: Path) -> RunImages | None:
     """
     path = folder / FILE
     try:
-        document = read_document(path, limit=MAX_BYTES, follow_links=False).values
+        document = parse_document(read_checked(folder, FILE, limit=MAX_BYTES)).values
         if document["schema"] != SCHEMA:
             raise RunError(f"{path}: schema is {shown(document['schema'])}; expected {SCHEMA}; use a newer zoo")
         splits = {
@@ -86,8 +87,6 @@ def read_images(folder: Path) -> RunImages | None:
         return None
     except DamagedDocumentError as fault:
         raise RunError(f"{path}: cannot be read ({fault}); expected what zoo wrote") from None
-    except OSError as fault:
-        raise RunError(f"{path}: {fault.strerror}; expected what zoo wrote") from fault
     except (TypeError, KeyError, AttributeError):
         raise RunError(
             f"{path}: cannot be read (it lists no images by split and class); expected what zoo wrote"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from zoo.errors import RunError, shown
-from zoo.system import sealing
 from zoo.system.files import write_atomic
+from zoo.system.integrity.checked_reading import read_checked
+from zoo.system.integrity.unverified import say_unverified
 from zoo.system.json_objects import FLAT, LEFT_OUT, JsonObject, JsonObjectError, read_object
-from zoo.system.sealing import DamagedDocumentError, sealed
+from zoo.system.sealing import LIMIT, DamagedDocumentError, parse_document, sealed
 
 SCHEMA = 1
 
@@ -328,14 +329,17 @@ def read_document(path: Path) -> dict[str, Any]:
     """Reads run.json as plain data.
 
     Raises:
-        RunError: It is damaged, or of another schema.
+        RunError: It is damaged, of another schema, or not the one that manifest.json lists.
     """
     try:
-        document = sealing.read_document(path, follow_links=False).values
+        read = parse_document(read_checked(path.parent, path.name, limit=LIMIT))
     except DamagedDocumentError as fault:
         raise RunError(f"{path}: cannot be read ({fault}); {ANEW}") from None
     except OSError as fault:
         raise RunError(f"{path}: {fault.strerror}; {ANEW}") from None
+    if not read.is_sealed:
+        say_unverified(path.parent)
+    document = read.values
     if document.get("schema") != SCHEMA:
         raise RunError(f"{path}: schema is {shown(document.get('schema'))}; expected {SCHEMA}; use a newer zoo")
     return document
@@ -347,7 +351,19 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         RunError: It is damaged, of another schema, or a key is missing or of another type.
     """
-    document = read_document(path)
+    return parse_record(read_document(path), path)
+
+
+def parse_record(document: Mapping[str, Any], path: Path) -> RunRecord:
+    """Reads a record from plain data.
+
+    Args:
+        document: As `read_document` gives it.
+        path: The file, for messages.
+
+    Raises:
+        RunError: A key is missing or of another type.
+    """
     try:
         return read_object({key: value for key, value in document.items() if key not in ("schema", "kind")}, RunRecord)
     except JsonObjectError as fault:

@@ -52,7 +52,7 @@ def open_number(path: Path, *, follow_links: bool = True, limit: int | None = No
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise _not_regular(path, _kind(status.st_mode))
+            raise _not_regular(path, kind_of(status.st_mode))
         if limit is not None and status.st_size > limit:
             found = f"holds {status.st_size:,} bytes; expected at most {limit:,}"
             raise TooLargeError(errno.EFBIG, found, str(path))
@@ -60,6 +60,28 @@ def open_number(path: Path, *, follow_links: bool = True, limit: int | None = No
         os.close(handle)
         raise
     return handle
+
+
+def open_below(folder: Path, name: str, *, limit: int | None = None) -> BufferedReader:
+    """Opens a file of a folder that came from elsewhere; the folder itself may be a link, and nothing below it.
+
+    Args:
+        folder: Where it is.
+        name: Its path below the folder, with slashes.
+        limit: As for `open_regular`.
+
+    Raises:
+        NotRegularError: It is not a regular file, or a folder on the way to it is a link.
+        TooLargeError: It holds more bytes.
+        OSError: It is not there, or cannot be read.
+    """
+    path = folder / name
+    for above in path.parents:
+        if above == folder:
+            break
+        if above.is_symlink():
+            raise NotRegularError(errno.EINVAL, "is a symbolic link; expected a folder", str(above))
+    return open_regular(path, follow_links=False, limit=limit)
 
 
 def read_regular(path: Path, *, limit: int, follow_links: bool = True) -> bytes:
@@ -78,7 +100,8 @@ def _not_regular(path: Path, what: str) -> NotRegularError:
     return NotRegularError(errno.EINVAL, f"is {what}; expected a regular file", str(path))
 
 
-def _kind(mode: int) -> str:
+def kind_of(mode: int) -> str:
+    """Names what a path leads to that is not a regular file, from the mode that `stat` gives."""
     kinds = (
         (stat.S_ISDIR, "a folder"),
         (stat.S_ISFIFO, "a named pipe"),

@@ -21,6 +21,22 @@ def without_controls(text: str) -> str:
     )
 
 
+# Invisible signs that some languages and emoji need inside words.
+JOINERS = "\u200c\u200d"
+
+
+def hidden_sign(name: str) -> str | None:
+    """Returns the first sign of a name that no line of a report can show: control, direction or invisible."""
+    if name.isascii() and name.isprintable():
+        return None
+    import unicodedata  # here, because few names need its tables
+
+    for sign in name:
+        if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in JOINERS:
+            return sign
+    return None
+
+
 def counted(count: int, noun: str) -> str:
     """Writes `1 image` or `1,234 images`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from zoo.errors import ZooError
 from zoo.models.arrays import MODEL_FILE
-from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs.exactness import data_difference, described
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import RepeatsRecord, RunRecord, WeightsRecord
 from zoo.system.files import sha256
+from zoo.system.integrity.checked_reading import covered
 
 
 def compare_data(repeated: RunFolder, record: RunRecord, display: ProgressDisplay) -> RepeatsRecord:
@@ -40,7 +40,9 @@ def compare_result(
         return record.repeats
     try:
         before = repeated.record()
-        recipe = load_recipe(repeated.recipe_path)
+        recipe = repeated.recipe()
+        then = sha256(repeated.model / MODEL_FILE)
+        covered(repeated.path).check(f"{repeated.model.name}/{MODEL_FILE}", then)
     except ZooError as fault:  # hours of training do not fail for what another folder lost meanwhile
         display.line(f"warning: the result is not compared with {repeated.path}: {fault}")
         return record.repeats
@@ -53,7 +55,7 @@ def compare_result(
         )
         if not same
     ]
-    same_result = sha256(folder.model / MODEL_FILE) == sha256(repeated.model / MODEL_FILE)
+    same_result = sha256(folder.model / MODEL_FILE) == then
     if same_result:
         display.line(f"same result as {repeated.path}, bit for bit")
     elif differing:

@@ -23,6 +23,7 @@ from zoo.runs.counted_in_batches import lines_anew
 from zoo.runs.exactness import claim_after, described
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
+from zoo.runs.images import RunImages
 from zoo.runs.progress import Progress
 from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
 from zoo.runs.recording import Recording, recording
@@ -88,9 +89,7 @@ def train(
     recipe = in_micro_batches(prepared.recipe, batches)
     history = _history(folder, resume_from, accumulate=recipe.train.accumulate)
     allocator.keep_freed_memory()
-    # The recipe as it was begun with, byte for byte: the checkpoints have its hash.
-    asked = prepared.asked.to_toml() if before is None else folder.recipe_text()
-    with recording(folder, record, {IMAGES_FILE: images.to_text(), folder.recipe_path.name: asked}) as recorded:
+    with recording(folder, record, _texts(prepared, before, folder, images)) as recorded:
         check_monitors(callbacks, validates=inputs.validation is not None)
         folder.write_metrics(history)
         if resume_from is not None:
@@ -122,6 +121,12 @@ def train(
         failed_batch.remove(folder)
         recorded.done(result)
     _check_expectation(prepared.recipe, result)
+
+
+def _texts(prepared: Prepared, before: RunRecord | None, folder: RunFolder, images: RunImages) -> dict[str, str]:
+    """Returns the files that run.json has the hashes of, by name; a recipe stays byte for byte as it was begun with."""
+    asked = prepared.asked.to_toml() if before is None else folder.recipe_content().decode()
+    return {IMAGES_FILE: images.to_text(), folder.recipe_path.name: asked}
 
 
 def _begin(

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from zoo.cli.shell.start import start_backend
 from zoo.errors import DataError, NotFoundError, did_you_mean, offering
 from zoo.freezing.stages import HEAD
 from zoo.system.files import write_atomic
+from zoo.system.sealing import read_document
 from zoo.system.text_tables import of_these
 
 if TYPE_CHECKING:
@@ -132,9 +132,8 @@ def _architecture(run: str) -> str | None:
     """Reads on a run's card of which model it is; None where no card says it: loading reports that."""
     for card in (Path(run, "model", "card.json"), Path(run, "card.json")):
         with contextlib.suppress(OSError, ValueError):
-            found: Any = json.loads(card.read_bytes())
-            name = found.get("architecture") if isinstance(found, dict) else None
-            return name if name in registry.list_models() else None
+            name = read_document(card).values.get("architecture")
+            return name if isinstance(name, str) and name in registry.list_models() else None
     return None
 
 

@@ -97,29 +97,27 @@ def fetch(name: str, weight_set: str, options: tuple[str, ...]) -> None:
 def verify(name: str | None) -> None:
     """Compare the weights that are here with the SHA-256 on their card; of one model NAME, or of all.
 
-    Of all, the sets that are not here are counted only; 'zoo weights ls' lists them.
+    What is not on this machine is left out; 'zoo weights ls' lists it.
 
     \b
     Example:
       zoo weights verify efficientnet_lite0
     """
-    damaged = missing = 0
+    damaged = here = 0
     for model, weight_set in _weight_sets(name):
         label = f"{model} {weights_label(registry.info(model), weight_set)}"
         path = weight_files.locate(weight_set)
         if path is None:
-            missing += 1
-            if name is not None:
-                echo(f"{label}: not here")
             continue
+        here += 1
         try:
             weight_files.verify(weight_set, path, model)
             echo(f"{label}: whole")
         except WeightsError as fault:
             damaged += 1
             echo(f"{label}: DAMAGED: {fault}")
-    if missing and name is None:
-        echo(f"{missing} more are not here: zoo weights ls")
+    if not here:
+        echo(f"no weights{f' of {name}' if name else ''} are here to verify: zoo weights ls")
     if damaged:
         raise ContractError(f"weights verify: {damaged} damaged; the lines above say how to get them again")
 

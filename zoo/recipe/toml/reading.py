@@ -14,13 +14,16 @@ from zoo.system.regular_files import TooLargeError, read_regular
 MOST_BYTES = 1_000_000
 
 
-def read_recipe_file(path: Path, name: str, *, at_most: int = MOST_BYTES) -> tuple[Overlay, int]:
+def read_recipe_file(
+    path: Path, name: str, *, at_most: int = MOST_BYTES, content: bytes | None = None
+) -> tuple[Overlay, int]:
     """Reads a file.
 
     Args:
         path: Where it is.
         name: What to call it in messages.
         at_most: How many bytes it may have.
+        content: Its bytes, where they were read already.
 
     Returns:
         Its values with their lines, and how many bytes it has.
@@ -28,7 +31,8 @@ def read_recipe_file(path: Path, name: str, *, at_most: int = MOST_BYTES) -> tup
     Raises:
         RecipeError: It is not a regular file, too large, not UTF-8, not TOML, or beyond the limits of a recipe.
     """
-    content = _content(path, name, at_most)
+    if content is None:
+        content = _content(path, name, at_most)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

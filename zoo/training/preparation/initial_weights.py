@@ -1,18 +1,17 @@
 """A run's model, or a file of weights, that training begins with in place of the recipe's weights."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zoo.data.dataset import quoted
 from zoo.errors import WeightsError
-from zoo.models.arrays import MODEL_FILE
-from zoo.models.saving import CARD_FILE, MODEL_FOLDER
+from zoo.models.arrays import MODEL_FILE, MOST_BYTES
+from zoo.models.saved_card import SavedCard
+from zoo.models.saving import CARD_FILE, MODEL_FOLDER, read_card
 from zoo.runs.folder import holds_runs
 from zoo.runs.record import WeightsRecord
-from zoo.system.files import sha256
+from zoo.system.regular_files import open_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,9 @@ class InitialWeights:
                 raise WeightsError(held)
             raise WeightsError(f"{path}: holds no finished model; expected a finished run, or a file of weights")
         return cls(
-            path=str(path), sha256=sha256(file), licence=_card_of(path).get("licence", {}).get("initial_weights")
+            path=str(path),
+            sha256=_hash(file),
+            licence=card.blueprint.own_licence if (card := _card_of(path)) else None,
         )
 
     @classmethod
@@ -73,7 +74,7 @@ class InitialWeights:
         """
         known = cls.of_record(entry)
         file = _numbers_in(Path(known.path))
-        if not file.is_file() or sha256(file) != known.sha256:
+        if not file.is_file() or _hash(file) != known.sha256:
             what = "are no longer there" if not file.is_file() else "are no longer the same"
             raise WeightsError(
                 f"{run}: began with the weights {known.path} (SHA-256 {known.sha256[:12]}...), which {what}; "
@@ -88,15 +89,26 @@ class InitialWeights:
     def summary(self, classes: Sequence[str]) -> str:
         """Says what begins with them and what is new, for the data's class names."""
         card = _card_of(Path(self.path))
-        if not card:
+        if card is None:
             return (
                 f"begins with {self.path}; the file names no classes: its classifier is kept where it has "
                 f"{len(classes)} outputs, else new"
             )
-        own: list[str] = card["classes"]
-        if own == list(classes):
+        own = card.blueprint.classes
+        if own == tuple(classes):
             return f"begins with {self.path}, its classifier too"
         return f"begins with {self.path}; its classes are {quoted(own)}: the classifier is new"
+
+
+def _hash(file: Path) -> str:
+    """Returns the SHA-256 of a file of weights; raises WeightsError where it cannot be one."""
+    import hashlib
+
+    try:
+        with open_regular(file, limit=MOST_BYTES) as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as fault:
+        raise WeightsError(f"{file}: {fault.strerror}; expected a file of weights") from fault
 
 
 def _numbers_in(path: Path) -> Path:
@@ -105,9 +117,9 @@ def _numbers_in(path: Path) -> Path:
     return path / MODEL_FILE if (path / CARD_FILE).is_file() else path / MODEL_FOLDER / MODEL_FILE
 
 
-def _card_of(path: Path) -> dict[str, Any]:
-    """Reads the card of a run, or of its `model` folder; empty for a bare file, which has none."""
-    for card in (path / CARD_FILE, path / MODEL_FOLDER / CARD_FILE):
-        if card.is_file():
-            return json.loads(card.read_text(encoding="utf-8"))
-    return {}
+def _card_of(path: Path) -> SavedCard | None:
+    """Reads the card of a run, or of its `model` folder; None for a bare file, which has none."""
+    for folder in (path, path / MODEL_FOLDER):
+        if (folder / CARD_FILE).is_file():
+            return read_card(folder)
+    return None

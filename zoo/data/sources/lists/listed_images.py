@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import SPLIT_NAMES, SplitName, hidden_sign, quoted, unknown_classes
+from zoo.data.dataset import SPLIT_NAMES, SplitName, quoted, unknown_classes
 from zoo.data.sources.lists.columns import REQUIRED
 from zoo.data.sources.lists.listed_paths import located
 from zoo.errors import LONGEST_PATH, DataError, did_you_mean, printable, shortened
+from zoo.system.text_tables import hidden_sign
 
 # As a file system has it, and of what a report can show.
 LONGEST_NAME = 1_000
