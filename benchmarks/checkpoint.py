@@ -162,6 +162,7 @@ def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
         metrics = MetricsWriter(phase_name="all", counts=counts, rate_at=lambda _: 0.0, data_wait=StopWatch())
         metrics.set_model(model)
         metrics.on_epoch_begin(0)
+        errors = SaveErrors("stop", click.echo)
         training = Training(
             model=model,
             recipe=recipe,
@@ -169,7 +170,8 @@ def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
             train=nothing,
             validation=None,
             folder=path,
-            writer=CheckpointWriter(path, keep=2, history=(), errors=SaveErrors("stop", click.echo)),
+            writer=CheckpointWriter(path, keep=2, history=(), errors=errors),
+            save_errors=errors,
             one_run=nothing,
             display=nothing,
         )
