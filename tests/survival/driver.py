@@ -123,12 +123,14 @@ class Chain:
 
     Attributes:
         training: Its name.
+        settings: Changes to its recipe.
         kills: In their order.
         outcome: Of the finished run; None where it did not finish.
         faults: What is wrong, in a line each; empty where all is well.
     """
 
     training: str
+    settings: Sequence[str] = ()
     kills: list[Kill] = field(default_factory=list)
     outcome: Outcome | None = None
     faults: list[str] = field(default_factory=list)
@@ -164,7 +166,7 @@ class Job:
     def cache(self) -> Path:
         return self.folder / "cache"
 
-    def command(self, number: int, *arguments: str) -> Command:
+    def command(self, number: int | str, *arguments: str) -> Command:
         """Makes the command that begins the run or goes on with it, or another one on it."""
         finetune = ["finetune", str(self.recipe), "--data", str(self.images), "--run", str(self.run), "--resume"]
         settings = [word for setting in self.settings for word in ("--set", setting)]
@@ -187,7 +189,9 @@ def straight(job: Job, starter: Starter) -> tuple[Outcome, float]:
     return outcome_of(job, starter), seconds
 
 
-def chain(job: Job, starter: Starter, aims: Sequence[Aim], expected: Outcome | None = None) -> Chain:
+def chain(
+    job: Job, starter: Starter, aims: Sequence[Aim], expected: Outcome | None = None, *, verifies: bool = False
+) -> Chain:
     """Kills a run at each instant, lets it end, and compares it.
 
     Args:
@@ -195,9 +199,10 @@ def chain(job: Job, starter: Starter, aims: Sequence[Aim], expected: Outcome | N
         starter: How processes start.
         aims: The instants, one for each process; an instant that a process does not live to see is left out.
         expected: What an undisturbed run gives; None compares nothing.
+        verifies: Whether `zoo verify` has to find nothing after each kill either.
     """
     job.folder.mkdir(parents=True)
-    result = Chain(job.training)
+    result = Chain(job.training, job.settings)
     code: int | None = None
     for number, aim in enumerate(aims):
         begun, base = time.time(), newest_checkpoint(job.run)
@@ -212,6 +217,10 @@ def chain(job: Job, starter: Starter, aims: Sequence[Aim], expected: Outcome | N
             break
         result.kills.append(_kill(job, number, aim, base, code, (begun, killed)))
         code = None
+        if verifies and (job.run / "run.json").is_file():
+            verified = starter.start(job.command("verified", "verify", str(job.run))).wait(TIME_LIMIT)
+            if verified != 0:
+                result.faults.append(f"zoo verify after kill {number}: {end_of(job.folder / 'output-verified')}")
     else:
         number = len(aims)
         code = starter.start(job.command(number)).wait(TIME_LIMIT)
@@ -277,8 +286,7 @@ def outcome_of(job: Job, starter: Starter) -> Outcome:
 
 
 def _probabilities(job: Job, starter: Starter) -> str:
-    command = job.command(0, "predict", str(job.run), str(job.images / "cat"), "--json")
-    command = Command(**{**vars(command), "output": job.folder / "predicted"})
+    command = job.command("predicted", "predict", str(job.run), str(job.images / "cat"), "--json")
     code = starter.start(command).wait(TIME_LIMIT)
     said = command.output.read_text(encoding="utf-8")
     lines = [json.loads(line)["probabilities"] for line in said.splitlines() if line.startswith("{")]

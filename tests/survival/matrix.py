@@ -19,6 +19,8 @@ SAVING, PACKING, FIRST_PASS = "run/checkpoints/.step-*", "cache/zoo/packs/.part-
 # Seconds from the instant at which a folder is seen to the kill, at most: about how long it is there.
 DELAYS = {SAVING: 0.012, PACKING: 0.25, FIRST_PASS: 0.25}
 
+BY_DEFAULT = ["checkpoint.every=epoch"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -60,6 +62,11 @@ class Result:
         return [kill for one in self.chains for kill in one.kills]
 
     @property
+    def most_lost(self) -> float:
+        """Seconds of work that a kill cost at most where it is saved as often as by default."""
+        return max((kill.lost for one in self.chains for kill in one.kills if one.settings == BY_DEFAULT), default=0.0)
+
+    @property
     def faults(self) -> list[str]:
         return [f"{one.training}, {_told(one)}: {fault}" for one in self.chains for fault in one.faults]
 
@@ -75,7 +82,13 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Returns what is kept: the table, and each kill."""
         kills = [
-            {"training": one.training, "equal": not one.faults, **asdict(kill), "output": ""}
+            {
+                "training": one.training,
+                "settings": list(one.settings),
+                "equal": not one.faults,
+                **asdict(kill),
+                "output": "",
+            }
             for one in self.chains
             for kill in one.kills
         ]

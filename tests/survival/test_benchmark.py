@@ -7,7 +7,8 @@ import pytest
 
 from tests.tiny import HERE
 
-pytestmark = pytest.mark.slow
+# Keras reads variables of TensorFlow as NumPy 1 did.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
 
 
 def test_each_side_saves_what_a_model_and_its_optimizer_hold(monkeypatch):
