@@ -3,6 +3,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.tiny import record
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import ResultRecord
@@ -92,3 +94,12 @@ def test_a_run_that_is_killed_before_its_manifest_has_a_hash_of_every_file(tmp_p
     names = ["history.png", "images.json", "metrics.jsonl", "model/card.json", "recipe.toml"]
     assert sorted(RunFolder(killed).record().sha256) == names
     assert sorted(read_manifest(whole).sha256) == sorted([*names, "run.json"])
+
+
+def test_a_run_that_is_interrupted_after_its_manifest_has_none_that_differs(tmp_path):
+    with pytest.raises(KeyboardInterrupt), recording(RunFolder(tmp_path), record(), FIRST) as recorded:
+        recorded.done(ResultRecord(split=None, metrics={}, per_class={}))
+        assert (tmp_path / "manifest.json").is_file()
+        raise KeyboardInterrupt
+    assert not (tmp_path / "manifest.json").exists()
+    assert RunFolder(tmp_path).record().status == "interrupted"

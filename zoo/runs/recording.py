@@ -8,6 +8,7 @@ from zoo.errors import INTERRUPTIONS, Terminated
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import ResultRecord, RunRecord, Status
 from zoo.system.files import sha256_of, write_atomic
+from zoo.system.integrity.manifests import MANIFEST_FILE
 from zoo.system.interruption import noticed
 
 
@@ -66,6 +67,8 @@ class Recording:
         A full disk is a likely cause; then the status on disk stays `running`, and the first fault is reported.
         """
         with contextlib.suppress(OSError):
+            # After the manifest nothing may change that it compares.
+            (self._folder.path / MANIFEST_FILE).unlink(missing_ok=True)
             self._folder.write_record(replace(self.record, status=status, reason=reason))
 
 
