@@ -15,10 +15,10 @@ from tests.tiny import phase, pixels, recipe, rewrite, write_photos
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.jobs.resuming import AlreadyDone, Request, decide
 from zoo.jobs.run_verification import refuse_damage, verify_run
-from zoo.runs import checkpoint
 from zoo.runs.claim import claim
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import read_images
+from zoo.training.preparation.checkpoints import newest_good
 
 
 class StopInEpoch(keras.callbacks.Callback):
@@ -96,7 +96,10 @@ def what_is_read(path):
     """Reads all that resuming, repeating, evaluating and lengthening a run read of it."""
     folder = RunFolder(path)
     record, images = folder.record(), read_images(path)
-    newest = checkpoint.latest(folder.checkpoints)
+    said = []
+    newest = newest_good(folder, phases=1, say=said.append)
+    if said:  # it goes on from another checkpoint, with a word
+        raise RunError(said[0])
     arrays = {**newest.model_arrays(), **{f"state {name}": array for name, array in newest.state_arrays().items()}}
     return (
         (record, images, folder.recipe(), newest.progress, newest.history()),
