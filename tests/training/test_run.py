@@ -525,6 +525,28 @@ def test_a_validation_loss_that_is_not_finite_stops_too(data, tmp_path):
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") is None
 
 
+def test_a_weight_that_is_not_finite_stops_though_the_loss_is(data, tmp_path):
+    losses = []
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                bias = self.model.weights[1]
+                array = np.asarray(bias.value).copy()
+                array[3] = -math.inf  # which ReLU makes 0
+                bias.assign(array)
+
+        def on_test_end(self, logs=None):
+            losses.append(logs["loss"])
+
+    with pytest.raises(
+        ZooError, match=r"^phase 'head', epoch 1, its end: the weight stem_1_conv/bias is -inf at step 3;"
+    ):
+        zoo.finetune(recipe(phase("head", "all")), data, run=tmp_path / "run", callbacks=[Spoil()])
+    assert math.isfinite(*losses)
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints") is None
+
+
 def test_any_other_fault_is_written_down_too(data, tmp_path):
     class Faulty(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import keras
+import numpy as np
 
 from zoo.backend import devices
 from zoo.errors import ZooError
@@ -101,7 +102,10 @@ class InterruptionGuard(keras.callbacks.Callback):
 
 
 class TerminateOnNaN(keras.callbacks.Callback):
-    """Ends training where a loss is not finite, as Keras' own does, and says what to do; the last checkpoint stays."""
+    """Ends training where a loss is not finite, as Keras' own does, and says what to do; the last checkpoint stays.
+
+    And where a weight is not: TensorFlow's fused ReLU makes 0 of NaN, so that the loss may never show it.
+    """
 
     def __init__(self, *, phase: Phase, train: TrainSection, counts: PhaseCounts) -> None:
         super().__init__()
@@ -122,10 +126,19 @@ class TerminateOnNaN(keras.callbacks.Callback):
             raise self._fault(where, "loss", loss, self._counts.step_of(self._epoch, batch))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks the validation loss, before anything of the epoch is written; raises ZooError."""
+        """Checks the validation loss and the weights, before anything of the epoch is written; raises ZooError."""
+        step = self._counts.after(epoch + 1).step
         loss = float((logs or {}).get("val_loss", 0.0))
         if not math.isfinite(loss):
-            raise self._fault("validation", "val_loss", loss, self._counts.after(epoch + 1).step)
+            raise self._fault("validation", "val_loss", loss, step)
+        training_model: Any = self.model
+        for weight in training_model.weights:
+            array = np.asarray(weight.value)
+            if not array.size or array.dtype.kind != "f":
+                continue
+            for extreme in (float(array.max()), float(array.min())):
+                if not math.isfinite(extreme):
+                    raise self._fault("its end", f"weight {weight.path}", extreme, step)
 
     def _fault(self, where: str, name: str, value: float, step: int) -> ZooError:
         phase = self._phase_name
