@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -72,6 +73,21 @@ def test_the_command_shows_the_images_of_the_step(failed):
         assert Path(image.image).name in done.stdout
     document = json.loads(CliRunner().invoke(main, ["finetune", str(folder.path), "--replay", "--json"]).stdout)
     assert (document["kind"], document["replayed_fault"], len(document["losses"])) == ("replay", str(fault), 8)
+
+
+def test_what_is_kept_is_verified(failed, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(failed[0].path, path)
+    assert zoo.verify(path).is_whole
+    kept = sorted(file for file in (path / "failed").rglob("*") if file.is_file())
+    assert len(kept) == 5  # batch.json, and the four files of a checkpoint
+    for file in kept:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2 : len(content) // 2 + 1] = bytes([content[len(content) // 2] ^ 4])
+        whole = file.read_bytes()
+        file.write_bytes(content)
+        assert [fault.path for fault in zoo.verify(path).faults] == [file]
+        file.write_bytes(whole)
 
 
 class Spoil(keras.callbacks.Callback):

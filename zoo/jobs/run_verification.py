@@ -17,6 +17,8 @@ from zoo.models.saved_card import CardError, parse_card
 from zoo.runs.checkpoint import FOLDER_NAME
 from zoo.runs.claim import FILE as CLAIM_FILE
 from zoo.runs.claim import is_claimed
+from zoo.runs.failed_batch import FILE as FAILED_BATCH
+from zoo.runs.failed_batch import FOLDER as FAILED
 from zoo.runs.folder import MAX_METRICS_BYTES, RunFolder
 from zoo.runs.record import parse_record
 from zoo.system.integrity.checked_reading import RECORD_FILE, foreign_entries
@@ -150,7 +152,9 @@ def _unfinished(found: Findings, record: Document | None) -> None:
     hashes = values.get("sha256")
     if isinstance(hashes, dict):
         found.compare(cast("dict[str, Any]", hashes), RECORD_FILE, sizes={})
-    newest = _checkpoints(found)
+    newest = _checkpoints(found, "checkpoints")
+    _document(found, f"{FAILED}/{FAILED_BATCH}")
+    _checkpoints(found, FAILED)
     is_begun = (found.folder / "recipe.toml").exists()
     if not is_begun and record is not None and "recipe.toml" not in (hashes or {}):
         if newest is not None or values.get("status") == "done":
@@ -163,14 +167,14 @@ def _unfinished(found: Findings, record: Document | None) -> None:
         _metrics(found, newest)
 
 
-def _checkpoints(found: Findings) -> str | None:
-    """Compares the files of each checkpoint with its manifest; returns the name of the newest that is whole."""
-    folder = found.folder / "checkpoints"
+def _checkpoints(found: Findings, within: str) -> str | None:
+    """Compares the files of each checkpoint in a folder with its manifest; names the newest that is whole."""
+    folder = found.folder / within
     whole: list[tuple[tuple[int, int], str]] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
         if not FOLDER_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
             continue
-        name = f"checkpoints/{path.name}/{MANIFEST_FILE}"
+        name = f"{within}/{path.name}/{MANIFEST_FILE}"
         before = len(found.faults)
         document = _document(found, name)
         if document is None:
@@ -183,7 +187,7 @@ def _checkpoints(found: Findings) -> str | None:
             continue
         if not document.is_sealed:
             found.note(name, "is unverified: an earlier zoo wrote it without a seal")
-        below = f"checkpoints/{path.name}/"
+        below = f"{within}/{path.name}/"
         found.compare(cast("dict[str, Any]", hashes), name, below=below, sizes={})
         numbers = cast("dict[str, Any]", progress)
         place = tuple(numbers.get(key, numbers.get("step")) for key in ("batch", "epoch"))
