@@ -84,7 +84,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._batches, self._logs = batch + 1, logs or {}
         if not self._has_begun:  # what came before was compiling
             self._has_begun = True
-            self._interval.begin()
+            self._interval.begin(self._step)
         if self._batches < self._counts.batches_per_epoch:
             self._save_if_due()
 
@@ -142,9 +142,13 @@ class CheckpointSaver(keras.callbacks.Callback):
     def _save_if_due(self) -> None:
         if not self._batches or self._is_saved or self._training.writer.is_busy:
             return
-        step = self._counts.after(self._epoch, PartialEpoch(batches=self._batches)).step
-        if self._interval.is_due(step, is_whole_step=self._counts.ends_step(self._epoch, self._batches)):
+        if self._interval.is_due(self._step, is_whole_step=self._counts.ends_step(self._epoch, self._batches)):
             self._save(self._inside_the_epoch())
+
+    @property
+    def _step(self) -> int:
+        """Steps of the run so far."""
+        return self._counts.after(self._epoch, PartialEpoch(batches=self._batches)).step
 
     def _inside_the_epoch(self) -> Progress:
         is_whole = self._batches == self._counts.batches_per_epoch
@@ -173,7 +177,7 @@ class CheckpointSaver(keras.callbacks.Callback):
             model=_copied(model), state=_copied(state), progress=progress, history=tuple(writer.history)
         )
         writer.write(snapshot, cost=time.process_time() - began)
-        self._interval.saved(cost=writer.cost)
+        self._interval.saved(progress.step, cost=writer.cost)
         self._saved_at = (self._epoch, self._batches)
 
 

@@ -33,18 +33,20 @@ class SaveInterval:
             self._seconds = int(every[:-1]) * _SECONDS[every[-1]]
         self._clock = clock
         self._saved_at = clock()
+        self._saved_step = 0
 
-    def begin(self) -> None:
+    def begin(self, step: int) -> None:
         """Counts from now on: there is nothing to lose yet."""
-        self._saved_at = self._clock()
+        self._saved_at, self._saved_step = self._clock(), step
 
-    def saved(self, *, cost: float) -> None:
+    def saved(self, step: int, *, cost: float) -> None:
         """Notes that a checkpoint is being written.
 
         Args:
+            step: Steps of the run so far.
             cost: Processor seconds that the last one took in all.
         """
-        self._saved_at = self._clock()
+        self._saved_at, self._saved_step = self._clock(), step
         if self._by_cost:
             self._seconds = min(max(cost / SHARE, SHORTEST), LONGEST)
 
@@ -56,5 +58,6 @@ class SaveInterval:
             is_whole_step: Whether the batch that ended was the last one of a step.
         """
         if self._steps:
-            return is_whole_step and step % self._steps == 0
+            # One that was left out, because the one before was still at work, is made up for.
+            return is_whole_step and step // self._steps > self._saved_step // self._steps
         return self._clock() - self._saved_at >= self._seconds
