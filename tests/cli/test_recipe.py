@@ -80,7 +80,7 @@ def test_check_says_ok_and_prints_every_fault(tmp_path, monkeypatch):
     assert result.stdout == "ok pets\n"
     assert result.stderr.splitlines() == [
         "bad.toml:7: phases[0].epochs is 0; expected >= 1",
-        "bad.toml:8: phases[0].warmup is 1; expected < 1",
+        "bad.toml:8: phases[0].warmup is 1; expected <= 0.999",
         "gone.toml: there is no such file. See 'zoo recipe ls'.",
     ]
     assert isinstance(result.exception, ContractError)
@@ -122,6 +122,7 @@ def test_schema_prints_the_json_schema():
         "default": 0.001,
         "description": "The highest learning rate of the phase; `zoo lr-find` suggests one.",
         "exclusiveMinimum": 0,
+        "maximum": 100,
         "title": "Learning Rate",
         "type": "number",
     }

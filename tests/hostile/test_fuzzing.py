@@ -9,6 +9,8 @@ from tests.hostile.fuzzing import TARGETS, at_random
 from tests.tiny import HERE, environment
 
 
+# By pickletools, which decodes escapes of texts that are not used.
+@pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_reader_raises_what_nobody_expects(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -89,6 +89,7 @@ CALLS = {
     "features resize": (lambda x, _: zoo.features(model(), IMAGES, resize=x), (None,)),
     "load": (lambda x, _: zoo.load(x), ()),
     "evaluate run": (lambda x, _: zoo.evaluate(x), ()),
+    "verify": (lambda x, _: zoo.verify(x), ()),
     "trust": (lambda x, _: zoo.trust(x), ()),
     "register": (lambda x, _: zoo.register(x)(model), ()),
     "finetune recipe": (lambda x, photos: zoo.finetune(x, photos), ()),

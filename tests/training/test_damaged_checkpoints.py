@@ -34,6 +34,7 @@ def run(whole, tmp_path):
     folder = RunFolder(shutil.copytree(whole.path, tmp_path / "run"))
     folder.write_record(replace(folder.record().without_result(), status="interrupted"))
     shutil.rmtree(folder.model)
+    (folder.path / "manifest.json").unlink()
     return folder
 
 

@@ -10,7 +10,6 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 from zoo.backend import devices
 from zoo.backend.keras_internals import process_state
@@ -118,10 +117,7 @@ def _tensorflows() -> Generator[None]:
     if process_state.operations_are_deterministic():
         yield
         return
-    import tensorflow as tf
-
-    experimental: Any = tf.config.experimental
-    experimental.enable_op_determinism()
+    process_state.make_operations_deterministic()
     try:
         yield
     finally:

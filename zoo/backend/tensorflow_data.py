@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from zoo.backend.allocator import keep_freed_memory
-from zoo.backend.keras_internals.experimental import leave_unrewritten, with_length
+from zoo.backend.keras_internals.experimental import leave_unrewritten, unconverted, with_length
 from zoo.backend.keras_internals.process_state import operations_are_deterministic
 
 # A batch: pixels and one-hot labels.
@@ -99,7 +99,7 @@ def tf_dataset(load: Callable[[int], Batch], *, count: int) -> Any | None:
         found = _ask(supplier, number, [spec.dtype for spec in specs])
         return tuple(tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(found, specs, strict=True))
 
-    return _untuned(tf.data.Dataset.range(count).map(_unconverted(tensors), num_parallel_calls=1), supplier)
+    return _untuned(tf.data.Dataset.range(count).map(unconverted(tensors), num_parallel_calls=1), supplier)
 
 
 def tf_gathered(
@@ -163,17 +163,10 @@ def tf_gathered(
     now = _clock() if operations_are_deterministic() else tf.timestamp
 
     numbers = tf.data.Dataset.range(epochs)
-    batches = numbers.flat_map(_unconverted(order_of)).map(_unconverted(batch), num_parallel_calls=1)
+    batches = numbers.flat_map(unconverted(order_of)).map(unconverted(batch), num_parallel_calls=1)
     add_clock(lambda: float(seconds.numpy()))
     # What reads a dataset before training, as trackers do, has to know its length.
     return _untuned(with_length(batches, count), supplier)
-
-
-def _unconverted(function: Callable[..., Any]) -> Any:
-    """Keeps AutoGraph from a function that has no Python branch to convert; it warns of the imports that it finds."""
-    import tensorflow as tf
-
-    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _untuned(dataset: Any, supplier: _Supplier) -> Any:

@@ -116,8 +116,8 @@ def finetune(
     *,
     weights: Path | str | None = None,
     more_epochs: int = 0,
-    force: bool = False,
     verbose: Verbose = "auto",
+    force: bool = False,
 ) -> Run:
     """Trains a classifier as a recipe says and leaves a run folder.
 
@@ -137,10 +137,10 @@ def finetune(
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
             `zoo.jobs.lengthening`.
-        force: Go on with a run although packages have other versions than it began with, or another device or number
-            of threads computes; run.json then claims no exactness. Data, classes and recipe are never accepted.
         verbose: What is shown on stderr: 0 nothing, 1 bars, 2 a line an epoch; `auto` bars on a terminal, and lines
             elsewhere. All that is said in words goes to the logger `zoo.finetune` too.
+        force: Go on with a run although packages have other versions than it began with, or another device or number
+            of threads computes; run.json then claims no exactness. Data, classes and recipe are never accepted.
 
     Returns:
         The finished run.

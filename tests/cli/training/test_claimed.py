@@ -93,15 +93,18 @@ def test_a_run_that_ends_between_the_look_at_it_and_the_claim_is_not_trained_aga
     folder = RunFolder(desk / "a")
     done = folder.record()
     before = contents(desk / "a")
-    unfinished = done.without_result()
+    unfinished = replace(done.without_result(), status="running")
+    manifest = (desk / "a" / "manifest.json").read_bytes()
     import zoo.jobs.finetuning
 
     decide = zoo.jobs.finetuning.decide
 
     def late(asked):
         folder.write_record(unfinished)
+        (desk / "a" / "manifest.json").unlink()
         decided = decide(asked)
         folder.write_record(done)
+        (desk / "a" / "manifest.json").write_bytes(manifest)
         return decided
 
     run = zoo.jobs.finetuning.carry_out(late(zoo.jobs.resuming.Request(recipe=None, run=desk / "a", resume=True)))
@@ -113,6 +116,7 @@ def test_what_a_killed_run_left_goes_at_the_next_start_and_is_not_in_the_manifes
     assert typed("finetune", "tiny.toml", "--data", "photos", "--run", "a")[0] == 0
     folder = RunFolder(desk / "a")
     folder.write_record(replace(folder.record().without_result(), status="running"))
+    (desk / "a" / "manifest.json").unlink()
     litter = [
         ".run.json.abcdefgh",
         "model/.card.json.abcdefgh",

@@ -1,5 +1,6 @@
 """Names of TensorFlow that it calls experimental, and one that Hugging Face's datasets keeps to itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 from zoo.backend.keras_internals.guard import private
@@ -14,6 +15,17 @@ def device_details(device: Any) -> dict[str, Any]:
 
     source = "tensorflow/python/framework/config.py"
     return private(tf.config.experimental, "get_device_details", source=source, package="tensorflow")(device)
+
+
+def unconverted(function: Callable[..., Any]) -> Any:
+    """Keeps AutoGraph from a function that has no Python branch to convert; it warns of the imports that it finds.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/autograph/impl/api.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/python/autograph/impl/api.py"
+    return private(tf.autograph.experimental, "do_not_convert", source=source, package="tensorflow")(function)
 
 
 def with_length(dataset: Any, batches: int) -> Any:

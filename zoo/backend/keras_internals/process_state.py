@@ -107,6 +107,11 @@ def operations_are_deterministic() -> bool:
     return private(_tensorflow_config(), "is_op_determinism_enabled", source=CONFIG, package="tensorflow")()
 
 
+def make_operations_deterministic() -> None:
+    """Calls `tf.config.experimental.enable_op_determinism()`."""
+    private(_tensorflow_config(), "enable_op_determinism", source=CONFIG, package="tensorflow")()
+
+
 def undo_deterministic_operations() -> None:
     """Takes `tf.config.experimental.enable_op_determinism()` back."""
     private(_tensorflow_config(), "disable_op_determinism", source=CONFIG, package="tensorflow")()
