@@ -98,7 +98,7 @@ def test_from_each_moment_a_run_goes_on_to_the_bytes_of_one_that_never_ended(dat
     whole = zoo.finetune(HARD, data, run=tmp_path / "whole")
     model = "model/model.safetensors"
     for number, moment, count, batches in MOMENTS:
-        path = tmp_path / f"{moment} {count}"
+        path = tmp_path / f"{moment}-{count}".replace(" ", "-")
         assert leave(HARD, data, path, number=number, moment=moment, count=count) == batches
         assert checkpoint.latest(path / "checkpoints").progress.batch == batches
         run = zoo.finetune(None, run=path, resume=True)
