@@ -84,7 +84,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._batches, self._logs = batch + 1, logs or {}
         if not self._has_begun:  # what came before was compiling
             self._has_begun = True
-            self._interval.begin(self._step)
+            self._interval.begin(self._counts.start.step)
         if self._batches < self._counts.batches_per_epoch:
             self._save_if_due()
 
