@@ -20,8 +20,8 @@ def test_each_side_saves_what_a_model_and_its_optimizer_hold(monkeypatch):
     rows = {row["side"]: row for row in script._measure("mnist_simple", 28, 3, 1)}
     assert list(rows)[:4] == ["none", "zoo", "ModelCheckpoint", "BackupAndRestore"]
     assert rows["none"]["runs"][0]["bytes"] == 0
-    # 28 x 28 x 3 pixels to 300 units, to 10 classes; float32, and two moments of AdamW for each.
-    parameters = 28 * 28 * 3 * 300 + 300 + 300 * 10 + 10
+    # 5 x 5 x 3 pixels to 32 maps of 28 x 28, to 10 classes; float32, and two moments of AdamW for each.
+    parameters = 5 * 5 * 3 * 32 + 32 + 28 * 28 * 32 * 10 + 10
     for side in list(rows)[1:4]:
         assert rows[side]["runs"][0]["bytes"] == pytest.approx(3 * 4 * parameters, rel=0.1)
         assert rows[side]["runs"][0]["blocked"] > 0
