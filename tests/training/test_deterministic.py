@@ -126,7 +126,8 @@ def test_a_process_of_its_own_takes_over_the_threads_of_the_run_that_it_repeats(
     plan.write_text(PLAN.to_toml(), encoding="utf-8")
     for threads in (1, 2):
         first = start(code, plan, data, tmp_path / f"first{threads}", TF_NUM_INTRAOP_THREADS=str(threads))
-        assert first.wait() == 0, first.stderr.read()
+        _, err = first.communicate()
+        assert first.returncode == 0, err
         again = start(REPEAT, tmp_path / f"first{threads}", tmp_path / f"again{threads}")
         out, err = again.communicate()
         assert again.returncode == 0, err
