@@ -79,8 +79,8 @@ for number in range(10):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say what a process takes")
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-@pytest.mark.parametrize("count", [40, 100_000])  # 80 MB
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("backend", "count"), [("tensorflow", 40), ("tensorflow", 20_000), ("jax", 40)])  # 16 MB
 def test_memory_is_flat_after_the_second_of_ten_runs(tmp_path, backend, count):
     env = os.environ | {"KERAS_BACKEND": backend, "XDG_CACHE_HOME": str(tmp_path)}
     ended = subprocess.run(
@@ -88,5 +88,5 @@ def test_memory_is_flat_after_the_second_of_ten_runs(tmp_path, backend, count):
     )
     megabytes = [int(line) for line in ended.stdout.split()]
     assert len(megabytes) == 10
-    # Without its data, of which 80 MB would stay for each run: what the allocator and JAX's caches keep.
+    # Without its data, of which 16 MB would stay for each of four runs: what the allocator and JAX's caches keep.
     assert max(megabytes[5:]) - megabytes[1] < 60, megabytes
