@@ -1,6 +1,6 @@
 """What arrived of a file is not fetched again, and what is taken for whole is whole: a server on the loopback address.
 
-Its file is 2 MB of noise, and it is told what to do with each request.
+Its file is 2 MB of noise, and a test says what it does with each request.
 """
 
 import hashlib

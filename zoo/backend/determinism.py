@@ -95,7 +95,7 @@ def fixed_threads() -> int | None:
 def deterministic_operations(wanted: bool) -> Generator[None]:
     """Makes TensorFlow's operations deterministic for a while, where it is the backend, and keeps XLA off.
 
-    Keras compiles nothing by XLA meanwhile unless it is told to. It is a setting of the whole process: what else
+    Keras compiles nothing by XLA meanwhile unless a model asks for it. It is a setting of the whole process: what else
     computes with TensorFlow meanwhile is deterministic too. On JAX there is nothing to set.
 
     Args:
