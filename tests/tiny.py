@@ -1,9 +1,11 @@
 """Images, recipes and ways to type commands, so small that a run takes seconds."""
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -100,6 +102,12 @@ def start(code: str, *arguments: object, **extra: str) -> "subprocess.Popen[str]
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def make_socket(path: Path) -> None:
+    """Leaves a socket's file at `path`, however long that is: the name that is bound may be 108 bytes long."""
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as end:
+        end.bind(path.name)
 
 
 def rewrite(path: Path, document: Mapping[str, Any]) -> None:

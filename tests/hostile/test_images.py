@@ -1,12 +1,12 @@
 """Images that others made, by every way in: each is read or named with its reason, and the others go on."""
 
 import os
-import socket
 
 import pytest
 
 from tests.hostile.cases import Case, Place, name_of
 from tests.hostile.image_files import BOMBS, DAMAGED, FLIPPED, ODD, ImageFile, noise, png
+from tests.tiny import make_socket
 
 QUICK = {
     "texts.png",
@@ -52,11 +52,6 @@ def special(name, make_it):
     return Case(name=f"list of {name}", make=make, words=("data", "check", "list.csv"), says="expected a regular file")
 
 
-def bound(path):
-    with socket.socket(socket.AF_UNIX) as end:
-        end.bind(os.path.relpath(path))
-
-
 def sparse(path, size):
     with path.open("wb") as file:
         file.write(png(64, 64))
@@ -68,7 +63,7 @@ SPECIAL = (
     special("a device", lambda path: path.symlink_to("/dev/zero")),
     special("a terminal", lambda path: path.symlink_to("/dev/tty")),
     special("links in a circle", lambda path: path.symlink_to(path.name)),
-    special("a socket", bound),
+    special("a socket", make_socket),
 )
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import sys
 
 import keras
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.tiny import phase, pixels, recipe, rewrite, write_photos
+from tests.tiny import make_socket, phase, pixels, recipe, rewrite, write_photos
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.jobs.resuming import AlreadyDone, Request, decide
 from zoo.jobs.run_verification import refuse_damage, verify_run
@@ -214,8 +213,7 @@ def foreign(kind, path, victim):
     elif kind == "pipe":
         os.mkfifo(path)
     else:
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(os.path.relpath(path))
+        make_socket(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import platform
 import re
+import shlex
 import shutil
-import socket
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import start
+from tests.tiny import make_socket, start
 from zoo.errors import RunError
 from zoo.runs.claim import Holder, claim, refuse_claimed
 from zoo.system.sealing import parse_document, sealed
@@ -107,8 +107,7 @@ def _pipe(path, _):
 
 
 def _socket(path, _):
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(path))
+    make_socket(path)
 
 
 def _folder(path, _):
@@ -116,12 +115,11 @@ def _folder(path, _):
 
 
 @pytest.mark.parametrize("make", [_link, _hard_link, _link_to_nowhere, _pipe, _socket, _folder])
-def test_what_is_not_a_file_of_its_own_is_refused_at_once_and_nothing_is_written(tmp_path, monkeypatch, make):
+def test_what_is_not_a_file_of_its_own_is_refused_at_once_and_nothing_is_written(tmp_path, make):
     run, mine = tmp_path / "run", tmp_path / "mine.txt"
     run.mkdir()
     mine.write_text("precious\n")
-    monkeypatch.chdir(run)  # the path of a socket is short
-    make(Path(".claim"), mine)
+    make(run / ".claim", mine)
     for refused in (claim(run).__enter__, partial(refuse_claimed, run)):
         with pytest.raises(RunError) as raised:
             refused()
@@ -252,5 +250,5 @@ def test_a_folder_of_another_user_is_said_to_be_read_only_and_what_to_type(tmp_p
         pass
     assert str(raised.value) == (
         f"{tmp_path}: cannot be written ({os.strerror(number)}); train it again in a folder of yours: "
-        f"zoo finetune {tmp_path} --run DIR"
+        f"zoo finetune {shlex.quote(str(tmp_path))} --run DIR"
     )

@@ -1,11 +1,11 @@
 import json
 import os
-import socket
 import subprocess
 import sys
 
 import pytest
 
+from tests.tiny import make_socket
 from zoo.system.regular_files import NotRegularError, TooLargeError, open_regular, read_regular
 from zoo.system.sealing import DamagedDocumentError, parse_document, read_document, sealed
 
@@ -74,17 +74,16 @@ def test_special_files_are_refused_and_never_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     (tmp_path / "circle").symlink_to("circle")
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(os.path.relpath(tmp_path / "socket"))
-        for name, what in [
-            ("pipe", "a named pipe"),
-            ("link", "a device"),
-            ("circle", "one of links in a circle"),
-            ("socket", "a socket"),
-            (".", "a folder"),
-        ]:
-            with pytest.raises(NotRegularError, match=f"is {what}; expected a regular file"):
-                open_regular(tmp_path / name)
+    make_socket(tmp_path / "socket")
+    for name, what in [
+        ("pipe", "a named pipe"),
+        ("link", "a device"),
+        ("circle", "one of links in a circle"),
+        ("socket", "a socket"),
+        (".", "a folder"),
+    ]:
+        with pytest.raises(NotRegularError, match=f"is {what}; expected a regular file"):
+            open_regular(tmp_path / name)
 
 
 def test_a_link_is_followed_only_where_that_is_allowed(tmp_path):

@@ -2,7 +2,6 @@
 
 import io
 import os
-import socket
 import struct
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.pixels import sized
+from tests.tiny import make_socket
 from zoo.data import image_files, read_image
 from zoo.data.images import index
 from zoo.errors import DataError
@@ -166,15 +166,9 @@ def test_nothing_that_would_wait_is_opened(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "zero.jpg").symlink_to("/dev/zero")
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
-    here = os.getcwd()  # noqa: PTH109 -- a socket's name may be 108 bytes long
-    os.chdir(tmp_path)
-    try:
-        with socket.socket(socket.AF_UNIX) as end:
-            end.bind("socket.jpg")
-            names = ["pipe.jpg", "zero.jpg", "folder.jpg", "loop.jpg", "socket.jpg"]
-            reasons = [reason(tmp_path / name) for name in names]
-    finally:
-        os.chdir(here)
+    make_socket(tmp_path / "socket.jpg")
+    names = ["pipe.jpg", "zero.jpg", "folder.jpg", "loop.jpg", "socket.jpg"]
+    reasons = [reason(tmp_path / name) for name in names]
     whats = ("named pipe", "device")
     assert reasons[:2] == [f"is a {what}; expected a regular file. Repair or replace the file." for what in whats]
     assert reasons[2].startswith("is a folder")
