@@ -9,7 +9,7 @@ from zoo.freezing.contract import Contract, fingerprint
 from zoo.freezing.plans import is_batchnorm, train_only
 from zoo.freezing.selectors import select
 from zoo.freezing.stages import stages
-from zoo.models.building import classifier_of
+from zoo.models.taking_over import classifier_of
 
 
 def cases(model):

@@ -150,6 +150,24 @@ def test_after_a_flipped_bit_no_other_answer_is_given(finished, count):
     assert accepted == []
 
 
+@pytest.mark.slow
+def test_after_a_flipped_bit_evaluate_and_features_measure_the_same_or_refuse(finished):
+    images, _ = pixels(4)
+
+    def measured():
+        evaluation = zoo.evaluate(finished)
+        return evaluation.metrics, evaluation.per_class, zoo.features(zoo.load(finished).model, images).tobytes()
+
+    before, accepted, refused = measured(), [], 0
+    for file, place in flips(finished, 400, seed=6):
+        try:
+            accepted += [] if measured() == before else [(file.name, place)]
+        except ZooError:
+            refused += 1
+    assert accepted == []
+    assert refused > 100
+
+
 @pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_cut_file_is_named_or_what_a_kill_may_leave(run, count):
     generator = np.random.default_rng(5)

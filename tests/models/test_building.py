@@ -16,9 +16,10 @@ from zoo import registry
 from zoo.errors import NotFoundError, WeightsError, ZooError
 from zoo.models import weights
 from zoo.models.blueprint import Blueprint
-from zoo.models.building import build_graph, classifier_of, load_model
+from zoo.models.building import build_graph, load_model
 from zoo.models.counting import count_madds
 from zoo.models.saving import save_model
+from zoo.models.taking_over import classifier_of
 from zoo.registry import Card, Entry, PackageFile, ShippedFile, Stage, WeightSet, entries
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import sha256
@@ -727,7 +728,10 @@ def test_a_run_s_folder_gives_its_weights_and_class_names(tmp_path):
         assert second.blueprint.classes == ("cat", "dog")
         for mine, other in zip(second.weights, first.weights, strict=True):
             np.testing.assert_array_equal(np.asarray(mine.value), np.asarray(other.value))
-    third = zoo.build("conv2d_small", weights=str(tmp_path / "run"), classes=3)
+    with pytest.warns(UserWarning, match="its 2 classes are not the ones asked for: the classifier for 3 classes"):
+        third = zoo.build("conv2d_small", weights=str(tmp_path / "run"), classes=3)
+    with pytest.warns(UserWarning, match="the classifier for 2 classes is new, with random numbers"):
+        zoo.build("conv2d_small", weights=tmp_path / "run", classes=["dog", "cat"])
     new = {weight.path for weight in classifier_of(third).weights}
     for mine, other in zip(third.weights, first.weights, strict=True):
         assert (mine.path in new) != np.array_equal(np.asarray(mine.value), np.asarray(other.value))
@@ -746,7 +750,8 @@ def test_a_file_of_our_own_numbers(tmp_path):
     assert np.array_equal(np.asarray(second.weights[0].value), np.asarray(first.weights[0].value))
     assert second.blueprint.weights == "none"
     # Seven classes: a new classifier; ten, under whatever names: the file's.
-    assert zoo.build("mnist_simple", weights=path, classes=7).output_shape == (None, 7)
+    with pytest.warns(UserWarning, match="holds no classifier of this shape: the classifier for 7 classes is new"):
+        assert zoo.build("mnist_simple", weights=path, classes=7).output_shape == (None, 7)
     named = zoo.build("mnist_simple", weights=path, classes=list("abcdefghij"))
     assert np.array_equal(np.asarray(named.weights[-2].value), np.asarray(first.weights[-2].value))
 

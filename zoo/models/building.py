@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import registry
 from zoo.backend import devices, keras_globals
-from zoo.backend.keras_internals.graphs import producer
 from zoo.backend.keras_internals.process_state import variables_at_the_end
 from zoo.backend.memory import available_bytes
 from zoo.errors import NotFoundError, RunError, TrustError, WeightsError, ZooError, offering
-from zoo.freezing.stages import HEAD, stages
 from zoo.models.arrays import MODEL_FILE
-from zoo.models.blueprint import Blueprint, blueprint_of
+from zoo.models.blueprint import Blueprint
 from zoo.models.saving import CARD_FILE, HANDLE, MODEL_FOLDER, SavedFolder, fetch_module, read_folder
+from zoo.models.taking_over import PROBABILITIES, RGB, has_classifier, take_over, warn_of_new_classifier
 from zoo.models.weights import class_names as names_of
 from zoo.models.weights import is_file_name, load_into, read, read_file
 from zoo.registry import Card, WeightSet
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-PROBABILITIES = "probabilities"
-RGB = 3
 # Beyond so many times the values of the card's own input, heads that flatten may not fit into memory.
 LARGER_INPUT = 4
 # Keras draws first numbers from Python's generator, which is the whole process's: threads that put it back in turns
@@ -109,16 +106,20 @@ def build(
         if weight_set is not None:
             with offering("build with weights=None"):
                 arrays = read(weight_set, model)
-            is_new = _load(
+            is_new = take_over(
                 model, arrays, keep_classifier=names == own_names, origin=f"{name}: weights '{weight_set.name}'"
             )
         elif saved is not None:
-            is_new = _load(model, saved.arrays(model), keep_classifier=names == own_names, origin=str(path))
+            is_new = take_over(model, saved.arrays(model), keep_classifier=names == own_names, origin=str(path))
+            if names != own_names:
+                warn_of_new_classifier(path, f"its {len(own_names)} classes are not the ones asked for", names)
         elif path is not None:
             arrays = read_file(path, model)
             # A bare file holds no class names: its classifier stays where it has the shape that is asked for.
-            keep_classifier = classes is None or _has_classifier(model, arrays)
-            is_new = _load(model, arrays, keep_classifier=keep_classifier, origin=str(path))
+            keep_classifier = classes is None or has_classifier(model, arrays)
+            is_new = take_over(model, arrays, keep_classifier=keep_classifier, origin=str(path))
+            if not keep_classifier:
+                warn_of_new_classifier(path, "it holds no classifier of this shape", names)
         if not is_new:
             random.setstate(generator)  # all numbers that Keras drew were replaced
     return model
@@ -139,13 +140,6 @@ def _saved_of(path: Path, card: Card) -> SavedFolder:
     if architecture != card.name:
         raise WeightsError(f"{path}: holds weights of model '{architecture}'; expected '{card.name}'")
     return saved
-
-
-def _has_classifier(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> bool:
-    return all(
-        weight.path in arrays and tuple(arrays[weight.path].shape) == tuple(weight.shape)
-        for weight in classifier_of(model).weights
-    )
 
 
 def _weight_classes(card: Card, weight_set: WeightSet | None) -> tuple[str, ...]:
@@ -249,56 +243,6 @@ def _built(entry: registry.Entry, pixels: "keras.KerasTensor", blueprint: Bluepr
             f"build: model '{blueprint.architecture}' cannot be built for input_shape={blueprint.input_shape}{given}: "
             f"{' '.join(str(fault).split())}"
         ) from fault
-
-
-def _load(model: "keras.Model", arrays: "Mapping[str, np.ndarray]", *, keep_classifier: bool, origin: str) -> bool:
-    """Assigns weights; returns whether a layer keeps the numbers that it was built with."""
-    classifier = classifier_of(model).name
-    arrays = _with_more_channels(model, arrays)
-    if not keep_classifier:
-        arrays = {path: array for path, array in arrays.items() if not path.startswith(f"{classifier}/")}
-    head = [layer.name for stage in stages(model) if stage.name == HEAD for layer in stage.layers]
-    # A hidden dense layer of the head is new where another input size changes its shape; nothing else may be.
-    fresh = load_into(model, arrays, may_be_new=head, origin=origin)
-    if keep_classifier and classifier in fresh:
-        raise WeightsError(f"{origin} hold no classifier for {len(blueprint_of(model).classes)} classes")
-    return bool(fresh)
-
-
-def _with_more_channels(model: "keras.Model", arrays: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
-    """Fits RGB weights to inputs of more channels.
-
-    The stem's kernel starts at zero for every further channel, so that an image gives at first what its red, green and
-    blue give; a normalisation that belongs to the weights treats it as the mean of the three.
-    """
-    import numpy as np
-
-    fitted = dict(arrays)
-    blueprint = blueprint_of(model)
-    channels = blueprint.input_shape[-1]
-    if channels <= RGB or blueprint.card.input_shape[-1] != RGB:
-        return fitted
-    stem = next(layer for layer in model.layers if hasattr(layer, "kernel"))
-    for layer in model.layers[: model.layers.index(stem) + 1]:
-        for weight in layer.weights:
-            array = fitted.get(weight.path)
-            if array is None or tuple(array.shape) == tuple(weight.shape):
-                continue
-            if array.ndim == 4 and array.shape[2] == RGB:
-                fitted[weight.path] = np.pad(array, ((0, 0), (0, 0), (0, channels - RGB), (0, 0)))
-            elif array.shape == (RGB,):
-                fitted[weight.path] = np.concatenate([array, np.repeat(array.mean(), channels - RGB)]).astype(
-                    array.dtype
-                )
-    return fitted
-
-
-def classifier_of(model: "keras.Model") -> "keras.layers.Layer":
-    """Returns the layer that gives the logits which the softmax takes; some families reshape them in between."""
-    operation = producer(model.get_layer(PROBABILITIES).input)
-    while not getattr(operation, "weights", ()):
-        operation = producer(operation.input)
-    return operation
 
 
 def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":

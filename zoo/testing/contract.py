@@ -128,7 +128,7 @@ class ArchitectureContract:
         import keras
         import numpy as np
 
-        from zoo.models.building import PROBABILITIES
+        from zoo.models.taking_over import PROBABILITIES
 
         logits = keras.Model(self.model.input, self.model.get_layer(PROBABILITIES).input)
         given = answers(logits, random_images(2, self.model.input_shape[1:]))
@@ -171,7 +171,7 @@ class ArchitectureContract:
 
     def test_classes_make_a_new_classifier(self) -> None:
         """A number or names decide the outputs, and nothing but the classifier has another shape."""
-        from zoo.models.building import classifier_of
+        from zoo.models.taking_over import classifier_of
 
         names = ("cat", "dog", "eel")
         model = self.build(classes=names)

@@ -1,6 +1,7 @@
 """The one beginning of all that trains or looks at a recipe's images: what was asked, and what runs, where, on what."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_sour
 from zoo.errors import DataError, RecipeError, offering
 from zoo.models.blueprint import blueprint_of
 from zoo.models.building import build
+from zoo.models.taking_over import NewClassifierWarning
 from zoo.recipe.schema import Phase, Recipe
 from zoo.recipe.without_effect import without_effect
 from zoo.report.progress import ProgressDisplay
@@ -185,7 +187,9 @@ def build_model(prepared: Prepared, *, is_resumed: bool = False) -> "keras.Model
     weights = None
     if prepared.weights is not None:
         weights = "none" if is_resumed else prepared.weights.path
-    model = build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewClassifierWarning)  # what is new was said at the beginning
+        model = build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
     if prepared.weights is not None:
         # Also where they are no longer there.
         model.blueprint = replace(blueprint_of(model), own_licence=prepared.weights.licence)
