@@ -23,28 +23,40 @@ def report_to(path: Path) -> None:
     import keras
 
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    batches = 0
+    batches, at = 0, "start-up"
 
     def note(place: str) -> None:
         os.write(log, f"{time.time():.6f} {place} {batches}\n".encode())
 
+    def arrive(place: str) -> None:
+        nonlocal at
+        at = place
+        note(place)
+
+    def note_compiling(event: str, seconds: float, **_: Any) -> None:
+        """Parts a step's work from compiling, which JAX does anew for the smaller batch that ends an epoch."""
+        if event == "/jax/core/compile/jaxpr_trace_duration":
+            note("compiling")
+        elif event == "/jax/core/compile/backend_compile_duration":
+            note(at)
+
     class Reporting(keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:
-            note("compiling")
+            arrive("compiling")
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             nonlocal batches
             batches += 1
-            note("step")
+            arrive("step")
 
         def on_test_begin(self, logs: Any = None) -> None:
-            note("validation")
+            arrive("validation")
 
         def on_test_end(self, logs: Any = None) -> None:
-            note("epoch's end")
+            arrive("epoch's end")
 
         def on_train_end(self, logs: Any = None) -> None:
-            note("phase change")
+            arrive("phase change")
 
     listing: Any = keras.callbacks.CallbackList
     begin = listing.__init__
@@ -53,6 +65,10 @@ def report_to(path: Path) -> None:
         begin(self, [*(callbacks or []), Reporting()], *rest, **options)
 
     listing.__init__ = with_reporting
+    if keras.backend.backend() == "jax":
+        import jax.monitoring
+
+        jax.monitoring.register_event_duration_secs_listener(note_compiling)
     note("start-up")
 
 

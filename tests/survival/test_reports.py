@@ -40,6 +40,11 @@ def test_work_is_lost_from_the_newest_checkpoint_on(report, durable, killed, los
     assert work_lost(report, durable, killed) == pytest.approx(lost)
 
 
+def test_compiling_amid_an_epoch_is_no_work_either(tmp_path):
+    (tmp_path / "report").write_text(LINES + "114.0 compiling 5\n122.0 step 5\n122.5 step 6\n123.0 compiling 6\n")
+    assert work_lost(Report.read(tmp_path / "report"), Taken(4), 130.0) == pytest.approx(2 + 0.5 + 0.5)
+
+
 def test_a_process_that_trained_nothing_lost_nothing(tmp_path):
     assert work_lost(Report.read(tmp_path / "none"), Taken(), 1e9) == 0
 
