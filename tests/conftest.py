@@ -1,4 +1,5 @@
 import collections
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from tests.tiny import phase, recipe, write_photos
+
+# A shell that starts the tests in the background has them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -102,6 +103,11 @@ def start(code: str, *arguments: object, **extra: str) -> "subprocess.Popen[str]
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def as_typed(path: Path) -> str:
+    """Returns a path as a message has it in what is to be typed next."""
+    return shlex.quote(str(path))
 
 
 def make_socket(path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.hostile.cases import Case, Place, name_of
 from tests.hostile.image_files import BOMBS, DAMAGED, ODD, ImageFile, noise
-from tests.hostile.test_images import bound, sparse
+from tests.hostile.test_images import sparse
+from tests.tiny import make_socket
 
 FEW = {"I16-300.png", "PA-300.tif", "F-300.tif", "CMYK-300.jpg", "LAB-300.tif", "exif-circle.jpg", "exif-noise.jpg"}
 
@@ -57,7 +58,7 @@ def folder_of_odd_files(place: Place) -> Sequence[object]:
     os.mkfifo(folder / "pipe.png")
     (folder / "zero.png").symlink_to("/dev/zero")
     (folder / "loop").symlink_to(folder)
-    bound(folder / "socket.png")
+    make_socket(folder / "socket.png")
     return [run(), "photos"]
 
 
@@ -68,7 +69,7 @@ CASES = (
     special("a pipe", os.mkfifo),
     special("a device", lambda path: path.symlink_to("/dev/zero")),
     special("links in a circle", lambda path: path.symlink_to(path.name), "x.png"),
-    special("a socket", bound),
+    special("a socket", make_socket),
     special("nothing", lambda path: None, "no such file"),
     special("a sparse file", lambda path: sparse(path, 40 << 30), "42,949,672,960 bytes"),
     Case(name="predict a folder", make=folder_of_odd_files, words=("predict",), is_refused=None),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import zoo
-from tests.tiny import phase, pixels, recipe, record
+from tests.tiny import as_typed, phase, pixels, recipe, record
 from zoo.errors import DataError, NotFoundError, WeightsError
 from zoo.evaluation.measuring import evaluate
 from zoo.inference.classifier import Classifier
@@ -164,7 +164,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path):
         zoo.load(tmp_path)
     assert str(raised.value) == (
         f"{tmp_path}: the run holds no finished model (status interrupted); "
-        f"go on with it: zoo finetune --run {tmp_path} --resume"
+        f"go on with it: zoo finetune --run {as_typed(tmp_path)} --resume"
     )
 
 

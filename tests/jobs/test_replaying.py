@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import zoo
-from tests.tiny import phase, recipe, write_photos
+from tests.tiny import as_typed, phase, recipe, write_photos
 from zoo.cli import main
 from zoo.errors import NotFoundError, ZooError
 from zoo.jobs.replaying import replay
@@ -40,7 +40,7 @@ def failed(tmp_path_factory):
 
 def test_what_a_failing_step_saw_is_kept(failed):
     folder, fault = failed
-    assert fault.__notes__[0] == f"see what the step saw: zoo finetune --run {folder.path} --replay"
+    assert fault.__notes__[0] == f"see what the step saw: zoo finetune --run {as_typed(folder.path)} --replay"
     kept = failed_batch.read(folder)
     assert (kept.phase, kept.seed, kept.fault) == ("all", 0, str(fault))
     assert f"epoch {kept.epoch}, batch {kept.batch} of 5: the loss is" in str(fault)

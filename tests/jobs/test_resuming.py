@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import zoo
-from tests.tiny import recipe, write_photos
+from tests.tiny import as_typed, recipe, write_photos
 from zoo.errors import RunError
 from zoo.jobs.resuming import AlreadyDone, Lengthen, New, Request, Resume, decide
 from zoo.runs.folder import RunFolder
@@ -186,7 +186,8 @@ def test_the_figures_of_a_run_that_is_not_finished_are_answered_by_how_to_finish
         with pytest.raises(RunError) as raised:
             ask()
         assert str(raised.value) == (
-            f"{run.path}: is not finished (status interrupted); go on with it: zoo finetune --run {run.path} --resume"
+            f"{run.path}: is not finished (status interrupted); go on with it: "
+            f"zoo finetune --run {as_typed(run.path)} --resume"
         )
     assert repr(run) == f"Run({str(run.path)!r})"
     assert run.record["status"] == "interrupted"

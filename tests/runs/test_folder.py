@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import record, start
+from tests.tiny import as_typed, record, start
 from zoo.errors import NotFoundError, RunError
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
 from zoo.runs.record import ResultRecord
@@ -97,7 +97,7 @@ def test_create_refuses_an_earlier_run_and_tells_how_to_go_on(tmp_path):
         RunFolder.create(tmp_path)
     assert str(raised.value) == (
         f"{tmp_path}: is there already; expected a new folder; choose another --run, "
-        f"or go on with it: zoo finetune --run {tmp_path} --resume"
+        f"or go on with it: zoo finetune --run {as_typed(tmp_path)} --resume"
     )
 
 
@@ -281,5 +281,5 @@ def test_a_run_that_cannot_be_written_does_not_go_on(tmp_path, monkeypatch):
         RunFolder(tmp_path).refuse_read_only()
     assert str(raised.value) == (
         f"{tmp_path}: cannot be written (Permission denied); train it again in a folder of yours: "
-        f"zoo finetune {tmp_path} --run DIR"
+        f"zoo finetune {as_typed(tmp_path)} --run DIR"
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, write_npz
+from tests.tiny import as_typed, phase, recipe, write_npz
 from zoo.errors import RunError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
@@ -89,7 +89,7 @@ def test_where_none_is_whole_one_line_says_so_and_nothing_is_changed(run):
     assert str(raised.value) == (
         f"{paths[-1] / 'state.safetensors'}: is damaged (its SHA-256 is not the manifest's), and no other checkpoint "
         f"of {run.path} is whole; nothing was changed; put the file back, or train again in another folder: "
-        f"zoo finetune {run.path} --run DIR"
+        f"zoo finetune {as_typed(run.path)} --run DIR"
     )
     assert contents(run.path) == before
 
@@ -114,7 +114,7 @@ def test_a_damaged_best_checkpoint_is_said_at_the_end_and_the_last_epoch_is_kept
     with pytest.raises(RunError) as raised:
         zoo.finetune(None, run=run.path, resume=True)
     assert str(raised.value).startswith(f"{best.path / file}: is damaged")
-    assert f"delete {best.path} to keep the last epoch" in str(raised.value)
+    assert f"delete {as_typed(best.path)} to keep the last epoch" in str(raised.value)
     shutil.rmtree(best.path)
     capsys.readouterr()
     done = zoo.finetune(None, run=run.path, resume=True)

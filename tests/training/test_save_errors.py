@@ -11,7 +11,7 @@ import keras
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, write_npz
+from tests.tiny import as_typed, phase, recipe, write_npz
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 
@@ -63,7 +63,8 @@ def test_a_full_disk_stops_the_run_with_what_is_needed_and_what_to_type(disk, da
         zoo.finetune(plan("stop"), data, run=disk / "run", callbacks=[Fill(disk, 2)])
     assert re.fullmatch(r"No space left on device \([\d,]+ bytes needed, 0 free\)", raised.value.strerror)
     assert raised.value.filename.startswith(f"{disk / 'run' / 'checkpoints' / 'step-'}")
-    assert raised.value.__notes__ == [f"free some space and go on with it: zoo finetune --run {disk / 'run'} --resume"]
+    command = f"zoo finetune --run {as_typed(disk / 'run')} --resume"
+    assert raised.value.__notes__ == [f"free some space and go on with it: {command}"]
     newest = checkpoint.latest(disk / "run" / "checkpoints")
     assert newest.progress.epoch == 2
     assert newest.model_arrays()
@@ -76,7 +77,7 @@ def test_where_the_recipe_says_warn_training_goes_on_and_the_end_says_what_is_mi
     warnings = [line for line in capsys.readouterr().err.splitlines() if "could not" in line or "No space" in line]
     assert len(warnings) == 2
     assert re.fullmatch(
-        r"warning: \S+: No space left on device \([\d,]+ bytes needed, 0 free\); training goes on and tries again at "
+        r"warning: .+: No space left on device \([\d,]+ bytes needed, 0 free\); training goes on and tries again at "
         "the next checkpoint; free some space meanwhile",
         warnings[0],
     )

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.tiny import write_photos
+from tests.tiny import as_typed, write_photos
 from zoo.cli.data import data
 from zoo.data.inputs import open_source
 from zoo.errors import NotFoundError
@@ -338,7 +338,7 @@ def test_the_check_says_when_training_will_stop(photos, tmp_path, typed, fresh_c
     code, _, err = typed("finetune", "finetune/default", "--data", photos, *settings, "--run", tmp_path / "run")
     assert code == 1
     assert "2 of 34 files cannot be read, more than 1 %" in err
-    assert f"'zoo data check {photos} --fix-list out.txt' lists all" in err
+    assert f"'zoo data check {as_typed(photos)} --fix-list out.txt' lists all" in err
     (photos / "dog" / "page1.jpg").unlink()
     assert "will stop" not in typed("data", "check", photos)[1]
     assert typed("data", "check", photos, "--json")[0] == 3  # one is a fault still; training leaves it out

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.data.sources.test_opening import touch
+from tests.tiny import as_typed
 from zoo.data import Dataset, open_dataset, read_in_code
 from zoo.errors import DataError
 
@@ -537,4 +538,4 @@ def test_one_of_the_class_folders_is_reported_with_all(tmp_path):
     touch(tmp_path, "photos/cat/1.jpg", "photos/dog/2.jpg")
     with pytest.raises(DataError) as raised:
         open_dataset("folder", tmp_path / "photos" / "cat")
-    assert str(raised.value).endswith(f"or type --data {tmp_path / 'photos'} if 'cat' is a class")
+    assert str(raised.value).endswith(f"or type --data {as_typed(tmp_path / 'photos')} if 'cat' is a class")

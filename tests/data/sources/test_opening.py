@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.tiny import as_typed
 from zoo.data import open_dataset
 from zoo.data.sources.opening import Dataset
 from zoo.errors import DataError, NotFoundError
@@ -137,7 +138,7 @@ def test_what_lies_beside_is_said(tmp_path):
         (
             ["photos/cat/1.jpg", "photos/dog/2.jpg"],
             "{root}: has one class only, 'photos'; expected two or more. "
-            "If its subfolders are the classes, type --data {root}/photos",
+            "If its subfolders are the classes, type --data {photos}",
         ),
         (
             ["train/a/1.jpg", "train/b/2.jpg", "val/A/3.jpg", "val/zebra/4.jpg", "val/empty/.x"],
@@ -172,7 +173,7 @@ def test_what_lies_beside_is_said(tmp_path):
 )
 def test_folder_faults(tmp_path, names, text):
     touch(tmp_path, *names)
-    assert fault("folder", tmp_path).startswith(text.format(root=tmp_path))
+    assert fault("folder", tmp_path).startswith(text.format(root=tmp_path, photos=as_typed(tmp_path / "photos")))
 
 
 def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):

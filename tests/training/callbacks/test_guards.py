@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, write_npz
+from tests.tiny import as_typed, phase, recipe, write_npz
 from zoo.errors import Terminated
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
@@ -81,7 +81,7 @@ def leave(plan, data, path, *, number, moment, count):
         zoo.finetune(plan, data, run=path, callbacks=[listener])
     assert [signal.getsignal(one) for one in interruption.SIGNALS] == before
     assert getattr(raised.value, "code", 130) == 128 + number
-    assert raised.value.__notes__ == [f"go on with it: zoo finetune --run {path} --resume"]
+    assert raised.value.__notes__ == [f"go on with it: zoo finetune --run {as_typed(path)} --resume"]
     assert RunFolder(path).record().status == "interrupted"
     assert [file for file in path.rglob(".*") if file.is_file()] == []
     return listener.batches
@@ -116,7 +116,7 @@ def test_a_script_that_is_terminated_is_told_how_to_go_on(data, tmp_path, capsys
         zoo.finetune(RECIPE, data, run=tmp_path / "run", callbacks=[Signal(signal.SIGTERM, "train end", 2)])
     *_, finishing, last = capsys.readouterr().err.splitlines()
     assert finishing == "finishing the step and saving; once more to exit at once"
-    assert last == f"interrupted; go on with it: zoo finetune --run {tmp_path / 'run'} --resume"
+    assert last == f"interrupted; go on with it: zoo finetune --run {as_typed(tmp_path / 'run')} --resume"
     with pytest.raises(KeyboardInterrupt):
         zoo.finetune(None, run=tmp_path / "run", resume=True, callbacks=[Signal(signal.SIGINT, "train end", 2)])
     assert "interrupted;" not in capsys.readouterr().err
