@@ -19,8 +19,6 @@ SAVING, PACKING, FIRST_PASS = "run/checkpoints/.step-*", "cache/zoo/packs/.part-
 # Seconds from the instant at which a folder is seen to the kill, at most: about how long it is there.
 DELAYS = {SAVING: 0.012, PACKING: 0.25, FIRST_PASS: 0.25}
 
-BY_DEFAULT = ["checkpoint.every=epoch"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -62,9 +60,9 @@ class Result:
         return [kill for one in self.chains for kill in one.kills]
 
     @property
-    def most_lost(self) -> float:
-        """Seconds of work that a kill cost at most where it is saved as often as by default."""
-        return max((kill.lost for one in self.chains for kill in one.kills if one.settings == BY_DEFAULT), default=0.0)
+    def most_batches_lost(self) -> int:
+        """Trained batches that a kill cost at most; of seconds, which depend on the machine, the rows tell."""
+        return max((kill.batches_lost for kill in self.kills), default=0)
 
     @property
     def faults(self) -> list[str]:

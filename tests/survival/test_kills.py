@@ -5,9 +5,10 @@ import pytest
 from tests.survival.driver import outcome_of
 from tests.survival.matrix import Bench, Plan
 from tests.survival.starting import FreshProcess
+from tests.survival.trainings import BATCHES_OF_AN_EPOCH
 
-# Of work, in seconds.
-MOST_LOST = 5.0
+# An epoch is saved at its end whatever the recipe says, and the one before is on disk by then.
+MOST_BATCHES_LOST = 2 * BATCHES_OF_AN_EPOCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -16,14 +17,14 @@ def test_forty_kills_change_no_byte_and_cost_little(bench):
     result = bench.work_off(Plan(kills=40, saves=8, cached=6))
     assert result.faults == []
     assert len(result.kills) >= 40
-    assert result.most_lost <= MOST_LOST, result.rows()
+    assert result.most_batches_lost <= MOST_BATCHES_LOST, result.rows()
 
 
 def test_kills_change_no_byte_on_jax(tmp_path):
     with Bench(tmp_path, backend="jax") as on_jax:
         result = on_jax.work_off(Plan(kills=8, saves=2, cached=1, trainings=["mixed", "cached"]))
     assert result.faults == []
-    assert result.most_lost <= MOST_LOST, result.rows()
+    assert result.most_batches_lost <= MOST_BATCHES_LOST, result.rows()
 
 
 def test_a_process_of_its_own_gives_what_a_copy_gives(bench):

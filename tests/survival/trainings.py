@@ -21,6 +21,8 @@ _PHASES = (
 )
 _CHANGES = {"flip": "horizontal", "erasing": 0.3, "color": 0.2}
 BATCHES_OF_A_STEP = 2
+# Of 400 images, a quarter of which validates, by 8.
+BATCHES_OF_AN_EPOCH = 38
 _TRAIN = {"batch_size": 8, "ema": 0.9, "accumulate": BATCHES_OF_A_STEP, "clip_norm": 1.0}
 
 
