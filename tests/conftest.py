@@ -1,5 +1,6 @@
 import collections
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 from tests.tiny import phase, recipe, write_photos
 
-# A shell that starts the tests in the background has them ignore Ctrl-C.
+# A shell that starts the tests in the background has them ignore Ctrl-C, and nohup SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass
