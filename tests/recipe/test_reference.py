@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo.cli.recipe import recipe
+from zoo.cli.recipes import recipe
 from zoo.cli.shell.completion import complete_key
 from zoo.errors import NotFoundError
 from zoo.recipe import reference

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from zoo.cli.recipe import _rates_by_stage
+from zoo.cli.recipes.rates import rates_by_stage
 from zoo.recipe.loading import load_recipe
 from zoo.report.rates import PhaseRates, plot_rates
 
@@ -62,7 +62,7 @@ def test_every_phase_is_named_and_curves_keep_their_room(count):
     assert legend.get_window_extent().x1 <= figure.bbox.width
 
 
-def test_rates_by_stage_are_lines_and_a_table_with_what_is_frozen():
+def testrates_by_stage_are_lines_and_a_table_with_what_is_frozen():
     stages = {"stem": None, "stage1": 1e-4, "head": 1e-3}
     above, below = plot_rates([cosine("top", 1e-3, 3, stages=stages)], "pets").axes
     peaks = [max(line.get_ydata()) for line in above.get_lines() if len(line.get_ydata())]
@@ -86,11 +86,11 @@ def test_a_constant_rate_is_seen():
     assert "0.001" in labels(axes)
 
 
-def test_the_rates_by_stage_are_those_of_training():
+def test_therates_by_stage_are_those_of_training():
     recipe = load_recipe("finetune/gradual", ["model.name=mnist_conv_tiny"])
-    found = _rates_by_stage(recipe)
+    found = rates_by_stage(recipe)
     # The head's is the phase's own, and each stage below it gets 0.385 times that of the one above.
     assert found["head"] == {"stem": None, "stage1": None, "stage2": None, "head": 5e-3}
     by_hand = {"stem": 1e-3 * 0.385**3, "stage1": 1e-3 * 0.385**2, "stage2": 3.85e-4, "head": 1e-3}
     assert found["all"] == pytest.approx(by_hand)
-    assert _rates_by_stage(load_recipe("finetune/default")) == {}
+    assert rates_by_stage(load_recipe("finetune/default")) == {}

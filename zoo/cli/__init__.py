@@ -31,7 +31,7 @@ VERBS = {
     "weights": "zoo.cli.models.weights:weights",
     "lr-find": "zoo.cli.training.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
-    "recipe": "zoo.cli.recipe:recipe",
+    "recipe": "zoo.cli.recipes:recipe",
     "help": "zoo.cli.shell.help:help_command",
 }
 
