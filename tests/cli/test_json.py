@@ -37,6 +37,7 @@ PRINTED = {
     "recipe ls": "recipes",
     "recipe show tiny.toml": "recipe",
     "recipe check tiny.toml": "recipe-check",
+    "recipe diff tiny.toml RUN": "recipe-diff",
     "recipe keys flip": "recipe-keys",
 }
 

@@ -121,7 +121,8 @@ FAULTS = [
     (
         "augment",
         'policy = "autoaugment"',
-        'augment.policy is "autoaugment"; expected "none", "randaugment", "augmix" or "trivial"',
+        'augment.policy is "autoaugment"; expected "none", "randaugment", "augmix" or "trivial". '
+        "Did you mean 'randaugment'?",
     ),
     ("augment", "crop = 1.0", "augment.crop is 1.0; expected <= 0.999"),
     ("augment", "rotation = nan", "augment.rotation is NaN; expected a finite number"),
@@ -164,7 +165,7 @@ FAULTS = [
         'such as "30s" or "5m"',
     ),
     ("checkpoint", 'monitor = "acc"', 'checkpoint.monitor is "acc"; expected "val_accuracy" or "val_loss"'),
-    ("expect", "tolerance = 0.1", "required key 'value' is missing in expect"),
+    ("expect", "tolerance = 0.1", "required key 'value' is missing in expect; write value = 0.9"),
     ("[phases]", "epochs = 0", "phases[1].epochs is 0; expected >= 1"),
     ("[phases]", "warmup = 1.0", "phases[1].warmup is 1.0; expected <= 0.999"),
     ("[phases]", "layer_decay = 1.5", "phases[1].layer_decay is 1.5; expected <= 1"),
@@ -225,8 +226,8 @@ def test_a_fault_is_reported_with_its_line(write, section, line, text):
         ("", "pets.toml:1: required key 'model' is missing"),
         (
             VALID + "[[phases]]\n",
-            "pets.toml:7: required key 'name' is missing in phases[1]\n"
-            "pets.toml:7: required key 'train' is missing in phases[1]",
+            "pets.toml:7: required key 'name' is missing in phases[1]; write name = \"head\"\n"
+            "pets.toml:7: required key 'train' is missing in phases[1]; write train = \"head\"",
         ),
         (
             VALID.replace("[[phases]]", "[phases]"),
@@ -244,8 +245,11 @@ def test_a_fault_is_reported_with_its_line(write, section, line, text):
         ("set = 1\n" + VALID, "pets.toml:1: set is not a table; expected [set]"),
         ("train = 1\n" + VALID, "pets.toml:1: train is 1; expected a table"),
         ("name = 'a'\nb 1\n", "pets.toml:2: not TOML at column 3: Expected '=' after a key"),
-        ("a = 1\nb = '''x", "pets.toml:2: not TOML at the end of the file: Expected \"'''\""),
-        ("a = 1\na = 2\n", "pets.toml:2: not TOML at column 6: Cannot overwrite a value"),
+        ("name = 'a'\nb = '''x", "pets.toml:2: not TOML at the end of the file: Expected \"'''\""),
+        (
+            VALID + "train = 'all'\n",
+            "pets.toml:7: not TOML at column 14: Cannot overwrite a value; expected each key and each [SECTION] once",
+        ),
         (f"a = {'[' * 50_000}", "pets.toml:1: nests more than 32 keys and values in one another; expected a recipe"),
         (f"a = 1{'0' * 5_000}", "pets.toml:1: not TOML: Exceeds the limit (4300 digits)"),
     ],

@@ -41,6 +41,7 @@ Kind = Literal[
     "recipes",
     "recipe",
     "recipe-check",
+    "recipe-diff",
     "recipe-keys",
     "error",
 ]

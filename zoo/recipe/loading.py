@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zoo.recipe.against_card import card_faults
+from zoo.recipe.by_key import RecipeValue, located_values
+from zoo.recipe.checks.against_card import card_faults
 from zoo.recipe.resolution import resolve
 from zoo.recipe.schema import Recipe
 from zoo.recipe.validation import validated
@@ -39,3 +40,24 @@ def load_recipe(
     overlay, faults = resolve(reference, overrides, content=content)
     asked = card_faults(overlay) if against_card else ()
     return validated(Recipe, overlay, [*faults, *asked])
+
+
+def load_by_key(
+    reference: str | Path, overrides: Sequence[str] | Mapping[str, object] = ()
+) -> tuple[Recipe, list[RecipeValue]]:
+    """Loads and checks a recipe, and says of every key where its value was written.
+
+    Args:
+        reference: The path of a `.toml` file, or the name of a recipe.
+        overrides: As for `load_recipe`.
+
+    Returns:
+        The resolved recipe, and its keys in the order of the schema.
+
+    Raises:
+        NotFoundError: If the reference leads nowhere.
+        RecipeError: With one line for every fault in the recipe and the overrides.
+    """
+    overlay, faults = resolve(reference, overrides)
+    recipe = validated(Recipe, overlay, faults)
+    return recipe, located_values(recipe.to_dict(), overlay)

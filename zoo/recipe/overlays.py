@@ -5,7 +5,7 @@ value travels with it, so a fault always names the file and line, or the `--set`
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,28 +38,69 @@ class SourceLocation:
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One thing that is wrong with a recipe."""
+    """One thing that is wrong with a recipe.
+
+    Attributes:
+        location: Where it was written.
+        found: What is wrong there.
+        advice: What is expected, or what to type: a sentence of its own where it begins with a capital; may be empty.
+        path: The value at fault; empty where it is the file or what an override says.
+    """
 
     location: SourceLocation
-    text: str
+    found: str
+    advice: str = ""
+    path: KeyPath = field(default=(), compare=False)
+
+    @classmethod
+    def of_message(cls, location: SourceLocation, message: str, path: KeyPath = ()) -> "Fault":
+        """Makes a fault of a message in which the advice stands last."""
+        found = _ADVICE.search(message)
+        if found is None:
+            return cls(location, message, path=path)
+        return cls(location, message[: found.start()], message[found.end() :], path=path)
+
+    @property
+    def text(self) -> str:
+        """The whole sentence, with a phase called as in the key of the override at fault."""
+        if not self.advice:
+            return self._as_typed(self.found)
+        return f"{self._as_typed(self.found)}{'.' if self.advice[0].isupper() else ';'} {self.advice}"
 
     def __str__(self) -> str:
-        return f"{self.location}: {self._as_typed()}"
+        return f"{self.location}: {self.text}"
 
-    def _as_typed(self) -> str:
-        """Returns the text with the phase called as in the key of the override at fault."""
+    def _as_typed(self, text: str) -> str:
         section, _, rest = self.location.key.partition(".")
         name = rest.partition(".")[0]
         if section != "phases" or not name or name.isdecimal():
-            return self.text
-        return re.sub(r"\bphases\[\d+\]", lambda _: f"phases.{name}", self.text, count=1)
+            return text
+        return re.sub(r"\bphases\[\d+\]", lambda _: f"phases.{name}", text, count=1)
+
+
+# Where the advice of a message begins: with a capital after a full stop, else after a semicolon.
+_ADVICE = re.compile(
+    r"\. (?=Did you mean |It has: |It is left out|There are: |The |See |Known)|; (?=expected |leave |write )"
+)
+
+
+class FaultsError(RecipeError):
+    """A recipe with faults of which each is known by itself.
+
+    Attributes:
+        faults: Those that the message lists.
+    """
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 # More are counted.
 FAULTS_LISTED = 20
 
 
-def recipe_error(faults: list[Fault], *, unlisted: int = 0) -> RecipeError:
+def recipe_error(faults: Sequence[Fault], *, unlisted: int = 0) -> FaultsError:
     """Returns the error that lists the first faults, one a line: of overrides as they were typed, then as in the file.
 
     Args:
@@ -67,10 +108,11 @@ def recipe_error(faults: list[Fault], *, unlisted: int = 0) -> RecipeError:
         unlisted: How many more there are.
     """
     in_order = sorted(faults, key=lambda fault: (as_typed(fault.location), fault))
-    lines = [printable(fault, at_most=LONGEST_LINE) for fault in in_order[:FAULTS_LISTED]]
+    listed = in_order[:FAULTS_LISTED]
+    lines = [printable(fault, at_most=LONGEST_LINE) for fault in listed]
     if more := len(in_order) - len(lines) + unlisted:
         lines.append(f"{more:,} more faults are not listed; correct these first")
-    return RecipeError("\n".join(lines))
+    return FaultsError("\n".join(lines), listed)
 
 
 def as_typed(location: SourceLocation) -> tuple[bool, int]:
@@ -80,10 +122,22 @@ def as_typed(location: SourceLocation) -> tuple[bool, int]:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Raw values and their locations; the empty path is the location of the whole."""
+    """Raw values and their locations; the empty path is the location of the whole.
+
+    Attributes:
+        unread: Places whose values could not be read, and that nothing is missing from for that: the empty path where
+            a whole file, or the rest of one, could not.
+        faults: What is wrong with the lines of a file that was read.
+    """
 
     values: dict[str, Any]
     locations: dict[KeyPath, SourceLocation]
+    unread: frozenset[KeyPath] = frozenset()
+    faults: tuple[Fault, ...] = ()
+
+    def may_hold(self, path: KeyPath) -> bool:
+        """Whether a value that is not there may stand in what could not be read."""
+        return any(path[: len(place)] == place for place in self.unread)
 
     def location(self, path: KeyPath) -> SourceLocation:
         """Returns the location of a value, or of the nearest table around it."""
@@ -94,20 +148,25 @@ class Overlay:
     def over(self, base: "Overlay") -> "Overlay":
         """Lays this overlay over another: tables merge key by key, everything else replaces."""
         kept = {path: location for path, location in base.locations.items() if not _hides(self.values, path)}
-        return Overlay(_merged(base.values, self.values), {**kept, **self.locations})
+        return Overlay(_merged(base.values, self.values), {**kept, **self.locations}, base.unread | self.unread)
 
     def without(self, *keys: str) -> "Overlay":
         """Returns the overlay less some of its top-level keys."""
         return Overlay(
             {key: value for key, value in self.values.items() if key not in keys},
             {path: location for path, location in self.locations.items() if not path or path[0] not in keys},
+            self.unread,
         )
+
+    def without_value(self, path: KeyPath) -> "Overlay":
+        """Returns the overlay less one value, which could not be read."""
+        return Overlay(_removed(self.values, path), self.locations, self.unread | {path})
 
     def with_value(self, path: KeyPath, value: Any, location: SourceLocation) -> "Overlay":
         """Returns the overlay with one value replaced; tables that are missing on the way are made."""
         kept = {known: place for known, place in self.locations.items() if known[: len(path)] != path}
         made = {path[:depth]: location for depth in range(1, len(path) + 1)}
-        return Overlay(_replaced(self.values, path, value), {**made, **kept})
+        return Overlay(_replaced(self.values, path, value), {**made, **kept}, self.unread)
 
 
 def tables(values: dict[str, Any], section: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
@@ -137,6 +196,14 @@ def _hides(values: Any, path: KeyPath) -> bool:
             return False
         values = values[key]
     return True
+
+
+def _removed(container: Any, path: KeyPath) -> Any:
+    if isinstance(container, list):
+        return [_removed(item, path[1:]) if at == path[0] else item for at, item in enumerate(container)]
+    if len(path) == 1:
+        return {key: value for key, value in container.items() if key != path[0]}
+    return {key: _removed(value, path[1:]) if key == path[0] else value for key, value in container.items()}
 
 
 def _replaced(container: Any, path: KeyPath, value: Any) -> Any:

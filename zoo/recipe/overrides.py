@@ -24,7 +24,15 @@ class Override:
 
 
 class _UnreachableError(Exception):
-    """An override's key leads nowhere, or its value cannot be in a recipe."""
+    """An override's key leads nowhere, or its value cannot be in a recipe.
+
+    Attributes:
+        is_unknown_phase: Whether no phase has the name that the key gives.
+    """
+
+    def __init__(self, message: str, *, is_unknown_phase: bool = False) -> None:
+        super().__init__(message)
+        self.is_unknown_phase = is_unknown_phase
 
 
 def read_overrides(
@@ -53,8 +61,8 @@ def read_overrides(
             read += [replace(one, location=replace(one.location, typed=number)) for one in of_text]
         else:
             missing = "key before '='" if equals else "'='"
-            fault = f"has no {missing}; expected KEY=VALUE, such as train.batch_size=64"
-            faults.append(Fault(SourceLocation(f"--set {text}", typed=number), fault))
+            advice = "expected KEY=VALUE, such as train.batch_size=64"
+            faults.append(Fault(SourceLocation(f"--set {text}", typed=number), f"has no {missing}", advice))
     return read, faults
 
 
@@ -62,8 +70,8 @@ def overrides_in(overlay: Overlay) -> tuple[list[Override], list[Fault]]:
     """Reads the `[set]` table of a recipe file, each tweak with its line."""
     table = overlay.values.get("set", {})
     if not isinstance(table, dict):
-        text = 'set is not a table; expected [set] and lines such as "train.batch_size" = 64'
-        return [], [Fault(overlay.location(("set",)), text)]
+        advice = 'expected [set] and lines such as "train.batch_size" = 64'
+        return [], [Fault(overlay.location(("set",)), "set is not a table", advice, ("set",))]
     tweaks = _flattened(table)
     return [
         Override(".".join(path), value, replace(overlay.location(("set", *path)), key=".".join(path)))
@@ -80,8 +88,8 @@ def apply_overrides(overlay: Overlay, overrides: Sequence[Override]) -> tuple[Ov
         The overlay with the values, and a fault for each key that leads nowhere or value that no recipe can hold.
     """
     if len(overrides) > MOST_OVERRIDES:
-        text = f"{len(overrides):,} values are set; expected at most {MOST_OVERRIDES:,}"
-        return overlay, [Fault(overrides[0].location, text)]
+        found = f"{len(overrides):,} values are set"
+        return overlay, [Fault(overrides[0].location, found, f"expected at most {MOST_OVERRIDES:,}")]
     faults: list[Fault] = []
     for override in overrides:
         try:
@@ -90,7 +98,8 @@ def apply_overrides(overlay: Overlay, overrides: Sequence[Override]) -> tuple[Ov
                 raise _UnreachableError(unfit)
             overlay = overlay.with_value(path, override.value, override.location)
         except _UnreachableError as error:
-            faults.append(Fault(override.location, str(error)))
+            if not (error.is_unknown_phase and overlay.may_hold(("phases",))):  # else it may be in what was not read
+                faults.append(Fault.of_message(override.location, str(error), tuple(override.key.split("."))))
     return overlay, faults
 
 
@@ -142,4 +151,5 @@ def _phase_index(phases: Any, name: str) -> int:
     if name in map(str, range(len(names))):
         return int(name)
     known = ", ".join(names) or "none"
-    raise _UnreachableError(f"no phase '{name}'; phases are {known}.{did_you_mean(name, names)}")
+    hint = did_you_mean(name, names)
+    raise _UnreachableError(f"no phase '{name}'; phases are {known}.{hint}", is_unknown_phase=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.finding import find_recipe, find_shipped_recipe
-from zoo.recipe.overlays import Fault, Overlay, SourceLocation, recipe_error
+from zoo.recipe.overlays import Fault, Overlay, SourceLocation
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
 from zoo.recipe.validation import quoted
@@ -47,7 +47,7 @@ def resolve(
         content: The bytes of the file that the reference is the path of, where they were read already.
 
     Returns:
-        The values without `extends` and `[set]`, and what is wrong with the overrides.
+        The values without `extends` and `[set]`, and what is wrong with lines, overrides and what is extended.
 
     Raises:
         NotFoundError: The reference leads nowhere.
@@ -75,7 +75,7 @@ class _Files:
     """A recipe's file and all that it extends, each read once.
 
     Args:
-        faults: Receives what is wrong with the tweaks of a file, which does not keep the rest from being checked.
+        faults: Receives what is wrong with a line, a tweak or what is extended: the rest is checked all the same.
         content: The bytes of the first, where they were read already.
     """
 
@@ -93,7 +93,7 @@ class _Files:
             chain: The files on the way here, each extending the next one.
 
         Raises:
-            RecipeError: This file or one that it extends cannot be read, or all together are too much.
+            RecipeError: This file cannot be read.
         """
         real = path.resolve()
         if real not in self._resolved:
@@ -104,6 +104,7 @@ class _Files:
         content = self._content if len(chain) == 1 else None
         child, size = read_recipe_file(path, _shown(path), at_most=self._bytes_left, content=content)
         self._bytes_left -= size
+        self._faults += child.faults
         parents = self._parents(child, chain)
         overlay = child.without("extends", "set")
         for parent in reversed(parents):
@@ -114,28 +115,35 @@ class _Files:
         return _Resolved(overlay, 1 + max((parent.depth for parent in parents), default=0))
 
     def _parents(self, child: Overlay, chain: tuple[Path, ...]) -> list[_Resolved]:
-        """Returns what a recipe extends; raises with a line for each that it may not or cannot."""
+        """Returns what a recipe extends; of what it may not or cannot extend, a fault is noted and nothing is known."""
         extends = child.values.get("extends", [])
         references: list[Any] = extends if isinstance(extends, list) else [extends]
         if len(references) > _MOST_FILES:
-            text = f"extends names {len(references):,} recipes; expected at most {_MOST_FILES}"
-            raise recipe_error([Fault(child.location(("extends",)), text)])
+            found, advice = f"extends names {len(references):,} recipes", f"expected at most {_MOST_FILES}"
+            return [self._unread(child, found, advice)]
         if twice := [one for at, one in enumerate(references) if one in references[:at] and isinstance(one, str)]:
-            text = f"extends names {quoted(twice[0])} twice; expected each recipe once"
-            raise recipe_error([Fault(child.location(("extends",)), text)])
-        parents: list[Path] = []
-        faults: list[Fault] = []
-        for reference in references:
-            try:
-                parents.append(self._parent(reference, chain))
-            except (NotFoundError, RecipeError) as error:
-                faults.append(Fault(child.location(("extends",)), f"extends {quoted(reference)}: {error}"))
-        if not faults and len({*self._resolved, *(path.resolve() for path in (*chain, *parents))}) > _MOST_FILES:
-            text = f"extends: more than {_MOST_FILES} files belong to this recipe; expected fewer"
-            faults.append(Fault(child.location(("extends",)), text))
-        if faults:
-            raise recipe_error(faults)
-        return [self.resolved(parent, chain) for parent in parents]
+            self._unread(child, f"extends names {quoted(twice[0])} twice", "expected each recipe once")
+        return [self._extended(child, reference, chain) for reference in _once(references)]
+
+    def _extended(self, child: Overlay, reference: Any, chain: tuple[Path, ...]) -> _Resolved:
+        """Returns a recipe that another extends."""
+        try:
+            parent = self._parent(reference, chain)
+            if len({*self._resolved, *(path.resolve() for path in (*chain, parent))}) > _MOST_FILES:
+                found = f"extends: more than {_MOST_FILES} files belong to this recipe"
+                return self._unread(child, found, "expected fewer", once=True)
+            return self.resolved(parent, chain)
+        except (NotFoundError, RecipeError) as error:
+            fault = Fault.of_message(child.location(("extends",)), f"extends {quoted(reference)}: {error}")
+            return self._unread(child, fault.found, fault.advice)
+
+    def _unread(self, child: Overlay, found: str, advice: str, *, once: bool = False) -> _Resolved:
+        """Notes a fault of `extends`; what it would have led to may hold anything."""
+        location = child.location(("extends",))
+        fault = Fault(location, found, advice, ("extends",))
+        if not (once and fault in self._faults):
+            self._faults.append(fault)
+        return _Resolved(Overlay({}, {(): location}, frozenset({()})), 0)
 
     def _parent(self, reference: Any, chain: tuple[Path, ...]) -> Path:
         parent = _parent(reference, chain)
@@ -166,6 +174,10 @@ def _parent(reference: Any, chain: tuple[Path, ...]) -> Path:
     if real in known:
         raise RecipeError(f"a circle of recipes, {_shown_chain([*chain[known.index(real) :], parent])}")
     return parent
+
+
+def _once(references: list[Any]) -> list[Any]:
+    return [one for at, one in enumerate(references) if not isinstance(one, str) or one not in references[:at]]
 
 
 def _shown_chain(chain: Sequence[Path]) -> str:

@@ -1,6 +1,7 @@
 """From raw values to a recipe, or to every fault at once, each at the place that causes it."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
@@ -50,7 +51,8 @@ def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) ->
     except ValidationError as error:
         recipe, refused = None, _by_key(overlay.values, error)
     # A text for each of 10,000 wrong keys would take longer than reading them.
-    in_order = sorted(refused, key=lambda path: (*as_typed(overlay.location(path)), overlay.location(path)))
+    shown = [path for path in refused if not _is_unread(overlay, path, refused[path][0])]
+    in_order = sorted(shown, key=lambda path: (*as_typed(overlay.location(path)), overlay.location(path)))
     found = [
         *faults,
         *(_schema_fault(model, overlay, path, refused[path]) for path in in_order[:FAULTS_LISTED]),
@@ -59,7 +61,7 @@ def validated(model: type[M], overlay: Overlay, faults: Sequence[Fault] = ()) ->
         *_deterministic_by_xla(overlay),
     ]
     if recipe is None or found:
-        raise recipe_error(found, unlisted=max(0, len(refused) - FAULTS_LISTED))
+        raise recipe_error(found, unlisted=max(0, len(shown) - FAULTS_LISTED))
     return recipe
 
 
@@ -103,28 +105,74 @@ def _key_of(values: Any, details: ErrorDetails) -> KeyPath:
     return path
 
 
+def _is_unread(overlay: Overlay, path: KeyPath, details: ErrorDetails) -> bool:
+    """Whether a value seems to be missing only because its line, or the file that it stands in, could not be read."""
+    return details["type"] in ("missing", "too_short") and overlay.may_hold(path)
+
+
 def _schema_fault(model: type[BaseModel], overlay: Overlay, path: KeyPath, details: list[ErrorDetails]) -> Fault:
     table, key = path[:-1], str(path[-1])
     inside = f" in {dotted(table)}" if table else ""
+    location = overlay.location(path)
     match details[0]["type"]:
         case "missing":
-            text = f"required key '{key}' is missing{inside}"
+            example = _EXAMPLES.get(tuple(part for part in path if isinstance(part, str)))
+            advice = f"write {example}" if example else ""
+            return Fault(location, f"required key '{key}' is missing{inside}", advice, path)
         case "extra_forbidden":
-            known = _keys_of(model, table)
-            hint = did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
-            text = f"unknown key {printable(repr(key))}{inside}.{hint}"
+            advice = _nearest_key(model, table, key)
+            return Fault(location, f"unknown key {printable(repr(key))}{inside}", advice, path)
         case "option":
-            text = f"{dotted(path)}{details[0]['msg']}"
+            return Fault.of_message(location, f"{dotted(path)}{details[0]['msg']}", path)
         case "tuple_type" if named := _named_tables(details[0]["input"]):
             tweaks = " and ".join(f'"phases.{name}.KEY" = ...' for name in named)
-            text = (
-                f"{dotted(path)} is a table; expected a list of [[phases]] tables, each with a name; "
+            advice = (
+                "expected a list of [[phases]] tables, each with a name; "
                 f"to change inherited phases write [set] and below it {tweaks}"
             )
+            return Fault(location, f"{dotted(path)} is a table", advice, path)
         case _:
             words = list(dict.fromkeys(_expected(one) for one in details))
-            text = f"{dotted(path)} is {quoted(details[0]['input'])}; expected {_either(words)}"
-    return Fault(overlay.location(path), text)
+            advice = f"expected {_either(words)}{_nearest_choice(details)}"
+            return Fault(location, f"{dotted(path)} is {quoted(details[0]['input'])}", advice, path)
+
+
+# Required key -> what one could write.
+_EXAMPLES: dict[tuple[str, ...], str] = {
+    ("name",): 'name = "my-recipe"',
+    ("model",): '[model] and below it name = "efficientnet_lite0"',
+    ("model", "name"): "name = \"efficientnet_lite0\"; see 'zoo list'",
+    ("phases",): '[[phases]] and below it name = "head" and train = "head"',
+    ("phases", "name"): 'name = "head"',
+    ("phases", "train"): 'train = "head"',
+    ("expect", "value"): "value = 0.9",
+}
+
+
+def _nearest_key(model: type[BaseModel], table: KeyPath, key: str) -> str:
+    """Says where a key belongs that a table does not have, or which of its keys is near."""
+    known = _keys_of(model, table)
+    sections = [name for name, field in model.model_fields.items() if _section(field.annotation)]
+    elsewhere = [name for name in sections if table[:1] != (name,) and key in _keys_of(model, (name,))]
+    # A recipe and a phase have names too: what is meant by a key of several tables is not known.
+    if len(elsewhere) == 1:
+        return f"Did you mean '{key}' in {f'[[{elsewhere[0]}]]' if elsewhere[0] == 'phases' else f'[{elsewhere[0]}]'}?"
+    return did_you_mean(key, known).lstrip() or f"Known keys: {', '.join(known)}."
+
+
+def _nearest_choice(details: list[ErrorDetails]) -> str:
+    """Hints at the nearest of the words that a value may be."""
+    typed, known = (
+        details[0]["input"],
+        [one.get("ctx", {}) for one in details if one["type"] in ("literal_error", "one_of")],
+    )
+    choices = [word for said in known for word in _CHOICE.findall(said.get("expected", said.get("words", "")))]
+    hint = did_you_mean(typed, choices) if isinstance(typed, str) else ""
+    return f".{hint}" if hint else ""
+
+
+# A word among those that pydantic expects, or a table's rows.
+_CHOICE = re.compile(r"""['"]([^'"]+)['"]""")
 
 
 def _named_tables(phases: object) -> list[str]:
@@ -167,8 +215,8 @@ def _repeated_phase_names(overlay: Overlay) -> Iterator[Fault]:
         if not isinstance(name, str):
             continue
         if name in first:
-            text = f"{dotted(path)}.name is {quoted(name)}; expected another name than {dotted(first[name])}"
-            yield Fault(overlay.location((*path, "name")), text)
+            at, advice = (*path, "name"), f"expected another name than {dotted(first[name])}"
+            yield Fault(overlay.location(at), f"{dotted(path)}.name is {quoted(name)}", advice, at)
         first.setdefault(name, path)
 
 
@@ -180,8 +228,8 @@ def _share_of_a_pad(overlay: Overlay) -> Iterator[Fault]:
     values: dict[str, object] = data
     share = values.get("crop_share", 1.0)
     if values.get("resize") == "pad" and isinstance(share, float) and share != 1.0:
-        text = f'data.crop_share is {quoted(share)} with data.resize "pad", which cuts nothing off; expected 1.0'
-        yield Fault(overlay.location(("data", "crop_share")), text)
+        path, found = ("data", "crop_share"), f'data.crop_share is {quoted(share)} with data.resize "pad"'
+        yield Fault(overlay.location(path), f"{found}, which cuts nothing off", "expected 1.0", path)
 
 
 def _deterministic_by_xla(overlay: Overlay) -> Iterator[Fault]:
@@ -191,5 +239,5 @@ def _deterministic_by_xla(overlay: Overlay) -> Iterator[Fault]:
         return
     values: dict[str, object] = train
     if values.get("deterministic") is True and values.get("xla") == "on":
-        text = 'train.xla is "on" with train.deterministic = true, which keeps XLA off; expected "auto" or "off"'
-        yield Fault(overlay.location(("train", "xla")), text)
+        path, found = ("train", "xla"), 'train.xla is "on" with train.deterministic = true, which keeps XLA off'
+        yield Fault(overlay.location(path), found, 'expected "auto" or "off"', path)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from zoo.errors import RunError
+from zoo.recipe.by_key import ABSENT, value_differences
 from zoo.recipe.schema import Recipe
 from zoo.recipe.validation import quoted
 from zoo.runs.folder import RunFolder
@@ -38,24 +38,9 @@ class Difference:
 
 def recipe_differences(then: Recipe, now: Recipe) -> Iterator[Difference]:
     """Yields the keys in which a recipe differs from that of a run: `phases.head.epochs`."""
-    before, after = _by_key(then.to_dict()), _by_key(now.to_dict())
-    for key in dict.fromkeys((*before, *after)):
-        if before.get(key) != after.get(key):
-            values = [quoted(one[key]) if key in one else "not there" for one in (before, after)]
-            yield Difference(name=key, then=values[0], now=values[1], is_accepted=False)
-
-
-def _by_key(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= _by_key(cast("dict[str, Any]", value), f"{place}{name}.")
-        elif name == "phases":
-            for phase in value:
-                found |= _by_key(phase, f"phases.{phase['name']}.")
-        else:
-            found[f"{place}{name}"] = value
-    return found
+    for one in value_differences(then.to_dict(), now.to_dict()):
+        before, after = (str(value) if value is ABSENT else quoted(value) for value in one.values)
+        yield Difference(name=one.key, then=before, now=after, is_accepted=False)
 
 
 def listed(differences: Sequence[Difference], most: int = 3) -> str:

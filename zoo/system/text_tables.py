@@ -59,6 +59,16 @@ def cells(text: str) -> int:
     )
 
 
+def cut(text: str, room: int) -> str:
+    """Returns the beginning of a text where it takes more columns than there is room for."""
+    if cells(text) <= room:
+        return text
+    kept = text[: room - 3]
+    while cells(kept) > room - 3:
+        kept = kept[:-1]
+    return f"{kept}..."
+
+
 def _padded(text: str, width: int, *, right: bool) -> str:
     space = " " * (width - cells(text))
     return space + text if right else text + space

@@ -21,7 +21,7 @@ from zoo.registry.sources import (
 def test_sources_and_augmentations_are_listed_without_numpy():
     code = (
         "import sys; from zoo.registry.sources import SOURCES; from zoo.registry.augmentations import AUGMENTATIONS; "
-        "assert SOURCES.names() and AUGMENTATIONS.names(); import zoo.recipe.against_card; "
+        "assert SOURCES.names() and AUGMENTATIONS.names(); import zoo.recipe.checks.against_card; "
         "print([name for name in ('numpy', 'PIL', 'keras', 'tensorflow') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,8 +1,9 @@
-"""`zoo recipe`: list, show and check recipes."""
+"""`zoo recipe`: list, show, check and compare recipes."""
 
 import click
 
 from zoo.cli.recipes.check import check_command
+from zoo.cli.recipes.diff import diff_command
 from zoo.cli.recipes.keys import keys_command, schema_command
 from zoo.cli.recipes.ls import ls_command
 from zoo.cli.recipes.show import show_command
@@ -11,12 +12,12 @@ from zoo.cli.shell.groups import VerbGroup
 
 @click.group(cls=VerbGroup)
 def recipe() -> None:
-    """List, show and check recipes.
+    """List, show, check and compare recipes.
 
     A recipe is one TOML file that says how a model is trained. Wherever a recipe is expected, give the
     path of a .toml file or the name of one that ships with zoo.
     """
 
 
-for command in (ls_command, show_command, check_command, keys_command, schema_command):
+for command in (ls_command, show_command, check_command, diff_command, keys_command, schema_command):
     recipe.add_command(command)

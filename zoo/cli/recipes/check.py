@@ -1,6 +1,6 @@
 """`zoo recipe check`: every fault of a recipe."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from zoo.cli.shell.completion import complete_recipe
 from zoo.cli.shell.groups import Verb
 from zoo.errors import ContractError, ZooError
 
+if TYPE_CHECKING:
+    from zoo.recipe.overlays import Fault
+
 
 @click.command("check", cls=Verb)
 @click.argument("references", metavar="RECIPE...", nargs=-1, required=True, shell_complete=complete_recipe)
@@ -17,7 +20,8 @@ from zoo.errors import ContractError, ZooError
 def check_command(references: tuple[str, ...], as_json: bool) -> None:
     """Check recipes and print every fault; exit with 3 if there is one.
 
-    Keys and values are checked, and models, weights, options, stages and built-in data sets are looked up.
+    Keys and values are checked, and models, weights, options, stages and built-in data sets are looked up. What a
+    recipe extends is checked with it. A line that is not TOML does not hide the faults of the others.
 
     \b
     Examples:
@@ -40,9 +44,28 @@ def check_command(references: tuple[str, ...], as_json: bool) -> None:
 
 def _checked(reference: str) -> dict[str, Any]:
     from zoo.recipe.loading import load_recipe
+    from zoo.recipe.overlays import Fault, FaultsError, SourceLocation
 
     try:
         name = load_recipe(reference, against_card=True).name
+    except FaultsError as error:
+        faults, lines = [_fault_to_json(one) for one in error.faults], str(error).splitlines()
     except ZooError as error:
-        return {"recipe": reference, "name": None, "ok": False, "errors": str(error).splitlines()}
-    return {"recipe": reference, "name": name, "ok": True, "errors": []}
+        # Of a file as a whole, which the message names as it is typed.
+        message = str(error)
+        faults, lines = [_fault_to_json(Fault.of_message(SourceLocation(reference), message))], message.splitlines()
+    else:
+        return {"recipe": reference, "name": name, "ok": True, "errors": [], "faults": []}
+    return {"recipe": reference, "name": None, "ok": False, "errors": lines, "faults": faults}
+
+
+def _fault_to_json(fault: "Fault") -> dict[str, Any]:
+    from zoo.recipe.validation import dotted
+
+    return {
+        "file": fault.location.source,
+        "line": fault.location.line or None,
+        "key": dotted(fault.path) or None,
+        "text": fault.text,
+        "suggestion": fault.advice or None,
+    }

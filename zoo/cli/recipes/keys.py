@@ -41,10 +41,13 @@ def keys_command(pattern: str | None, as_json: bool) -> None:
 def schema_command() -> None:
     """Print the JSON schema of recipe files, for editors.
 
+    It names the models, weights, options and recipes that are installed here. An editor of TOML takes it by a recipe's
+    first line, #:schema ./recipe.schema.json, or by its settings.
+
     \b
     Example:
       zoo recipe schema > recipe.schema.json
     """
-    from zoo.recipe.schema import recipe_file_schema
+    from zoo.recipe.toml.editor_schema import editor_schema
 
-    print_json(recipe_file_schema(), indent=INDENT)
+    print_json(editor_schema(), indent=INDENT)

@@ -1,12 +1,12 @@
 """From a recipe's file to its values, each with its line; within limits, whoever wrote it."""
 
-import re
-import tomllib
+from dataclasses import replace
 from pathlib import Path
 
-from zoo.errors import RecipeError, printable
-from zoo.recipe.overlays import Fault, Overlay, SourceLocation, recipe_error
+from zoo.errors import RecipeError
+from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation, recipe_error
 from zoo.recipe.toml.line_numbers import key_lines
+from zoo.recipe.toml.parsing import parse_what_can_be_read
 from zoo.recipe.toml.tokens import TooMuchError, refuse_too_much
 from zoo.recipe.toml.values import unfit_values
 from zoo.system.regular_files import TooLargeError, read_regular
@@ -17,7 +17,7 @@ MOST_BYTES = 1_000_000
 def read_recipe_file(
     path: Path, name: str, *, at_most: int = MOST_BYTES, content: bytes | None = None
 ) -> tuple[Overlay, int]:
-    """Reads a file.
+    """Reads a file; what is wrong with a line does not keep the others from being read.
 
     Args:
         path: Where it is.
@@ -26,10 +26,11 @@ def read_recipe_file(
         content: Its bytes, where they were read already.
 
     Returns:
-        Its values with their lines, and how many bytes it has.
+        Its values with their lines and what is wrong with others, and how many bytes it has.
 
     Raises:
-        RecipeError: It is not a regular file, too large, not UTF-8, not TOML, or beyond the limits of a recipe.
+        RecipeError: It is not a regular file, too large, not UTF-8, or beyond the limits of a recipe; or it is not
+            TOML in such a way that nothing of it can be read.
     """
     if content is None:
         content = _content(path, name, at_most)
@@ -37,20 +38,36 @@ def read_recipe_file(
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise RecipeError(f"{name}:{line}: byte {error.start} is not UTF-8; expected text in UTF-8") from error
+        found = f"byte {error.start} is not UTF-8"
+        raise recipe_error([Fault(SourceLocation(name, line), found, "expected text in UTF-8")]) from error
     try:
         refuse_too_much(text)
-        values = tomllib.loads(text)
+        read = parse_what_can_be_read(text)
     except TooMuchError as error:
-        raise RecipeError(f"{name}:{error.line}: {error}; expected a recipe") from error
+        raise recipe_error([Fault(SourceLocation(name, error.line), str(error), "expected a recipe")]) from error
     except RecursionError as error:
         raise RecipeError(f"{name} nests values too deeply; expected a recipe") from error
-    except ValueError as error:  # TOML errors, and Python's for integers of too many digits
-        raise RecipeError(_syntax_error(name, text, str(error))) from error
-    overlay = Overlay(values, {key: SourceLocation(name, line) for key, line in key_lines(text).items()})
-    if faults := [Fault(overlay.location(at), said) for at, said in unfit_values(values)]:
+    lines = {} if read.values is None else key_lines(read.text)
+    keys = {lines[path]: path for path in read.unread if path in lines}
+    faults = [
+        Fault(SourceLocation(name, one.line), one.found, one.advice, keys.get(one.line, ())) for one in read.faults
+    ]
+    if read.values is None:
         raise recipe_error(faults)
-    return overlay, len(content)
+    locations = {key: SourceLocation(name, line) for key, line in lines.items()}
+    overlay = Overlay(read.values, locations, frozenset(read.unread))
+    for at, said in unfit_values(read.values):
+        place = _key_around(at)
+        faults.append(Fault.of_message(overlay.location(at), said, place))
+        overlay = overlay.without_value(place)
+    return replace(overlay, faults=tuple(faults)), len(content)
+
+
+def _key_around(path: KeyPath) -> KeyPath:
+    """Returns the key that a value stands at, inside a list or not."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
 def _content(path: Path, name: str, at_most: int) -> bytes:
@@ -62,12 +79,3 @@ def _content(path: Path, name: str, at_most: int) -> bytes:
         raise RecipeError(f"{larger}{together}; expected a recipe") from error
     except OSError as error:
         raise RecipeError(f"{name} cannot be read: {error.strerror}") from error
-
-
-def _syntax_error(name: str, text: str, message: str) -> str:
-    """Moves the line from tomllib's `... (at line 3, column 7)` to the front."""
-    what, _, place = message.partition(" (at ")
-    found = re.match(r"line (\d+), (column \d+)", place)
-    line = int(found[1]) if found else text.count("\n") + 1
-    where = f" at {found[2]}" if found else " at the end of the file" if place else ""
-    return f"{name}:{line}: not TOML{where}: {printable(what)}"

@@ -17,8 +17,8 @@ from zoo.errors import DataError, RecipeError, offering
 from zoo.models.blueprint import blueprint_of
 from zoo.models.building import build
 from zoo.models.taking_over import NewClassifierWarning
+from zoo.recipe.checks.without_effect import without_effect
 from zoo.recipe.schema import Phase, Recipe
-from zoo.recipe.without_effect import without_effect
 from zoo.report.progress import ProgressDisplay
 from zoo.training.batch_size import AUTO, batch_size_of, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule

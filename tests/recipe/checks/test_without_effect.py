@@ -2,7 +2,7 @@ import pytest
 
 import zoo
 from tests.tiny import phase, recipe, write_npz, write_photos
-from zoo.recipe.without_effect import without_effect
+from zoo.recipe.checks.without_effect import without_effect
 
 LAST_KEPT = "without validation images, and the last epoch is kept; set data.validation, such as 0.1"
 

@@ -20,55 +20,54 @@ _WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: 
 
 
 def card_faults(overlay: Overlay) -> Iterator[Fault]:
-    """Yields what the card of a recipe's model does not have; nothing where the recipe names no model.
+    """Yields built-in data that is not there, and what the card of a recipe's model does not have, where it names one.
 
     Args:
         overlay: The raw values; those of a wrong type are left to the schema.
     """
+    yield from _source_faults(overlay)
     model = _table(overlay.values, "model")
     name = model.get("name")
     if not isinstance(name, str):
         return
     known = registry.list_models()
     if name not in known:
-        hint = did_you_mean(name, known)
-        yield Fault(
-            overlay.location(("model", "name")), f"model.name is {quoted(name)}; unknown model.{hint} See 'zoo list'."
-        )
+        advice = f"{did_you_mean(name, known)} See 'zoo list'.".lstrip()
+        found = f"model.name is {quoted(name)}; unknown model"
+        yield _fault(overlay, ("model", "name"), found, advice)
         return
     card = registry.info(name)
     wrong_options = list(_option_faults(overlay, card, model))
     yield from wrong_options
     yield from _weights_faults(overlay, card, model, by_options=not wrong_options)
-    yield from _data_faults(overlay, card)
+    yield from _size_faults(overlay, card)
     yield from _augmentation_faults(overlay, card)
     names = [stage.name for stage in card.stages]
     for path, phase in tables(overlay.values, "phases"):
         selector = phase.get("train")
         fault = selector_fault(selector, names) if isinstance(selector, str) and selector and names else None
         if fault:
-            yield Fault(overlay.location((*path, "train")), f"{_phase(path)}.train: {fault}")
+            at = (*path, "train")
+            yield Fault.of_message(overlay.location(at), f"{_phase(path)}.train: {fault}", at)
 
 
 def _option_faults(overlay: Overlay, card: Card, model: dict[str, Any]) -> Iterator[Fault]:
     options = _table(model, "options")
     for option, value in options.items():
-        place = overlay.location(("model", "options", option))
+        path = ("model", "options", option)
         if option not in card.options:
             known = ", ".join(card.options) or "none"
-            hint = did_you_mean(option, card.options)
-            yield Fault(
-                place, f"model.options.{option}: model '{card.name}' has no such option.{hint} It has: {known}."
-            )
+            advice = f"{did_you_mean(option, card.options)} It has: {known}.".lstrip()
+            yield _fault(overlay, path, f"model.options.{option}: model '{card.name}' has no such option", advice)
             continue
         kind = type(card.options[option])
         fits = isinstance(value, _KINDS.get(kind, (object,))) and (kind is bool or not isinstance(value, bool))
         if not fits:
-            yield Fault(place, f"model.options.{option} is {quoted(value)}; expected {_WORDS[kind]}")
+            yield _fault(overlay, path, f"model.options.{option} is {quoted(value)}", f"expected {_WORDS[kind]}")
     handle = model.get("handle")
     if handle and "handle" not in card.options:
-        text = f"model.handle is {quoted(handle)}; model '{card.name}' takes none, only 'tfhub' does; leave it out"
-        yield Fault(overlay.location(("model", "handle")), text)
+        found = f"model.handle is {quoted(handle)}; model '{card.name}' takes none, only 'tfhub' does"
+        yield _fault(overlay, ("model", "handle"), found, "leave it out")
 
 
 def _weights_faults(overlay: Overlay, card: Card, model: dict[str, Any], *, by_options: bool) -> Iterator[Fault]:
@@ -76,34 +75,36 @@ def _weights_faults(overlay: Overlay, card: Card, model: dict[str, Any], *, by_o
     weights = model.get("weights", "default")
     if not isinstance(weights, str):
         return
-    place = overlay.location(("model", "weights"))
+    path = ("model", "weights")
     if weights == "none":
         if card.own_weights:
-            yield Fault(
-                place, f"model.weights is \"none\"; the graph of model '{card.name}' brings its own; leave it out"
-            )
+            found = f"model.weights is \"none\"; the graph of model '{card.name}' brings its own"
+            yield _fault(overlay, path, found, "leave it out")
         return
     if not by_options and weights in ("default", *(known.name for known in card.weights)):
         return  # options decide which set of this name it is
     try:
         card.weight_set(weights, _table(model, "options") if by_options else None)
     except NotFoundError as fault:
-        yield Fault(place, f"model.weights is {quoted(weights)}; {fault}")
+        yield Fault.of_message(overlay.location(path), f"model.weights is {quoted(weights)}; {fault}", path)
 
 
-def _data_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
-    data = _table(overlay.values, "data")
-    size, source = data.get("image_size"), data.get("source")
+def _size_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
+    size = _table(overlay.values, "data").get("image_size")
     if isinstance(size, int) and 0 < size < card.min_size:
-        text = f"data.image_size is {size}; expected {card.min_size} or more, the smallest input of model '{card.name}'"
-        yield Fault(overlay.location(("data", "image_size")), text)
+        advice = f"expected {card.min_size} or more, the smallest input of model '{card.name}'"
+        yield _fault(overlay, ("data", "image_size"), f"data.image_size is {size}", advice)
+
+
+def _source_faults(overlay: Overlay) -> Iterator[Fault]:
+    """Yields data sets that have a name each, such as the built-in ones, and that are not known."""
+    source = _table(overlay.values, "data").get("source")
     if isinstance(source, str) and sources.row_name(source) is None:
-        # Data sets that have a name each, such as the built-in ones; what has no such row is left to the schema.
+        # What has no such row is left to the schema.
         known = sources.listed_names(source.partition(":")[0])
         if known:
-            hint = did_you_mean(source, known)
-            text = f"data.source is {quoted(source)}; unknown data set.{hint} Known: {', '.join(known)}."
-            yield Fault(overlay.location(("data", "source")), text)
+            advice = f"{did_you_mean(source, known)} Known: {', '.join(known)}.".lstrip()
+            yield _fault(overlay, ("data", "source"), f"data.source is {quoted(source)}; unknown data set", advice)
 
 
 def _augmentation_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
@@ -117,11 +118,13 @@ def _augmentation_faults(overlay: Overlay, card: Card) -> Iterator[Fault]:
         channels = card.input_shape[-1]
         if row is not None and channels not in row.channels:
             what = f"augment.layers.{name}" if "layers" in path else f'augment.policy "{name}"'
-            text = (
-                f"{what} changes images of {' or '.join(map(str, row.channels))} channels; model '{card.name}' takes "
-                f"{channels}; leave it out"
-            )
-            yield Fault(overlay.location(path), text)
+            takes = " or ".join(map(str, row.channels))
+            found = f"{what} changes images of {takes} channels; model '{card.name}' takes {channels}"
+            yield _fault(overlay, path, found, "leave it out")
+
+
+def _fault(overlay: Overlay, path: KeyPath, found: str, advice: str) -> Fault:
+    return Fault(overlay.location(path), found, advice, path)
 
 
 def _table(values: dict[str, Any], key: str) -> dict[str, Any]:
