@@ -1,0 +1,1 @@
+"""Where a shelf can lie: a folder, an address of a file system, an HTTP server, an installed package."""
