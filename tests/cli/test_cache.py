@@ -42,6 +42,7 @@ def test_it_lists_each_kind(folder, capsys):
         "files": (0, 0),
         "packs": (1, 70),
         "weights": (1, 300),
+        "recipes": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -61,6 +62,7 @@ def test_it_lists_what_is_unfinished(folder, capsys):
         "files": (0, 0),
         "packs": (1, 70),
         "weights": (1, 200_000),
+        "recipes": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -111,6 +113,7 @@ def test_it_counts_only_what_is_gone(folder, capsys, monkeypatch):
         "files: 0 B freed",
         "packs: 70 B freed",
         "weights: 300 B freed",
+        "recipes: 0 B freed",
         "modules: 0 B freed",
     ]
     kept = folder / "activations" / "abc" / "activations.npy"
@@ -142,8 +145,9 @@ def test_a_link_to_another_disk_stays_and_what_it_holds_goes(folder, tmp_path, c
 def test_all_is_removed_only_by_who_says_so(folder, capsys):
     before = sorted(folder.rglob("*"))
     assert zoo("clear") == 2
-    assert "downloaded weights too; name one KIND of activations, files, packs, weights, modules, or say --yes" in (
-        capsys.readouterr().err
+    assert (
+        "downloaded weights too; name one KIND of activations, files, packs, weights, recipes, modules, or say --yes"
+        in (capsys.readouterr().err)
     )
     assert sorted(folder.rglob("*")) == before
 

@@ -12,6 +12,8 @@ import zoo
 from tests.cli.verbs import verbs
 from tests.tiny import phase, recipe, write_photos
 from zoo.cli.output import Kind
+from zoo.shelves.configured import add_shelf
+from zoo.shelves.shelf import open_shelf
 
 ROOT = Path(__file__).parents[2]
 # What is typed, and the kind of document that it prints. RUN stands for a finished run, FAILED for one
@@ -39,6 +41,8 @@ PRINTED = {
     "recipe check tiny.toml": "recipe-check",
     "recipe diff tiny.toml RUN": "recipe-diff",
     "recipe keys flip": "recipe-keys",
+    "recipe pull vision/pets": "recipe-pull",
+    "shelf ls": "shelves",
 }
 
 
@@ -53,6 +57,10 @@ def desk(tmp_path, monkeypatch):
     (tmp_path / "tiny.toml").write_text(recipe(phase("head", "head", epochs=1)).to_toml())
     write_photos(tmp_path / "photos", count=8)
     (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "shelf").mkdir()
+    add_shelf("vision", str(tmp_path / "shelf"))
+    open_shelf("vision").publish("pets", {"recipe.toml": tmp_path / "tiny.toml"}, {})
     return tmp_path
 
 

@@ -32,6 +32,7 @@ VERBS = {
     "lr-find": "zoo.cli.training.lr_find:lr_find",
     "cache": "zoo.cli.cache:cache",
     "recipe": "zoo.cli.recipes:recipe",
+    "shelf": "zoo.cli.shelf:shelf",
     "help": "zoo.cli.shell.help:help_command",
 }
 

@@ -21,6 +21,7 @@ KINDS = {
     "files": "what image files were found to be; read again when needed",
     "packs": "decoded images; decoded again when needed",
     "weights": "downloaded weights; fetched again when needed",
+    "recipes": "versions of recipes from shelves; pulled again when needed",
     "modules": "SavedModels of tfhub models; imported again from their folder, archive, address or run",
 }
 

@@ -43,6 +43,8 @@ Kind = Literal[
     "recipe-check",
     "recipe-diff",
     "recipe-keys",
+    "recipe-pull",
+    "shelves",
     "error",
 ]
 # Whether this command has printed something on stdout; an error is then not the only document there.

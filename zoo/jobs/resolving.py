@@ -12,7 +12,7 @@ from zoo import registry
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
 from zoo.foreign import saved_models
 from zoo.models.saving import MODULE_FOLDER
-from zoo.recipe.finding import find_recipe, shipped_recipes
+from zoo.recipe.finding import find_recipe, is_on_shelf, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
@@ -109,8 +109,9 @@ def _load(
         raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
     elif _is_recipe(reference):
         _refuse_data(Path(reference))
-        recipe = load_recipe(reference, overrides, against_card=True)
-        beside = find_recipe(reference).parent
+        file = find_recipe(reference)  # once: one on a shelf is pulled
+        recipe = load_recipe(file, overrides, against_card=True)
+        beside = file.parent
     elif str(reference) in registry.list_models():
         base = _recipe_for(registry.info(str(reference)), begin_with)
         recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
@@ -230,7 +231,8 @@ def _with_imported_module(recipe: Recipe, folder: Path) -> Recipe:
 
 def _is_recipe(reference: str | Path) -> bool:
     text = str(reference)
-    return Path(reference).suffix == ".toml" or Path(reference).is_file() or text in shipped_recipes()
+    is_file = Path(reference).suffix == ".toml" or Path(reference).is_file()
+    return is_file or text in shipped_recipes() or is_on_shelf(reference)
 
 
 def _for_model(name: str, overrides: Overrides) -> Overrides:

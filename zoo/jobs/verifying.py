@@ -194,8 +194,18 @@ def _faults_of_set(weight_set: WeightSet, file: Path, model: str) -> list[str]:
     return []
 
 
+def _faults_of_version(folder: Path) -> list[str]:
+    from zoo.shelves.cached import verify_entry
+
+    return verify_entry(folder)
+
+
 # What lies in folders of their own, each with a manifest.
-_ENTRIES: dict[str, Callable[[Path], list[str]]] = {"packs": _faults_of_pack, "activations": _faults_of_activations}
+_ENTRIES: dict[str, Callable[[Path], list[str]]] = {
+    "packs": _faults_of_pack,
+    "activations": _faults_of_activations,
+    "recipes": _faults_of_version,
+}
 
 
 def _gather(found: Findings, entry: Path, check: Callable[[], list[str]]) -> None:

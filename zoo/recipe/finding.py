@@ -1,12 +1,15 @@
-"""Finds recipes, as a path or as the name of one that ships, with the standard library alone."""
+"""Finds recipes: as a path, by the name of one that ships, or on a shelf as `vision/pets`."""
 
 import os
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import NotFoundError, RecipeError, did_you_mean, nearest
+from zoo.errors import NotFoundError, RecipeError, did_you_mean, nearest, printable
 
+# Of a version on a shelf: what trains.
+RECIPE_FILE = "recipe.toml"
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 
 
@@ -42,13 +45,14 @@ def find_recipe(reference: str | Path) -> Path:
     """Finds the file of a recipe.
 
     Args:
-        reference: The path of an existing `.toml` file, or the name of a shipped recipe.
+        reference: The path of an existing `.toml` file, the name of a shipped recipe, or a recipe on a shelf:
+            `vision/pets`, `vision/pets@3`, `vision/pets@sha256:...`.
 
     Returns:
-        The path as it was given, or that of the shipped file.
+        The path as it was given, that of the shipped file, or that of the file that was pulled into the cache.
 
     Raises:
-        NotFoundError: If there is no such file and no shipped recipe has that name.
+        NotFoundError: If there is no such file, and no shipped recipe and none on a shelf has that name.
         RecipeError: If the path leads to something other than a `.toml` file.
     """
     if not os.fspath(reference).strip():
@@ -65,7 +69,41 @@ def find_recipe(reference: str | Path) -> Path:
     file = Path(f"{name}.toml")
     if name not in _shipped_paths() and file.is_file():
         raise NotFoundError(f"Unknown recipe '{name}'. There is a file '{file}': type its ending too.")
+    return find_named_recipe(name)
+
+
+def find_named_recipe(name: str) -> Path:
+    """Returns the file of a shipped recipe, or of one on a shelf, which is pulled.
+
+    Raises:
+        NotFoundError: There is none; the message has the nearest name.
+        ZooError: The shelf cannot be used, or something on it was altered.
+    """
+    if name not in _shipped_paths() and is_on_shelf(name):
+        return _pulled(name)
     return find_shipped_recipe(name)
+
+
+def is_on_shelf(reference: str | Path) -> bool:
+    """Returns whether a reference names a recipe on a shelf that is known here; nothing is asked of the shelf."""
+    shelf, slash, _ = os.fspath(reference).partition("/")
+    if not slash or not shelf or Path(reference).suffix == ".toml":
+        return False
+    from zoo.shelves.shelf import shelf_names
+
+    return shelf in shelf_names()
+
+
+def _pulled(reference: str) -> Path:
+    from zoo.shelves.pulling import pull
+
+    found = pull(reference)
+    if found.note:
+        print(printable(found.note), file=sys.stderr)
+    path = found.path / RECIPE_FILE
+    if not path.is_file():
+        raise NotFoundError(f"{found.version.reference}: holds no {RECIPE_FILE}; expected a version of a recipe")
+    return path
 
 
 def _near_file(path: Path) -> str:

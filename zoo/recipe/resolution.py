@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
 
 from zoo.errors import NotFoundError, RecipeError
-from zoo.recipe.finding import find_recipe, find_shipped_recipe
+from zoo.recipe.finding import find_named_recipe, find_recipe
 from zoo.recipe.overlays import Fault, Overlay, SourceLocation
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
@@ -163,7 +163,7 @@ def _parent(reference: Any, chain: tuple[Path, ...]) -> Path:
         raise RecipeError("a recipe cannot name an absolute or '..' path; expected a file beside this one")
     child = chain[-1]
     is_file = path.suffix == ".toml"
-    parent = find_recipe(child.parent / reference) if is_file else find_shipped_recipe(reference)
+    parent = find_recipe(child.parent / reference) if is_file else find_named_recipe(reference)
     real = parent.resolve()
     if is_file and not real.is_relative_to(child.parent.resolve()):
         raise RecipeError(

@@ -1,8 +1,9 @@
-"""What `zoo list --where` takes: comparisons of what cards say, joined by `and`."""
+"""What `--where` takes: comparisons joined by `and`, of what cards or the versions on a shelf say."""
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import click
 
@@ -33,38 +34,62 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+_T = TypeVar("_T")
+
+
 def parse_where(expression: str) -> list[Callable[[Card], bool]]:
-    """Reads comparisons joined by `and`, such as `params<30M and weights=imagenet`.
+    """Reads comparisons of cards, such as `params<30M and weights=imagenet`.
 
     Raises:
         click.BadParameter: A comparison that cannot be read; the message says which, and what is expected.
     """
-    return [_parse_comparison(term.strip()) for term in re.split(r"\band\b", expression)]
+    return parse_comparisons(expression, NUMBERS, TEXTS, example="params<30M")
 
 
-def _parse_comparison(term: str) -> Callable[[Card], bool]:
-    read = re.fullmatch(r"(\w+)\s*(<=|>=|!=|<|>|=)\s*(\S+)", term)
-    if read is None:
-        raise _bad_where(f"'{term}' is not a comparison; expected for example params<30M")
-    key, symbol, value = read.groups()
-    if key in NUMBERS:
-        return _compare_number(term, key, symbol, value)
-    if key not in TEXTS:
-        known = (*NUMBERS, *TEXTS)
-        raise _bad_where(f"'{term}': unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(known)}")
-    if symbol not in ("=", "!="):
-        raise _bad_where(f"'{term}': {key} is compared with = or !=")
-    return lambda card: any(fits_wildcard(text, value) for text in TEXTS[key](card)) == (symbol == "=")
+def parse_comparisons(
+    expression: str,
+    numbers: Mapping[str, Callable[[_T], float | None]],
+    texts: Mapping[str, Callable[[_T], list[str]]],
+    *,
+    example: str,
+) -> list[Callable[[_T], bool]]:
+    """Reads comparisons joined by `and`.
+
+    Args:
+        expression: As it was typed.
+        numbers: What is compared as a number, by its key.
+        texts: What is compared as a text, by its key; one of several suffices.
+        example: A comparison, for messages.
+
+    Raises:
+        click.BadParameter: A comparison that cannot be read; the message says which, and what is expected.
+    """
+
+    def parsed(term: str) -> Callable[[_T], bool]:
+        read = re.fullmatch(r"(\w+)\s*(<=|>=|!=|<|>|=)\s*(\S+)", term)
+        if read is None:
+            raise _bad_where(f"'{term}' is not a comparison; expected for example {example}")
+        key, symbol, value = read.groups()
+        if key in numbers:
+            return _compare_number(term, numbers[key], symbol, value)
+        if key not in texts:
+            known = (*numbers, *texts)
+            raise _bad_where(f"'{term}': unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(known)}")
+        if symbol not in ("=", "!="):
+            raise _bad_where(f"'{term}': {key} is compared with = or !=")
+        return lambda one: any(fits_wildcard(text, value) for text in texts[key](one)) == (symbol == "=")
+
+    return [parsed(term.strip()) for term in re.split(r"\band\b", expression)]
 
 
-def _compare_number(term: str, key: str, symbol: str, value: str) -> Callable[[Card], bool]:
+def _compare_number(term: str, read: Callable[[_T], float | None], symbol: str, value: str) -> Callable[[_T], bool]:
     number = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", value)
     if number is None:
         raise _bad_where(f"'{term}': '{value}' is not a number; expected for example 224, 30M or 1.5G")
     limit = float(number[1]) * SUFFIXES.get(number[2], 1)
 
-    def holds(card: Card) -> bool:
-        found = NUMBERS[key](card)
+    def holds(one: _T) -> bool:
+        found = read(one)
         return found is not None and COMPARISONS[symbol](found, limit)
 
     return holds

@@ -1,0 +1,120 @@
+"""`zoo shelf`: the places that recipes are shared from, by the names that the user gives them."""
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.options import InPath, json_option
+from zoo.cli.output import echo, emit, stdout_width
+from zoo.cli.shell.groups import VerbGroup
+from zoo.system.text_tables import table
+
+
+@click.group(cls=VerbGroup)
+def shelf() -> None:
+    """Name the places that recipes are shared from.
+
+    A shelf is a folder, a checkout of git, an address such as https://host/shelf, s3://bucket/shelf, gs:// or hf://,
+    or an installed package.
+    """
+
+
+@shelf.command("add")
+@click.argument("name")
+@click.argument("url", metavar="FOLDER|URL")
+@click.option(
+    "--require-key",
+    "keys",
+    multiple=True,
+    type=InPath(),
+    metavar="KEY.pub",
+    help="Take only what is signed by this key, or by another that is given so; repeatable.",
+)
+def add_command(name: str, url: str, keys: tuple[Path, ...]) -> None:
+    """Name a shelf, so that its recipes are found as NAME/RECIPE.
+
+    \b
+    Examples:
+      zoo shelf add vision /mnt/team/shelf
+      zoo shelf add vision https://example.org/shelf --require-key team.key.pub
+    """
+    from zoo.recipe.finding import shipped_recipes
+    from zoo.shelves.configured import add_shelf
+    from zoo.shelves.faults import ShelfError
+    from zoo.shelves.places.folder import FolderPlace
+    from zoo.shelves.places.opening import checked_url, open_place
+
+    place = open_place(checked_url(url))  # whose package may be missing
+    if isinstance(place, FolderPlace) and not place.root.is_dir():
+        raise ShelfError(f"{place.root}: there is no such folder; make it first: mkdir -p {place.root}")
+    added = add_shelf(
+        name,
+        checked_url(url),
+        [_public_key(path) for path in keys],
+        taken={one.partition("/")[0] for one in shipped_recipes() if "/" in one},
+    )
+    echo(f"{added.name}  {added.url}", whole=True)
+
+
+def _public_key(path: Path) -> str:
+    from zoo.shelves.signatures import load_public_key, public_pem
+
+    return public_pem(load_public_key(path))
+
+
+@shelf.command("ls")
+@json_option()
+def ls_command(as_json: bool) -> None:
+    """List the shelves: those that were named, and those of installed packages.
+
+    \b
+    Example:
+      zoo shelf ls
+    """
+    from zoo.shelves.configured import configured_shelves
+    from zoo.shelves.places.package import package_shelves
+
+    configured = configured_shelves()
+    shelves = [
+        {"name": one.name, "url": one.url, "package": None, "require_keys": _key_names(one.require_keys)}
+        for one in configured.values()
+    ]
+    shelves += [
+        {"name": name, "url": f"package {package}", "package": package, "require_keys": list[str]()}
+        for name, package in package_shelves().items()
+        if name not in configured
+    ]
+    shelves.sort(key=lambda one: str(one["name"]))
+    if as_json:
+        emit("shelves", {"shelves": shelves})
+        return
+    rows = [(str(one["name"]), str(one["url"]), " ".join(one["require_keys"] or ()) or "-") for one in shelves]
+    if rows:
+        echo(table(("shelf", "where", "required keys"), rows, width=stdout_width(), spare=(1, 2)))
+    else:
+        echo("no shelves yet; type zoo shelf add NAME FOLDER|URL", err=True)
+
+
+def _key_names(keys: tuple[str, ...]) -> list[str]:
+    if not keys:
+        return []
+    from zoo.shelves.signatures import key_name, read_public_key
+
+    return [key_name(read_public_key(one, "require_keys")) for one in keys]
+
+
+@shelf.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> None:
+    """Forget a shelf, and what was seen on it; what lies there stays.
+
+    \b
+    Example:
+      zoo shelf remove vision
+    """
+    from zoo.shelves.configured import remove_shelf
+    from zoo.shelves.seen import forget
+
+    removed = remove_shelf(name)
+    forget(removed.url)
+    echo(f"{removed.name} was {removed.url}", whole=True)
