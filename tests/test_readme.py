@@ -15,6 +15,7 @@ from PIL import Image
 from tests.modules import module
 from zoo.cli import VERBS, main
 from zoo.data import open_dataset
+from zoo.recipe.finding import shipped_recipes
 from zoo.recipe.loading import load_recipe
 
 HERE = Path(__file__).parent.parent
@@ -74,7 +75,7 @@ def test_every_file_that_is_named_is_there_or_made_before() -> None:
         for word in re.findall(r"(?<= )[\w./-]+", line):
             is_path = re.search(r"[a-z]/|\.(?:png|jpg|jpeg|toml|npz|csv|py)$", word)
             if is_path and word.rstrip("/") not in made and not word.startswith(".venv"):
-                known = word.removeprefix("finetune/") in ("linear-probe", "lp-ft") or (HERE / word).exists()
+                known = word in shipped_recipes() or f"finetune/{word}" in shipped_recipes() or (HERE / word).exists()
                 assert known, f"{word} of: {line}"
 
 

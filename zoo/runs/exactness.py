@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from zoo.errors import RunError
 from zoo.recipe.by_key import ABSENT, value_differences
@@ -9,9 +10,28 @@ from zoo.recipe.schema import Recipe
 from zoo.recipe.validation import quoted
 from zoo.runs.folder import RunFolder
 from zoo.runs.packages import deciding
-from zoo.runs.record import ExactnessRecord, RunRecord
+from zoo.runs.record import EnvironmentRecord, ExactnessRecord, RunRecord
 
 NOT_INSTALLED = "not installed"
+
+
+class MadeOn(Protocol):
+    """What says on what a run was made: run.json, and what proves a run elsewhere."""
+
+    @property
+    def environment(self) -> EnvironmentRecord:
+        """The machine."""
+        ...
+
+    @property
+    def versions(self) -> Mapping[str, str | None]:
+        """Of the packages that decide, by name."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """The policy that was resolved."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +69,7 @@ def listed(differences: Sequence[Difference], most: int = 3) -> str:
     return "; ".join(map(str, differences[:most])) + more
 
 
-def version_differences(before: RunRecord, now: Mapping[str, str | None]) -> Iterator[Difference]:
+def version_differences(before: MadeOn, now: Mapping[str, str | None]) -> Iterator[Difference]:
     """Yields the packages that decide and have another version; those that the run did not record are passed over.
 
     Args:
@@ -63,7 +83,7 @@ def version_differences(before: RunRecord, now: Mapping[str, str | None]) -> Ite
             yield Difference(name=name, then=then, now=here, remedy=remedy)
 
 
-def machine_differences(before: RunRecord, now: RunRecord, *, deterministic: bool) -> Iterator[Difference]:
+def machine_differences(before: MadeOn, now: MadeOn, *, deterministic: bool) -> Iterator[Difference]:
     """Yields what computes otherwise than it did.
 
     Args:
@@ -85,7 +105,7 @@ def machine_differences(before: RunRecord, now: RunRecord, *, deterministic: boo
         yield thread_difference(before, here.threads)
 
 
-def thread_difference(before: RunRecord, now: int) -> Difference:
+def thread_difference(before: MadeOn, now: int) -> Difference:
     """Describes another number of threads than a run's; TensorFlow takes a run's over before its first operation."""
     then = before.environment
     remedy = "start Python anew" if then.backend == "tensorflow" else f"give the process {then.threads} CPUs"

@@ -3,19 +3,57 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.errors import NotFoundError
 from zoo.recipe.by_key import ABSENT, ValueDifference, value_differences
 from zoo.recipe.loading import load_recipe
-from zoo.runs.exactness import Difference, machine_differences, version_differences
+from zoo.runs.exactness import Difference, MadeOn, machine_differences, version_differences
 from zoo.runs.folder import RunFolder, holds_runs, runs_within
-from zoo.runs.record import BatchRecord, RunRecord
+from zoo.runs.record import BatchRecord, ResultRecord, RunRecord
 from zoo.sharing.figures import Figure, figures_of_runs
 
 # Folders of the runs that `zoo finetune --seeds` makes.
 SEED = "seed-"
 DATA = "data"
+
+
+class Images(Protocol):
+    """How many images a run had, and what they are known by."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of contents and labels."""
+        ...
+
+    @property
+    def train(self) -> int:
+        """How many trained."""
+        ...
+
+    @property
+    def validation(self) -> int:
+        """How many validated."""
+        ...
+
+
+class Made(MadeOn, Protocol):
+    """What is known of a run: run.json, and what proves a run elsewhere."""
+
+    @property
+    def data(self) -> Images:
+        """What it learnt from."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the probabilities."""
+        ...
+
+    @property
+    def batch(self) -> BatchRecord | None:
+        """Images to a batch and batches to a step, once they are known."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +63,31 @@ class Compared:
     Attributes:
         reference: As it was typed.
         values: Its resolved recipe; `train.seed` is a list where it stands for several runs.
-        records: run.json of the run, or of the run of each seed; none of a recipe that was not run.
+        made: What is known of the run, or of the run of each seed; nothing of a recipe that was not run.
+        states: How far each of these is.
+        results: What those that are finished came to.
+        initial_weights: The hash of what it began with in place of its recipe's weights, where that is known.
     """
 
     reference: str
     values: Mapping[str, Any]
-    records: tuple[RunRecord, ...] = ()
+    made: tuple[Made, ...] = ()
+    states: tuple[str, ...] = ()
+    results: tuple[ResultRecord, ...] = ()
+    initial_weights: str | None = None
+
+    @classmethod
+    def of_runs(cls, reference: str, values: Mapping[str, Any], records: Sequence[RunRecord]) -> "Compared":
+        """Makes it of the records of runs."""
+        begun = records[0].weights
+        return cls(
+            reference=reference,
+            values=values,
+            made=tuple(records),
+            states=tuple(one.status for one in records),
+            results=tuple(one.result for one in records if one.result is not None and one.status == "done"),
+            initial_weights=None if begun is None else begun.sha256,
+        )
 
     @property
     def phases(self) -> dict[str, Mapping[str, Any]]:
@@ -40,11 +97,11 @@ class Compared:
     @property
     def figures(self) -> dict[str, Figure]:
         """What its finished runs came to, by the name of the metric."""
-        return figures_of_runs([one.result for one in self.records if one.result is not None and one.status == "done"])
+        return figures_of_runs(self.results)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what it is as JSON has it."""
-        return {"reference": self.reference, "name": self.values["name"], "runs": [one.status for one in self.records]}
+        return {"reference": self.reference, "name": self.values["name"], "runs": list(self.states)}
 
 
 def compared(reference: str) -> Compared:
@@ -66,15 +123,15 @@ def compared(reference: str) -> Compared:
         raise NotFoundError(held)
     if (path / "run.json").is_file():
         run = RunFolder.open(path)
-        return Compared(reference=reference, values=run.recipe().to_dict(), records=(run.record(),))
+        return Compared.of_runs(reference, run.recipe().to_dict(), [run.record()])
     return Compared(reference=reference, values=load_recipe(reference).to_dict())
 
 
 def _several(reference: str, runs: Sequence[RunFolder]) -> Compared:
     values = runs[0].recipe().to_dict()
-    records = tuple(run.record() for run in runs)
+    records = [run.record() for run in runs]
     values["train"] = {**values["train"], "seed": [record.seed for record in records]}
-    return Compared(reference=reference, values=values, records=records)
+    return Compared.of_runs(reference, values, records)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +173,7 @@ class Comparison:
     @property
     def are_runs(self) -> bool:
         """Whether both were run."""
-        return all(side.records for side in self.sides)
+        return all(side.made for side in self.sides)
 
     @property
     def is_of_other_data(self) -> bool:
@@ -161,15 +218,15 @@ def compare(first: Compared, second: Compared) -> Comparison:
 
 def _circumstances(first: Compared, second: Compared) -> Iterator[Difference]:
     """Yields what decides the numbers of two runs besides their recipes, and is not the same."""
-    if not (first.records and second.records):
+    if not (first.made and second.made):
         return
-    then, now = first.records[0], second.records[0]
+    then, now = first.made[0], second.made[0]
     if then.data.fingerprint != now.data.fingerprint:
         yield Difference(name=DATA, then=_data(then), now=_data(now))
     if then.classes != now.classes:
         yield Difference(name="classes", then=_classes(then, now), now=_classes(now, then))
-    if (then.weights and then.weights.sha256) != (now.weights and now.weights.sha256):
-        begun = [one.weights.sha256[:12] if one.weights else "the recipe's" for one in (then, now)]
+    if first.initial_weights != second.initial_weights:
+        begun = [one.initial_weights[:12] if one.initial_weights else "the recipe's" for one in (first, second)]
         yield Difference(name="initial weights", then=begun[0], now=begun[1])
     if then.batch is not None and now.batch is not None and then.batch != now.batch:
         yield Difference(name="batch", then=_batch(then.batch), now=_batch(now.batch))
@@ -179,11 +236,11 @@ def _circumstances(first: Compared, second: Compared) -> Iterator[Difference]:
     yield from version_differences(then, now.versions)
 
 
-def _data(record: RunRecord) -> str:
+def _data(record: Made) -> str:
     return f"{record.data.fingerprint[:12]} ({record.data.train:,} + {record.data.validation:,} images)"
 
 
-def _classes(record: RunRecord, other: RunRecord) -> str:
+def _classes(record: Made, other: Made) -> str:
     """Says how many classes there are, and which the other does not have."""
     alone = [name for name in record.classes if name not in other.classes]
     if not alone and len(record.classes) == len(other.classes):

@@ -47,16 +47,15 @@ def diff_command(first: str, second: str, as_json: bool) -> None:
 
 def _sides(comparison: "Comparison") -> list[str]:
     return [
-        f"{letter}  {side.reference}" + (f"  ({_runs([one.status for one in side.records])})" if side.records else "")
+        f"{letter}  {side.reference}" + (f"  ({_runs(side.states)})" if side.states else "")
         for letter, side in zip("AB", comparison.sides, strict=True)
     ]
 
 
-def _runs(statuses: list[str]) -> str:
-    done = statuses.count("done")
-    if len(statuses) == 1:
-        return f"run, {statuses[0]}"
-    return f"{len(statuses)} runs, {done} done"
+def _runs(states: Sequence[str]) -> str:
+    if len(states) == 1:
+        return f"run, {states[0]}"
+    return f"{len(states)} runs, {states.count('done')} done"
 
 
 def _tables(comparison: "Comparison") -> list[str]:
