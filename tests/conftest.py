@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.tiny import phase, recipe, write_photos
+from tests.tiny import phase, recipe, tiny_recipe, write_npz, write_photos
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and nohup SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +36,27 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # pytest-xdist sets a width for its workers; no line of ours is folded for it.
         patch.delenv("COLUMNS", raising=False)
         yield
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of two epochs on 16 images, the file of its recipe, and the images."""
+
+    run: Path
+    recipe: Path
+    data: Path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The smallest run that claims to be bitwise. Not to be changed."""
+    import zoo
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(tiny_recipe().to_toml())
+    data = write_npz(folder / "images.npz", count=16)
+    run = zoo.finetune(tiny_recipe(), data, run=folder / "run", verbose=0)
+    return Trained(run.path, folder / "tiny.toml", data)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ PRINTED = {
     "recipe check tiny.toml": "recipe-check",
     "recipe diff tiny.toml RUN": "recipe-diff",
     "recipe keys flip": "recipe-keys",
+    "recipe lock tiny.toml --data photos": "recipe-lock",
     "recipe pull vision/pets": "recipe-pull",
     "shelf ls": "shelves",
 }

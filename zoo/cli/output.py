@@ -43,6 +43,7 @@ Kind = Literal[
     "recipe-check",
     "recipe-diff",
     "recipe-keys",
+    "recipe-lock",
     "recipe-pull",
     "shelves",
     "error",

@@ -146,14 +146,24 @@ class _Files:
         return _Resolved(Overlay({}, {(): location}, frozenset({()})), 0)
 
     def _parent(self, reference: Any, chain: tuple[Path, ...]) -> Path:
-        parent = _parent(reference, chain)
+        parent = parent_of(reference, chain)
         known = self._resolved.get(parent.resolve())
         if len(chain) + (known.depth if known else 1) > _MOST_DEEP + 1:
             raise RecipeError(f"more than {_MOST_DEEP} recipes deep, {_shown_chain([*chain, parent])}")
         return parent
 
 
-def _parent(reference: Any, chain: tuple[Path, ...]) -> Path:
+def parent_of(reference: Any, chain: tuple[Path, ...]) -> Path:
+    """Finds the file that a recipe extends.
+
+    Args:
+        reference: As `extends` has it.
+        chain: The files on the way to the recipe, which is the last, each extending the next one.
+
+    Raises:
+        NotFoundError: There is none.
+        RecipeError: A recipe may not extend it.
+    """
     if not isinstance(reference, str):
         raise RecipeError("expected the name of a recipe, or a list of names")
     if "://" in reference:

@@ -14,6 +14,7 @@ zoo wrote, which has neither. A seal shows damage, and no forgery: who changes a
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,14 +86,20 @@ def read_document(path: Path, *, limit: int = LIMIT, follow_links: bool = True) 
     return parse_document(read_regular(path, limit=limit, follow_links=follow_links))
 
 
-def parse_document(content: bytes) -> Document:
+def parse_document(content: bytes, *, finite: bool = False) -> Document:
     """Reads a document from its bytes.
+
+    Args:
+        content: The bytes.
+        finite: Whether NaN and infinite numbers are refused; Python's JSON has them.
 
     Raises:
         DamagedDocumentError: It is damaged, or not a JSON object.
     """
+    # While it is read: a walk over millions of values would take as long again, and as much memory.
+    read = _finite if finite else None
     try:
-        values = json.loads(content.decode("utf-8"))
+        values = json.loads(content.decode("utf-8"), parse_float=read, parse_constant=read)
     except (ValueError, RecursionError) as fault:
         why = "its values are nested too deeply" if isinstance(fault, RecursionError) else str(fault)
         raise DamagedDocumentError(f"cannot be read as JSON ({why})") from None
@@ -109,3 +116,11 @@ def parse_document(content: bytes) -> Document:
     if hashlib.sha256(unsealed).hexdigest() != seal:
         raise DamagedDocumentError("was changed after it was written: its SHA-256 is not the one in its seal")
     return Document(values, is_sealed=True, sha256=digest)
+
+
+def _finite(text: str) -> float:
+    """Reads a number; raises ValueError where it is NaN or infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is not a finite number")
+    return number

@@ -1,10 +1,11 @@
-"""`zoo recipe`: list, show, check and compare recipes."""
+"""`zoo recipe`: list, show, check, compare and lock recipes."""
 
 import click
 
 from zoo.cli.recipes.check import check_command
 from zoo.cli.recipes.diff import diff_command
 from zoo.cli.recipes.keys import keys_command, schema_command
+from zoo.cli.recipes.lock import lock_command
 from zoo.cli.recipes.ls import ls_command
 from zoo.cli.recipes.pull import pull_command
 from zoo.cli.recipes.show import show_command
@@ -13,7 +14,7 @@ from zoo.cli.shell.groups import VerbGroup
 
 @click.group(cls=VerbGroup)
 def recipe() -> None:
-    """List, show, check and compare recipes.
+    """List, show, check, compare and lock recipes.
 
     A recipe is one TOML file that says how a model is trained. Wherever a recipe is expected, give the
     path of a .toml file, the name of one that ships with zoo, or SHELF/NAME of one on a shelf.
@@ -25,6 +26,7 @@ for command in (
     show_command,
     check_command,
     diff_command,
+    lock_command,
     keys_command,
     schema_command,
     pull_command,

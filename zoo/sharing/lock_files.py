@@ -1,0 +1,68 @@
+"""Where a lock lies, and when one that is there is replaced."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from zoo.errors import ContractError, NotFoundError, ZooError
+from zoo.runs.exactness import Difference, listed
+from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
+from zoo.system.files import write_atomic
+
+State = Literal["written", "unchanged", "replaced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockFile:
+    """A lock on disk.
+
+    Attributes:
+        path: Where it is.
+        state: Whether it is new, as it was, or in place of another.
+        differences: In what it differs from the one that was there; empty where that was damaged.
+    """
+
+    path: Path
+    state: State
+    differences: tuple[Difference, ...] = ()
+
+
+def default_lock_path(reference: str | Path, lock: Lock) -> Path:
+    """Returns NAME.lock beside a recipe's file; for a run, or a recipe by name, in the current folder."""
+    path = Path(reference)
+    return path.with_suffix(SUFFIX) if path.suffix == ".toml" else Path(f"{lock.recipe.name}{SUFFIX}")
+
+
+def write_lock(lock: Lock, path: Path, *, force: bool = False) -> LockFile:
+    """Writes a lock; another one that is there is replaced only by force.
+
+    Args:
+        lock: What to write.
+        path: Where.
+        force: Whether to replace a lock that differs, or is damaged.
+
+    Raises:
+        ContractError: A lock is there that differs, or is damaged; the message says in what.
+        ZooError: Something that is not a lock is there.
+    """
+    text = lock.to_text()
+    try:
+        before = read_lock(path)
+    except NotFoundError:
+        write_atomic(path, text)
+        return LockFile(path=path, state="written")
+    except ContractError as fault:
+        if path.is_dir():
+            raise ZooError(f"{path}: is a folder; expected the path of a lock; give another --out") from None
+        if not force:
+            raise ContractError(f"{fault}; replace it with --force") from None
+        write_atomic(path, text)
+        return LockFile(path=path, state="replaced")
+    differences = tuple(lock_differences(before, lock))
+    if before.to_text() == text:
+        return LockFile(path=path, state="unchanged")
+    if not force:
+        what = listed(differences, most=5) or "its form"
+        raise ContractError(f"{path}: locks something else: {what}; replace it with --force, or give another --out")
+    write_atomic(path, text)
+    return LockFile(path=path, state="replaced", differences=differences)

@@ -1,0 +1,244 @@
+"""Making a lock: of a recipe and its images, without training, or of finished runs, with what they came to."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import registry
+from zoo.backend.quiet_start import import_keras
+from zoo.errors import RunError, WeightsError
+from zoo.foreign.saved_models import BY_HASH
+from zoo.jobs.resolving import Job, make_job
+from zoo.models.downloads import pinned_sha256
+from zoo.recipe.parents import written_files
+from zoo.recipe.schema import Recipe
+from zoo.registry import Card, Download
+from zoo.registry.fitting import ImageFit
+from zoo.report.progress import Verbose, make_display
+from zoo.runs.exactness import listed, recipe_differences
+from zoo.runs.folder import runs_within
+from zoo.runs.images import RunImages
+from zoo.runs.packages import deciding, naming_missing_plug_ins
+from zoo.runs.record import BatchRecord, RunRecord, WeightsRecord
+from zoo.sharing.data_lock import DataLock
+from zoo.sharing.finished_run import NUMBERS, FinishedRun, open_finished
+from zoo.sharing.lock import (
+    ExpectedLock,
+    ExpectedMetric,
+    Lock,
+    ParentLock,
+    PreprocessingLock,
+    RecipeLock,
+    WeightsLock,
+)
+from zoo.system.files import sha256_of
+
+if TYPE_CHECKING:
+    from zoo.training.preparation.preparing import Prepared
+
+# What a model begins with that is neither a set nor a SavedModel's own.
+RANDOM, GIVEN = "none", "given"
+
+
+def is_run_or_runs(reference: str | Path) -> bool:
+    """Returns whether a reference leads to a run, or to a folder of runs such as those of several seeds."""
+    path = Path(reference)
+    return bool(str(reference).strip()) and ((path / "run.json").is_file() or bool(runs_within(path)))
+
+
+def lock_runs(path: Path) -> Lock:
+    """Locks what a finished run, or the runs of several seeds, came from and to.
+
+    Args:
+        path: A run's folder, or the folder around the runs of seeds.
+
+    Raises:
+        RunError: A run is not finished, or the runs differ by more than their seed.
+        ContractError: A file of a run is not what was written.
+    """
+    names = runs_within(path)
+    return _lock_of_runs([open_finished(path / name) for name in names] or [open_finished(path)])
+
+
+def lock_run(run: FinishedRun) -> Lock:
+    """Locks what a finished run came from and to."""
+    return _lock_of_runs([run])
+
+
+def _lock_of_runs(runs: Sequence[FinishedRun]) -> Lock:
+    first = runs[0]
+    images = [run.images() for run in runs]
+    for other in runs[1:]:
+        _refuse_more_than_seeds(first, other)
+    with naming_missing_plug_ins(first.folder):
+        card = first.card.blueprint.card
+        recipe = first.folder.recipe()
+    height, width, channels = first.card.blueprint.input_shape
+    return _lock(
+        RecipeLock(name=first.record.recipe, sha256=sha256_of(first.recipe), resolved=first.recipe),
+        weights=weights_of(recipe, first.record.weights),
+        record=first.record,
+        images=images[0],
+        preprocessing=_preprocessing((height, width, channels), first.card.blueprint.fit, card),
+        seeds=tuple(run.record.seed for run in runs),
+        expected=_expected(runs),
+    )
+
+
+def _refuse_more_than_seeds(first: FinishedRun, other: FinishedRun) -> None:
+    """Refuses runs whose figures are not repetitions of one another."""
+    with naming_missing_plug_ins(other.folder):
+        found = list(recipe_differences(first.folder.recipe(), other.folder.recipe()))
+    found = [one for one in found if one.name != "train.seed"]
+    if found or first.record.data.fingerprint != other.record.data.fingerprint:
+        what = listed(found) if found else "the images"
+        raise RunError(f"{other.path}: differs from {first.path.name} by more than its seed ({what}); lock one run")
+
+
+def lock_recipe(
+    reference: str | Path,
+    data: Path | None = None,
+    *,
+    load: Callable[[], object] = import_keras,
+    verbose: Verbose = "auto",
+) -> Lock:
+    """Locks what is known of a recipe on its images without training.
+
+    The images are read as a run reads them, and a run finds them decoded in the cache.
+
+    Args:
+        reference: A recipe's file or name.
+        data: The images; None where the recipe says it.
+        load: Imports Keras.
+        verbose: As for `zoo.finetune`.
+
+    Raises:
+        ZooError: The recipe does not hold, or its images cannot be read.
+    """
+    job = make_job(reference, data)
+    load()
+    from zoo.backend.callers_state import alone
+    from zoo.training.preparation.first_record import first_record
+    from zoo.training.preparation.kept_images import images_of
+    from zoo.training.preparation.preparing import prepare, read_inputs
+
+    with make_display(verbose, logger="zoo.recipe") as display, alone(display.line):
+        prepared = prepare(job.recipe, job.data, weights=job.weights)
+        inputs = read_inputs(prepared, display)
+        record = first_record(prepared, inputs)
+        images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
+    return _lock_of_prepared(reference, job, prepared, record, images)
+
+
+def _lock_of_prepared(
+    reference: str | Path, job: Job, prepared: "Prepared", record: RunRecord, images: RunImages
+) -> Lock:
+    card = registry.info(job.recipe.model.name)
+    resolved = prepared.asked.to_toml()
+    files = written_files(reference) if str(reference) not in registry.list_models() else []
+    parents = tuple(ParentLock(name=file.name, sha256=sha256_of(file.content)) for file in files[1:])
+    height, width, channels = prepared.input_shape
+    return _lock(
+        RecipeLock(name=record.recipe, sha256=sha256_of(resolved), resolved=resolved, parents=parents),
+        weights=weights_of(job.recipe, record.weights),
+        record=record if prepared.has_auto_batch else _with_batch(record, prepared.recipe),
+        images=images,
+        preprocessing=_preprocessing((height, width, channels), prepared.settings.fit, card),
+        seeds=(record.seed,),
+        expected=None,
+    )
+
+
+def _with_batch(record: RunRecord, recipe: Recipe) -> RunRecord:
+    from zoo.training.batch_size import batch_size_of
+
+    batch = BatchRecord(batch_size=batch_size_of(recipe), accumulate=recipe.train.accumulate)
+    return replace(record, batch=batch)
+
+
+def _lock(
+    recipe: RecipeLock,
+    *,
+    weights: WeightsLock,
+    record: RunRecord,
+    images: RunImages,
+    preprocessing: PreprocessingLock,
+    seeds: tuple[int, ...],
+    expected: ExpectedLock | None,
+) -> Lock:
+    return Lock(
+        recipe=recipe,
+        weights=weights,
+        data=DataLock.of_images(images, record.data.fingerprint),
+        classes=record.classes,
+        preprocessing=preprocessing,
+        seeds=seeds,
+        precision=record.precision,
+        batch=record.batch,
+        versions=deciding(record.versions, record.environment.backend),
+        environment=record.environment,
+        expected=expected,
+    )
+
+
+def weights_of(recipe: Recipe, given: WeightsRecord | None = None) -> WeightsLock:
+    """Says what a model begins with: what was given, a SavedModel's own, a set of the card's, or random numbers.
+
+    Args:
+        recipe: The recipe.
+        given: What a run began with in place of the recipe's weights.
+    """
+    card = registry.info(recipe.model.name)
+    model = card.name
+    if given is not None:
+        return WeightsLock(model=model, set=GIVEN, sha256=given.sha256, licence=given.licence)
+    if recipe.model.handle:
+        known = recipe.model.handle.removeprefix(BY_HASH) if recipe.model.handle.startswith(BY_HASH) else None
+        return WeightsLock(model=model, set=card.own_weights, sha256=known)
+    chosen = recipe.model.weights
+    weight_set = None if chosen == RANDOM else card.weight_set(chosen, recipe.model.builder_options)
+    if weight_set is None:
+        return WeightsLock(model=model, set=RANDOM)
+    sha256 = weight_set.sha256
+    if not sha256 and isinstance(weight_set.source, Download):
+        with suppress(WeightsError):  # it was never fetched here
+            sha256 = pinned_sha256(weight_set.source)
+    return WeightsLock(model=model, set=weight_set.name, sha256=sha256 or None, licence=weight_set.licence)
+
+
+def _preprocessing(shape: tuple[int, int, int], fit: ImageFit, card: Card) -> PreprocessingLock:
+    height, width, channels = shape
+    return PreprocessingLock(
+        height=height,
+        width=width,
+        channels=channels,
+        resize=fit.resize,
+        crop_share=fit.crop_share,
+        interpolation=fit.interpolation,
+        white=fit.white,
+        pixels=card.preprocessing,
+    )
+
+
+def _expected(runs: Sequence[FinishedRun]) -> ExpectedLock:
+    first, results = runs[0], [run.result for run in runs]
+    metrics: dict[str, ExpectedMetric] = {}
+    for name, value in first.result.metrics.items():
+        values = [result.metrics[name] for result in results if name in result.metrics]
+        has_spread = len(runs) > 1 and len(values) == len(runs)
+        metrics[name] = ExpectedMetric(
+            value=value,
+            interval=first.result.intervals.get(name),
+            mean=statistics.fmean(values) if has_spread else None,
+            deviation=statistics.stdev(values) if has_spread else None,
+        )
+    return ExpectedLock(
+        split=first.result.split,
+        runs=len(runs),
+        metrics=metrics,
+        model_sha256=first.sha256[NUMBERS],
+        exactness=first.record.exactness,
+    )
