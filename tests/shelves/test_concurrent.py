@@ -33,7 +33,8 @@ for turn in range(count):
 
 def pushing(who, count, size, user):
     own = {"XDG_CACHE_HOME": str(user / f"cache-{who}"), "XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]}
-    environment = {**os.environ, **own, "PYTHONPATH": str(Path(__file__).parents[2])}
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, **own, "PYTHONPATH": path}
     arguments = [sys.executable, "-c", PUSHING, who, str(count), str(size)]
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
 

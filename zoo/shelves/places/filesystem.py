@@ -127,7 +127,7 @@ class FileSystemPlace:
         """Writes a file that is not there yet."""
         self._check_writable()
         try:
-            with self._explained(path):
+            with self._explained(path, is_written=True):
                 self._system.pipe_file(self._at(path), content, mode="create")
         except FileExistsError:
             return False
@@ -136,7 +136,7 @@ class FileSystemPlace:
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Writes a file that is named by its content."""
         self._check_writable()
-        with tempfile.TemporaryFile() as copy, self._explained(path):
+        with tempfile.TemporaryFile() as copy, self._explained(path, is_written=True):
             # A copy, so that what is sent is what was looked at.
             digest, size = hashlib.sha256(), 0
             for piece in _pieces_of(source):
@@ -159,7 +159,7 @@ class FileSystemPlace:
     def replace(self, path: str, content: bytes) -> None:
         """Writes a small file over what may be there."""
         self._check_writable()
-        with self._explained(path):
+        with self._explained(path, is_written=True):
             self._system.pipe_file(self._at(path), content)
 
     def _at(self, path: str) -> str:
@@ -170,12 +170,16 @@ class FileSystemPlace:
             raise ShelfError(f"{self.url}: {self.why_read_only}")
 
     @contextmanager
-    def _explained(self, path: str) -> Generator[None]:
-        """Says a fault of a library in one line; that a file is there, or is not, passes."""
+    def _explained(self, path: str, *, is_written: bool = False) -> Generator[None]:
+        """Says a fault of a library in one line; that a file is there, or one that is read is not, passes."""
         try:
             yield
-        except (FileNotFoundError, FileExistsError, ZooError):
+        except (FileExistsError, ZooError):
             raise
+        except FileNotFoundError as fault:
+            if not is_written:
+                raise
+            raise ShelfError(f"{self.url}: {in_one_line(fault)}; make the bucket first") from fault
         except Exception as fault:  # each store has its own
             place = f"{self.url}/{path}".rstrip("/")
             if isinstance(fault, PermissionError) or "redential" in type(fault).__name__:
