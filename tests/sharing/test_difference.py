@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.recipe.conftest import VALID
+from tests.sharing.made import ENVIRONMENT, VERSIONS, make_receipt, sha256
 from tests.tiny import phase, recipe, record, result, write_run
-from zoo.errors import NotFoundError
+from zoo.errors import ContractError, NotFoundError
 from zoo.recipe.by_key import ABSENT
 from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BatchRecord, DataRecord, WeightsRecord
@@ -135,3 +136,30 @@ def test_what_leads_nowhere_is_refused(here):
         compared("runs")
     with pytest.raises(NotFoundError, match=r"Did you mean 'quickstart'\?"):
         compared("quickstrat")
+
+
+def test_a_version_with_a_receipt_is_compared_with_a_run(here):
+    written = recipe().to_toml()
+    Path("version").mkdir()
+    Path("version/recipe.toml").write_text(written)
+    receipt = make_receipt(sha256={"recipe.toml": sha256(written)})
+    Path("version/receipt.json").write_text(receipt.to_text())
+    run = write_run(
+        "run", recipe(), environment=replace(ENVIRONMENT, threads=4), versions=VERSIONS, result=result(accuracy=0.5)
+    )
+    found = differing("version/recipe.toml", run)
+    assert not found.keys
+    assert found.sides[0].states == ("receipt",)
+    assert {one.name: (one.then, one.now) for one in found.circumstances} == {
+        "data": ("cccccccccccc (3 + 2 images)", "3f0c3f0c3f0c (3,068 + 341 images)"),
+        "threads": (2, 4),
+    }
+    first, second = found.figures["accuracy"]
+    assert (first.value, first.interval, second.value) == (0.75, (0.3, 0.95), 0.5)
+
+
+def test_a_receipt_of_another_recipe_is_refused(here):
+    Path("recipe.toml").write_text(recipe().to_toml())
+    Path("receipt.json").write_text(make_receipt().to_text())
+    with pytest.raises(ContractError, match=r"receipt\.json: is not of the recipe\.toml beside it"):
+        compared("recipe.toml")

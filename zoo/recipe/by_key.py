@@ -1,5 +1,6 @@
 """The values of a recipe by their dotted keys, defaults included: what each is, where it was written, what differs."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -61,6 +62,14 @@ def located_values(values: Mapping[str, Any], overlay: Overlay) -> list[RecipeVa
 def values_by_key(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of a resolved recipe by dotted keys, in which phases go by their names."""
     return {key: value for key, _, value in _walk(values)}
+
+
+def values_of_text(resolved: str) -> dict[str, Any]:
+    """Reads the text of a resolved recipe by its keys, whatever keys another zoo knows; nothing where it is damaged."""
+    try:
+        return values_by_key(tomllib.loads(resolved))
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return {}
 
 
 def value_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ValueDifference]:

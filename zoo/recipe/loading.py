@@ -43,13 +43,14 @@ def load_recipe(
 
 
 def load_by_key(
-    reference: str | Path, overrides: Sequence[str] | Mapping[str, object] = ()
+    reference: str | Path, overrides: Sequence[str] | Mapping[str, object] = (), *, against_card: bool = False
 ) -> tuple[Recipe, list[RecipeValue]]:
     """Loads and checks a recipe, and says of every key where its value was written.
 
     Args:
         reference: The path of a `.toml` file, or the name of a recipe.
         overrides: As for `load_recipe`.
+        against_card: As for `load_recipe`.
 
     Returns:
         The resolved recipe, and its keys in the order of the schema.
@@ -59,5 +60,6 @@ def load_by_key(
         RecipeError: With one line for every fault in the recipe and the overrides.
     """
     overlay, faults = resolve(reference, overrides)
-    recipe = validated(Recipe, overlay, faults)
+    asked = card_faults(overlay) if against_card else ()
+    recipe = validated(Recipe, overlay, [*faults, *asked])
     return recipe, located_values(recipe.to_dict(), overlay)

@@ -9,11 +9,13 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
 
 from zoo.errors import NotFoundError, RecipeError
-from zoo.recipe.finding import find_named_recipe, find_recipe
+from zoo.recipe.finding import find_named_recipe, find_recipe, is_on_shelf
 from zoo.recipe.overlays import Fault, Overlay, SourceLocation
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
 from zoo.recipe.validation import quoted
+from zoo.shelves.cached import version_of
+from zoo.shelves.faults import ShelfError
 
 _MOST_DEEP = 8
 _MOST_FILES = 64
@@ -133,7 +135,7 @@ class _Files:
                 found = f"extends: more than {_MOST_FILES} files belong to this recipe"
                 return self._unread(child, found, "expected fewer", once=True)
             return self.resolved(parent, chain)
-        except (NotFoundError, RecipeError) as error:
+        except (NotFoundError, RecipeError, ShelfError) as error:
             fault = Fault.of_message(child.location(("extends",)), f"extends {quoted(reference)}: {error}")
             return self._unread(child, fault.found, fault.advice)
 
@@ -173,6 +175,10 @@ def parent_of(reference: Any, chain: tuple[Path, ...]) -> Path:
         raise RecipeError("a recipe cannot name an absolute or '..' path; expected a file beside this one")
     child = chain[-1]
     is_file = path.suffix == ".toml"
+    if not is_file and version_of(child) is not None and not (is_on_shelf(reference) and "@" in reference):
+        raise RecipeError(
+            "a published recipe may not extend what can change; expected a version on a shelf, such as vision/base@3"
+        )
     parent = find_recipe(child.parent / reference) if is_file else find_named_recipe(reference)
     real = parent.resolve()
     if is_file and not real.is_relative_to(child.parent.resolve()):
@@ -195,6 +201,8 @@ def _shown_chain(chain: Sequence[Path]) -> str:
 
 
 def _shown(path: Path) -> str:
-    """Returns a path as a user would type it from here."""
+    """Returns a path as a user would type it from here; a file of a version that was pulled as `pets@3/recipe.toml`."""
+    if (version := version_of(path)) is not None:
+        return f"{version.name}@{version.number}/{path.name}"
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from zoo.errors import NotFoundError
+from zoo.errors import ContractError, NotFoundError
 from zoo.recipe.by_key import ABSENT, ValueDifference, value_differences
+from zoo.recipe.finding import RECIPE_FILE, find_recipe
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import Difference, MadeOn, machine_differences, version_differences
 from zoo.runs.folder import RunFolder, holds_runs, runs_within
 from zoo.runs.record import BatchRecord, ResultRecord, RunRecord
 from zoo.sharing.figures import Figure, figures_of_runs
+from zoo.sharing.receipt import FILE as RECEIPT_FILE
+from zoo.sharing.receipt import read_receipt
+from zoo.system.files import sha256
 
 # Folders of the runs that `zoo finetune --seeds` makes.
 SEED = "seed-"
@@ -114,6 +118,7 @@ def compared(reference: str) -> Compared:
         NotFoundError: It leads nowhere.
         RecipeError: The recipe does not hold.
         RunError: The run is damaged.
+        ContractError: A receipt beside the recipe is damaged, or another recipe's.
     """
     path = Path(reference)
     seeds = [path / name for name in runs_within(path) if name.startswith(SEED)] if path.is_dir() else []
@@ -124,7 +129,20 @@ def compared(reference: str) -> Compared:
     if (path / "run.json").is_file():
         run = RunFolder.open(path)
         return Compared.of_runs(reference, run.recipe().to_dict(), [run.record()])
-    return Compared(reference=reference, values=load_recipe(reference).to_dict())
+    values = load_recipe(reference).to_dict()
+    file = find_recipe(reference)
+    if file.name == RECIPE_FILE and file.with_name(RECEIPT_FILE).is_file():
+        return _proved(reference, values, file)
+    return Compared(reference=reference, values=values)
+
+
+def _proved(reference: str, values: Mapping[str, Any], file: Path) -> Compared:
+    """Takes what a version on a shelf, or its files in a folder, came to from the receipt beside the recipe."""
+    path = file.with_name(RECEIPT_FILE)
+    receipt = read_receipt(path)
+    if receipt.sha256.get(RECIPE_FILE) != sha256(file):
+        raise ContractError(f"{path}: is not of the {RECIPE_FILE} beside it; pull or copy the version again")
+    return Compared(reference=reference, values=values, made=(receipt,), states=("receipt",), results=(receipt.result,))
 
 
 def _several(reference: str, runs: Sequence[RunFolder]) -> Compared:

@@ -4,14 +4,12 @@ A lock of a recipe says what is known without training; that of a run says also 
 """
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import ContractError
-from zoo.recipe.by_key import values_by_key
+from zoo.recipe.by_key import values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
 from zoo.sharing.data_lock import DataLock, class_differences
@@ -219,7 +217,7 @@ def _difference(name: str, then: object, now: object) -> Difference:
 
 def _recipe_differences(then: Lock, now: Lock) -> Iterator[Difference]:
     if then.recipe.sha256 != now.recipe.sha256:
-        before, after = (_values(one.recipe.resolved) for one in (then, now))
+        before, after = (values_of_text(one.recipe.resolved) for one in (then, now))
         changed = [key for key in dict.fromkeys((*before, *after)) if before.get(key) != after.get(key)]
         for key in changed:
             yield _difference(f"recipe {key}", before.get(key, "not there"), after.get(key, "not there"))
@@ -229,14 +227,6 @@ def _recipe_differences(then: Lock, now: Lock) -> Iterator[Difference]:
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
             yield _difference(f"parent {name}", before.get(name, "none")[:12], after.get(name, "none")[:12])
-
-
-def _values(resolved: str) -> dict[str, Any]:
-    """Reads a resolved recipe by its keys, whatever keys another zoo knows."""
-    try:
-        return values_by_key(tomllib.loads(resolved))
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return {}
 
 
 def _data_differences(then: Lock, now: Lock) -> Iterator[Difference]:

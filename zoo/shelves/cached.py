@@ -105,6 +105,17 @@ def _faults(entry: Path, version: Version) -> list[str]:
     return faults
 
 
+def version_of(path: Path) -> Version | None:
+    """Returns the version that a file in the cache is of, without the name of its shelf; None for any other file."""
+    kept, real = (cache_folder() / KIND).resolve(), path.resolve()
+    if not real.is_relative_to(kept) or real == kept:
+        return None
+    try:
+        return _read(kept / real.relative_to(kept).parts[0], "")[0]
+    except (ContractError, DamagedDocumentError, JsonObjectError, OSError):
+        return None
+
+
 def verify_entry(entry: Path) -> list[str]:
     """Compares an entry with its document.
 

@@ -123,7 +123,7 @@ CHILD = 'extends = "finetune/default"\nname = "child"\n'
         CHILD,
         'extends = ["finetune/default", "parts/smooth.toml"]\n',
         f'extends = "vision/base@sha256:{"0f" * 32}"\n',
-        'extends = "vision/pets/base@3"\n',
+        'extends = "vision/base@3"\n',
         'extends = "vision/base"\n',
         CHILD + '[set]\n"phases.head.epochs" = 3\n"train.batch_size" = "auto"\n"model.options.alpha" = 0.5\n',
         CHILD + "[set]\nphases.head.epochs = 3\ntrain.seed = 7\n[set.data]\nvalidation = 0.2\n",

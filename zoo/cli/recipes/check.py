@@ -21,7 +21,8 @@ def check_command(references: tuple[str, ...], as_json: bool) -> None:
     """Check recipes and print every fault; exit with 3 if there is one.
 
     Keys and values are checked, and models, weights, options, stages and built-in data sets are looked up. What a
-    recipe extends is checked with it. A line that is not TOML does not hide the faults of the others.
+    recipe extends is checked with it, and so are the hashes and keys of a lock that lies beside it. A line that is not
+    TOML does not hide the faults of the others.
 
     \b
     Examples:
@@ -43,11 +44,10 @@ def check_command(references: tuple[str, ...], as_json: bool) -> None:
 
 
 def _checked(reference: str) -> dict[str, Any]:
-    from zoo.recipe.loading import load_recipe
     from zoo.recipe.overlays import Fault, FaultsError, SourceLocation
 
     try:
-        name = load_recipe(reference, against_card=True).name
+        name = _name_of_valid(reference)
     except FaultsError as error:
         faults, lines = [_fault_to_json(one) for one in error.faults], str(error).splitlines()
     except ZooError as error:
@@ -57,6 +57,26 @@ def _checked(reference: str) -> dict[str, Any]:
     else:
         return {"recipe": reference, "name": name, "ok": True, "errors": [], "faults": []}
     return {"recipe": reference, "name": None, "ok": False, "errors": lines, "faults": faults}
+
+
+def _name_of_valid(reference: str) -> str:
+    """Returns the name of a recipe without faults, which is also what the lock beside it says, if there is one.
+
+    Raises:
+        ZooError: It has faults.
+    """
+    from zoo.recipe.finding import find_recipe
+    from zoo.recipe.loading import load_by_key
+    from zoo.recipe.overlays import recipe_error
+
+    recipe, keys = load_by_key(reference, against_card=True)
+    file = find_recipe(reference)
+    if any(file.with_name(name).is_file() for name in (f"{file.stem}.lock", "lock.json")):
+        from zoo.sharing.against_lock import lock_faults  # here, because it imports all that locks are made with
+
+        if faults := lock_faults(reference, file, recipe, keys):
+            raise recipe_error(faults)
+    return recipe.name
 
 
 def _fault_to_json(fault: "Fault") -> dict[str, Any]:

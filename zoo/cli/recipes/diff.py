@@ -25,13 +25,14 @@ SHORTEST_VALUE = 16
 def diff_command(first: str, second: str, as_json: bool) -> None:
     """Compare two recipes or runs: key by key, defaults included.
 
-    A and B are recipes (files or names), folders of runs, or folders of the runs of several seeds. Of two runs it also
-    says what else differs, data, versions and machine, and of finished ones the metrics with their 95 % intervals. The
-    exit code is 0 whether they differ or not.
+    A and B are recipes (files, names, or shelf/name), folders of runs, or folders of the runs of several seeds. Of
+    runs, and of versions on a shelf that have a receipt, it also says what else differs, data, versions and machine,
+    and compares the metrics with their 95 % intervals. The exit code is 0 whether they differ or not.
 
     \b
     Examples:
       zoo recipe diff finetune/default mine.toml
+      zoo recipe diff vision/pets@2 vision/pets@3
       zoo recipe diff mine.toml runs/mine
       zoo recipe diff runs/monday runs/tuesday --json
     """
@@ -54,7 +55,7 @@ def _sides(comparison: "Comparison") -> list[str]:
 
 def _runs(states: Sequence[str]) -> str:
     if len(states) == 1:
-        return f"run, {states[0]}"
+        return states[0] if states[0] == "receipt" else f"run, {states[0]}"
     return f"{len(states)} runs, {states.count('done')} done"
 
 

@@ -147,7 +147,7 @@ def _extends() -> dict[str, Any]:
             {"enum": shipped},
             {"type": "string", "pattern": "^(?![/\\\\])(?!.*\\.\\.)(?!.*://).+\\.toml$"},
             # On a shelf: its name is none of those of the folders that ship.
-            {"type": "string", "pattern": f"^(?!({folders})/)[A-Za-z0-9_-]+/[A-Za-z0-9_/-]+{version}$"},
+            {"type": "string", "pattern": f"^(?!({folders})/)[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*{version}$"},
         ]
     }
     return {
