@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.jobs.estimator import Estimator as Estimator
     from zoo.jobs.finetuning import Run as Run
     from zoo.jobs.finetuning import finetune as finetune
-    from zoo.jobs.verifying import verify as verify
     from zoo.models.building import build as build
     from zoo.recipe.schema import Recipe as Recipe
     from zoo.registry.cards import Card as Card
@@ -45,6 +44,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.registry.entries import info as info
     from zoo.registry.entries import list_models as list_models
     from zoo.registry.entries import register as register
+    from zoo.sharing.verifying import verify as verify
 
 __version__ = "0.1.0"
 
@@ -62,11 +62,11 @@ _NAMES_OF = {
     "zoo.inference.features": "features",
     "zoo.jobs.estimator": "Estimator",
     "zoo.jobs.finetuning": "Run finetune",
-    "zoo.jobs.verifying": "verify",
     "zoo.models.building": "build",
     "zoo.recipe.schema": "Recipe",
     "zoo.registry.cards": "Card Protocol Stage WeightSet",
     "zoo.registry.entries": "info list_models register",
+    "zoo.sharing.verifying": "verify",
 }
 _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] -- the aliases above tell it the names

@@ -42,6 +42,7 @@ PRINTED = {
     "recipe diff tiny.toml RUN": "recipe-diff",
     "recipe keys flip": "recipe-keys",
     "recipe lock tiny.toml --data photos": "recipe-lock",
+    "recipe push tiny.toml vision/tiny": "recipe-push",
     "recipe pull vision/pets": "recipe-pull",
     "shelf ls": "shelves",
 }

@@ -13,14 +13,14 @@ import pytest
 from tests.tiny import rewrite
 from zoo.errors import ContractError, NotFoundError, RunError
 from zoo.sharing.finished_run import open_finished
-from zoo.sharing.locking import lock_run
+from zoo.sharing.locking import lock_runs
 from zoo.sharing.receipt import read_receipt, receipt_of
 
 
 @pytest.fixture(scope="module")
 def made(trained):
     run = open_finished(trained.run)
-    lock = lock_run(run).to_text()
+    lock = lock_runs(trained.run).to_text()
     return lock, receipt_of(run, lock)
 
 

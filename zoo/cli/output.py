@@ -44,6 +44,7 @@ Kind = Literal[
     "recipe-diff",
     "recipe-keys",
     "recipe-lock",
+    "recipe-push",
     "recipe-pull",
     "shelves",
     "error",

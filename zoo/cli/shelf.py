@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.options import InPath, json_option
+from zoo.cli.options import InPath, OutFile, json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.groups import VerbGroup
+from zoo.errors import ZooError
 from zoo.system.text_tables import table
 
 
@@ -101,6 +102,32 @@ def _key_names(keys: tuple[str, ...]) -> list[str]:
     from zoo.shelves.signatures import key_name, read_public_key
 
     return [key_name(read_public_key(one, "require_keys")) for one in keys]
+
+
+@shelf.command("key")
+@click.argument("path", type=OutFile())
+@click.option("--passphrase", is_flag=True, help="Ask for a passphrase, and encrypt the private key with it.")
+def key_command(path: Path, passphrase: bool) -> None:
+    """Make a key (Ed25519) that signs what you push: the private one in PATH, the public one in PATH.pub.
+
+    Give PATH.pub to those who are to know that a version is yours, and PATH to nobody.
+
+    \b
+    Examples:
+      zoo shelf key team.key
+      zoo recipe push runs/pets vision/pets --sign team.key
+      zoo shelf add vision https://example.org/shelf --require-key team.key.pub
+    """
+    from zoo.shelves.signatures import generate_key
+
+    asked = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True) if passphrase else ""
+    try:
+        name = generate_key(path, passphrase=str(asked).encode() or None)
+    except FileExistsError as fault:
+        raise ZooError(f"{fault.filename}: is there already, and a key is never replaced; give another PATH") from None
+    echo(f"key      {name}")
+    echo(f"private  {path}", whole=True)
+    echo(f"public   {path}.pub", whole=True)
 
 
 @shelf.command("remove")

@@ -63,11 +63,6 @@ def lock_runs(path: Path) -> Lock:
     return _lock_of_runs([open_finished(path / name) for name in names] or [open_finished(path)])
 
 
-def lock_run(run: FinishedRun) -> Lock:
-    """Locks what a finished run came from and to."""
-    return _lock_of_runs([run])
-
-
 def _lock_of_runs(runs: Sequence[FinishedRun]) -> Lock:
     first = runs[0]
     images = [run.images() for run in runs]

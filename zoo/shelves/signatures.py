@@ -118,7 +118,7 @@ def load_private_key(path: Path, *, passphrase: bytes | None = None) -> Ed25519P
         raise ZooError(f"{path}: {why}") from None
     except (ValueError, UnsupportedAlgorithm):
         wrong = ", or the passphrase is wrong" if passphrase else ""
-        raise ZooError(f"{path}: does not hold {_PRIVATE}{wrong}; give the file that 'zoo key new' wrote") from None
+        raise ZooError(f"{path}: does not hold {_PRIVATE}{wrong}; give the file that 'zoo shelf key' wrote") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ZooError(f"{path}: holds a key of another kind; expected {_PRIVATE}")
     return key

@@ -1,4 +1,4 @@
-"""`zoo recipe`: list, show, check, compare and lock recipes."""
+"""`zoo recipe`: list, show, check, compare, lock and share recipes."""
 
 import click
 
@@ -8,13 +8,14 @@ from zoo.cli.recipes.keys import keys_command, schema_command
 from zoo.cli.recipes.lock import lock_command
 from zoo.cli.recipes.ls import ls_command
 from zoo.cli.recipes.pull import pull_command
+from zoo.cli.recipes.push import push_command
 from zoo.cli.recipes.show import show_command
 from zoo.cli.shell.groups import VerbGroup
 
 
 @click.group(cls=VerbGroup)
 def recipe() -> None:
-    """List, show, check, compare and lock recipes.
+    """List, show, check, compare, lock and share recipes.
 
     A recipe is one TOML file that says how a model is trained. Wherever a recipe is expected, give the
     path of a .toml file, the name of one that ships with zoo, or SHELF/NAME of one on a shelf.
@@ -29,6 +30,7 @@ for command in (
     lock_command,
     keys_command,
     schema_command,
+    push_command,
     pull_command,
 ):
     recipe.add_command(command)

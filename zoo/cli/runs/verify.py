@@ -12,22 +12,27 @@ from zoo.errors import ContractError
 
 @click.command("verify")
 @click.argument("path", type=InPath(), shell_complete=complete_run)
+@click.option(
+    "--key", "keys", type=InPath(), multiple=True, metavar="KEY.pub", help="Who must have signed; repeatable."
+)
 @json_option()
-def verify_command(path: Path, as_json: bool) -> None:
+def verify_command(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
     """Compare every file of PATH with its hash: a run, the runs of seeds, a cache, a file of weights or a recipe.
 
-    A line names each file that is not what was written, and the exit code is then 3. Files that nothing lists are named
-    too. Nothing is changed.
+    Of a lock, a receipt or the folder of a version it is said too who signed it, or that it is unsigned. A line names
+    each file that is not what was written, and the exit code is then 3. Files that nothing lists are named too. Nothing
+    is changed.
 
     \b
     Examples:
       zoo verify runs/pets
       zoo verify ~/.cache/zoo --json
+      zoo verify pets/receipt.json --key team.pub
     """
-    from zoo.jobs.verifying import verify
     from zoo.models.weights import file_size
+    from zoo.sharing.verifying import verify
 
-    found = verify(path)
+    found = verify(path, keys=keys)
     compared = f"{counted(found.files, 'file')} compared, {file_size(found.bytes)}"
     if as_json:
         emit("verify", found.to_json())
@@ -37,7 +42,8 @@ def verify_command(path: Path, as_json: bool) -> None:
         for fault in found.faults:
             echo(fault, whole=True)
         if found.is_whole:
-            echo(f"{path}: whole; {compared}")
+            signature = f"{found.signature}; " if found.signature else ""
+            echo(f"{path}: whole; {signature}{compared}")
     if not found.is_whole:
         names = ", ".join(dict.fromkeys(fault.path.name for fault in found.faults))
         raise ContractError(f"verify: {path}: {counted(len(found.faults), 'fault')} in {names}; {compared}")

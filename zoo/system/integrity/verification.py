@@ -34,11 +34,12 @@ class Verification:
 
     Attributes:
         path: What was verified.
-        what: `run`, `seeds`, `cache`, `weights` or `recipe`.
+        what: `run`, `seeds`, `cache`, `weights`, `recipe`, `lock`, `receipt`, `version` or `shelf`.
         files: How many files were compared with a hash or a seal.
         bytes: Of these files.
         faults: Files that are damaged, missing, or not what they should be.
         notes: What cannot be compared, and what is there besides.
+        signature: Who signed it, as `signed by key 3f0c...`, or `unsigned`; None of what is never signed.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Verification:
     bytes: int
     faults: tuple[FileFault, ...] = ()
     notes: tuple[str, ...] = ()
+    signature: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -63,6 +65,7 @@ class Verification:
             "bytes": self.bytes,
             "faults": [{"path": str(fault.path), "reason": fault.reason} for fault in self.faults],
             "notes": list(self.notes),
+            "signature": self.signature,
         }
 
 

@@ -1,0 +1,136 @@
+"""A run and a recipe go onto a shelf, come back, and are verified on the way."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tests.tiny import write_npz
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, typed):
+    """A shelf of the name vision, and a key."""
+    for name in ("CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shared").mkdir()
+    assert typed("shelf", "add", "vision", "shared")[0] == 0
+    assert typed("shelf", "key", "team.key")[0] == 0
+    return tmp_path
+
+
+def test_a_key_is_for_its_owner_only_and_never_replaced(typed, desk):
+    assert stat.S_IMODE((desk / "team.key").stat().st_mode) == 0o600
+    before = (desk / "team.key").read_bytes()
+    code, _, err = typed("shelf", "key", "team.key")
+    assert (code, err) == (1, "zoo: team.key: is there already, and a key is never replaced; give another PATH\n")
+    assert (desk / "team.key").read_bytes() == before
+
+
+def test_a_run_is_pushed_pulled_and_verified(typed, desk, trained):
+    code, out, err = typed("recipe", "push", trained.run, "vision/bands", "--describe", "Two bands")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0] == "files    recipe.toml, lock.json, receipt.json, metrics.jsonl"
+    assert lines[1] == "weights  not pushed"
+    assert lines[2] == "signed   no"
+    assert lines[-1] == "vision/bands@1"
+    assert typed("recipe", "pull", "vision/bands", "--to", "pulled")[0] == 0
+    code, out, _ = typed("verify", "pulled")
+    lines = out.splitlines()
+    assert lines[0] == "note: pulled/model/model.safetensors: is not here; receipt.json has its SHA-256"
+    assert (code, lines[1].startswith("pulled: whole; unsigned; 4 files compared, ")) == (0, True)
+    assert (desk / "pulled" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
+
+
+def test_weights_are_said_with_their_size(typed, desk, trained):
+    code, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights", "--json")
+    document = json.loads(out)
+    size = (trained.run / "model" / "model.safetensors").stat().st_size
+    assert (code, document["kind"], document["weights_bytes"]) == (0, "recipe-push", size)
+    _, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights")
+    assert f"weights  {size / 1e3:.1f} kB" in out.splitlines()
+    assert out.splitlines()[-1] == "vision/bands@2"
+
+
+def test_a_signed_version_says_by_whom_and_another_key_is_refused(typed, desk, trained):
+    typed("shelf", "key", "other.key")
+    code, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--sign", "team.key", "--json")
+    key = json.loads(out)["signed_by"]
+    assert (code, len(key)) == (0, 16)
+    typed("recipe", "pull", "vision/bands", "--to", "pulled")
+    code, out, _ = typed("verify", "pulled", "--key", "team.key.pub")
+    assert (code, f"signed by key {key} (team.key.pub)" in out) == (0, True)
+    code, out, _ = typed("verify", "pulled/receipt.json", "--key", "other.key.pub")
+    assert code == 3
+    assert f"is signed by key {key}; expected key" in out
+
+
+def test_a_shelf_is_verified_with_every_file_and_signature(typed, desk, trained):
+    typed("recipe", "push", trained.run, "vision/bands", "--sign", "team.key")
+    typed("recipe", "push", trained.recipe, "vision/plain")
+    found = zoo.verify("shared")
+    assert (found.what, found.is_whole) == ("shelf", True)
+    assert found.signature.startswith("2 versions: 1 signed by key ")
+    assert found.signature.endswith(", 1 unsigned")
+    assert typed("verify", "shared", "--key", "team.key.pub")[0] == 3
+    files = [path for path in Path("shared").rglob("*") if path.is_file() and ".incoming" not in path.parts]
+    assert found.files == len(files)
+    for path in files:
+        before = path.read_bytes()
+        path.write_bytes(before[:-2] + bytes([before[-2] ^ 1]) + before[-1:])
+        code, out, _ = typed("verify", "shared")
+        assert (code, str(path) in out) == (3, True), path
+        path.write_bytes(before)
+
+
+def test_a_recipe_alone_is_verified_as_far_as_anything_lists_its_hash(typed, desk, trained):
+    typed("recipe", "push", trained.recipe, "vision/plain")
+    pulled = json.loads(typed("recipe", "pull", "vision/plain", "--json")[1])["path"]
+    found = zoo.verify(pulled)
+    assert (found.what, found.is_whole, found.notes) == ("version", True, ())
+    typed("recipe", "pull", "vision/plain", "--to", "copied")
+    found = zoo.verify("copied")
+    assert found.notes == ("copied/recipe.toml: cannot be compared: nothing beside it lists its SHA-256",)
+    (Path(pulled) / "recipe.toml").write_text("another")
+    (fault,) = zoo.verify(pulled).faults
+    assert fault.reason == "is damaged or was changed: its SHA-256 is not the one in version.json"
+
+
+def test_what_was_pushed_is_trained_by_its_name(typed, desk, trained):
+    typed("recipe", "push", trained.run, "vision/bands")
+    data = write_npz(desk / "ours.npz", count=16)
+    assert typed("finetune", "vision/bands", "--data", data, "--run", "ours")[0] == 0
+    assert (desk / "ours" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vision/bands@1"], "names a version; a push makes the next one"),
+        (["visoin/bands"], "Unknown shelf 'visoin'. Did you mean 'vision'?"),
+        (["bands"], "'bands' does not name a recipe on a shelf"),
+        (["vision/bands", "--sign", "gone.key"], "gone.key: there is no such file; expected a private key"),
+        (["vision/bands", "--sign", "team.key.pub"], "team.key.pub: does not hold a private key"),
+    ],
+)
+def test_what_cannot_be_pushed_is_refused_before_anything_is_written(typed, desk, trained, words, said):
+    code, out, err = typed("recipe", "push", trained.run, *words)
+    assert (code in (1, 2), out) == (True, "")
+    assert said in err
+    assert list((desk / "shared").iterdir()) == []
+
+
+def test_a_key_with_a_passphrase_takes_it_from_the_environment(typed, desk, trained, monkeypatch):
+    from zoo.shelves.signatures import generate_key
+
+    name = generate_key(desk / "locked.key", passphrase=b"open sesame")
+    monkeypatch.setenv("ZOO_KEY_PASSPHRASE", "open sesame")
+    _, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--sign", "locked.key", "--json")
+    assert json.loads(out)["signed_by"] == name
+    monkeypatch.setenv("ZOO_KEY_PASSPHRASE", "wrong")
+    code, _, err = typed("recipe", "push", trained.run, "vision/bands", "--sign", "locked.key")
+    assert (code, "or the passphrase is wrong" in err) == (1, True)

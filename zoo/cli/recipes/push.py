@@ -1,0 +1,103 @@
+"""`zoo recipe push`: a run or a recipe as the next version on a shelf."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.options import InPath, Reference, json_option
+from zoo.cli.output import echo, emit
+from zoo.cli.shell.completion import complete_reference
+from zoo.cli.shell.groups import Verb
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from zoo.sharing.publishing import Publication
+
+# Where a key's passphrase is read from; else it is asked for on a terminal.
+PASSPHRASE = "ZOO_KEY_PASSPHRASE"
+
+
+@click.command("push", cls=Verb)
+@click.argument("reference", type=Reference(), metavar="RUN|RECIPE", shell_complete=complete_reference)
+@click.argument("target", metavar="SHELF/NAME")
+@click.option("--sign", "key", type=InPath(), metavar="KEY", help="Sign the version with this private key (Ed25519).")
+@click.option(
+    "--weights/--no-weights", default=False, show_default=True, help="Whether to push the model of a RUN too."
+)
+@click.option("--describe", metavar="TEXT", help="One line for lists; by default the recipe's own.")
+@json_option()
+def push_command(
+    reference: str, target: str, key: Path | None, weights: bool, describe: str | None, as_json: bool
+) -> None:
+    """Publish a finished RUN or a RECIPE as the next version of NAME on a shelf.
+
+    Of a RUN go its recipe, its lock, its receipt and its curves, and with --weights its model; of the folder around the
+    runs of --seeds the first, with the spread of all in its lock. Of a RECIPE go the recipe, the files that it extends,
+    and the lock beside it. A version is never changed.
+
+    \b
+    Examples:
+      zoo recipe push runs/pets vision/pets
+      zoo recipe push runs/pets vision/pets --weights --sign team.pem
+      zoo recipe push pets.toml vision/pets --describe "Cats and dogs, 12 minutes on a laptop"
+    """
+    from zoo.models.weights import file_size
+    from zoo.sharing.publishing import compose, signed
+    from zoo.shelves.names import read_reference
+    from zoo.shelves.shelf import open_shelf
+
+    to = read_reference(target)
+    if to.number is not None or to.sha256 is not None:
+        raise click.UsageError(f"{target}: names a version; a push makes the next one; leave out @...")
+    signer = None if key is None else _private_key(key)
+    shelf = open_shelf(to.shelf)
+    publication = compose(reference, weights=weights, description=describe)
+    if signer is not None:
+        publication = signed(publication, signer)
+    if not as_json:
+        for line in _lines(publication, file_size(publication.weights_bytes)):
+            echo(line)
+    version = shelf.publish(to.name, publication.files, publication.metadata)
+    if as_json:
+        document = {
+            "version": version.reference,
+            "identity": version.identity,
+            "files": {name: one.sha256 for name, one in version.files.items()},
+            "weights_bytes": publication.weights_bytes,
+            "signed_by": version.metadata.signed_by,
+        }
+        emit("recipe-push", document)
+        return
+    echo(f"pushed   {version.identity}", whole=True)
+    echo(version.reference, whole=True)
+
+
+def _lines(publication: "Publication", size: str) -> list[str]:
+    """Says what is about to be published: files, weights and their licence, what has to be trusted, and who signs."""
+    metadata = publication.metadata
+    licence = f"; begins with weights of licence {metadata['licence']}" if metadata.get("licence") else ""
+    weights = size if publication.weights_bytes else "not pushed"
+    lines = [f"files    {', '.join(publication.files)}", f"weights  {weights}{licence}"]
+    trust = [*metadata["trust"]["modules"]]
+    trust += [f"{name}=={version}" for name, version in metadata["trust"]["packages"].items()]
+    lines += [f"needs    {', '.join(trust)}: who pulls it is asked first"] if trust else []
+    signer = metadata.get("signed_by")
+    return [*lines, f"signed   by key {signer}" if signer else "signed   no"]
+
+
+def _private_key(path: Path) -> "Ed25519PrivateKey":
+    """Reads a private key; the passphrase of an encrypted one is asked for, or in the environment."""
+    from zoo.shelves.signatures import load_private_key
+    from zoo.system.regular_files import read_regular
+
+    try:
+        is_encrypted = b"ENCRYPTED" in read_regular(path, limit=100_000)
+    except OSError:
+        is_encrypted = False  # what reads it says so
+    if not is_encrypted:
+        return load_private_key(path)
+    passphrase = os.environ.get(PASSPHRASE) or click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
+    return load_private_key(path, passphrase=str(passphrase).encode())

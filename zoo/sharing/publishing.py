@@ -1,0 +1,203 @@
+"""What goes into a version on a shelf: composed from a finished run or a recipe, and signed where a key is given."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import __version__
+from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
+from zoo.foreign.saved_models import BY_HASH
+from zoo.recipe.loading import load_recipe
+from zoo.recipe.parents import WrittenRecipe, written_files
+from zoo.recipe.schema import Recipe
+from zoo.runs.exactness import listed
+from zoo.runs.folder import runs_within
+from zoo.runs.packages import installed_version, naming_missing_plug_ins, plug_in_packages
+from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
+from zoo.sharing.lock import FILE as LOCK_FILE
+from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
+from zoo.sharing.locking import is_run_or_runs, lock_runs, weights_of
+from zoo.sharing.receipt import CURVES, RECIPE, receipt_of
+from zoo.sharing.receipt import FILE as RECEIPT_FILE
+from zoo.system.files import sha256, sha256_of
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# The recipe as it was written, and below it what it extends by a recipe's name.
+SOURCE, NAMED = "source", "named"
+# Class names that a listing shows; lock.json has all.
+MOST_NAMES, MOST_LETTERS = 200, 10_000
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._/-]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What is to be published.
+
+    Attributes:
+        files: The content of each file by its name: bytes, or the path of a file that is copied.
+        metadata: What a listing of the shelf shows, before anything of it is loaded.
+    """
+
+    files: Mapping[str, bytes | Path]
+    metadata: Mapping[str, Any]
+
+    def hashes(self) -> dict[str, str]:
+        """Returns the SHA-256 of each file, by its name."""
+        return {
+            name: sha256_of(content) if isinstance(content, bytes) else sha256(content)
+            for name, content in self.files.items()
+        }
+
+    @property
+    def weights_bytes(self) -> int:
+        """How large the model's numbers are; 0 where they are not among the files."""
+        numbers = self.files.get(NUMBERS)
+        return numbers.stat().st_size if isinstance(numbers, Path) else 0
+
+
+def compose(reference: str | Path, *, weights: bool = False, description: str | None = None) -> Publication:
+    """Puts together what is published of a finished run or of a recipe.
+
+    Args:
+        reference: A run's folder, the folder around the runs of seeds, of which the first is published with the spread
+            of all, or a recipe's file or name.
+        weights: Whether the model of the run is published too.
+        description: One line; None for the recipe's own.
+
+    Raises:
+        RunError: The run is not finished.
+        RecipeError: The recipe does not hold, or names what a version does not carry.
+        ContractError: A file of the run is not what was written, or the lock beside the recipe is of another recipe.
+    """
+    if is_run_or_runs(reference):
+        path = Path(reference)
+        first = path / next(iter(runs_within(path)), "")
+        return _of_run(open_finished(first), lock_runs(path), weights=weights, description=description)
+    if weights:
+        raise RunError(f"{reference}: is a recipe, which has no weights of its own; push a RUN, or leave out --weights")
+    return _of_recipe(reference, description=description)
+
+
+def _of_run(run: FinishedRun, lock: Lock, *, weights: bool, description: str | None) -> Publication:
+    lock_text = lock.to_text()
+    receipt = receipt_of(run, lock_text)
+    files: dict[str, bytes | Path] = {
+        RECIPE: run.recipe.encode(),
+        LOCK_FILE: lock_text.encode(),
+        RECEIPT_FILE: receipt.to_text().encode(),
+        CURVES: run.path / CURVES,
+    }
+    if weights:
+        files |= {name: run.path / name for name in (CARD, NUMBERS)}
+    with naming_missing_plug_ins(run.folder):
+        recipe = run.folder.recipe()
+        packages = {name: run.record.versions.get(name) for name in plug_in_packages(recipe)}
+    metadata = {
+        **_of_any(recipe, packages, description),
+        **_of_lock(lock),
+        "metrics": dict(run.result.metrics),
+        "intervals": {name: list(bounds) for name, bounds in run.result.intervals.items()},
+        "split": run.result.split,
+    }
+    publication = Publication(files=files, metadata=metadata)
+    if not weights:
+        return publication
+    return replace(publication, metadata={**metadata, "weights_bytes": publication.weights_bytes})
+
+
+def _of_recipe(reference: str | Path, *, description: str | None) -> Publication:
+    recipe = load_recipe(reference, against_card=True)
+    handle = recipe.model.handle
+    if handle and not handle.startswith(BY_HASH) and "://" not in handle:
+        raise RecipeError(
+            f"{reference}: model.handle is '{handle}', a module beside the recipe, which a version does not carry; "
+            "name it by sha256:HEX, or by an address with #sha256=HEX"
+        )
+    resolved = recipe.to_toml()
+    files: dict[str, bytes | Path] = {RECIPE: resolved.encode()}
+    written = written_files(reference)
+    if len(written) > 1:
+        files |= {_name_in_source(one): one.content for one in written}
+    lock = _lock_beside(reference, resolved)
+    if lock is not None:
+        files[LOCK_FILE] = lock.to_text().encode()
+    packages = {name: installed_version(name) for name in plug_in_packages(recipe)}
+    licence = (lock.weights if lock else weights_of(recipe)).licence
+    metadata = {**_of_any(recipe, packages, description), "licence": licence, **(_of_lock(lock) if lock else {})}
+    return Publication(files=files, metadata=metadata)
+
+
+def _of_any(recipe: Recipe, packages: Mapping[str, str | None], description: str | None) -> dict[str, Any]:
+    """Returns what is known of every version: what it trains, and what a puller would have to trust or install."""
+    handle = recipe.model.handle
+    return {
+        "recipe": recipe.name,
+        "model": recipe.model.name,
+        "description": recipe.description if description is None else description,
+        "zoo": __version__,
+        "trust": {"modules": [handle] if handle else [], "packages": dict(packages)},
+    }
+
+
+def _of_lock(lock: Lock) -> dict[str, Any]:
+    """Returns what a lock adds: the classes, how many images trained, and the licence of what the model begins with."""
+    train = lock.data.splits.get("train", {})
+    return {
+        "classes": len(lock.classes),
+        "class_names": _first_names(lock.classes),
+        "images": sum(one.images for one in train.values()),
+        "licence": lock.weights.licence,
+    }
+
+
+def _first_names(classes: Sequence[str]) -> list[str]:
+    """Returns as many class names as a listing has room for."""
+    length, first = 0, list[str]()
+    for name in classes[:MOST_NAMES]:
+        length += len(name)
+        if length > MOST_LETTERS:
+            break
+        first.append(name)
+    return first
+
+
+def _name_in_source(file: WrittenRecipe) -> str:
+    """Returns what a file that was written is called in a version."""
+    name = _NOT_IN_A_NAME.sub("_", file.name)
+    return f"{SOURCE}/{NAMED}/{name}.toml" if file.is_named else f"{SOURCE}/{name}"
+
+
+def _lock_beside(reference: str | Path, resolved: str) -> Lock | None:
+    """Reads the lock beside a recipe's file; None where there is none.
+
+    Raises:
+        ContractError: It is damaged, or of another recipe.
+    """
+    path = Path(reference)
+    if path.suffix != ".toml":
+        return None
+    beside = path.with_suffix(SUFFIX)
+    try:
+        lock = read_lock(beside)
+    except NotFoundError:
+        return None
+    if lock.recipe.resolved != resolved:
+        now = replace(lock, recipe=replace(lock.recipe, sha256=sha256_of(resolved), resolved=resolved))
+        found = listed(list(lock_differences(lock, now)))
+        raise ContractError(f"{beside}: is not of {path} as it is now ({found}); zoo recipe lock {path} --force")
+    return lock
+
+
+def signed(publication: Publication, key: "Ed25519PrivateKey") -> Publication:
+    """Returns what is to be published with the signature of all its files, and who signed among its metadata."""
+    from zoo.shelves.signatures import SIGNATURE_FILE, key_name, sign, signature_document
+
+    signature = signature_document(sign(publication.hashes(), key)).encode()
+    return Publication(
+        files={**publication.files, SIGNATURE_FILE: signature},
+        metadata={**publication.metadata, "signed_by": key_name(key)},
+    )
