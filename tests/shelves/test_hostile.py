@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import resource
+import subprocess
+import sys
 import time
 
 import pytest
@@ -84,6 +86,36 @@ def test_an_endless_index_is_refused_before_it_is_read(vision, server, root):
     add_shelf("web", server.url)
     with pytest.raises(ShelfError, match=r"index\.json: sends 1,000,000,000,000 bytes; expected at most 48,000,000"):
         open_shelf("web").versions()
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from zoo.errors import ZooError
+from zoo.shelves.index import list_versions
+from zoo.shelves.places.http import HttpPlace
+try:
+    list_versions(HttpPlace(sys.argv[1]), "web")
+except ZooError as fault:
+    print(fault)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("value", ["[],", "[" * 500 + "]" * 500 + ","], ids=["flat", "deep"])
+def test_an_index_of_small_values_does_not_fill_the_memory(value, vision, server, root):
+    nested = "[" + value * (200_000 // len(value)) + "0]"
+    one = sealed(document(metadata={"more": json.loads(nested)}), indent=None)
+    count = 45_000_000 // len(one)
+    (root / "index.json").write_text(
+        sealed({"schema": 1, "kind": "index", "versions": [one] * count}, indent=None), encoding="utf-8"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURED, server.url], capture_output=True, text=True, check=True, timeout=30
+    )
+    said, kilobytes = told.stdout.splitlines()
+    assert said == f"{server.url}: its documents hold more than 3,000,000 values; part the shelf"
+    assert int(kilobytes) < 500_000
 
 
 def test_a_link_out_of_the_shelf_is_not_followed(vision, root, tmp_path):

@@ -19,6 +19,8 @@ from zoo.system.sealing import DamagedDocumentError, parse_document, sealed
 SCHEMA, KIND = 1, "index"
 # Most bytes of the index, and of all documents of a shelf together.
 INDEX_LIMIT = 48_000_000
+# Most values in them: a short one takes many times its bytes in memory.
+MOST_VALUES = 3_000_000
 # While others push at the same time, so often is looked whether the index agrees; each waits a little longer.
 _ROUNDS, _WAIT_SECONDS = 50, 0.02
 
@@ -49,6 +51,7 @@ def read_index(place: Place, shelf: str, *, is_needed: bool = False) -> dict[Key
             at = f"{place.url}/{INDEX}"
             raise ShelfError(f"{at}: is not there; expected the address of a shelf that was pushed to") from None
         return {}
+    _check_values(place, _values_in(content))
     at = f"{place.url}/{INDEX}"
     try:
         document = parse_document(content)
@@ -62,6 +65,16 @@ def read_index(place: Place, shelf: str, *, is_needed: bool = False) -> dict[Key
     check_count(place.url, len(index.versions))
     versions = [read_version(shelf, text.encode(), at) for text in index.versions]
     return {(one.name, one.number): one for one in versions}
+
+
+def _values_in(content: bytes) -> int:
+    """Returns the most values that JSON may hold."""
+    return sum(content.count(sign) for sign in (b",", b"[", b"{"))
+
+
+def _check_values(place: Place, count: int) -> None:
+    if count > MOST_VALUES:
+        raise ShelfError(f"{place.url}: its documents hold more than {MOST_VALUES:,} values; part the shelf")
 
 
 def list_versions(place: Place, shelf: str, name: str | None = None) -> list[Version]:
@@ -79,10 +92,11 @@ def list_versions(place: Place, shelf: str, name: str | None = None) -> list[Ver
     listed = place.documents(name)
     known = {} if place.is_near or len(listed) < 2 else read_index(place, shelf)
     versions: list[Version] = []
-    taken = 0
+    taken = values = 0
     for key in listed:
         version = known.get(key) or read_listed(place, shelf, key)
-        taken += len(version.text)
+        taken, values = taken + len(version.text), values + _values_in(version.text)
+        _check_values(place, values)
         if taken > INDEX_LIMIT:
             raise ShelfError(f"{place.url}: its documents have more than {INDEX_LIMIT:,} bytes; part the shelf")
         versions.append(version)
