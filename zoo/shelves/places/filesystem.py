@@ -1,7 +1,7 @@
 """A shelf at an address that fsspec reads: memory, S3, Google Cloud Storage, the Hugging Face Hub.
 
-Each row says what the address needs to be installed, and whether its store makes a file only where there is none, in
-one step: without that two teams could write the same version, and it is only read.
+Each row says what the address needs to be installed. Each of these stores makes a file only where there is none, in one
+step: without that two teams could write the same version.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from zoo.errors import ContractError, ZooError, in_one_line
 from zoo.shelves.faults import ShelfError, UnreachableError
@@ -32,13 +32,11 @@ class FileSystem:
         module: What must be installed.
         extra: The extra of zoo that installs it; empty where fsspec brings it.
         options: How it is opened.
-        why_read_only: Empty where it makes files exclusively.
     """
 
     module: str
     extra: str = ""
     options: tuple[tuple[str, Any], ...] = ()
-    why_read_only: str = ""
 
 
 _PATIENCE = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS, "retries": {"max_attempts": 1}}
@@ -50,11 +48,7 @@ FILE_SYSTEMS = {
     "s3a": _S3,
     "gs": _GS,
     "gcs": _GS,
-    "hf": FileSystem(
-        "huggingface_hub",
-        "hf",
-        why_read_only="the Hub is only read; push to a folder and upload that with 'hf upload'",
-    ),
+    "hf": FileSystem("huggingface_hub", "hf"),
 }
 
 
@@ -63,6 +57,7 @@ class FileSystemPlace:
 
     is_listed = True
     is_near = False
+    why_read_only = ""
     after_writing = ""
 
     def __init__(self, url: str) -> None:
@@ -74,7 +69,6 @@ class FileSystemPlace:
         self.url = url.rstrip("/")
         self.protocol = url.partition("://")[0]
         row = FILE_SYSTEMS[self.protocol]
-        self.why_read_only = row.why_read_only
         if importlib.util.find_spec(row.module) is None:
             raise ShelfError(f"{self.url}: needs {row.module}; type pip install 'zoo[{row.extra}]'")
         import fsspec
@@ -125,7 +119,6 @@ class FileSystemPlace:
 
     def create(self, path: str, content: bytes) -> bool:
         """Writes a file that is not there yet."""
-        self._check_writable()
         try:
             with self._explained(path, is_written=True):
                 self._system.pipe_file(self._at(path), content, mode="create")
@@ -135,7 +128,6 @@ class FileSystemPlace:
 
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Writes a file that is named by its content."""
-        self._check_writable()
         with tempfile.TemporaryFile() as copy, self._explained(path, is_written=True):
             # A copy, so that what is sent is what was looked at.
             digest, size = hashlib.sha256(), 0
@@ -150,24 +142,22 @@ class FileSystemPlace:
             if self._system.exists(there) and self._system.info(there)["size"] == size:
                 return
             copy.seek(0)
-            if size <= _CHUNK:
-                self._system.pipe_file(there, copy.read())
-                return
-            with self._system.open(there, "wb", block_size=_CHUNK) as file:
-                shutil.copyfileobj(copy, file, _CHUNK)
+            self._write(path, copy, size)
+
+    def _write(self, path: str, copy: IO[bytes], size: int) -> None:
+        if size <= _CHUNK:
+            self._system.pipe_file(self._at(path), copy.read())
+            return
+        with self._system.open(self._at(path), "wb", block_size=_CHUNK) as file:
+            shutil.copyfileobj(copy, file, _CHUNK)
 
     def replace(self, path: str, content: bytes) -> None:
         """Writes a small file over what may be there."""
-        self._check_writable()
         with self._explained(path, is_written=True):
             self._system.pipe_file(self._at(path), content)
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
-
-    def _check_writable(self) -> None:
-        if self.why_read_only:
-            raise ShelfError(f"{self.url}: {self.why_read_only}")
 
     @contextmanager
     def _explained(self, path: str, *, is_written: bool = False) -> Generator[None]:

@@ -9,6 +9,7 @@ from zoo.shelves.faults import ShelfError
 from zoo.shelves.places.filesystem import FILE_SYSTEMS, FileSystemPlace
 from zoo.shelves.places.folder import FolderPlace
 from zoo.shelves.places.http import HttpPlace
+from zoo.shelves.places.hub import HubPlace
 from zoo.shelves.places.place import Place
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -48,4 +49,6 @@ def open_place(url: str) -> Place:
     scheme = _SCHEME.match(url)
     if scheme is None:
         return FolderPlace(Path(url))
-    return HttpPlace(url) if scheme[1] in _HTTP else FileSystemPlace(url)
+    if scheme[1] in _HTTP:
+        return HttpPlace(url)
+    return HubPlace(url) if scheme[1] == "hf" else FileSystemPlace(url)
