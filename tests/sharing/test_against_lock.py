@@ -34,7 +34,7 @@ def write_lock(name="pets.lock", **changes):
 
 def said(reference="pets.toml"):
     recipe, keys = load_by_key(reference)
-    return [str(fault) for fault in lock_faults(reference, Path(reference), recipe, keys)]
+    return [str(fault) for fault in lock_faults(Path(reference), recipe, keys)]
 
 
 def test_a_recipe_that_is_what_its_lock_says_has_no_fault(locked):

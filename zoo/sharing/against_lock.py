@@ -25,12 +25,11 @@ def lock_beside(recipe: Path) -> Path:
     return recipe.with_name(FILE) if recipe.name == RECIPE_FILE else recipe.with_suffix(SUFFIX)
 
 
-def lock_faults(reference: str, file: Path, recipe: Recipe, keys: Sequence[RecipeValue]) -> list[Fault]:
+def lock_faults(file: Path, recipe: Recipe, keys: Sequence[RecipeValue]) -> list[Fault]:
     """Lists in what a recipe that holds differs from the lock beside it; nothing where there is no lock.
 
     Args:
-        reference: What the recipe is called by.
-        file: Its file.
+        file: The recipe's file.
         recipe: The recipe.
         keys: Where each of its values was written.
     """
@@ -44,7 +43,7 @@ def lock_faults(reference: str, file: Path, recipe: Recipe, keys: Sequence[Recip
         return [Fault.of_message(SourceLocation(str(path)), message)]
     return [
         *_key_faults(lock, path, keys),
-        *_parent_faults(lock, path, reference, file),
+        *_parent_faults(lock, path, file),
         *_weights_faults(lock, path, file, recipe, keys),
     ]
 
@@ -66,8 +65,8 @@ def _key_faults(lock: Lock, path: Path, keys: Sequence[RecipeValue]) -> Iterator
         yield Fault(place, found, ANEW, _path(key))
 
 
-def _parent_faults(lock: Lock, path: Path, reference: str, file: Path) -> Iterator[Fault]:
-    now = {one.name: sha256_of(one.content) for one in written_files(reference)[1:]}
+def _parent_faults(lock: Lock, path: Path, file: Path) -> Iterator[Fault]:
+    now = {one.name: sha256_of(one.content) for one in written_files(file)[1:]}
     for parent in lock.recipe.parents:
         if parent.name in now and now[parent.name] != parent.sha256:
             found = f"extends {quoted(parent.name)}: its SHA-256 is {now[parent.name][:12]}..., and not the "

@@ -129,8 +129,8 @@ def compared(reference: str) -> Compared:
     if (path / "run.json").is_file():
         run = RunFolder.open(path)
         return Compared.of_runs(reference, run.recipe().to_dict(), [run.record()])
-    values = load_recipe(reference).to_dict()
-    file = find_recipe(reference)
+    file = find_recipe(reference)  # once: from a shelf it is pulled
+    values = load_recipe(file).to_dict()
     if file.name == RECIPE_FILE and file.with_name(RECEIPT_FILE).is_file():
         return _proved(reference, values, file)
     return Compared(reference=reference, values=values)

@@ -3,8 +3,11 @@ from pathlib import Path
 
 from tests.cli.recipes.conftest import run
 from tests.recipe.conftest import VALID
+from tests.sharing.made import make_lock, recipe_lock
 from zoo.errors import ContractError
 from zoo.recipe.finding import shipped_recipes
+from zoo.recipe.loading import load_recipe
+from zoo.sharing.locking import weights_of
 
 
 def test_check_says_ok_and_prints_every_fault(tmp_path, monkeypatch):
@@ -154,3 +157,18 @@ def test_a_reference_that_leads_nowhere_is_a_fault_without_a_line():
             "suggestion": "Did you mean 'quickstart'? See 'zoo recipe ls'.",
         }
     ]
+
+
+def test_check_compares_a_recipe_with_the_lock_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pets.toml").write_text(VALID)
+    recipe = load_recipe("pets.toml")
+    lock = make_lock(recipe=recipe_lock(recipe.to_toml(), ()), weights=weights_of(recipe))
+    Path("pets.lock").write_text(lock.to_text())
+    assert run("check", "pets.toml").stdout == "ok pets\n"
+    Path("pets.toml").write_text(VALID + "epochs = 9\n")
+    result = run("check", "pets.toml")
+    assert result.stderr == (
+        "pets.toml:7: phases.head.epochs is 9, and 5 in pets.lock; write what it says, or lock the recipe anew\n"
+    )
+    assert result.exception.exit_code == 3
