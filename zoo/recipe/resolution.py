@@ -118,6 +118,8 @@ class _Files:
 
     def _parents(self, child: Overlay, chain: tuple[Path, ...]) -> list[_Resolved]:
         """Returns what a recipe extends; of what it may not or cannot extend, a fault is noted and nothing is known."""
+        if ("extends",) in child.unread:
+            return [_unknown(child)]
         extends = child.values.get("extends", [])
         references: list[Any] = extends if isinstance(extends, list) else [extends]
         if len(references) > _MOST_FILES:
@@ -145,7 +147,7 @@ class _Files:
         fault = Fault(location, found, advice, ("extends",))
         if not (once and fault in self._faults):
             self._faults.append(fault)
-        return _Resolved(Overlay({}, {(): location}, frozenset({()})), 0)
+        return _unknown(child)
 
     def _parent(self, reference: Any, chain: tuple[Path, ...]) -> Path:
         parent = parent_of(reference, chain)
@@ -190,6 +192,11 @@ def parent_of(reference: Any, chain: tuple[Path, ...]) -> Path:
     if real in known:
         raise RecipeError(f"a circle of recipes, {_shown_chain([*chain[known.index(real) :], parent])}")
     return parent
+
+
+def _unknown(child: Overlay) -> _Resolved:
+    """Returns what stands for a recipe that could not be read, and that may hold anything."""
+    return _Resolved(Overlay({}, {(): child.location(("extends",))}, frozenset({()})), 0)
 
 
 def _once(references: list[Any]) -> list[Any]:

@@ -124,6 +124,15 @@ def test_what_a_parent_that_cannot_be_read_would_have_said_is_not_missed(tmp_pat
     ]
 
 
+def test_what_a_line_of_extends_that_is_not_toml_would_have_said_is_not_missed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("child.toml").write_text("extends = finetune/default\n[train]\nseed = -1\n")
+    assert run("check", "child.toml").stderr.splitlines() == [
+        'child.toml:1: not TOML at column 11: Invalid value; write extends = "finetune/default"',
+        "child.toml:3: train.seed is -1; expected >= 0",
+    ]
+
+
 def test_a_key_of_another_section_is_answered_with_its_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("pets.toml").write_text("epochs = 3\n" + VALID + "seed = 1\n")
