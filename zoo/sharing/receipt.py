@@ -11,6 +11,7 @@ from pathlib import Path
 from zoo import __version__
 from zoo.runs.record import (
     BatchRecord,
+    BestRecord,
     EnvironmentRecord,
     ExactnessRecord,
     PhaseRecord,
@@ -81,6 +82,7 @@ class Receipt(JsonObject):
         batch: Images to a batch and batches to a step; None of an earlier zoo.
         exactness: What the run claims of its numbers; None of an earlier zoo.
         phases: What each phase froze and trained, and how the freezing contract was kept.
+        kept: The epoch whose model was kept, by its step; None of an earlier zoo.
         sha256: The hashes of recipe.toml, lock.json, metrics.jsonl (the curves) and of the model's files, by name.
     """
 
@@ -99,6 +101,7 @@ class Receipt(JsonObject):
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
     phases: tuple[PhaseRecord, ...]
+    kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     sha256: Mapping[str, str]
 
     def to_text(self) -> str:
@@ -155,5 +158,6 @@ def receipt_of(run: FinishedRun, lock: str) -> Receipt:
         batch=record.batch,
         exactness=record.exactness,
         phases=record.phases,
+        kept=record.kept,
         sha256={LOCK_FILE: sha256_of(lock), **{name: run.sha256[name] for name in (RECIPE, CURVES, CARD, NUMBERS)}},
     )
