@@ -15,7 +15,19 @@ import zoo
 from tests.tiny import environment
 
 REPOSITORY = Path(__file__).parents[1]
-HEAVY = ("jax", "keras", "matplotlib", "numpy", "PIL", "pydantic", "rich", "safetensors", "tensorflow", "tomlkit")
+HEAVY = (
+    "jax",
+    "keras",
+    "matplotlib",
+    "numpy",
+    "PIL",
+    "pydantic",
+    "rich",
+    "safetensors",
+    "tensorflow",
+    "tomlkit",
+    "jinja2",
+)
 PUBLIC = [
     "Card",
     "Classifier",

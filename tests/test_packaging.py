@@ -27,8 +27,9 @@ def test_wheel_holds_every_recipe_and_asset(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     recipes = {f"zoo/recipes/{path.relative_to(ROOT / 'recipes')}" for path in (ROOT / "recipes").rglob("*.toml")}
     assets = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo" / "assets").iterdir()}
-    assert recipes and assets
-    assert recipes | assets | {"zoo/py.typed"} <= names
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo/sharing/site/templates").iterdir()}
+    assert recipes and assets and templates
+    assert recipes | assets | templates | {"zoo/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "recipes/", "benchmarks/"))]
 
 

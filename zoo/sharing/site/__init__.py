@@ -1,0 +1,1 @@
+"""A shelf as web pages: static files that need no server, and fetch nothing from elsewhere."""
