@@ -45,6 +45,7 @@ PRINTED = {
     "recipe push tiny.toml vision/tiny": "recipe-push",
     "recipe pull vision/pets": "recipe-pull",
     "shelf ls": "shelves",
+    "shelf site vision public": "site",
 }
 
 

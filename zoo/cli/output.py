@@ -47,6 +47,7 @@ Kind = Literal[
     "recipe-push",
     "recipe-pull",
     "shelves",
+    "site",
     "error",
 ]
 # Whether this command has printed something on stdout; an error is then not the only document there.

@@ -7,8 +7,8 @@ import click
 from zoo.cli.options import InPath, OutFile, json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.groups import VerbGroup
-from zoo.errors import ZooError
-from zoo.system.text_tables import table
+from zoo.errors import ContractError, ZooError
+from zoo.system.text_tables import counted, table
 
 
 @click.group(cls=VerbGroup)
@@ -128,6 +128,44 @@ def key_command(path: Path, passphrase: bool) -> None:
     echo(f"key      {name}")
     echo(f"private  {path}", whole=True)
     echo(f"public   {path}.pub", whole=True)
+
+
+@shelf.command("site")
+@click.argument("name", metavar="SHELF")
+@click.argument("out", type=InPath(), metavar="OUT")
+@json_option()
+def site_command(name: str, out: Path, as_json: bool) -> None:
+    """Write a shelf as web pages into the folder OUT: a list to search and filter, and a page for each recipe.
+
+    The pages open from disk or from any static server, and load nothing from elsewhere. OUT is a new folder, or one
+    that this command has written before; the same shelf gives the same files. A version that was altered is shown as
+    such, and the exit code is 3.
+
+    \b
+    Examples:
+      zoo shelf site vision public/
+      python -m http.server --directory public
+    """
+    from zoo.sharing.site.addresses import INDEX
+    from zoo.sharing.site.folder import write_site
+    from zoo.sharing.site.gathering import faults_of, gather
+    from zoo.sharing.site.pages import pages_of
+    from zoo.shelves.shelf import open_shelf
+
+    listed = gather(open_shelf(name))
+    pages = write_site(out, pages_of(listed))
+    faults = faults_of(listed)
+    versions = sum(len(one.versions) for one in listed.recipes)
+    if as_json:
+        counts = {"recipes": len(listed.recipes), "versions": versions}
+        emit("site", {"out": str(out), "shelf": listed.name, **counts, "pages": pages, "faults": faults})
+    else:
+        for fault in faults:
+            echo(fault, err=True)
+        echo(f"{counted(len(listed.recipes), 'recipe')}, {counted(versions, 'version')}", err=True)
+        echo(out / INDEX, whole=True)
+    if faults:
+        raise ContractError(f"{counted(len(faults), 'version')} on '{name}' cannot be used; their pages say why")
 
 
 @shelf.command("remove")

@@ -12,7 +12,8 @@ from zoo.cli.shell.groups import Verb
 from zoo.system.text_tables import cells, cut
 
 if TYPE_CHECKING:
-    from zoo.sharing.difference import Comparison, Figure
+    from zoo.sharing.difference import Comparison
+    from zoo.sharing.figures import Figure
 
 SHORTEST_VALUE = 16
 
