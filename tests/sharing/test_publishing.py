@@ -14,6 +14,7 @@ from zoo.recipe.loading import load_recipe
 from zoo.sharing.lock_files import write_lock
 from zoo.sharing.locking import lock_recipe, lock_runs
 from zoo.sharing.publishing import compose
+from zoo.shelves.versions import read_metadata
 
 
 def content(publication, name):
@@ -49,7 +50,7 @@ def test_metadata_say_what_a_listing_shows(trained):
     assert (metadata["classes"], metadata["class_names"], metadata["images"]) == (2, ["cat", "dog"], 12)
     assert metadata["metrics"] == record["metrics"]
     assert metadata["intervals"] == record["intervals"]
-    assert metadata["trust"] == {"modules": [], "packages": {}}
+    assert read_metadata(metadata).needs == ()
     assert json.loads(json.dumps(metadata)) == metadata
 
 
@@ -106,7 +107,6 @@ def test_the_licence_of_the_weights_that_it_begins_with_is_said(tmp_path):
     path.write_text(tiny_recipe().to_toml().replace('weights = "none"', 'weights = "mnist"'))
     (known,) = (one.licence for one in zoo.info("mnist_conv_tiny").weights)
     assert compose(path).metadata["licence"] == known
-    assert compose(path).metadata["trust"] == {"modules": [], "packages": {}}
 
 
 def test_of_the_runs_of_seeds_the_first_goes_with_the_spread_of_all(trained, tmp_path):
@@ -137,4 +137,4 @@ def test_a_module_by_its_hash_is_said_to_need_trust(tmp_path):
     path.write_text(
         f'name = "hub"\n[model]\nname = "tfhub"\nhandle = "{handle}"\n[[phases]]\nname = "head"\ntrain = "head"\n'
     )
-    assert compose(path).metadata["trust"]["modules"] == [handle]
+    assert read_metadata(compose(path).metadata).needs == (f"module {handle} (a program: it has to be trusted)",)

@@ -44,7 +44,7 @@ def written_files(reference: str | Path) -> list[WrittenRecipe]:
         (first, (first,), str(reference) if is_named else first.name, is_named)
     ]
     while left:
-        path, chain, name, by_name = left.pop()
+        path, chain, name, by_name = left.pop(0)
         if path.resolve() in found:
             continue
         content = read_regular(path, limit=MOST_BYTES)

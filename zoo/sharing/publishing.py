@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import __version__
 from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
 from zoo.foreign.saved_models import BY_HASH
+from zoo.recipe.finding import is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.parents import WrittenRecipe, written_files
 from zoo.recipe.schema import Recipe
@@ -21,6 +22,7 @@ from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
 from zoo.sharing.locking import is_run_or_runs, lock_runs, weights_of
 from zoo.sharing.receipt import CURVES, RECIPE, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
+from zoo.shelves.pulling import pull
 from zoo.system.files import sha256, sha256_of
 
 if TYPE_CHECKING:
@@ -126,9 +128,19 @@ def _of_recipe(reference: str | Path, *, description: str | None) -> Publication
     if lock is not None:
         files[LOCK_FILE] = lock.to_text().encode()
     packages = {name: installed_version(name) for name in plug_in_packages(recipe)}
-    licence = (lock.weights if lock else weights_of(recipe)).licence
-    metadata = {**_of_any(recipe, packages, description), "licence": licence, **(_of_lock(lock) if lock else {})}
+    metadata = {
+        **_of_any(recipe, packages, description),
+        "licence": (lock.weights if lock else weights_of(recipe)).licence,
+        "parent": _parent(written),
+        **(_of_lock(lock) if lock else {}),
+    }
     return Publication(files=files, metadata=metadata)
+
+
+def _parent(written: Sequence[WrittenRecipe]) -> str | None:
+    """Returns the first version on a shelf that a recipe extends, as `pets@sha256:...`; None where it extends none."""
+    on_shelves = [file.name for file in written[1:] if file.is_named and is_on_shelf(file.name)]
+    return pull(on_shelves[0]).version.identity if on_shelves else None
 
 
 def _of_any(recipe: Recipe, packages: Mapping[str, str | None], description: str | None) -> dict[str, Any]:
@@ -139,7 +151,8 @@ def _of_any(recipe: Recipe, packages: Mapping[str, str | None], description: str
         "model": recipe.model.name,
         "description": recipe.description if description is None else description,
         "zoo": __version__,
-        "trust": {"modules": [handle] if handle else [], "packages": dict(packages)},
+        **({"modules": [handle]} if handle else {}),
+        **({"packages": dict(packages)} if packages else {}),
     }
 
 

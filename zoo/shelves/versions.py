@@ -48,6 +48,13 @@ class VersionMetadata(JsonObject):
         intervals: 95 % intervals by name of the figure.
         parent: The version that it was made from, as `name@sha256:...`.
         signed_by: The name of the key in signature.json; None where it is not signed.
+        licence: Of the weights that the model begins with; None where it is not known, or they are random.
+        weights_bytes: How large the model in it is; None where there is none.
+        modules: SavedModels that it runs, which have to be trusted: `sha256:...`, or an address.
+        packages: Packages with plug-ins that it needs, and their versions.
+        split: What was measured.
+        recipe: The name in the recipe.
+        zoo: The version of zoo that pushed it.
     """
 
     description: str = ""
@@ -59,6 +66,22 @@ class VersionMetadata(JsonObject):
     intervals: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
     parent: str | None = field(default=None, metadata=LEFT_OUT)
     signed_by: str | None = field(default=None, metadata=LEFT_OUT)
+    licence: str | None = field(default=None, metadata=LEFT_OUT)
+    weights_bytes: int | None = field(default=None, metadata=LEFT_OUT)
+    modules: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
+    packages: Mapping[str, str | None] | None = field(default=None, metadata=LEFT_OUT)
+    split: str | None = field(default=None, metadata=LEFT_OUT)
+    recipe: str | None = field(default=None, metadata=LEFT_OUT)
+    zoo: str | None = field(default=None, metadata=LEFT_OUT)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What whoever uses it has to trust or to install, each as a text."""
+        modules = [f"module {one} (a program: it has to be trusted)" for one in self.modules or ()]
+        packages = [
+            f"package {name}{f'=={version}' if version else ''}" for name, version in (self.packages or {}).items()
+        ]
+        return (*modules, *packages)
 
 
 @dataclass(frozen=True, kw_only=True)

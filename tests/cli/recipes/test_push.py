@@ -107,6 +107,28 @@ def test_what_was_pushed_is_trained_by_its_name(typed, desk, trained):
     assert (desk / "ours" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
 
 
+def test_a_recipe_that_extends_one_on_a_shelf_says_which_version(typed, desk, trained):
+    _, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--json")
+    identity = json.loads(out)["identity"]
+    (desk / "child.toml").write_text('extends = "vision/bands"\nname = "child"\n[train]\nseed = 4\n')
+    assert typed("recipe", "push", "child.toml", "vision/child")[0] == 0
+    listed = json.loads(typed("recipe", "ls", "--shelf", "vision", "--json")[1])["recipes"]
+    assert {one["name"]: one["parent"] for one in listed} == {"vision/bands": None, "vision/child": identity}
+    path = Path(json.loads(typed("recipe", "pull", "vision/child", "--json")[1])["path"])
+    kept = path / "source" / "named" / "vision" / "bands.toml"
+    assert kept.read_bytes() == (trained.run / "recipe.toml").read_bytes()
+
+
+def test_who_pulls_is_told_what_has_to_be_trusted(typed, desk):
+    handle = f"sha256:{'a' * 64}"
+    model = f'[model]\nname = "tfhub"\nhandle = "{handle}"\n'
+    (desk / "hub.toml").write_text(f'name = "hub"\n{model}[[phases]]\nname = "head"\ntrain = "head"\n')
+    needs = f"module {handle} (a program: it has to be trusted)"
+    assert f"needs    {needs}" in typed("recipe", "push", "hub.toml", "vision/hub")[1].splitlines()
+    assert f"needs {needs}" in typed("recipe", "pull", "vision/hub")[1].splitlines()
+    assert json.loads(typed("recipe", "pull", "vision/hub", "--json")[1])["needs"] == [needs]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

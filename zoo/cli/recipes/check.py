@@ -72,7 +72,9 @@ def _name_of_valid(reference: str) -> str:
     file = find_recipe(reference)  # once: from a shelf it is pulled
     recipe, keys = load_by_key(file, against_card=True)
     if any(file.with_name(name).is_file() for name in (f"{file.stem}.lock", "lock.json")):
-        from zoo.sharing.against_lock import lock_faults  # here, because it imports all that locks are made with
+        from zoo.sharing.difference.against_lock import (
+            lock_faults,  # here, because it imports all that locks are made with
+        )
 
         if faults := lock_faults(file, recipe, keys):
             raise recipe_error(faults)

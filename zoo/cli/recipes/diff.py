@@ -12,8 +12,7 @@ from zoo.cli.shell.groups import Verb
 from zoo.system.text_tables import cells, cut
 
 if TYPE_CHECKING:
-    from zoo.sharing.difference import Comparison
-    from zoo.sharing.figures import Figure
+    from zoo.sharing.difference import Comparison, Figure
 
 SHORTEST_VALUE = 16
 

@@ -11,6 +11,9 @@ from zoo.cli.shell.completion import complete_recipe
 from zoo.cli.shell.groups import Verb
 from zoo.errors import DataError
 
+# More are counted.
+NEEDS_LISTED = 20
+
 
 @click.command("pull", cls=Verb)
 @click.argument("reference", metavar="SHELF/NAME[@VERSION]", shell_complete=complete_recipe)
@@ -47,6 +50,7 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
                 "offline": found.is_offline,
                 "note": found.note,
                 "signed_by": found.signed_by,
+                "needs": list(version.metadata.needs),
             },
         )
         return
@@ -55,4 +59,9 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
     signed = f"signed by key {found.signed_by}" if found.signed_by else "unsigned"
     echo(f"{version.reference}  {version.identity}", whole=True)
     echo(f"{counted(len(version.files), 'file')}, {version.size:,} bytes, every hash verified; {signed}")
+    needs = version.metadata.needs
+    for one in needs[:NEEDS_LISTED]:
+        echo(f"needs {one}")
+    if len(needs) > NEEDS_LISTED:
+        echo(f"needs {len(needs) - NEEDS_LISTED:,} more, which --json lists")
     echo(path, whole=True)

@@ -77,13 +77,13 @@ def push_command(
 
 def _lines(publication: "Publication", size: str) -> list[str]:
     """Says what is about to be published: files, weights and their licence, what has to be trusted, and who signs."""
+    from zoo.shelves.versions import read_metadata
+
     metadata = publication.metadata
     licence = f"; begins with weights of licence {metadata['licence']}" if metadata.get("licence") else ""
     weights = size if publication.weights_bytes else "not pushed"
     lines = [f"files    {', '.join(publication.files)}", f"weights  {weights}{licence}"]
-    trust = [*metadata["trust"]["modules"]]
-    trust += [f"{name}=={version}" for name, version in metadata["trust"]["packages"].items()]
-    lines += [f"needs    {', '.join(trust)}: who pulls it is asked first"] if trust else []
+    lines += [f"needs    {one}" for one in read_metadata(metadata).needs]
     signer = metadata.get("signed_by")
     return [*lines, f"signed   by key {signer}" if signer else "signed   no"]
 

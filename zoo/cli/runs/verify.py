@@ -30,7 +30,7 @@ def verify_command(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
       zoo verify pets/receipt.json --key team.pub
     """
     from zoo.models.weights import file_size
-    from zoo.sharing.verifying import verify
+    from zoo.sharing.verification.verifying import verify
 
     found = verify(path, keys=keys)
     compared = f"{counted(found.files, 'file')} compared, {file_size(found.bytes)}"

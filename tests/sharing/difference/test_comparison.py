@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 
 from tests.recipe.conftest import VALID
-from tests.sharing.made import ENVIRONMENT, VERSIONS, make_receipt, sha256
+from tests.sharing.made import ENVIRONMENT, VERSIONS, make_lock, make_receipt, sha256
 from tests.tiny import phase, recipe, record, result, write_run
 from zoo.errors import ContractError, NotFoundError
 from zoo.recipe.by_key import ABSENT
 from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BatchRecord, DataRecord, WeightsRecord
-from zoo.sharing.difference import compare, compared
+from zoo.sharing.difference import Figure, compare, compared
+from zoo.sharing.lock import ExpectedMetric
 
 
 @pytest.fixture
@@ -156,6 +157,16 @@ def test_a_version_with_a_receipt_is_compared_with_a_run(here):
     }
     first, second = found.figures["accuracy"]
     assert (first.value, first.interval, second.value) == (0.75, (0.3, 0.95), 0.5)
+
+
+def test_the_spread_over_seeds_that_a_version_was_locked_with_is_compared(here):
+    written = recipe().to_toml()
+    Path("recipe.toml").write_text(written)
+    Path("receipt.json").write_text(make_receipt(sha256={"recipe.toml": sha256(written)}).to_text())
+    known = make_lock().expected
+    metrics = {"accuracy": ExpectedMetric(value=0.75, interval=(0.3, 0.95), mean=0.7, deviation=0.02)}
+    Path("lock.json").write_text(make_lock(expected=replace(known, runs=3, metrics=metrics)).to_text())
+    assert compared("recipe.toml").figures == {"accuracy": Figure(value=0.7, deviation=0.02, runs=3)}
 
 
 def test_a_receipt_of_another_recipe_is_refused(here):

@@ -2,154 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from zoo.errors import ContractError, NotFoundError
 from zoo.recipe.by_key import ABSENT, ValueDifference, value_differences
-from zoo.recipe.finding import RECIPE_FILE, find_recipe
-from zoo.recipe.loading import load_recipe
-from zoo.runs.exactness import Difference, MadeOn, machine_differences, version_differences
-from zoo.runs.folder import RunFolder, holds_runs, runs_within
-from zoo.runs.record import BatchRecord, ResultRecord, RunRecord
-from zoo.sharing.figures import Figure, figures_of_runs
-from zoo.sharing.receipt import FILE as RECEIPT_FILE
-from zoo.sharing.receipt import read_receipt
-from zoo.system.files import sha256
+from zoo.runs.exactness import Difference, machine_differences, version_differences
+from zoo.runs.record import BatchRecord
+from zoo.sharing.difference.figures import Figure
+from zoo.sharing.difference.sides import Compared, Made
 
-# Folders of the runs that `zoo finetune --seeds` makes.
-SEED = "seed-"
 DATA = "data"
-
-
-class Images(Protocol):
-    """How many images a run had, and what they are known by."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of contents and labels."""
-        ...
-
-    @property
-    def train(self) -> int:
-        """How many trained."""
-        ...
-
-    @property
-    def validation(self) -> int:
-        """How many validated."""
-        ...
-
-
-class Made(MadeOn, Protocol):
-    """What is known of a run: run.json, and what proves a run elsewhere."""
-
-    @property
-    def data(self) -> Images:
-        """What it learnt from."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, in the order of the probabilities."""
-        ...
-
-    @property
-    def batch(self) -> BatchRecord | None:
-        """Images to a batch and batches to a step, once they are known."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """One of the two.
-
-    Attributes:
-        reference: As it was typed.
-        values: Its resolved recipe; `train.seed` is a list where it stands for several runs.
-        made: What is known of the run, or of the run of each seed; nothing of a recipe that was not run.
-        states: How far each of these is.
-        results: What those that are finished came to.
-        initial_weights: The hash of what it began with in place of its recipe's weights, where that is known.
-    """
-
-    reference: str
-    values: Mapping[str, Any]
-    made: tuple[Made, ...] = ()
-    states: tuple[str, ...] = ()
-    results: tuple[ResultRecord, ...] = ()
-    initial_weights: str | None = None
-
-    @classmethod
-    def of_runs(cls, reference: str, values: Mapping[str, Any], records: Sequence[RunRecord]) -> "Compared":
-        """Makes it of the records of runs."""
-        begun = records[0].weights
-        return cls(
-            reference=reference,
-            values=values,
-            made=tuple(records),
-            states=tuple(one.status for one in records),
-            results=tuple(one.result for one in records if one.result is not None and one.status == "done"),
-            initial_weights=None if begun is None else begun.sha256,
-        )
-
-    @property
-    def phases(self) -> dict[str, Mapping[str, Any]]:
-        """Its phases by name, in their order."""
-        return {phase["name"]: phase for phase in self.values["phases"]}
-
-    @property
-    def figures(self) -> dict[str, Figure]:
-        """What its finished runs came to, by the name of the metric."""
-        return figures_of_runs(self.results)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what it is as JSON has it."""
-        return {"reference": self.reference, "name": self.values["name"], "runs": list(self.states)}
-
-
-def compared(reference: str) -> Compared:
-    """Reads one of the two.
-
-    Args:
-        reference: The folder of a run, or of the runs of several seeds; else a recipe's file or name.
-
-    Raises:
-        NotFoundError: It leads nowhere.
-        RecipeError: The recipe does not hold.
-        RunError: The run is damaged.
-        ContractError: A receipt beside the recipe is damaged, or another recipe's.
-    """
-    path = Path(reference)
-    seeds = [path / name for name in runs_within(path) if name.startswith(SEED)] if path.is_dir() else []
-    if seeds:
-        return _several(reference, [RunFolder.open(seed) for seed in seeds])
-    if held := holds_runs(path) if path.is_dir() else "":
-        raise NotFoundError(held)
-    if (path / "run.json").is_file():
-        run = RunFolder.open(path)
-        return Compared.of_runs(reference, run.recipe().to_dict(), [run.record()])
-    file = find_recipe(reference)  # once: from a shelf it is pulled
-    values = load_recipe(file).to_dict()
-    if file.name == RECIPE_FILE and file.with_name(RECEIPT_FILE).is_file():
-        return _proved(reference, values, file)
-    return Compared(reference=reference, values=values)
-
-
-def _proved(reference: str, values: Mapping[str, Any], file: Path) -> Compared:
-    """Takes what a version on a shelf, or its files in a folder, came to from the receipt beside the recipe."""
-    path = file.with_name(RECEIPT_FILE)
-    receipt = read_receipt(path)
-    if receipt.sha256.get(RECIPE_FILE) != sha256(file):
-        raise ContractError(f"{path}: is not of the {RECIPE_FILE} beside it; pull or copy the version again")
-    return Compared(reference=reference, values=values, made=(receipt,), states=("receipt",), results=(receipt.result,))
-
-
-def _several(reference: str, runs: Sequence[RunFolder]) -> Compared:
-    values = runs[0].recipe().to_dict()
-    records = [run.record() for run in runs]
-    values["train"] = {**values["train"], "seed": [record.seed for record in records]}
-    return Compared.of_runs(reference, values, records)
 
 
 @dataclass(frozen=True, kw_only=True)

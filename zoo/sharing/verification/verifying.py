@@ -17,7 +17,7 @@ from zoo.sharing.finished_run import CARD, NUMBERS
 from zoo.sharing.lock import Lock, lock_differences, parse_lock
 from zoo.sharing.publishing import SOURCE
 from zoo.sharing.receipt import RECIPE, Receipt, parse_receipt
-from zoo.sharing.shelf_verification import is_shelf, verify_shelf
+from zoo.sharing.verification.shelf import is_shelf, verify_shelf
 from zoo.shelves.cached import FILES, VERSION_FILE
 from zoo.shelves.versions import read_version
 from zoo.system.files import sha256_of

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.runs.record import ResultRecord
+from zoo.sharing.lock import Lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,18 @@ def figures_of_runs(results: Sequence[ResultRecord]) -> dict[str, Figure]:
     return {
         name: Figure(value=statistics.fmean(each), deviation=statistics.stdev(each), runs=len(each))
         for name, each in values.items()
+    }
+
+
+def figures_of_lock(lock: Lock) -> dict[str, Figure]:
+    """Returns the metrics of which a lock knows the spread over several runs, by name."""
+    expected = lock.expected
+    if expected is None:
+        return {}
+    return {
+        name: Figure(value=one.mean, deviation=one.deviation, runs=expected.runs)
+        for name, one in expected.metrics.items()
+        if one.mean is not None and one.deviation is not None
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.recipe.conftest import VALID
 from tests.sharing.made import make_lock, recipe_lock, sha256
 from zoo.recipe.loading import load_by_key, load_recipe
-from zoo.sharing.against_lock import lock_faults
+from zoo.sharing.difference.against_lock import lock_faults
 from zoo.sharing.lock import ParentLock, WeightsLock
 from zoo.sharing.locking import weights_of
 
