@@ -318,7 +318,8 @@ def recipe_file_schema() -> dict[str, Any]:
     schema = Recipe.model_json_schema(by_alias=True)
     name = {"type": "string", "minLength": 1}
     schema["properties"]["extends"] = {
-        "description": "The recipe that this one builds on, or a list of them, later ones over earlier ones.",
+        "description": "The recipe that this one builds on, by name, as a file beside it or on a shelf; or a list of "
+        "them, later ones over earlier ones.",
         "anyOf": [name, {"type": "array", "items": name}],
     }
     schema["properties"]["set"] = {

@@ -12,6 +12,9 @@ from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BatchRecord, DataRecord, WeightsRecord
 from zoo.sharing.difference import Figure, compare, compared
 from zoo.sharing.lock import ExpectedMetric
+from zoo.shelves.configured import add_shelf
+from zoo.shelves.places.opening import checked_url
+from zoo.shelves.shelf import open_shelf
 
 
 @pytest.fixture
@@ -157,6 +160,21 @@ def test_a_version_with_a_receipt_is_compared_with_a_run(here):
     }
     first, second = found.figures["accuracy"]
     assert (first.value, first.interval, second.value) == (0.75, (0.3, 0.95), 0.5)
+
+
+def test_versions_on_a_shelf_are_compared(here, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").absolute()))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path("config").absolute()))
+    Path("shelf").mkdir()
+    add_shelf("vision", checked_url("shelf"))
+    for epochs, accuracy in ((2, 0.5), (3, 0.75)):
+        written = recipe(phase("head", "head", epochs=epochs)).to_toml()
+        came_to = make_receipt(sha256={"recipe.toml": sha256(written)}, result=result(accuracy=accuracy))
+        files = {"recipe.toml": written.encode(), "receipt.json": came_to.to_text().encode()}
+        open_shelf("vision").publish("pets", files, {})
+    found = differing("vision/pets@1", "vision/pets")
+    assert keys_of(found) == {"phases.head.epochs": (2, 3)}
+    assert [figure.value for figure in found.figures["accuracy"]] == [0.5, 0.75]
 
 
 def test_the_spread_over_seeds_that_a_version_was_locked_with_is_compared(here):
