@@ -2,11 +2,12 @@
 
 import functools
 import http.server
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import pytest
 
@@ -80,7 +81,12 @@ class Server(http.server.SimpleHTTPRequestHandler):
         if not path.is_file():
             self.send_error(404)
             return
-        size, asked = path.stat().st_size, self.headers.get("Range")
+        with path.open("rb") as file:
+            self.send_file(file)
+
+    def send_file(self, file: IO[bytes]) -> None:
+        # Of the file that is open: another may have its name by now.
+        size, asked = os.fstat(file.fileno()).st_size, self.headers.get("Range")
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         self.send_response(206 if asked else 200)
         if asked:
@@ -89,13 +95,12 @@ class Server(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         left = self.cut_after.pop(0) if self.cut_after else None
         left = size if left is None else left
-        with path.open("rb") as file:
-            file.seek(start)
-            while piece := file.read(min(left, 1 if self.drip else 1 << 16)):
-                self.wfile.write(piece)
-                self.wfile.flush()
-                left -= len(piece)
-                time.sleep(self.drip)
+        file.seek(start)
+        while piece := file.read(min(left, 1 if self.drip else 1 << 16)):
+            self.wfile.write(piece)
+            self.wfile.flush()
+            left -= len(piece)
+            time.sleep(self.drip)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

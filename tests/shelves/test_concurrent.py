@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.shelves.conftest import FILES, METADATA
 from zoo.shelves.configured import add_shelf
-from zoo.shelves.index import index_text
+from zoo.shelves.index import index_text, write_index
 from zoo.shelves.pulling import pull
 from zoo.shelves.shelf import open_shelf
 
@@ -58,6 +59,34 @@ def test_pushes_at_the_same_time_lose_nothing(processes, pushes, vision, root, u
         f"p{number} {turn}" for number in range(processes) for turn in range(pushes)
     }
     assert (root / "index.json").read_bytes() == index_text(versions)
+
+
+def test_the_index_of_a_folder_is_written_by_one_push_at_a_time(vision, root):
+    vision.publish("pets", FILES, METADATA)
+    (root / "index.json").unlink()
+    with vision.place.alone():
+        other = threading.Thread(target=write_index, args=(open_shelf("vision").place, "vision"))
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        assert not (root / "index.json").exists()
+    other.join()
+    assert (root / "index.json").exists()
+
+
+@pytest.mark.parametrize("pushes", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_reader_by_http_never_sees_the_shelf_go_back(pushes, vision, server, user):
+    vision.publish("pets", FILES, METADATA)
+    add_shelf("web", server.url)
+    web, seen = open_shelf("web"), 0
+    running = [pushing(f"p{number}", pushes, 10, user) for number in range(2)]
+    while any(one.poll() is None for one in running) or not seen:
+        found = len(web.versions())  # which fails where a version that was seen is gone
+        assert found >= seen
+        seen = found
+    assert len(web.versions()) == 2 * pushes + 1
+    for one in running:
+        one.communicate()
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])

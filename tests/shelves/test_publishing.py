@@ -13,7 +13,9 @@ from zoo.shelves.signatures import generate_key, load_private_key, load_public_k
 
 
 def files_below(root):
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    """Lists the files of a shelf, but for the lock."""
+    found = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != ".incoming/lock")
 
 
 def test_a_version_is_its_document_and_files_named_by_their_content(vision, root):
@@ -51,6 +53,13 @@ def test_a_lost_or_damaged_index_is_made_anew_by_the_next_push(vision, root):
     (root / "index.json").write_text("{")
     vision.publish("pets", FILES, METADATA)
     assert len(json.loads((root / "index.json").read_bytes())["versions"]) == 2
+
+
+def test_a_document_that_somebody_damaged_keeps_nobody_from_pushing(vision, root):
+    vision.publish("pets", FILES, METADATA)
+    (root / "recipes/pets/1.json").write_text("{")
+    vision.publish("birds", FILES, METADATA)
+    assert json.loads((root / "index.json").read_bytes())["versions"] == [(root / "recipes/birds/1.json").read_text()]
 
 
 def test_the_number_of_a_version_that_is_gone_is_not_given_again(vision, root):

@@ -7,6 +7,7 @@ until both agree: whoever lists last has seen every document.
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from zoo.errors import ContractError
@@ -124,29 +125,32 @@ def write_index(place: Place, shelf: str) -> None:
     """Writes index.json until it agrees with the documents that are there.
 
     Raises:
-        ContractError: A document is damaged.
         ShelfError: The place cannot be read or written, or others push without end.
     """
     for round_ in range(_ROUNDS):
-        versions = _fresh(place, shelf)
-        content = index_text(versions)
-        try:
-            if place.read(INDEX, limit=INDEX_LIMIT) == content:
-                return
-        except FileNotFoundError:
-            pass
-        place.replace(INDEX, content)
+        with place.alone():
+            content = index_text(_fresh(place, shelf))
+            try:
+                if place.read(INDEX, limit=INDEX_LIMIT) == content:
+                    return
+            except (FileNotFoundError, ShelfError):  # ShelfError: it is too large to be read
+                pass
+            place.replace(INDEX, content)
         time.sleep(_WAIT_SECONDS * round_)
     raise ShelfError(f"{place.url}/{INDEX}: does not agree after {_ROUNDS} rounds; push again when fewer others do")
 
 
 def _fresh(place: Place, shelf: str) -> list[Version]:
-    """Lists all versions; a damaged index, which is about to be written anew, does not matter."""
-    try:
-        known = {} if place.is_near else read_index(place, shelf)
-    except ContractError:
-        known = {}
-    return [known.get(key) or read_listed(place, shelf, key) for key in place.documents()]
+    """Lists all versions that can be read: one that somebody damaged does not keep others from pushing."""
+    known: dict[Key, Version] = {}
+    if not place.is_near:
+        with suppress(ContractError, ShelfError):  # the index is about to be written anew
+            known = read_index(place, shelf)
+    versions: list[Version] = []
+    for key in place.documents():
+        with suppress(ContractError):
+            versions.append(known.get(key) or read_listed(place, shelf, key))
+    return versions
 
 
 def index_text(versions: list[Version]) -> bytes:

@@ -65,7 +65,12 @@ def publish(place: Place, draft: Version, files: Mapping[str, Path | bytes], *, 
         document = replace(draft.document, version=number)
         text = version_text(document)
         if place.create(document_path(draft.name, number), text):
-            write_index(place, draft.shelf)
+            try:
+                write_index(place, draft.shelf)
+            except ShelfError as fault:
+                raise ShelfError(
+                    f"{draft.name}@{number} is on the shelf, and index.json is not written: {fault}"
+                ) from fault
             return Version(draft.shelf, document, text)
     raise ShelfError(f"{place.url}: {MOST_TAKEN:,} versions were written by others meanwhile; push again later")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SIGNATURE_FILE = "signature.json"
-# An index that is being written by several may for a moment be an older one.
+# An index that is written meanwhile may be an older one for a moment, or two mixed; so long later it is read again.
 AGAIN_SECONDS = 1.0
 
 
@@ -67,14 +67,15 @@ class Shelf:
             ShelfError: It cannot be reached, or holds what no shelf may hold.
             ContractError: A version is damaged, or was altered or is gone since it was last seen.
         """
-        listed = list_versions(self.place, self.name, name)
-        if self._is_package:
-            return listed
         try:
-            seen.remember(self.url, listed, of=name)
+            return self._listed(name)
         except ContractError:
             time.sleep(AGAIN_SECONDS)
-            listed = list_versions(self.place, self.name, name)
+            return self._listed(name)
+
+    def _listed(self, name: str | None) -> list[Version]:
+        listed = list_versions(self.place, self.name, name)
+        if not self._is_package:
             seen.remember(self.url, listed, of=name)
         return listed
 

@@ -20,7 +20,7 @@ from zoo.system.files import TO_WRITE_AFTER_ALL, make_folder, sync
 from zoo.system.locks import lock
 from zoo.system.regular_files import open_below, open_regular
 
-INCOMING = ".incoming"
+INCOMING, LOCK = ".incoming", "lock"
 _CHUNK = 1 << 20
 # What has been still for so long in `.incoming` is written by nobody.
 STILL_SECONDS = 3600
@@ -110,6 +110,15 @@ class FolderPlace:
                 raise ContractError(f"{source if isinstance(source, Path) else path}: has changed while it was pushed")
             self._take_name(incoming, target)
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keeps other processes that ask for the same from going on meanwhile."""
+        with self._explained():
+            make_folder(self.root / INCOMING)
+            with (self.root / INCOMING / LOCK).open("w") as file:
+                lock(file)
+                yield
+
     def replace(self, path: str, content: bytes) -> None:
         """Writes a small file over what may be there."""
         with self._explained():
@@ -155,8 +164,7 @@ class FolderPlace:
 
     def _take_name_by_lock(self, incoming: Path, target: Path) -> bool:
         """Gives a file its name where the file system has no hard links: one process at a time."""
-        with (self.root / INCOMING / "lock").open("w") as file:
-            lock(file)
+        with self.alone():
             if target.exists():
                 return False
             incoming.replace(target)
@@ -193,5 +201,5 @@ def _remove_old(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.iterdir():
             with suppress(OSError):
-                if path.name != "lock" and time.time() - path.lstat().st_mtime > STILL_SECONDS:
+                if path.name != LOCK and time.time() - path.lstat().st_mtime > STILL_SECONDS:
                     path.unlink()

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,6 +84,10 @@ class HttpPlace:
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Refuses to write."""
         raise ShelfError(f"{self.url}: {self.why_read_only}")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps nobody waiting."""
+        return nullcontext()
 
     def replace(self, path: str, content: bytes) -> None:
         """Refuses to write."""

@@ -9,6 +9,7 @@ its recipe. It is read as data: nothing of the package is run.
 
 import importlib.util
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from pathlib import Path
 
@@ -97,6 +98,10 @@ class PlainRecipes:
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Refuses to write."""
         raise ShelfError(f"{self.url}: {READ_ONLY}")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps nobody waiting."""
+        return nullcontext()
 
     def replace(self, path: str, content: bytes) -> None:
         """Refuses to write."""

@@ -1,6 +1,7 @@
 """What every place of a shelf can do: list documents, read, write what is new. It knows nothing of what they mean."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +80,10 @@ class Place(Protocol):
 
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Writes a file that is named by its content, whole, where it is not there yet."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps others that ask for the same from going on meanwhile, where the place has locks; else nobody."""
         ...
 
     def replace(self, path: str, content: bytes) -> None:
