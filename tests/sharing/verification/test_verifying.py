@@ -76,7 +76,7 @@ def unnoticed(folder, count):
     return accepted
 
 
-@pytest.mark.parametrize("each", [20, pytest.param(1250, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [20, pytest.param(1500, marks=pytest.mark.slow)])
 def test_every_bit_that_is_changed_in_a_version_is_noticed(version, each):
     assert unnoticed(version, each) == []
 
