@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import rewrite
+from tests.tiny import HERE, rewrite
 from zoo.errors import ContractError, NotFoundError, RunError
 from zoo.sharing.finished_run import open_finished
 from zoo.sharing.locking import lock_runs
@@ -76,6 +76,19 @@ def test_of_a_run_that_is_not_finished_there_is_no_receipt(trained, tmp_path):
     ) as raised:
         open_finished(run)
     assert "\n" not in str(raised.value)
+
+
+def test_of_a_run_of_an_earlier_zoo_there_is_no_receipt(tmp_path):
+    run = shutil.copytree(HERE / "tests" / "runs" / "made_before" / "finished", tmp_path / "run")
+    with pytest.raises(RunError, match=r"manifest\.json has no seal, as an earlier zoo wrote it; train it again: zoo"):
+        open_finished(run)
+
+
+def test_of_a_run_that_was_killed_before_its_manifest_there_is_none_yet(trained, tmp_path):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    (run / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"has no manifest\.json, which a kill left out; go on with it: zoo finetune"):
+        open_finished(run)
 
 
 def test_of_a_damaged_run_there_is_no_receipt(trained, tmp_path):

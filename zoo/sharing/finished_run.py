@@ -1,5 +1,6 @@
 """A run that can be vouched for: finished, with every file as it was written."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,12 @@ class FinishedRun:
         """
         images = read_images(self.path)
         if images is None:
-            raise RunError(f"{self.path}: lists no images, as an earlier zoo made it; train it again: {self._again}")
+            raise RunError(f"{self.path}: lists no images, as an earlier zoo made it; {_again(self.path)}")
         return images
 
-    @property
-    def _again(self) -> str:
-        return f"zoo finetune {self.path}"
+
+def _again(path: Path) -> str:
+    return f"train it again: zoo finetune {shlex.quote(str(path))}"
 
 
 def open_finished(path: Path) -> FinishedRun:
@@ -74,8 +75,10 @@ def open_finished(path: Path) -> FinishedRun:
     if record.status != "done" or record.result is None:
         raise RunError(f"{path}: is not finished (status {record.status}); {how_to_resume(path)}")
     covered = finished_folder(path)
-    if covered is None or not covered.is_complete:
-        raise RunError(f"{path}: has no sealed {MANIFEST_FILE}, so it cannot be vouched for; {how_to_resume(path)}")
+    if covered is None:
+        raise RunError(f"{path}: has no {MANIFEST_FILE}, which a kill left out; {how_to_resume(path)}")
+    if not covered.is_complete:
+        raise RunError(f"{path}: {MANIFEST_FILE} has no seal, as an earlier zoo wrote it; {_again(path)}")
     return FinishedRun(
         folder=folder,
         record=record,
