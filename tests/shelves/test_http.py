@@ -1,5 +1,8 @@
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +54,24 @@ def test_a_connection_that_is_cut_again_and_again_ends_in_one_line(web, user):
     with pytest.raises(UnreachableError, match="the connection ended: got only 4 of "):
         pull("web/pets")
     assert [path for path in (user / "cache/zoo/recipes").iterdir() if not path.name.startswith(".lock")] == []
+
+
+def test_what_a_killed_pull_left_goes_with_the_next(web, user):
+    web.cut_after[:] = [None] * 3
+    web.drip = 0.001
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    code = "from zoo.shelves.pulling import pull; pull('web/pets')"
+    pulling = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    kept = user / "cache/zoo/recipes"
+    while not (list(kept.glob(".part-*/files/*")) if kept.is_dir() else []):
+        assert pulling.poll() is None
+        time.sleep(0.01)
+    pulling.kill()
+    pulling.wait()
+    assert list(kept.glob(".part-*"))
+    web.drip = 0.0
+    entry = pull("web/pets").path.parent
+    assert list(kept.iterdir()) == [entry]
 
 
 def test_nothing_is_pushed_by_http(web):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -139,3 +140,21 @@ def test_the_shelf_is_the_same_in_a_folder(s3, root):
         target.write_bytes(shelf.place._system.cat_file(path))
     add_shelf("copied", str(root))
     assert pull("copied/pets").version.text == pull("vision/pets").version.text
+
+
+def test_the_example_of_the_page_runs(endpoint, user):
+    page = (Path(__file__).parents[2] / "docs/shelves.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "moto.server" in one]
+    zoo = f"{sys.executable} -m zoo "
+    lines = [re.sub("^zoo ", zoo, line).replace("http://127.0.0.1:5555", endpoint) for line in block.splitlines()]
+    ours = [
+        line.replace("python -c", f"{sys.executable} -c") for line in lines if "pip" not in line and "moto" not in line
+    ]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ran = subprocess.run(
+        ["bash", "-ec", "\n".join(ours)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(ours) == 6
+    assert "bucket/first@1" in ran.stdout
+    assert "every hash verified; unsigned" in ran.stdout

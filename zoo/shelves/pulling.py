@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from zoo.shelves.versions import FileRecord, Version
 from zoo.system.cache import make_room, room
 from zoo.system.files import make_folder, sync
 from zoo.system.partial_entries import complete, discard, held, remove_litter
+
+# Of so many bytes it is said that they are fetched.
+LARGE = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def _fetch(shelf: Shelf, version: Version) -> None:
         sizes = f"has {version.size:,} bytes; the cache has room for {free:,}"
         raise ShelfError(f"{version.reference}: {sizes}; free some space, or 'zoo cache clear'")
     make_room(KIND, version.size)
+    if version.size > LARGE:
+        print(f"pulling {version.reference}: {version.size / 1e6:,.1f} MB", file=sys.stderr)
     with held(entry) as partial:
         if find_cached(shelf.name, version.sha256) is not None:  # another process was faster
             return
