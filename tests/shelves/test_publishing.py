@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 
 import pytest
@@ -12,10 +13,10 @@ from zoo.shelves.shelf import open_shelf
 from zoo.shelves.signatures import generate_key, load_private_key, load_public_key, public_pem, sign, signature_document
 
 
-def files_below(root):
-    """Lists the files of a shelf, but for the lock."""
+def files_below(root, *, but=".incoming"):
+    """Lists the files of a shelf, but for those of who writes to it."""
     found = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != ".incoming/lock")
+    return sorted(name for name in found if not name.startswith((f"{but}/", ".incoming/lock")))
 
 
 def test_a_version_is_its_document_and_files_named_by_their_content(vision, root):
@@ -133,7 +134,12 @@ def test_an_unsigned_version_is_not_published_where_a_key_is_required(user, root
 def test_what_to_commit_is_said_in_a_checkout_of_git(vision, root):
     assert vision.place.after_writing == ""
     subprocess.run(["git", "init", "-q", str(root)], check=True)
-    assert vision.place.after_writing == f"git -C {root} add . && git -C {root} commit"
+    vision.publish("pets", FILES, METADATA)
+    who = {f"GIT_{one}_{what}": "a@b" for one in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    said = vision.place.after_writing
+    subprocess.run(f"{said} -qm pets", shell=True, check=True, env={**os.environ, **who})
+    listed = subprocess.run(["git", "-C", str(root), "ls-files"], capture_output=True, text=True, check=True).stdout
+    assert listed.splitlines() == files_below(root, but=".git")
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(vision, root):

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,11 @@ def test_a_key_with_a_passphrase_takes_it_from_the_environment(typed, desk, trai
     monkeypatch.setenv("ZOO_KEY_PASSPHRASE", "wrong")
     code, _, err = typed("recipe", "push", trained.run, "vision/bands", "--sign", "locked.key")
     assert (code, "or the passphrase is wrong" in err) == (1, True)
+
+
+def test_a_push_into_a_checkout_of_git_says_what_to_commit(typed, desk):
+    assert "commit" not in typed("recipe", "push", "quickstart", "vision/first")[1]
+    subprocess.run(["git", "init", "-q", "shared"], check=True)
+    git = f"git -C {desk / 'shared'}"
+    said = typed("recipe", "push", "quickstart", "vision/first")[1].splitlines()
+    assert said[-2:] == [f"commit   {git} add index.json objects recipes && {git} commit", "vision/first@2"]

@@ -72,6 +72,8 @@ def push_command(
         emit("recipe-push", document)
         return
     echo(f"pushed   {version.identity}", whole=True)
+    if shelf.place.after_writing:
+        echo(f"commit   {shelf.place.after_writing}", whole=True)
     echo(version.reference, whole=True)
 
 

@@ -7,6 +7,7 @@ processes that write version 3 one has it, and the other takes 4.
 import errno
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +50,8 @@ class FolderPlace:
     def after_writing(self) -> str:
         """Returns what to commit, where the folder is in a checkout of git."""
         is_checkout = any((place / ".git").exists() for place in (self.root, *self.root.parents))
-        return f"git -C {self.root} add . && git -C {self.root} commit" if is_checkout else ""
+        git = f"git -C {shlex.quote(str(self.root))}"
+        return f"{git} add index.json objects recipes && {git} commit" if is_checkout else ""
 
     def documents(self, name: str | None = None) -> list[tuple[str, int]]:
         """Lists the versions that have a document."""
