@@ -172,6 +172,7 @@ def version(number=1, **changed):
             "macro_f1": Metric(value=0.8795),
             "loss": Metric(value=0.3127),
         },
+        licence="Apache-2.0",
         signed_by="3f9c2b71d04e8a65",
         read=lambda: DETAILS,
     )
@@ -215,6 +216,7 @@ def team_shelf():
                     digest=sha(model),
                     model=model,
                     description=f"Shoes by their make, with {model}.",
+                    needs=("package shoe-nets==1.2",),
                     data=replace(
                         CLOTHING, name="folder · 4 classes · 77aa01c3", classes=("boot", "clog", "heel", "mule")
                     ),
@@ -296,6 +298,8 @@ def _hostile(number, text):
         description=text,
         data=Data(name=text, classes=(text,), fingerprint=text, train=1),
         metrics={text: Metric(value=0.5, interval=(0.4, 0.6)), "__proto__": Metric(value=0.1)},
+        licence=text,
+        needs=(text, text),
         signed_by=text,
         read=lambda: Details(
             parent=Parent(name=text, digest=text, changes=(Change(key=text, parent=text, own=text),)),

@@ -9,6 +9,7 @@ from zoo.errors import ZooError
 from zoo.sharing.site.contents import Recipe, Shelf
 from zoo.sharing.site.folder import write_site
 from zoo.sharing.site.pages import Page, pages_of
+from zoo.system.sealing import sealed
 
 
 def files(folder):
@@ -34,6 +35,18 @@ def test_the_same_shelf_gives_the_same_folder_whatever_was_there_before(tmp_path
     write_site(tmp_path / "b", pages_of(shelf_of("older", "digits")))
     write_site(tmp_path / "b", pages_of(team_shelf()))
     assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_page_that_is_the_same_is_left_as_it_is(tmp_path):
+    write_site(tmp_path, pages_of(shelf_of("one", "two")))
+    for path in tmp_path.rglob("*.html"):
+        os.utime(path, (1, 1))
+    (tmp_path / "recipes" / "two.html").write_text("changed by hand")
+    before = {path: (tmp_path / path).stat().st_ino for path in ("recipes/one.html", "recipes/two.html")}
+    write_site(tmp_path, pages_of(shelf_of("one", "two", "three")))
+    times = {path.name: path.stat().st_mtime for path in tmp_path.rglob("*.html")}
+    assert [name for name, seconds in times.items() if seconds == 1] == ["one.html"]
+    assert (tmp_path / "recipes/two.html").stat().st_ino != before["recipes/two.html"]
 
 
 def test_pages_of_recipes_that_are_gone_are_removed_and_changed_ones_are_left(tmp_path):
@@ -70,6 +83,11 @@ def test_no_link_leads_a_page_out_of_the_folder(tmp_path):
     (out / "recipes").symlink_to(elsewhere)
     with pytest.raises(ZooError, match="is a link or a file"):
         write_site(out, pages_of(shelf_of("four")))
+    (elsewhere / "old.html").write_text("mine")
+    (out / "site.json").write_text(sealed({"schema": 1, "kind": "site", "pages": {"recipes/old.html": ""}}))
+    write_site(out, [])
+    assert (elsewhere / "old.html").exists()
+    (elsewhere / "old.html").unlink()
     (out / "recipes").unlink()
     (out / "index.html").symlink_to(elsewhere / "index.html")
     with pytest.raises(ZooError, match="is not a page that"):
@@ -95,8 +113,6 @@ def test_a_marker_that_is_a_pipe_or_a_link_is_refused_at_once(tmp_path):
 
 def test_a_marker_cannot_have_files_elsewhere_removed(tmp_path):
     """One that lists paths of others, sealed anew by whoever sent the folder."""
-    from zoo.system.sealing import sealed
-
     victim = tmp_path / "victim.html"
     victim.write_text("mine")
     out = tmp_path / "out"

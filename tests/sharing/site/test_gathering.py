@@ -169,6 +169,26 @@ def test_the_difference_from_a_parent_on_the_shelf_is_found_by_its_bytes(vision)
     assert found == Parent(name="base", number=1, digest=older.sha256, changes=changes)
 
 
+def test_the_difference_from_a_parent_on_another_shelf_is_that_of_its_copy(vision):
+    files = {
+        "recipe.toml": RECIPE.replace(b"batch_size = 32", b"batch_size = 64"),
+        "source/child.toml": child("other/base@2"),
+        "source/named/other/base_2.toml": RECIPE,
+    }
+    vision.publish("child", files, {**METADATA, "parent": f"base@sha256:{'a' * 64}"})
+    changes = (Change(key="train.batch_size", parent="32", own="64"),)
+    assert only(vision).read().parent == Parent(name="base", changes=changes)
+
+
+def test_what_a_version_needs_and_the_licence_of_its_weights_are_shown(vision):
+    said = {**METADATA, "licence": "CC-BY-4.0", "packages": {"shoe-nets": "1.2"}}
+    vision.publish("pets", {"recipe.toml": RECIPE}, said)
+    version = only(vision)
+    assert (version.licence, version.needs) == ("CC-BY-4.0", ("package shoe-nets==1.2",))
+    page = pages_of(gather(vision))[1].content().decode()
+    assert "package shoe-nets==1.2" in page and "CC-BY-4.0" in page
+
+
 def test_the_difference_from_a_parent_beside_the_recipe_is_found(vision, tmp_path):
     base = b'name = "base"\nextends = "finetune/lp-ft"\n[train]\nbatch_size = 16\n'
     (tmp_path / "base.toml").write_bytes(base)

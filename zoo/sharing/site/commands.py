@@ -32,7 +32,8 @@ def usage(shelf: Shelf, recipe: Recipe, version: Version, *, has_run: bool) -> l
         ("Train it on photos of your own", ["zoo", "finetune", named, "--data", "photos/"]),
     ]
     if has_run:
-        rows.append(("Reproduce its run on its own images", ["zoo", "reproduce", named, "--data", "photos/"]))
+        data = [] if version.data and version.data.is_by_name else ["--data", "photos/"]
+        rows.append(("Reproduce its run on its own images", ["zoo", "reproduce", named, *data]))
     if shelf.address:
         rows.insert(0, ("Make the shelf known, once", ["zoo", "shelf", "add", shelf.name, shelf.address]))
     return [(says, shlex.join(words)) for says, words in rows]

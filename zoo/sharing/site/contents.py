@@ -27,6 +27,11 @@ class Data:
     validation: int | None = None
     test: int | None = None
 
+    @property
+    def is_by_name(self) -> bool:
+        """Whether a recipe finds them by that name, as `builtin:mnist`, wherever it is trained."""
+        return ":" in self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -179,6 +184,8 @@ class Version:
         description: The recipe's.
         data: What it was trained on, or None.
         metrics: What was measured, by name.
+        licence: Of the weights that the model begins with; empty where it is not known.
+        needs: What whoever uses it has to trust or to install.
         signed_by: The name of the key that signed it, which was verified; empty where it is not signed.
         read: Reads what its page shows beside; None where nothing more can be shown.
         fault: Why it cannot be used, such as a hash that does not hold; empty where it is whole.
@@ -192,6 +199,8 @@ class Version:
     description: str = ""
     data: Data | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict[str, Metric])
+    licence: str = ""
+    needs: tuple[str, ...] = ()
     signed_by: str = ""
     read: Callable[[], Details] | None = None
     fault: str = ""

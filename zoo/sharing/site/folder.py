@@ -33,6 +33,8 @@ class SiteRecord(JsonObject):
 def write_site(out: Path, pages: Sequence[Page]) -> list[str]:
     """Writes a site, each file whole, and removes pages of the site before it that are not among them.
 
+    A page that is the same as before is left as it is, its time included.
+
     Args:
         out: The folder; made where it is not there.
         pages: What it is to hold.
@@ -53,9 +55,10 @@ def write_site(out: Path, pages: Sequence[Page]) -> list[str]:
     written = dict[str, str]()
     for page in pages:
         content = page.content()
-        make_folder((out / page.path).parent, parents=True)
-        write_atomic(out / page.path, content)
         written[page.path] = sha256_of(content)
+        if _found(out, page.path) != written[page.path]:
+            make_folder((out / page.path).parent, parents=True)
+            write_atomic(out / page.path, content)
     for path in sorted(before.keys() - written.keys()):
         _remove(out, path, before[path])
     _mark(out, written)
@@ -104,18 +107,23 @@ def _check_place(out: Path, page: str, *, is_ours: bool) -> None:
 
 def _remove(out: Path, page: str, sha256: str) -> None:
     """Removes a page that the site does not have any more; one that somebody changed is left."""
-    path = out / page
-    try:
-        with open_below(out, page) as file:
-            is_as_written = sha256 in ("", sha256_of(file.read()))
-        if is_as_written:
-            path.unlink()
-    except OSError:  # it is gone, or not a file any more
+    found = _found(out, page)
+    if found is None or sha256 not in ("", found):
         return
-    for above in path.parents:
+    (out / page).unlink()
+    for above in (out / page).parents:
         if above == out or any(above.iterdir()):
             break
         above.rmdir()
+
+
+def _found(out: Path, page: str) -> str | None:
+    """Returns the SHA-256 of a page that is there; None where there is none, or a link."""
+    try:
+        with open_below(out, page) as file:
+            return sha256_of(file.read())
+    except OSError:
+        return None
 
 
 def _mark(out: Path, pages: Mapping[str, str]) -> None:

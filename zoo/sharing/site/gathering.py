@@ -88,6 +88,8 @@ def _listed(version: Version) -> contents.Version:
         model=said.model or "",
         description=said.description,
         metrics=receipts.metrics_of(said.metrics, said.intervals),
+        licence=said.licence or "",
+        needs=said.needs,
     )
 
 

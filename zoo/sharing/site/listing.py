@@ -64,8 +64,13 @@ class Listing:
 
 
 def metrics_first(names: Iterable[str]) -> list[str]:
-    """Returns metrics in the order in which they are shown: those that people look for first, then by name."""
-    return sorted(names, key=lambda name: (_HEADLINES.index(name) if name in _HEADLINES else len(_HEADLINES), name))
+    """Returns metrics in the order in which they are shown: those that people look for, others by name, losses."""
+
+    def place(name: str) -> tuple[int, str]:
+        after = len(_HEADLINES) + wording.less_is_better(name)
+        return _HEADLINES.index(name) if name in _HEADLINES else after, name
+
+    return sorted(names, key=place)
 
 
 def listing_of(shelf: Shelf) -> Listing:

@@ -1,5 +1,6 @@
 """What a published recipe was made from, and by which keys it differs."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from zoo.shelves.versions import Version
 # Where a version keeps the recipe as it was written, and what it extends.
 SOURCE, NAMED = "source/", "source/named/"
 SUFFIX = ".toml"
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._/-]")
 # Beyond, recipes are not compared: more keys than any recipe has.
 MOST_CHANGES = 500
 
@@ -117,6 +119,8 @@ def _loaded(extended: str, version: Version, published: Published) -> Mapping[st
     try:
         if extended in shipped_recipes():
             return load_recipe(extended).to_dict()
+        if (written := f"{NAMED}{_NOT_IN_A_NAME.sub('_', extended)}{SUFFIX}") in version.files:
+            return _resolved(published.text(version, written))  # of another shelf, where all are resolved
         if f"{SOURCE}{extended}" not in version.files or not _is_at_hand(version, published):
             return None
         with TemporaryDirectory(prefix="zoo-") as folder:
