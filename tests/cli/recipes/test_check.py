@@ -111,14 +111,14 @@ def test_faults_of_seven_kinds_are_found_at_once_each_with_line_and_suggestion(t
 
 def test_what_a_parent_that_cannot_be_read_would_have_said_is_not_missed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("parent.toml").write_text(VALID.replace("[model]", "[model"))
+    Path("parent.toml").write_text(VALID.replace("[model]", "[model]]]"))
     Path("child.toml").write_text('extends = "parent.toml"\n[train]\nseed = -1\n[set]\n"phases.head.epochs" = 1\n')
     Path("binary.toml").write_bytes(b"\xff\xfe")
     Path("other.toml").write_text('extends = "binary.toml"\n[train]\nseed = -1\n')
     assert run("check", "child.toml", "other.toml").stderr.splitlines() == [
         "child.toml:3: train.seed is -1; expected >= 0",
-        "parent.toml:2: not TOML at column 7: Expected ']' at the end of a table declaration; expected [SECTION], "
-        "[[phases]] or KEY = VALUE",
+        "parent.toml:2: not TOML at column 8: Expected newline or end of document after a statement; expected "
+        "[SECTION], [[phases]] or KEY = VALUE",
         'other.toml:1: extends "binary.toml": binary.toml:1: byte 0 is not UTF-8; expected text in UTF-8',
         "other.toml:3: train.seed is -1; expected >= 0",
     ]

@@ -16,7 +16,9 @@ def read(text):
         ('[[p]]\nn = "a\nm = 1\n[[p]]\nn = "b"', {"p": [{"m": 1}, {"n": "b"}]}, [2], [("p", 0, "n")]),
         ("a = 1\na = 2\nb = 3", {"a": 1, "b": 3}, [2], []),  # the second is passed over
         ("a = [1, 2 3]\nb = 3", {"b": 3}, [1], [("a",)]),
-        ("a = 1\n[t\nb = 3", {"a": 1}, [2], [()]),  # of which table b is, nobody knows
+        ("[t\nb = x\n[[phases]\nc = 1\nq]]", {"t": {}, "phases": [{"c": 1}], "q": {}}, [1, 2, 3, 5], [("t", "b")]),
+        ("a = 1\n[t]]\n[[u]\nb = 3", {"a": 1, "t": {}, "u": {"b": 3}}, [2, 3], []),
+        ("a = 1\n[t u\nb = 3", {"a": 1}, [2], [()]),  # of which table b is, nobody knows
         ("a = 1\nb = [1,\nc = 3\nd = 4", {"a": 1}, [3], [()]),  # the list is not closed: no further fault is made up
         ('a = 1\nb = """x\nc = 3', {"a": 1}, [3], [()]),
         ("a 1\nb = 2", None, [1], []),
@@ -48,7 +50,8 @@ def test_as_many_faults_are_found_as_are_listed():
         ("flip = None # no", 'write flip = "none"'),
         ("name = pets", 'write name = "pets"'),
         ("epochs = 5x", "expected a number, true, false, a list, or a text in quotes"),
-        ("[model", "expected [SECTION], [[phases]] or KEY = VALUE"),
+        ("[model", "write [model]"),
+        ("[[phases] # first", "write [[phases]]"),
         ("epochs 5", "expected [SECTION], [[phases]] or KEY = VALUE"),
     ],
 )

@@ -1,7 +1,7 @@
 """What can be read of a text that is TOML but for some lines, and what is wrong with those.
 
 `tomllib` stops at the first fault. Where that is in the value of one line, the line is passed over and the rest is
-read; where it is not, as in a table's header, what stands before is.
+read; so it is where brackets of a table's header are missing, as if they were there. Else what stands before is read.
 """
 
 import re
@@ -18,6 +18,10 @@ MOST_READINGS, MOST_LETTERS = 20, 100_000
 # Stands for a value that cannot be read; of private use, so that no text holds it.
 _UNREADABLE = "\ue000unreadable"
 _LINE_OF_A_KEY = re.compile(r"\s*([A-Za-z0-9_.\-]+|\"[^\"\\]+\"|'[^']+')\s*=(.*)", re.DOTALL)
+
+# The only list of tables in a recipe.
+LIST_OF_TABLES = "phases"
+_LIKE_A_HEADER = re.compile(r"\s*(\[{0,2})\s*([A-Za-z0-9_.\-]+)\s*(\]{0,2})\s*(?:#.*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +107,15 @@ def _parsed(lines: list[str]) -> dict[str, Any] | None:
 
 
 def _without_line(text: str, number: int, *, again: bool) -> str | None:
-    """Returns the text with the value of a line made readable, or the line left out when that did not help.
+    """Returns the text with a line made readable: its value, or the brackets of a header; or the line left out.
 
     Returns None where the fault is not one of the line's own value.
     """
     lines = text.split("\n")
     line = lines[number - 1]
+    if (header := _header(line)) is not None:
+        lines[number - 1] = header
+        return None if again else "\n".join(lines)
     found = _LINE_OF_A_KEY.match(line)
     if found is None or not _stands_alone(found[2]) or (again and not line.endswith(f'"{_UNREADABLE}"')):
         return None
@@ -116,6 +123,15 @@ def _without_line(text: str, number: int, *, again: bool) -> str | None:
         return None  # it is inside a value that began before
     lines[number - 1] = "" if again else f'{found[1]} = "{_UNREADABLE}"'
     return "\n".join(lines)
+
+
+def _header(line: str) -> str | None:
+    """Returns the header of a table that a line would be with the right brackets; None where it is not nearly one."""
+    found = _LIKE_A_HEADER.fullmatch(line)
+    if found is None or len(found[1]) == len(found[3]):
+        return None
+    brackets = 2 if found[2] == LIST_OF_TABLES else 1
+    return f"{'[' * brackets}{found[2]}{']' * brackets}"
 
 
 def _stands_alone(value: str) -> bool:
@@ -158,6 +174,8 @@ _WORDS = {"True": "true", "False": "false", "yes": "true", "no": "false", "None"
 
 def _advice(line: str) -> str:
     """Says what could stand on a line that is not TOML."""
+    if (header := _header(line)) is not None:
+        return f"write {header}"
     found = _LINE_OF_A_KEY.match(line)
     if found is None:
         return "expected [SECTION], [[phases]] or KEY = VALUE"
