@@ -16,9 +16,10 @@ from zoo.recipe.schema import Recipe
 from zoo.runs.exactness import listed
 from zoo.runs.folder import runs_within
 from zoo.runs.packages import installed_version, naming_missing_plug_ins, plug_in_packages
+from zoo.sharing.difference.against_lock import lock_beside
 from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
 from zoo.sharing.lock import FILE as LOCK_FILE
-from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
+from zoo.sharing.lock import Lock, lock_differences, read_lock
 from zoo.sharing.locking import is_run_or_runs, lock_runs, weights_of
 from zoo.sharing.receipt import CURVES, RECIPE, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
@@ -62,11 +63,11 @@ class Publication:
 
 
 def compose(reference: str | Path, *, weights: bool = False, description: str | None = None) -> Publication:
-    """Puts together what is published of a finished run or of a recipe.
+    """Puts together what is published of a finished run, of a recipe, or of a version on another shelf.
 
     Args:
-        reference: A run's folder, the folder around the runs of seeds, of which the first is published with the spread
-            of all, or a recipe's file or name.
+        reference: A run's folder; the folder around the runs of seeds, of which the first is published with the spread
+            of all; a recipe's file or name; or a version on a shelf, which is copied with all that is in it.
         weights: Whether the model of the run is published too.
         description: One line; None for the recipe's own.
 
@@ -79,6 +80,8 @@ def compose(reference: str | Path, *, weights: bool = False, description: str | 
         path = Path(reference)
         first = path / next(iter(runs_within(path)), "")
         return _of_run(open_finished(first), lock_runs(path), weights=weights, description=description)
+    if is_on_shelf(reference):
+        return _of_version(str(reference), description=description)
     if weights:
         raise RunError(f"{reference}: is a recipe, which has no weights of its own; push a RUN, or leave out --weights")
     return _of_recipe(reference, description=description)
@@ -109,6 +112,15 @@ def _of_run(run: FinishedRun, lock: Lock, *, weights: bool, description: str | N
     if not weights:
         return publication
     return replace(publication, metadata={**metadata, "weights_bytes": publication.weights_bytes})
+
+
+def _of_version(reference: str, *, description: str | None) -> Publication:
+    """Copies a version as it is, so that its receipt and its signature hold on the other shelf too."""
+    pulled = pull(reference)
+    metadata = pulled.version.metadata.to_json()
+    if description is not None:
+        metadata["description"] = description
+    return Publication(files={name: pulled.path / name for name in pulled.version.files}, metadata=metadata)
 
 
 def _of_recipe(reference: str | Path, *, description: str | None) -> Publication:
@@ -193,7 +205,7 @@ def _lock_beside(reference: str | Path, resolved: str) -> Lock | None:
     path = Path(reference)
     if path.suffix != ".toml":
         return None
-    beside = path.with_suffix(SUFFIX)
+    beside = lock_beside(path)
     try:
         lock = read_lock(beside)
     except NotFoundError:
@@ -209,8 +221,8 @@ def signed(publication: Publication, key: "Ed25519PrivateKey") -> Publication:
     """Returns what is to be published with the signature of all its files, and who signed among its metadata."""
     from zoo.shelves.signatures import SIGNATURE_FILE, key_name, sign, signature_document
 
+    # Of a version that was signed already, another signature takes the place of the first.
+    files = {name: content for name, content in publication.files.items() if name != SIGNATURE_FILE}
+    publication = Publication(files=files, metadata={**publication.metadata, "signed_by": key_name(key)})
     signature = signature_document(sign(publication.hashes(), key)).encode()
-    return Publication(
-        files={**publication.files, SIGNATURE_FILE: signature},
-        metadata={**publication.metadata, "signed_by": key_name(key)},
-    )
+    return replace(publication, files={**files, SIGNATURE_FILE: signature})

@@ -47,6 +47,12 @@ def test_a_run_is_pushed_pulled_and_verified(typed, desk, trained):
     assert (desk / "pulled" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
 
 
+def test_in_a_checkout_of_git_it_is_said_what_to_commit(typed, desk, trained):
+    (desk / "shared" / ".git").mkdir()
+    _, out, _ = typed("recipe", "push", trained.run, "vision/bands")
+    assert out.splitlines()[-2] == f"commit   git -C {desk / 'shared'} add . && git -C {desk / 'shared'} commit"
+
+
 def test_weights_are_said_with_their_size(typed, desk, trained):
     code, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights", "--json")
     document = json.loads(out)
@@ -118,6 +124,25 @@ def test_a_recipe_that_extends_one_on_a_shelf_says_which_version(typed, desk, tr
     path = Path(json.loads(typed("recipe", "pull", "vision/child", "--json")[1])["path"])
     kept = path / "source" / "named" / "vision" / "bands.toml"
     assert kept.read_bytes() == (trained.run / "recipe.toml").read_bytes()
+
+
+def test_a_version_is_copied_to_another_shelf_with_receipt_model_and_signature(typed, desk, trained):
+    (desk / "ours").mkdir()
+    typed("shelf", "add", "ours", "ours")
+    _, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights", "--sign", "team.key", "--json")
+    first = json.loads(out)
+    code, out, _ = typed("recipe", "push", "vision/bands", "ours/copied", "--json")
+    copied = json.loads(out)
+    assert (code, copied["version"]) == (0, "ours/copied@1")
+    for key in ("files", "weights_bytes", "signed_by"):
+        assert copied[key] == first[key]
+    typed("recipe", "pull", "ours/copied", "--to", "pulled")
+    assert typed("verify", "pulled", "--key", "team.key.pub")[0] == 0
+    typed("shelf", "key", "other.key")
+    _, out, _ = typed("recipe", "push", "vision/bands", "ours/copied", "--sign", "other.key", "--json")
+    signed_anew = json.loads(out)
+    assert signed_anew["signed_by"] not in (None, first["signed_by"])
+    assert set(signed_anew["files"]) == set(first["files"])
 
 
 def test_who_pulls_is_told_what_has_to_be_trusted(typed, desk):

@@ -36,7 +36,7 @@ def push_command(
 
     Of a RUN go its recipe, its lock, its receipt and its curves, and with --weights its model; of the folder around the
     runs of --seeds the first, with the spread of all in its lock. Of a RECIPE go the recipe, the files that it extends,
-    and the lock beside it. A version is never changed.
+    and the lock beside it. A recipe on another shelf is copied with all that is in it. A version is never changed.
 
     \b
     Examples:
