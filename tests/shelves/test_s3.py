@@ -131,6 +131,17 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_named(s3, monk
     assert time.monotonic() - began < 20
 
 
+def test_a_server_that_accepts_and_says_nothing_is_not_waited_for(s3, monkeypatch):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match=f"{s3}/recipes: .*[Tt]imeout"):
+            open_shelf("vision").versions()
+        assert time.monotonic() - began < 12
+
+
 def test_the_shelf_is_the_same_in_a_folder(s3, root):
     shelf = open_shelf("vision")
     shelf.publish("pets", FILES, METADATA)

@@ -21,7 +21,8 @@ from zoo.shelves.places.place import RECIPES, check_count, number_of
 from zoo.system.regular_files import open_regular
 
 _CHUNK = 8 << 20
-ANSWER_SECONDS = 8
+# A store that has not answered for so long is asked once more, and then not waited for.
+ANSWER_SECONDS, ATTEMPTS = 4, 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ class FileSystem:
     options: tuple[tuple[str, Any], ...] = ()
 
 
-_PATIENCE = {"connect_timeout": ANSWER_SECONDS, "read_timeout": ANSWER_SECONDS, "retries": {"max_attempts": 1}}
+_PATIENCE = {
+    "connect_timeout": ANSWER_SECONDS,
+    "read_timeout": ANSWER_SECONDS,
+    "retries": {"total_max_attempts": 1},
+}
 _S3 = FileSystem("s3fs", "s3", (("config_kwargs", _PATIENCE),))
 _GS = FileSystem("gcsfs", "gs")
 FILE_SYSTEMS = {
@@ -77,6 +82,8 @@ class FileSystemPlace:
             self._system: Any = fsspec.filesystem(
                 self.protocol, use_listings_cache=False, skip_instance_cache=True, **dict(row.options)
             )
+            if hasattr(self._system, "retries"):  # s3fs has its own, around those of its library
+                self._system.retries = ATTEMPTS
             self._root = str(self._system._strip_protocol(self.url)).rstrip("/")
 
     def documents(self, name: str | None = None) -> list[tuple[str, int]]:
