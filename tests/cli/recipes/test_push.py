@@ -47,12 +47,6 @@ def test_a_run_is_pushed_pulled_and_verified(typed, desk, trained):
     assert (desk / "pulled" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
 
 
-def test_in_a_checkout_of_git_it_is_said_what_to_commit(typed, desk, trained):
-    (desk / "shared" / ".git").mkdir()
-    _, out, _ = typed("recipe", "push", trained.run, "vision/bands")
-    assert out.splitlines()[-2] == f"commit   git -C {desk / 'shared'} add . && git -C {desk / 'shared'} commit"
-
-
 def test_weights_are_said_with_their_size(typed, desk, trained):
     code, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights", "--json")
     document = json.loads(out)
