@@ -6,6 +6,7 @@ import click
 
 from zoo.cli.options import InPath, OutFile, json_option
 from zoo.cli.output import echo, emit, stdout_width
+from zoo.cli.shell.completion import complete_shelf
 from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, ZooError
 from zoo.system.text_tables import counted, table
@@ -169,7 +170,7 @@ def site_command(name: str, out: Path, as_json: bool) -> None:
 
 
 @shelf.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_shelf)
 def remove_command(name: str) -> None:
     """Forget a shelf, and what was seen on it; what lies there stays.
 

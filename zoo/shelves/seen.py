@@ -6,7 +6,7 @@ Only this module knows its keys. Whoever can write to a shelf can rewrite it; th
 """
 
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,13 @@ def seen_versions(url: str) -> dict[Key, str]:
         return {}
     except (DamagedDocumentError, JsonObjectError, ValueError) as fault:
         raise ShelfError(f"{path}: {fault}; remove it to forget what was seen of {url}") from None
+
+
+def seen_names(url: str) -> list[str]:
+    """Returns the names of the recipes that were seen on a shelf; none where what was noted is damaged."""
+    with suppress(ShelfError, OSError):
+        return sorted({name for name, _ in seen_versions(url)})
+    return []
 
 
 def remember(url: str, versions: Iterable[Version], *, of: str | None = None, is_all: bool = True) -> None:

@@ -10,6 +10,8 @@ from click.shell_completion import ShellComplete
 
 from tests.tiny import environment
 from zoo.cli import VERBS, main
+from zoo.shelves.configured import add_shelf
+from zoo.shelves.shelf import open_shelf
 
 
 def offered(*words):
@@ -46,6 +48,21 @@ def test_finetune_is_offered_recipes_runs_and_models(desk):
     assert offered("finetune", "runs/") == ["runs/old/", "runs/pets-1"]
     assert ".hidden/" not in offered("finetune", "")
     assert offered("finetune", ".h") == [".hidden/"]
+
+
+def test_shelves_and_the_recipes_that_were_seen_there_are_offered(desk, monkeypatch):
+    for name in ("CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(desk / name))
+    (desk / "shelf").mkdir()
+    add_shelf("vision", str(desk / "shelf"))
+    open_shelf("vision").publish("birds", {"recipe.toml": b""}, {})
+    (desk / "shelf").rename(desk / "unplugged")  # no shelf is asked
+    assert offered("finetune", "vis") == ["vision/birds"]
+    assert offered("recipe", "pull", "vision/") == ["vision/birds"]
+    assert offered("recipe", "ls", "--shelf", "v") == ["vision"]
+    assert offered("shelf", "remove", "v") == ["vision"]
+    (desk / "CONFIG/zoo/shelves.toml").write_text("damaged")
+    assert offered("shelf", "remove", "v") == []
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "predict"])

@@ -7,6 +7,7 @@ import click
 
 from zoo.cli.options import json_option
 from zoo.cli.output import echo, emit, stdout_width
+from zoo.cli.shell.completion import complete_shelf
 from zoo.cli.shell.groups import Verb
 from zoo.recipe.finding import describe_shipped_recipes
 from zoo.system.text_tables import beside, table
@@ -19,7 +20,12 @@ METRICS_SHOWN = 2
 
 
 @click.command("ls", cls=Verb)
-@click.option("--shelf", metavar="NAME", help="List those on this shelf, the newest version of each.")
+@click.option(
+    "--shelf",
+    metavar="NAME",
+    shell_complete=complete_shelf,
+    help="List those on this shelf, the newest version of each.",
+)
 @click.option(
     "--where", metavar="EXPR", help="Keep those that it holds for, such as 'accuracy>0.9 and model=resnet50'."
 )

@@ -28,7 +28,30 @@ def complete_recipe(_context: click.Context, _: click.Parameter, incomplete: str
     """Offers the names of recipes, and recipe files."""
     from zoo.recipe.finding import shipped_recipes
 
-    return [*_starting(shipped_recipes(), incomplete), *_entries(incomplete, ends=".toml")]
+    return [*_starting([*shipped_recipes(), *_on_shelves()], incomplete), *_entries(incomplete, ends=".toml")]
+
+
+def complete_shelf(_context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Offers the shelves that the user has named."""
+    return _starting(sorted(_shelves()), incomplete)
+
+
+def _shelves() -> dict[str, str]:
+    """Returns the address of each shelf that the user has named; none where the file of them is damaged."""
+    from zoo.errors import ZooError
+    from zoo.shelves.configured import configured_shelves
+
+    try:
+        return {name: one.url for name, one in configured_shelves().items()}
+    except ZooError:
+        return {}
+
+
+def _on_shelves() -> list[str]:
+    """Lists the recipes that were seen on shelves; no shelf is asked."""
+    from zoo.shelves.seen import seen_names
+
+    return [f"{shelf}/{name}" for shelf, url in sorted(_shelves().items()) for name in seen_names(url)]
 
 
 def complete_run(_context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
@@ -40,7 +63,7 @@ def complete_reference(_context: click.Context, _: click.Parameter, incomplete: 
     """Offers recipes, run folders and models: what `zoo finetune` takes."""
     from zoo.recipe.finding import shipped_recipes
 
-    names = [*shipped_recipes(), *registry.list_models()]
+    names = [*shipped_recipes(), *_on_shelves(), *registry.list_models()]
     return [*_entries(incomplete, ends=".toml"), *_starting(names, incomplete)]
 
 
