@@ -60,6 +60,18 @@ def test_differences_name_the_images_by_class_and_split():
     assert str(dog) == "data train/dog: 2 images, now 2 (1 added, 1 gone)"
 
 
+def test_files_that_came_are_named_as_far_as_they_have_names():
+    then = locked(train={"cat: black": ("a", "b"), "dog": ("c",)})
+    now = locked(train={"cat: black": ("b", "c", "1", "2", "3", "4"), "dog": ()})
+    cat, dog = class_differences(then, now)
+    names = {"c": ["cat/c.png"], "1": ["cat/1.png", "cat/copy.png"], "2": ["cat/2.png"], "3": ["cat/3.png"]}
+    assert cat.place == "data train/cat: black"
+    assert cat.now_with(names) == (
+        "6 (4 added: cat/1.png cat/copy.png cat/2.png and 1 more, 1 of another class before: cat/c.png, 1 gone)"
+    )
+    assert dog.now_with({}) == "0 (1 gone)"
+
+
 def test_the_same_images_differ_in_nothing():
     assert class_differences(locked(train={"cat": ("a", "b")}), locked(train={"cat": ("b", "a")})) == []
 

@@ -11,6 +11,7 @@ import pytest
 import zoo
 from tests.tiny import tiny_recipe, write_photos
 from zoo.errors import ContractError, RunError
+from zoo.sharing.image_files import image_files
 from zoo.sharing.lock import lock_differences, read_lock
 from zoo.sharing.lock_files import default_lock_path, write_lock
 from zoo.sharing.locking import is_run_or_runs, lock_recipe, lock_runs
@@ -66,7 +67,7 @@ def test_a_lock_names_no_place_on_the_machine(trained, lock):
     assert str(trained.data) not in text
 
 
-def test_the_classes_of_a_folder_are_hashed_by_the_contents_of_its_files(tmp_path, decoded):
+def test_the_classes_of_a_folder_are_hashed_by_the_contents_of_its_files(tmp_path, fresh_cache, decoded):
     photos = write_photos(tmp_path / "photos", count=4)
     written = tmp_path / "tiny.toml"
     written.write_text(tiny_recipe().to_toml())
@@ -89,6 +90,24 @@ def test_an_image_under_another_class_is_named_where_it_was_and_where_it_is(tmp_
         "data train/cat 4 images, now 3 (1 gone)",
         "data train/dog 4 images, now 5 (1 of another class before)",
     ]
+
+
+def test_a_file_that_came_is_named_where_a_lock_is_replaced(tmp_path):
+    written = tmp_path / "tiny.toml"
+    written.write_text(tiny_recipe().to_toml().replace("validation = 0.25", "validation = 0.0"))
+    photos = write_photos(tmp_path / "photos", count=4)
+    lock = lock_recipe(written, photos, verbose=0)
+    write_lock(lock, tmp_path / "tiny.lock")
+    (photos / "cat" / "more.png").write_bytes((photos / "cat" / "000.png").read_bytes() + b" ")
+    now = lock_recipe(written, photos, verbose=0)
+    names = image_files(written, photos)
+    assert names[digest((photos / "cat" / "more.png").read_bytes())[:24]] == ["cat/more.png"]
+    with pytest.raises(ContractError, match=r"data train/cat 4 images, now 5 \(1 added: cat/more\.png\)"):
+        write_lock(now, tmp_path / "tiny.lock", names=lambda: names)
+
+
+def test_images_of_an_archive_have_no_names(trained):
+    assert image_files(trained.recipe, trained.data) == {}
 
 
 def test_parents_are_hashed_file_by_file(tmp_path, trained):

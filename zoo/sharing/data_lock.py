@@ -7,7 +7,7 @@ images.json: see `zoo.data.membership`.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,10 @@ from zoo.runs.images import RunImages
 from zoo.system.json_objects import LEFT_OUT, JsonObject
 from zoo.system.text_tables import counted
 
+# The names of files, below the data's folder, by what each is known by.
+FileNames = Mapping[str, Sequence[str]]
+# Of more files that changed in a class not all are named.
+MOST_NAMED = 3
 # Of more images a lock has hashes only: 10 MB of keys.
 MOST_KEYS = 400_000
 
@@ -125,12 +129,31 @@ class ClassDifference:
     added: tuple[str, ...] = ()
     relabelled: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """Which class of which split it is."""
+        return f"data {self.split}/{self.name}"
+
+    def now_with(self, names: FileNames) -> str:
+        """Says how many images there are, and what came and went: `41 (1 added: cat/041.png)`.
+
+        Args:
+            names: Those of the files that are there now, by their keys.
+        """
+        new = [key for key in self.added if key not in set(self.relabelled)]
+        parts = ((new, "added"), (self.relabelled, "of another class before"), (self.removed, "gone"))
+        said = ", ".join(f"{len(keys):,} {what}{_listed(keys, names)}" for keys, what in parts if keys)
+        return f"{self.now:,}{f' ({said})' if said else ''}"
+
     def __str__(self) -> str:
-        new = len(self.added) - len(self.relabelled)
-        parts = ((new, "added"), (len(self.relabelled), "of another class before"), (len(self.removed), "gone"))
-        said = ", ".join(f"{count:,} {what}" for count, what in parts if count)
-        counts = f"{counted(self.then, 'image')}, now {self.now:,}"
-        return f"data {self.split}/{self.name}: {counts}{f' ({said})' if said else ''}"
+        return f"{self.place}: {counted(self.then, 'image')}, now {self.now_with({})}"
+
+
+def _listed(keys: Sequence[str], names: FileNames) -> str:
+    """Names the first files of some keys, those that have names."""
+    known = [name for key in dict.fromkeys(keys) for name in names.get(key, ())]
+    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+    return f": {' '.join(known[:MOST_NAMED])}{more}" if known else ""
 
 
 def class_differences(then: DataLock, now: DataLock) -> list[ClassDifference]:

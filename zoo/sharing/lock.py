@@ -12,9 +12,10 @@ from zoo.errors import ContractError
 from zoo.recipe.by_key import values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
-from zoo.sharing.data_lock import DataLock, class_differences
+from zoo.sharing.data_lock import DataLock, FileNames, class_differences
 from zoo.sharing.documents import parse_proof, proof_text, read_proof
 from zoo.system.json_objects import LEFT_OUT, JsonObject
+from zoo.system.text_tables import counted
 
 KIND = "lock"
 SUFFIX = ".lock"
@@ -190,11 +191,17 @@ def _checked(lock: Lock, place: str) -> Lock:
     return lock
 
 
-def lock_differences(then: Lock, now: Lock) -> Iterator[Difference]:
-    """Yields in what two locks differ, what decides most first."""
+def lock_differences(then: Lock, now: Lock, names: FileNames | None = None) -> Iterator[Difference]:
+    """Yields in what two locks differ, what decides most first.
+
+    Args:
+        then: The first.
+        now: The second.
+        names: Of the files of the second by their keys, where they are known: see `zoo.sharing.image_files`.
+    """
     yield from _recipe_differences(then, now)
     yield from _field_differences("weights", then.weights, now.weights)
-    yield from _data_differences(then, now)
+    yield from _data_differences(then, now, names or {})
     if then.classes != now.classes:
         yield _difference("classes", ", ".join(then.classes), ", ".join(now.classes))
     yield from _field_differences("preprocessing", then.preprocessing, now.preprocessing)
@@ -229,12 +236,10 @@ def _recipe_differences(then: Lock, now: Lock) -> Iterator[Difference]:
             yield _difference(f"parent {name}", before.get(name, "none")[:12], after.get(name, "none")[:12])
 
 
-def _data_differences(then: Lock, now: Lock) -> Iterator[Difference]:
+def _data_differences(then: Lock, now: Lock, names: FileNames) -> Iterator[Difference]:
     changed = class_differences(then.data, now.data)
     for one in changed:
-        name, _, said = str(one).partition(": ")
-        before, _, after = said.partition(", now ")
-        yield _difference(name, before, after)
+        yield _difference(one.place, counted(one.then, "image"), one.now_with(names))
     if not changed and then.data.fingerprint != now.data.fingerprint:
         # The same images: their order, names, weights or groups.
         yield _difference("data order or names", then.data.fingerprint[:12], now.data.fingerprint[:12])

@@ -1,11 +1,13 @@
 """Where a lock lies, and when one that is there is replaced."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from zoo.errors import ContractError, NotFoundError, ZooError
 from zoo.runs.exactness import Difference, listed
+from zoo.sharing.data_lock import FileNames
 from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
 from zoo.system.files import write_atomic
 
@@ -33,13 +35,16 @@ def default_lock_path(reference: str | Path, lock: Lock) -> Path:
     return path.with_suffix(SUFFIX) if path.suffix == ".toml" else Path(f"{lock.recipe.name}{SUFFIX}")
 
 
-def write_lock(lock: Lock, path: Path, *, force: bool = False) -> LockFile:
+def write_lock(
+    lock: Lock, path: Path, *, force: bool = False, names: Callable[[], FileNames] | None = None
+) -> LockFile:
     """Writes a lock; another one that is there is replaced only by force.
 
     Args:
         lock: What to write.
         path: Where.
         force: Whether to replace a lock that differs, or is damaged.
+        names: Finds the names of the images' files, for what is said of those that changed.
 
     Raises:
         ContractError: A lock is there that differs, or is damaged; the message says in what.
@@ -58,7 +63,8 @@ def write_lock(lock: Lock, path: Path, *, force: bool = False) -> LockFile:
             raise ContractError(f"{fault}; replace it with --force") from None
         write_atomic(path, text)
         return LockFile(path=path, state="replaced")
-    differences = tuple(lock_differences(before, lock))
+    named = names() if names is not None and before.data.sha256 != lock.data.sha256 else None
+    differences = tuple(lock_differences(before, lock, named))
     if before.to_text() == text:
         return LockFile(path=path, state="unchanged")
     if not force:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.tiny import tiny_recipe, write_npz
+from tests.tiny import tiny_recipe, write_npz, write_photos
 
 
 @pytest.fixture
@@ -34,6 +34,15 @@ def test_another_lock_is_replaced_by_force_only_and_what_changed_is_said(typed, 
     code, out, _ = typed("recipe", "lock", path, "--data", data, "--force")
     assert code == 0
     assert "changed  recipe train.seed 0, now 1" in out.splitlines()
+
+
+def test_the_image_that_came_is_named_by_its_file(typed, written, tmp_path):
+    path, _ = written
+    photos = write_photos(tmp_path / "photos", count=4)
+    typed("recipe", "lock", path, "--data", photos)
+    (photos / "dog" / "more.png").write_bytes((photos / "dog" / "001.png").read_bytes() + b" ")
+    code, _, err = typed("recipe", "lock", path, "--data", photos)
+    assert (code, "dog/more.png" in err) == (3, True)
 
 
 def test_a_lock_as_json(typed, written):

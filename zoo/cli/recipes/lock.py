@@ -1,6 +1,7 @@
 """`zoo recipe lock`: all that decides what a recipe comes to, in one file beside it."""
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,14 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
     if is_run_or_runs(reference):
         if data is not None:
             raise click.UsageError("--data is for a RECIPE; a RUN knows its images")
-        lock = lock_runs(InPath().convert(reference, None, None))
+        lock, names = lock_runs(InPath().convert(reference, None, None)), None
     else:
         from zoo.cli.shell.start import start_backend
+        from zoo.sharing.image_files import image_files
 
         lock = lock_recipe(reference, data, load=start_backend)
-    written = write_lock(lock, out or default_lock_path(reference, lock), force=force)
+        names = partial(image_files, reference, data)
+    written = write_lock(lock, out or default_lock_path(reference, lock), force=force, names=names)
     if as_json:
         emit("recipe-lock", _document(lock, written))
         return
