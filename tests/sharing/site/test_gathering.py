@@ -131,6 +131,24 @@ def test_damaged_curves_are_refused(vision, line):
     assert only(vision).fault == "vision/pets@1: metrics.jsonl: line 3 is not an object of JSON"
 
 
+def test_a_version_without_a_recipe_cannot_be_used(vision):
+    vision.publish("pets", {"notes.txt": b"x"}, METADATA)
+    assert only(vision).fault == "vision/pets@1: has no recipe.toml; expected one in every version"
+
+
+@pytest.mark.parametrize("text", ["a." * 120_000 + "a = 1", "a = " + "[" * 200_000, "a = " + "{b = " * 50_000])
+def test_a_recipe_that_takes_a_parser_all_memory_is_shown_as_text(vision, text):
+    """Python's reads the first in 60 GB."""
+    files = {"recipe.toml": text.encode(), "source/pets.toml": text.encode()}
+    vision.publish("pets", files, METADATA)
+    vision.publish("pets", {**files, "recipe.toml": RECIPE}, METADATA)
+    (recipe,) = gather(vision).recipes
+    assert recipe.newest.read().parent == Parent(
+        name="pets", number=1, digest=recipe.versions[1].digest, is_before=True
+    )
+    assert len(pages_of(gather(vision))[2].content()) > 100_000
+
+
 def test_a_file_that_no_page_is_made_of_is_refused_before_it_is_read(vision):
     vision.publish("pets", {"recipe.toml": b"#" * 2_000_000}, METADATA)
     assert only(vision).fault == "vision/pets@1: recipe.toml has 2,000,000 bytes; expected at most 1,000,000"

@@ -1,6 +1,6 @@
 """From a shelf to what its pages show: every version listed, the newest ones read and verified."""
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -59,7 +59,7 @@ def _version(version: Version, catalogue: Catalogue, published: Published) -> co
     try:
         published.shelf.confirmed(version)
         signer = published.shelf.verified_signer(version, partial(published.read, version))
-        source = _source(published.text(version, RECIPE))
+        source = _source(published.toml(version, RECIPE))
         receipt = published.receipt(version)
         parent_of(version, catalogue, published)
         published.epochs(version)
@@ -104,13 +104,10 @@ def _details(version: Version, catalogue: Catalogue, published: Published) -> co
     )
 
 
-def _source(toml: str) -> str:
+def _source(recipe: Mapping[str, Any] | None) -> str:
     """Returns a recipe's `data.source`; empty where it has none."""
-    try:
-        found = tomllib.loads(toml).get("data")
-    except (ValueError, RecursionError):
-        return ""
-    source = cast("dict[str, Any]", found).get("source") if isinstance(found, dict) else None
+    data: Any = (recipe or {}).get("data")
+    source: Any = cast("dict[str, Any]", data).get("source") if isinstance(data, dict) else None
     return source if isinstance(source, str) else ""
 
 

@@ -1,7 +1,6 @@
 """What a published recipe was made from, and by which keys it differs."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from zoo.shelves.versions import Version
 SOURCE, NAMED = "source/", "source/named/"
 SUFFIX = ".toml"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._/-]")
+# As many as a recipe may be made of.
+MOST_FILES = 64
 # Beyond, recipes are not compared: more keys than any recipe has.
 MOST_CHANGES = 500
 
@@ -62,7 +63,7 @@ def parent_of(version: Version, catalogue: Catalogue, published: Published) -> P
         ContractError: A file of the version was altered.
         ShelfError: The shelf cannot be read.
     """
-    own = _resolved(published.text(version, RECIPE))
+    own = published.toml(version, RECIPE)
     named, _, digest = (version.metadata.parent or "").partition("@sha256:")
     extended = _extended(version, published)
     on_shelf = catalogue.by_sha256.get(digest) or _by_content(extended, version, catalogue)
@@ -78,7 +79,7 @@ def _published_parent(
     parent: Version, own: Mapping[str, Any] | None, published: Published, *, is_before: bool = False
 ) -> Parent:
     try:
-        values = _resolved(published.text(parent, RECIPE))
+        values = published.toml(parent, RECIPE)
     except ZooError:  # which its own page says
         values = None
     return Parent(
@@ -88,19 +89,16 @@ def _published_parent(
 
 def _extended(version: Version, published: Published) -> str:
     """Returns what the recipe as it was written extends, the last where it is several; empty where nothing."""
-    files = [name for name in version.files if name.startswith(SOURCE) and not name.startswith(NAMED)]
-    extends = {name.removeprefix(SOURCE): _extends(published.text(version, name)) for name in files}
+    files = _beside(version)
+    extends = {name.removeprefix(SOURCE): _extends(published.toml(version, name)) for name in files}
     beside = {parent for parents in extends.values() for parent in parents}
     first = [name for name in extends if name not in beside]
     parents = extends[first[0]] if len(first) == 1 else []
     return parents[-1] if parents else ""
 
 
-def _extends(text: str) -> list[str]:
-    try:
-        given = tomllib.loads(text).get("extends", [])
-    except (ValueError, RecursionError):
-        return []
+def _extends(values: Mapping[str, Any] | None) -> list[str]:
+    given: Any = (values or {}).get("extends", [])
     return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)]
 
 
@@ -120,32 +118,30 @@ def _loaded(extended: str, version: Version, published: Published) -> Mapping[st
         if extended in shipped_recipes():
             return load_recipe(extended).to_dict()
         if (written := f"{NAMED}{_NOT_IN_A_NAME.sub('_', extended)}{SUFFIX}") in version.files:
-            return _resolved(published.text(version, written))  # of another shelf, where all are resolved
+            return published.toml(version, written)  # of another shelf, where all are resolved
         if f"{SOURCE}{extended}" not in version.files or not _is_at_hand(version, published):
             return None
         with TemporaryDirectory(prefix="zoo-") as folder:
-            for name in version.files:
-                if name.startswith(SOURCE) and not name.startswith(NAMED):
-                    path = Path(folder) / name.removeprefix(SOURCE)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(published.read(version, name))
+            for name in _beside(version):
+                path = Path(folder) / name.removeprefix(SOURCE)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(published.read(version, name))
             return load_recipe(Path(folder) / extended).to_dict()
     except ZooError:
         return None
 
 
+def _beside(version: Version) -> list[str]:
+    """Lists the recipe's file as it was written and those beside it; none of more than a recipe may have."""
+    found = [name for name in version.files if name.startswith(SOURCE) and not name.startswith(NAMED)]
+    return found if len(found) <= MOST_FILES else []
+
+
 def _is_at_hand(version: Version, published: Published) -> bool:
     """Returns whether all that the files extend lies beside them or ships with zoo; another shelf is not asked."""
-    files = [name for name in version.files if name.startswith(SOURCE) and not name.startswith(NAMED)]
-    parents = {parent for name in files for parent in _extends(published.text(version, name))}
+    files = _beside(version)
+    parents = {parent for name in files for parent in _extends(published.toml(version, name))}
     return all(one in shipped_recipes() or f"{SOURCE}{one}" in version.files for one in parents)
-
-
-def _resolved(text: str) -> Mapping[str, Any] | None:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _changes(parent: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> tuple[Change, ...] | None:

@@ -2,9 +2,13 @@
 
 import json
 import math
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from zoo.errors import ContractError
+from zoo.recipe.toml.tokens import TooMuchError, refuse_too_much
 from zoo.sharing.receipt import CURVES, RECIPE, Receipt, parse_receipt
 from zoo.sharing.receipt import FILE as RECEIPT
 from zoo.sharing.site.contents import Epoch
@@ -34,6 +38,8 @@ class Published:
             ContractError: It is not what the version's document says, or larger than such a file ever is.
             ShelfError: The shelf cannot be read.
         """
+        if name not in version.files:
+            raise ContractError(f"{version.reference}: has no {name}; expected one in every version")
         one = version.files[name]
         if one.sha256 in self._kept:
             return self._kept[one.sha256]
@@ -49,6 +55,13 @@ class Published:
     def text(self, version: Version, name: str) -> str:
         """Reads a text of a version; raises as `read` does."""
         return self.read(version, name).decode("utf-8", "replace")
+
+    def toml(self, version: Version, name: str) -> Mapping[str, Any] | None:
+        """Reads a recipe of a version as plain values; None where it is not TOML, or beyond what a recipe may be.
+
+        Raises as `read` does.
+        """
+        return _values(self.text(version, name))
 
     def receipt(self, version: Version) -> Receipt | None:
         """Reads what a version's run proves; None where it has none.
@@ -85,6 +98,15 @@ class Published:
                 raise ContractError(f"{version.reference}: {CURVES}: line {number} is not an object of JSON")
             rows.append(_epoch(cast("dict[str, Any]", row)))
         return tuple(rows)
+
+
+@lru_cache(maxsize=64)
+def _values(text: str) -> Mapping[str, Any] | None:
+    try:
+        refuse_too_much(text)  # which a parser would take hours or all memory for
+        return tomllib.loads(text)
+    except (TooMuchError, ValueError, RecursionError):
+        return None
 
 
 def _epoch(row: dict[str, Any]) -> Epoch:
