@@ -1,6 +1,7 @@
 """lock.json read and written: every bit of it, hostile ones, and in what two locks differ."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,12 @@ def without(values, key):
     return {name: value for name, value in values.items() if name != key}
 
 
+def resealed(values, name):
+    """Writes a document whose first class has another name, as JSON spells it, with a seal that holds."""
+    text = sealed(values).replace('"cat",', f'"{name}",', 1)
+    return sealed_text(re.sub('"seal": "[0-9a-f]{64}"', f'"seal": "{NO_SEAL}"', text)).encode()
+
+
 HOSTILE = {
     "nothing": (lambda _: b"", "cannot be read as JSON"),
     "no text": (lambda _: b"\xff\xfe", "cannot be read as JSON"),
@@ -63,6 +70,7 @@ HOSTILE = {
         lambda values: sealed(values).replace('"schema"', '"m": 1e999, "schema"').encode(),
         "1e999 is",
     ),
+    "half a character": (lambda values: resealed(values, "\\ud800"), "half a character"),
     "a text for a list": (lambda values: sealed({**values, "classes": "cat"}).encode(), "classes is 'cat'"),
     "a truth value for a text": (lambda values: sealed({**values, "precision": True}).encode(), "precision is True"),
     "a key that is missing": (lambda values: sealed(without(values, "versions")).encode(), "versions is missing"),

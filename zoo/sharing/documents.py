@@ -1,5 +1,6 @@
 """Reading a sealed document that another team wrote: bounded, of the kind that is expected, and with finite numbers."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +46,7 @@ def parse_proof(content: bytes, place: str, kind: str, into: type[_O]) -> _O:
     """
     try:
         values = checked_values(parse_document(content, finite=True), kind)
+        _refuse_unwritable(values)
         return read_object(values, into)
     except (DamagedDocumentError, JsonObjectError) as fault:
         raise ContractError(
@@ -66,6 +68,20 @@ def checked_values(document: Document, kind: str) -> dict[str, Any]:
     if not document.is_sealed:
         raise DamagedDocumentError("its seal is missing")
     return {key: value for key, value in values.items() if key not in ("schema", "kind")}
+
+
+def _refuse_unwritable(values: dict[str, Any]) -> None:
+    """Refuses what could be read and never be written again: halves of letters, and values that nest too deeply.
+
+    Raises:
+        DamagedDocumentError: It holds such.
+    """
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DamagedDocumentError("a text holds half a character (a lone surrogate)") from None
+    except RecursionError:
+        raise DamagedDocumentError("its values are nested too deeply") from None
 
 
 def proof_text(kind: str, proof: JsonObject) -> str:
