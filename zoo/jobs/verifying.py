@@ -46,7 +46,9 @@ def verify(path: os.PathLike[str] | str) -> Verification:
     """
     place = given_path(path, "the path to verify")
     if not os.path.lexists(place):
-        raise NotFoundError(f"{place}: there is no such file or folder; expected a run, a cache, weights or a recipe")
+        raise NotFoundError(
+            f"{place}: there is no such file or folder; expected a run, a cache, weights, a recipe, a lock or a version"
+        )
     if not place.is_dir():
         return _verify_file(place)
     if _is_in_cache(place):

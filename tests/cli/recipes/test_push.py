@@ -63,6 +63,8 @@ def test_a_signed_version_says_by_whom_and_another_key_is_refused(typed, desk, t
     key = json.loads(out)["signed_by"]
     assert (code, len(key)) == (0, 16)
     typed("recipe", "pull", "vision/bands", "--to", "pulled")
+    code, out, _ = typed("verify", "vision/bands@1")
+    assert (code, f": whole; signed by key {key}; 5 files compared" in out) == (0, True)
     code, out, _ = typed("verify", "pulled", "--key", "team.key.pub")
     assert (code, f"signed by key {key} (team.key.pub)" in out) == (0, True)
     code, out, _ = typed("verify", "pulled/receipt.json", "--key", "other.key.pub")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ContractError, NotFoundError, ZooError
 from zoo.jobs import verifying as below
+from zoo.recipe.finding import is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import listed
 from zoo.sharing import lock, receipt
@@ -19,6 +20,7 @@ from zoo.sharing.publishing import SOURCE
 from zoo.sharing.receipt import RECIPE, Receipt, parse_receipt
 from zoo.sharing.verification.shelf import is_shelf, verify_shelf
 from zoo.shelves.cached import FILES, VERSION_FILE
+from zoo.shelves.pulling import pull
 from zoo.shelves.versions import read_version
 from zoo.system.files import sha256_of
 from zoo.system.integrity.checked_reading import RECORD_FILE, foreign_entries
@@ -43,7 +45,7 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     Args:
         path: A run's folder, finished or not; a folder of runs, such as those of several seeds; the cache, a kind or an
             entry of it; a file of weights; a recipe's file; a lock; a receipt; the folder of a version that was pulled;
-            that of a shelf.
+            that of a shelf; or a version on a shelf, such as `vision/pets@3`, which is pulled.
         keys: Public keys (`.pub` files) of which one must have signed; of what is signed.
 
     Returns:
@@ -59,6 +61,8 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     """
     place = given_path(path, "the path to verify")
     trusted = _public_keys(keys)
+    if not os.path.lexists(place) and is_on_shelf(place):
+        place = pull(str(place)).path
     if place.is_dir():
         found = verify_shelf(place, trusted) if is_shelf(place) else None
         found = _verify_version(place, trusted) if _is_version(place) else found
