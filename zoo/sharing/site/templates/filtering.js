@@ -123,14 +123,19 @@
   form.hidden = false;
   refresh();
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(refresh));
-  field("clear").addEventListener("click", () => { form.reset(); search.focus(); });
+  field("all").addEventListener("click", () => { form.reset(); refresh(); });
+  field("clear").addEventListener("click", () => { form.reset(); refresh(); search.focus(); });
   search.addEventListener("input", update);
   if (bound) bound.addEventListener("input", update);
   for (const one of [model, data]) one.addEventListener("change", update);
   order.addEventListener("change", () => { sortRows(); remember(); });
   if (metric) metric.addEventListener("change", () => { bound.value = ""; refresh(); });
-  addEventListener("hashchange", () => { form.reset(); recall(); refresh(); });
+  addEventListener("hashchange", () => {
+    if (location.hash && !location.hash.includes("=")) return; // a place on this page
+    form.reset();
+    recall();
+    refresh();
+  });
 
   for (const button of table.tHead.querySelectorAll("button")) {
     button.addEventListener("click", () => {
