@@ -7,8 +7,8 @@ import numpy as np
 
 from zoo.runs.images import RunImages
 from zoo.runs.record import EnvironmentRecord, ExactnessRecord, ResultRecord
-from zoo.sharing.data_lock import DataLock
-from zoo.sharing.lock import (
+from zoo.sharing.locks.data import DataLock
+from zoo.sharing.locks.lock import (
     ExpectedLock,
     ExpectedMetric,
     Lock,

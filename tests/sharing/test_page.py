@@ -6,7 +6,7 @@ import json
 import re
 
 from tests.tiny import HERE, tiny_recipe, write_photos
-from zoo.sharing.locking import lock_recipe
+from zoo.sharing.locks.making import lock_recipe
 
 PAGE = (HERE / "docs" / "locks.md").read_text(encoding="utf-8")
 

@@ -11,8 +11,8 @@ import zoo
 from tests.tiny import tiny_recipe
 from zoo.errors import ContractError, RecipeError, RunError
 from zoo.recipe.loading import load_recipe
-from zoo.sharing.lock_files import write_lock
-from zoo.sharing.locking import lock_recipe, lock_runs
+from zoo.sharing.locks.files import write_lock
+from zoo.sharing.locks.making import lock_recipe, lock_runs
 from zoo.sharing.publishing import compose
 from zoo.shelves.versions import read_metadata
 

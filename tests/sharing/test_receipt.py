@@ -13,7 +13,7 @@ import pytest
 from tests.tiny import HERE, rewrite
 from zoo.errors import ContractError, NotFoundError, RunError
 from zoo.sharing.finished_run import open_finished
-from zoo.sharing.locking import lock_runs
+from zoo.sharing.locks.making import lock_runs
 from zoo.sharing.receipt import read_receipt, receipt_of
 
 

@@ -18,9 +18,9 @@ from zoo.runs.folder import runs_within
 from zoo.runs.packages import installed_version, naming_missing_plug_ins, plug_in_packages
 from zoo.sharing.difference.against_lock import lock_beside
 from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
-from zoo.sharing.lock import FILE as LOCK_FILE
-from zoo.sharing.lock import Lock, lock_differences, read_lock
-from zoo.sharing.locking import is_run_or_runs, lock_runs, weights_of
+from zoo.sharing.locks.lock import FILE as LOCK_FILE
+from zoo.sharing.locks.lock import Lock, lock_differences, read_lock
+from zoo.sharing.locks.making import is_run_or_runs, lock_runs, weights_of
 from zoo.sharing.receipt import CURVES, RECIPE, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
 from zoo.shelves.pulling import pull

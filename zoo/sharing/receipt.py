@@ -19,7 +19,7 @@ from zoo.runs.record import (
 )
 from zoo.sharing.documents import parse_proof, proof_text, read_proof
 from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun
-from zoo.sharing.lock import FILE as LOCK_FILE
+from zoo.sharing.locks.lock import FILE as LOCK_FILE
 from zoo.system.files import sha256_of
 from zoo.system.json_objects import LEFT_OUT, JsonObject
 

@@ -7,7 +7,7 @@ from tests.sharing.made import make_lock, recipe_lock
 from zoo.errors import ContractError
 from zoo.recipe.finding import shipped_recipes
 from zoo.recipe.loading import load_recipe
-from zoo.sharing.locking import weights_of
+from zoo.sharing.locks.making import weights_of
 
 
 def test_check_says_ok_and_prints_every_fault(tmp_path, monkeypatch):

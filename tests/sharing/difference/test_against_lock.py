@@ -9,8 +9,8 @@ from tests.recipe.conftest import VALID
 from tests.sharing.made import make_lock, recipe_lock, sha256
 from zoo.recipe.loading import load_by_key, load_recipe
 from zoo.sharing.difference.against_lock import lock_faults
-from zoo.sharing.lock import ParentLock, WeightsLock
-from zoo.sharing.locking import weights_of
+from zoo.sharing.locks.lock import ParentLock, WeightsLock
+from zoo.sharing.locks.making import weights_of
 
 BASE = VALID.replace("pets", "base")
 CHILD = 'extends = "base.toml"\nname = "pets"\n[train]\nbatch_size = 16\n'

@@ -11,7 +11,7 @@ from zoo.recipe.by_key import ABSENT
 from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BatchRecord, DataRecord, WeightsRecord
 from zoo.sharing.difference import Figure, compare, compared
-from zoo.sharing.lock import ExpectedMetric
+from zoo.sharing.locks.lock import ExpectedMetric
 from zoo.shelves.configured import add_shelf
 from zoo.shelves.places.opening import checked_url
 from zoo.shelves.shelf import open_shelf

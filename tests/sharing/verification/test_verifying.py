@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import zoo
 from tests.sharing.made import flips
 from zoo.errors import NotFoundError
-from zoo.sharing.locking import lock_recipe, lock_runs
+from zoo.sharing.locks.making import lock_recipe, lock_runs
 from zoo.sharing.publishing import compose, signed
 from zoo.shelves.signatures import key_name, public_pem
 

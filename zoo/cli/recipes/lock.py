@@ -13,8 +13,8 @@ from zoo.cli.shell.completion import complete_reference
 from zoo.cli.shell.groups import Verb
 
 if TYPE_CHECKING:
-    from zoo.sharing.lock import Lock
-    from zoo.sharing.lock_files import LockFile
+    from zoo.sharing.locks.files import LockFile
+    from zoo.sharing.locks.lock import Lock
 
 
 @click.command("lock", cls=Verb)
@@ -38,8 +38,8 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
       zoo recipe lock pets.toml --data photos/
       zoo recipe lock runs/pets --out pets.lock
     """
-    from zoo.sharing.lock_files import default_lock_path, write_lock
-    from zoo.sharing.locking import is_run_or_runs, lock_recipe, lock_runs
+    from zoo.sharing.locks.files import default_lock_path, write_lock
+    from zoo.sharing.locks.making import is_run_or_runs, lock_recipe, lock_runs
 
     if is_run_or_runs(reference):
         if data is not None:
@@ -47,7 +47,7 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
         lock, names = lock_runs(InPath().convert(reference, None, None)), None
     else:
         from zoo.cli.shell.start import start_backend
-        from zoo.sharing.image_files import image_files
+        from zoo.sharing.locks.image_files import image_files
 
         lock = lock_recipe(reference, data, load=start_backend)
         names = partial(image_files, reference, data)

@@ -11,8 +11,8 @@ from zoo.recipe.parents import written_files
 from zoo.recipe.schema import Recipe
 from zoo.recipe.toml.reading import read_recipe_file
 from zoo.recipe.validation import quoted
-from zoo.sharing.lock import FILE, SUFFIX, Lock, read_lock
-from zoo.sharing.locking import GIVEN, weights_of
+from zoo.sharing.locks.lock import FILE, SUFFIX, Lock, read_lock
+from zoo.sharing.locks.making import GIVEN, weights_of
 from zoo.system.files import sha256_of
 
 # What a lock has by hash where a recipe may have a path or an address.

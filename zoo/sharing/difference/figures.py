@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.runs.record import ResultRecord
-from zoo.sharing.lock import Lock
+from zoo.sharing.locks.lock import Lock
 
 
 @dataclass(frozen=True, kw_only=True)

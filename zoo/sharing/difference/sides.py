@@ -12,8 +12,8 @@ from zoo.runs.exactness import MadeOn
 from zoo.runs.folder import RunFolder, holds_runs, runs_within
 from zoo.runs.record import BatchRecord, ResultRecord, RunRecord
 from zoo.sharing.difference.figures import Figure, figures_of_lock, figures_of_runs
-from zoo.sharing.lock import FILE as LOCK_FILE
-from zoo.sharing.lock import read_lock
+from zoo.sharing.locks.lock import FILE as LOCK_FILE
+from zoo.sharing.locks.lock import read_lock
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
 from zoo.sharing.receipt import read_receipt
 from zoo.system.files import sha256

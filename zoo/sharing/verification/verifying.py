@@ -12,10 +12,11 @@ from zoo.jobs import verifying as below
 from zoo.recipe.finding import is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import listed
-from zoo.sharing import lock, receipt
+from zoo.sharing import receipt
 from zoo.sharing.documents import LIMIT
 from zoo.sharing.finished_run import CARD, NUMBERS
-from zoo.sharing.lock import Lock, lock_differences, parse_lock
+from zoo.sharing.locks import lock
+from zoo.sharing.locks.lock import Lock, lock_differences, parse_lock
 from zoo.sharing.publishing import SOURCE
 from zoo.sharing.receipt import RECIPE, Receipt, parse_receipt
 from zoo.sharing.verification.shelf import is_shelf, verify_shelf

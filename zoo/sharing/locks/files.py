@@ -7,8 +7,8 @@ from typing import Literal
 
 from zoo.errors import ContractError, NotFoundError, ZooError
 from zoo.runs.exactness import Difference, listed
-from zoo.sharing.data_lock import FileNames
-from zoo.sharing.lock import SUFFIX, Lock, lock_differences, read_lock
+from zoo.sharing.locks.data import FileNames
+from zoo.sharing.locks.lock import SUFFIX, Lock, lock_differences, read_lock
 from zoo.system.files import write_atomic
 
 State = Literal["written", "unchanged", "replaced"]

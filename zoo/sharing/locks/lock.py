@@ -12,8 +12,8 @@ from zoo.errors import ContractError
 from zoo.recipe.by_key import values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
-from zoo.sharing.data_lock import DataLock, FileNames, class_differences
 from zoo.sharing.documents import parse_proof, proof_text, read_proof
+from zoo.sharing.locks.data import DataLock, FileNames, class_differences
 from zoo.system.json_objects import LEFT_OUT, JsonObject
 from zoo.system.text_tables import counted
 
@@ -197,7 +197,7 @@ def lock_differences(then: Lock, now: Lock, names: FileNames | None = None) -> I
     Args:
         then: The first.
         now: The second.
-        names: Of the files of the second by their keys, where they are known: see `zoo.sharing.image_files`.
+        names: Of the files of the second by their keys, where they are known: see `zoo.sharing.locks.image_files`.
     """
     yield from _recipe_differences(then, now)
     yield from _field_differences("weights", then.weights, now.weights)

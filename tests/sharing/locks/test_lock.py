@@ -10,7 +10,7 @@ from tests.sharing.made import RESOLVED, VERSIONS, flips, make_lock, make_receip
 from tests.tiny import start
 from zoo.errors import ContractError, NotFoundError
 from zoo.runs.record import EnvironmentRecord
-from zoo.sharing.lock import ExpectedLock, ExpectedMetric, lock_differences, parse_lock, read_lock
+from zoo.sharing.locks.lock import ExpectedLock, ExpectedMetric, lock_differences, parse_lock, read_lock
 from zoo.sharing.receipt import parse_receipt
 from zoo.system.sealing import NO_SEAL, sealed, sealed_text
 
@@ -184,7 +184,7 @@ def test_the_worst_document_of_its_size_takes_seconds_and_little_memory(tmp_path
     path.write_text(sealed_text(f'{{"schema": 1, "kind": "lock", "sealed": true, "m": {body}, "seal": "{NO_SEAL}"}}'))
     child = start(
         "import resource, sys, time; from pathlib import Path; from zoo.errors import ContractError\n"
-        "from zoo.sharing.lock import read_lock\n"
+        "from zoo.sharing.locks.lock import read_lock\n"
         "began = time.monotonic()\n"
         "try: read_lock(Path(sys.argv[1]))\n"
         "except ContractError as fault: assert 'recipe is missing' in str(fault)\n"

@@ -23,9 +23,9 @@ from zoo.runs.folder import runs_within
 from zoo.runs.images import RunImages
 from zoo.runs.packages import deciding, naming_missing_plug_ins
 from zoo.runs.record import BatchRecord, RunRecord, WeightsRecord
-from zoo.sharing.data_lock import DataLock
 from zoo.sharing.finished_run import NUMBERS, FinishedRun, open_finished
-from zoo.sharing.lock import (
+from zoo.sharing.locks.data import DataLock
+from zoo.sharing.locks.lock import (
     ExpectedLock,
     ExpectedMetric,
     Lock,

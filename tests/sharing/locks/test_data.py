@@ -10,8 +10,8 @@ import pytest
 from zoo.data.dataset import Split
 from zoo.data.membership import image_keys
 from zoo.runs.images import RunImages
-from zoo.sharing import data_lock
-from zoo.sharing.data_lock import ClassLock, DataLock, class_differences
+from zoo.sharing.locks import data as data_lock
+from zoo.sharing.locks.data import ClassLock, DataLock, class_differences
 
 
 def digest(content):

@@ -11,10 +11,10 @@ import pytest
 import zoo
 from tests.tiny import tiny_recipe, write_photos
 from zoo.errors import ContractError, RunError
-from zoo.sharing.image_files import image_files
-from zoo.sharing.lock import lock_differences, read_lock
-from zoo.sharing.lock_files import default_lock_path, write_lock
-from zoo.sharing.locking import is_run_or_runs, lock_recipe, lock_runs
+from zoo.sharing.locks.files import default_lock_path, write_lock
+from zoo.sharing.locks.image_files import image_files
+from zoo.sharing.locks.lock import lock_differences, read_lock
+from zoo.sharing.locks.making import is_run_or_runs, lock_recipe, lock_runs
 
 
 @pytest.fixture(scope="module")
