@@ -204,6 +204,9 @@ def team_shelf():
         digest=sha("broken"),
         model="resnet50",
         description="",
+        data=None,
+        metrics={},
+        signed_by="",
         read=None,
         fault="receipt.json: is not what was published; push it anew",
     )
@@ -307,6 +310,5 @@ def _hostile(number, text):
             receipt=receipt,
             epochs=(Epoch(phase=text, step=1, loss=1.0, accuracy=0.5), Epoch(phase=text[::-1], step=2, loss=0.5)),
         ),
-        fault=text,
     )
-    return Recipe(name=f"{text}{number}", versions=(hostile, replace(hostile, number=1)))
+    return Recipe(name=f"{text}{number}", versions=(hostile, replace(hostile, number=1, fault=text)))

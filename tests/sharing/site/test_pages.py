@@ -222,6 +222,7 @@ def test_a_version_that_cannot_be_used_says_why(team):
     (alert,) = (one for one in team["recipes/cut-off.html"].all("p") if one.attributes.get("role") == "alert")
     assert "receipt.json: is not what was published" in alert.text
     assert "cannot be used" in team["index.html"].text
+    assert not list(team["recipes/cut-off.html"].all("pre"))  # nor is it offered
 
 
 def test_a_recipe_without_a_run_has_no_results_and_no_curves(team):
