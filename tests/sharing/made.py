@@ -63,12 +63,14 @@ def make_lock(**changes):
         seeds=(0,),
         precision="float32",
         versions=VERSIONS,
+        code={"zoo": "e" * 64},
         environment=ENVIRONMENT,
         expected=ExpectedLock(
             split="validation",
             runs=1,
             metrics={"accuracy": ExpectedMetric(value=0.75, interval=(0.3, 0.95))},
             model_sha256="d" * 64,
+            first_losses=("0x1.8000000000000p-1", "0x1.0000000000000p-1"),
             exactness=ExactnessRecord(claim="bitwise"),
         ),
     )

@@ -105,6 +105,8 @@ def test_a_run_that_is_left_inside_of_epochs_ends_bit_for_bit_as_one_that_was_no
     assert untimed(run.history) == untimed(whole.history)
     assert weights(run) == weights(whole)
     assert run.metrics == whole.metrics
+    assert run.record["first_losses"] == whole.record["first_losses"]
+    assert len(run.record["first_losses"]) == 20
     for one, other in zip(
         *(checkpoint.checkpoints(each.path / "checkpoints")[-1:] for each in (run, whole)), strict=True
     ):

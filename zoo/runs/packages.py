@@ -1,8 +1,10 @@
-"""The packages that decide what a recipe's run comes to, and their versions: zoo's own, and those of plug-ins."""
+"""The packages that decide what a recipe's run comes to, their versions and code: zoo's own, and those of plug-ins."""
 
 import contextlib
+import hashlib
 from collections.abc import Generator, Iterator, Mapping
-from importlib import metadata
+from importlib import metadata, util
+from pathlib import Path
 from typing import Any
 
 from zoo import registry
@@ -19,6 +21,8 @@ from zoo.runs.folder import RunFolder
 RECORDED = ("zoo", "keras", "tensorflow", "jax", "jaxlib", "numpy", "pillow")
 # Of these only a run's own decides.
 OF_BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
+# Rooms of zoo that compute nothing of a run.
+_BESIDE = ("cli", "report", "sharing", "shelves", "testing")
 _TABLES: tuple[Table[Any], ...] = (OPTIMIZERS, LOSSES, SCHEDULES, AUGMENTATIONS)
 
 
@@ -38,8 +42,35 @@ def installed_version(package: str) -> str | None:
 
 def plug_in_packages(recipe: Recipe) -> list[str]:
     """Lists the packages whose rows and architectures a recipe names, as they are installed by."""
-    tops = {module.partition(".")[0] for module in _modules(recipe)} - {"zoo", "__main__", ""}
-    return sorted({package for top in tops for package in _installed_as(top)})
+    return sorted({package for top in _plug_in_modules(recipe) for package in _installed_as(top)})
+
+
+def code_hashes(recipe: Recipe) -> dict[str, str]:
+    """Returns the SHA-256 of the Python code that computes a recipe's run, by package: zoo's, and that of plug-ins."""
+    return {name: digest for name in ("zoo", *sorted(_plug_in_modules(recipe))) if (digest := _code_hash(name))}
+
+
+def _code_hash(top: str) -> str | None:
+    """Hashes a package's sources by name and content; None where there are none."""
+    try:
+        spec = util.find_spec(top)
+    except (ImportError, ValueError):  # made in code, as in a notebook
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin)
+    root = file.parent
+    files = sorted(root.rglob("*.py")) if spec.submodule_search_locations is not None else [file]
+    digest = hashlib.sha256()
+    for path in files:
+        name = path.relative_to(root)
+        if path.is_file() and not (top == "zoo" and name.parts[0] in _BESIDE):
+            digest.update(f"{name.as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _plug_in_modules(recipe: Recipe) -> set[str]:
+    return {module.partition(".")[0] for module in _modules(recipe)} - {"zoo", "__main__", ""}
 
 
 def deciding(versions: Mapping[str, str | None], backend: str) -> dict[str, str | None]:

@@ -55,6 +55,7 @@ class Progress:
         phase_best: The phase's best epoch; None where the phase does not end early.
         stale_epochs: Epochs since then.
         partial_epoch: The epoch that has begun; None between two.
+        first_losses: The losses of the run's first batches: see `zoo.runs.record.RunRecord`.
     """
 
     phase: int = 0
@@ -66,6 +67,7 @@ class Progress:
     phase_best: Best | None = None
     stale_epochs: int = 0
     partial_epoch: PartialEpoch | None = None
+    first_losses: tuple[str, ...] = ()
 
     @property
     def batches_of_epoch(self) -> int:
@@ -89,6 +91,7 @@ class Progress:
             **_best_to_json("phase_best", self.phase_best),
             "stale_epochs": self.stale_epochs,
             **({} if self.partial_epoch is None else {"partial_epoch": asdict(self.partial_epoch)}),
+            **({"first_losses": list(self.first_losses)} if self.first_losses else {}),
         }
 
     @classmethod
@@ -107,6 +110,7 @@ class Progress:
             phase_best=_best_from_json("phase_best", document),
             stale_epochs=document.get("stale_epochs", 0),
             partial_epoch=None if partial is None else PartialEpoch(**partial),
+            first_losses=tuple(map(str, document.get("first_losses", ()))),
         )
 
 

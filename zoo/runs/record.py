@@ -267,6 +267,9 @@ class RunRecord(JsonObject):
         continues: The finished run that it trains on, or None.
         repeats: The run that it repeats, or None.
         exactness: What it claims of its numbers; None of an earlier zoo.
+        code: The SHA-256 of the sources that compute, by package; None of an earlier zoo.
+        first_losses: The losses of the first batches, at most 20, as hexadecimal floats that lose no digit. Each is
+            the mean of its epoch until then, as Keras reports it; None of an earlier zoo.
         batch: Images to a batch and batches to a step, once they are known.
         stopped_by: The callback that ended it early, or None.
         kept: The checkpoint whose model was kept; None before.
@@ -291,6 +294,8 @@ class RunRecord(JsonObject):
     continues: ContinuesRecord | None = field(default=None, metadata=LEFT_OUT)
     repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
+    code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
+    first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
@@ -322,6 +327,7 @@ class RunRecord(JsonObject):
             weights=self.weights or now.weights,
             continues=self.continues or now.continues,
             repeats=self.repeats or now.repeats,
+            first_losses=self.first_losses,
         )
 
 

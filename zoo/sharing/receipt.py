@@ -81,6 +81,8 @@ class Receipt(JsonObject):
         precision: The policy that was resolved.
         batch: Images to a batch and batches to a step; None of an earlier zoo.
         exactness: What the run claims of its numbers; None of an earlier zoo.
+        code: The SHA-256 of the sources that computed, by package; None of an earlier zoo.
+        first_losses: Of the first batches: see `zoo.runs.record.RunRecord`; None of an earlier zoo.
         phases: What each phase froze and trained, and how the freezing contract was kept.
         kept: The epoch whose model was kept, by its step; None of an earlier zoo.
         sha256: The hashes of recipe.toml, lock.json, metrics.jsonl (the curves) and of the model's files, by name.
@@ -100,6 +102,8 @@ class Receipt(JsonObject):
     precision: str
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
+    code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
+    first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     phases: tuple[PhaseRecord, ...]
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     sha256: Mapping[str, str]
@@ -157,6 +161,8 @@ def receipt_of(run: FinishedRun, lock: str) -> Receipt:
         precision=record.precision,
         batch=record.batch,
         exactness=record.exactness,
+        code=record.code,
+        first_losses=record.first_losses,
         phases=record.phases,
         kept=record.kept,
         sha256={LOCK_FILE: sha256_of(lock), **{name: run.sha256[name] for name in (RECIPE, CURVES, CARD, NUMBERS)}},

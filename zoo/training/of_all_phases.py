@@ -10,6 +10,7 @@ from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.folder import RunFolder
+from zoo.training.callbacks.metrics_writer import FirstLosses
 from zoo.training.user_callbacks.one_run import OneRun
 
 
@@ -27,6 +28,7 @@ class Training:
         writer: Writes them, and metrics.
         save_errors: Takes what goes wrong in saving.
         one_run: The user's own Keras callbacks.
+        first_losses: Those of the first batches.
         display: Shows progress.
     """
 
@@ -39,4 +41,5 @@ class Training:
     writer: CheckpointWriter
     save_errors: SaveErrors
     one_run: OneRun
+    first_losses: FirstLosses
     display: ProgressDisplay

@@ -28,6 +28,7 @@ from zoo.runs.progress import Progress
 from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
 from zoo.runs.recording import Recording, recording
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
+from zoo.training.callbacks.metrics_writer import FirstLosses
 from zoo.training.compiling.optimizer_state import OptimizerState
 from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
@@ -106,14 +107,14 @@ def train(
                 writer=writer,
                 save_errors=errors,
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
+                first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
                 display=display,
             )
             _train_phases(training, resume_from, recorded)
         best = _restore_best(training)
-        recorded.update(kept=best)
+        recorded.update(kept=best, first_losses=training.first_losses.losses or recorded.record.first_losses)
         result = _measure(model, inputs.validation)
-        title = recorded.record.summary
-        save_history(folder.metrics(), folder.path / "history.png", title=title, best_step=best.step)
+        save_history(folder.metrics(), folder.path / "history.png", title=recorded.record.summary, best_step=best.step)
         if before is not None and record.exactness is not None:
             display.line(described(record.exactness))
         if repeats is not None:
@@ -253,7 +254,9 @@ def _each_phase(
         phase_run = PhaseRun(training, start=progress, resume_from=inside, optimizer_state=optimizer_state)
         result = yield from phase_run.run(by_epoch=by_epoch)
         progress, optimizer_state = result.progress, result.optimizer_state
-        recorded.note(phases=(*recorded.record.phases, result.record))
+        recorded.note(
+            phases=(*recorded.record.phases, result.record), first_losses=training.first_losses.losses or None
+        )
         with training.save_errors.handled():
             recorded.update()
         if stopped_by := training.one_run.stopped_by:

@@ -4,11 +4,12 @@ A lock of a recipe says what is known without training; that of a run says also 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from zoo.errors import ContractError
+from zoo.errors import ContractError, shown
 from zoo.recipe.by_key import values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
@@ -21,6 +22,8 @@ KIND = "lock"
 SUFFIX = ".lock"
 # In a version on a shelf.
 FILE = "lock.json"
+# As `float.hex` writes a loss.
+_HEXADECIMAL = re.compile(r"-?0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,7 @@ class ExpectedLock(JsonObject):
         runs: How many runs there were.
         metrics: The figures by name.
         model_sha256: Of the best model's numbers, in the run that is locked.
+        first_losses: Of its first batches: see `zoo.runs.record.RunRecord`; None of an earlier zoo.
         exactness: What the run claims of its numbers; None of an earlier zoo.
     """
 
@@ -128,6 +132,7 @@ class ExpectedLock(JsonObject):
     runs: int
     metrics: Mapping[str, ExpectedMetric]
     model_sha256: str
+    first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
 
 
@@ -145,6 +150,7 @@ class Lock(JsonObject):
         precision: The policy that was resolved.
         batch: Images to a batch and batches to a step; None where it is known only in training.
         versions: Of the packages that decide, by name; None where one is not installed.
+        code: The SHA-256 of the sources that compute, by package; None of an earlier zoo.
         environment: The machine: backend, device, processor, threads.
         expected: What the recipe came to; None before it was trained.
     """
@@ -158,6 +164,7 @@ class Lock(JsonObject):
     precision: str
     batch: BatchRecord | None = None
     versions: Mapping[str, str | None]
+    code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     environment: EnvironmentRecord
     expected: ExpectedLock | None = None
 
@@ -186,6 +193,9 @@ def _checked(lock: Lock, place: str) -> Lock:
     fault = lock.data.fault()
     if hashlib.sha256(lock.recipe.resolved.encode("utf-8", "surrogatepass")).hexdigest() != lock.recipe.sha256:
         fault = "recipe.sha256 is not that of recipe.resolved"
+    for loss in (lock.expected and lock.expected.first_losses) or ():
+        if not _HEXADECIMAL.fullmatch(loss):
+            fault = f"expected.first_losses has {shown(loss)}; expected hexadecimal floats"
     if fault is not None:
         raise ContractError(f"{place}: is damaged or was changed ({fault}); expected a lock as zoo wrote it")
     return lock
@@ -214,6 +224,10 @@ def lock_differences(then: Lock, now: Lock, names: FileNames | None = None) -> I
     for name in dict.fromkeys((*then.versions, *now.versions)):
         if then.versions.get(name) != now.versions.get(name):
             yield _difference(name, then.versions.get(name) or NOT_INSTALLED, now.versions.get(name) or NOT_INSTALLED)
+    before, after = then.code or {}, now.code or {}
+    for name in dict.fromkeys((*before, *after)):
+        if before and after and before.get(name) != after.get(name):
+            yield _difference(f"code of {name}", *(one.get(name, "not there")[:12] for one in (before, after)))
     yield from _field_differences("environment", then.environment, now.environment)
     yield from _field_differences("expected", then.expected, now.expected)
 

@@ -174,6 +174,7 @@ def _lock(
         precision=record.precision,
         batch=record.batch,
         versions=deciding(record.versions, record.environment.backend),
+        code=record.code,
         environment=record.environment,
         expected=expected,
     )
@@ -235,5 +236,6 @@ def _expected(runs: Sequence[FinishedRun]) -> ExpectedLock:
         runs=len(runs),
         metrics=metrics,
         model_sha256=first.sha256[NUMBERS],
+        first_losses=first.record.first_losses,
         exactness=first.record.exactness,
     )

@@ -111,7 +111,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         best = self.progress.best
         if self._monitor is not None:
             best = self._monitor.best_of(best, logs or {}, progress)
-        self.progress = replace(progress, best=best)
+        self.progress = replace(progress, best=best, first_losses=self._training.first_losses.losses)
         self._batches = 0
         self._training.writer.add_line(self._metrics.row)
         self._save(self.progress)
@@ -158,7 +158,8 @@ class CheckpointSaver(keras.callbacks.Callback):
             **self._metrics.so_far(),
         )
         progress = self._counts.after(self._epoch, partial_epoch)
-        return replace(self._early_stopping.noted_in(progress), best=self.progress.best)
+        losses = self._training.first_losses.losses
+        return replace(self._early_stopping.noted_in(progress), best=self.progress.best, first_losses=losses)
 
     def _save(self, progress: Progress) -> None:
         """Copies the numbers, and hands them over."""

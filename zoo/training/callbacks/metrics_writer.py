@@ -1,4 +1,4 @@
-"""Makes the lines of metrics.jsonl: one an epoch."""
+"""The figures that a run keeps: a line of metrics.jsonl an epoch, and the losses of its first batches."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,9 +6,13 @@ from typing import Any
 
 import keras
 
+from zoo.runs.progress import Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.compiling.optimizer_state import applied_steps, loss_scale
 from zoo.training.feeding.streams import StopWatch
+
+# Of so many batches a run keeps the loss, by which another machine sees in seconds whether it trains the same.
+FIRST_BATCHES = 20
 
 
 class MetricsWriter(keras.callbacks.Callback):
@@ -90,3 +94,29 @@ class MetricsWriter(keras.callbacks.Callback):
         applied = applied_steps(training_model.optimizer) - self._applied_before
         skipped = "skipped_steps" if self._counts.accumulate == 1 else "skipped_batches"
         return {"loss_scale": scale, skipped: self._counts.batches_per_epoch - applied}
+
+
+class FirstLosses(keras.callbacks.Callback):
+    """Keeps the losses that Keras reports after each of a run's first batches, over all phases.
+
+    Keras has made numbers of them for its callbacks already: nothing is computed or fetched.
+
+    Attributes:
+        losses: As hexadecimal floats; each is the mean of its epoch until then.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        """Prepares.
+
+        Args:
+            progress: Where the run begins, or goes on: what it has of them is kept.
+        """
+        super().__init__()
+        self.losses = progress.first_losses
+        # A run that an earlier zoo began has none, and its next batches are not the first.
+        self._are_first = len(progress.first_losses) == min(progress.batch, FIRST_BATCHES)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the loss of one of the first batches; comes after what refuses a loss that is not finite."""
+        if self._are_first and len(self.losses) < FIRST_BATCHES and logs and "loss" in logs:
+            self.losses = (*self.losses, float(logs["loss"]).hex())

@@ -97,6 +97,7 @@ def watch_fit(
         average,
         ContractGuard(contract, accumulate=counts.accumulate),
         TerminateOnNaN(phase=phase, train=recipe.train, counts=counts),
+        training.first_losses,
         ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),
         metrics,
         early_stopping,

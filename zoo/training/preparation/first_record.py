@@ -11,7 +11,7 @@ from zoo.backend import determinism
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
 from zoo.runs.exactness import claim_of
-from zoo.runs.packages import installed_versions
+from zoo.runs.packages import code_hashes, installed_versions
 from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, SkippedRecord
 from zoo.training.preparation.preparing import Prepared
 
@@ -44,6 +44,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
         ),
         classes=tuple(source.dataset.classes),
         weights=weights.record if weights else None,
+        code=code_hashes(recipe),
     )
     claim = claim_of(record, deterministic=recipe.train.deterministic, device_kind=prepared.device.kind)
     return replace(record, exactness=claim)
