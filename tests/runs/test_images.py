@@ -13,7 +13,11 @@ from zoo.runs.images import RunImages, read_images
 
 def test_what_is_written_is_read_whatever_classes_are_called(tmp_path):
     classes = {'":{"': ("a" * 24,), '],"': ("b" * 24, "b" * 24), "猫\n": (), "train": ("c" * 24,)}
-    images = RunImages({"train": classes, "validation": {"x": ()}})
+    names = {
+        "train": {name: tuple("0123abcd" for _ in keys) for name, keys in classes.items()},
+        "validation": {"x": ()},
+    }
+    images = RunImages({"train": classes, "validation": {"x": ()}}, names)
     images.write(tmp_path)
     assert read_images(tmp_path) == images
     assert images.count("train") == 4

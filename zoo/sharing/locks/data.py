@@ -31,11 +31,13 @@ class ClassLock(JsonObject):
         images: How many there are.
         sha256: Of `keys`.
         keys: What each image is known by, sorted, with a space between; None where there are too many.
+        names: What the name of each file is known by, in the order of `keys`; None where they are not files.
     """
 
     images: int
     sha256: str
     keys: str | None = field(default=None, metadata=LEFT_OUT)
+    names: str | None = field(default=None, metadata=LEFT_OUT)
 
     @property
     def counted(self) -> "Counter[str]":
@@ -67,7 +69,10 @@ class DataLock(JsonObject):
         """
         has_keys = sum(images.count(split) for split in images.splits) <= MOST_KEYS
         splits = {
-            split: {name: _class_lock(keys, has_keys=has_keys) for name, keys in classes.items()}
+            split: {
+                name: _class_lock(keys, images.names and images.names[split][name], has_keys=has_keys)
+                for name, keys in classes.items()
+            }
             for split, classes in images.splits.items()
         }
         return cls(sha256=hash_of_splits(splits), fingerprint=fingerprint, splits=splits)
@@ -90,13 +95,20 @@ class DataLock(JsonObject):
                     return f"{place}.sha256 is not that of its keys"
                 if one.counted.total() != one.images:
                     return f"{place}.images is {one.images:,}; expected {one.counted.total():,}, as many as keys"
+                if one.names is not None and len(one.names.split()) != one.images:
+                    return f"{place}.names has not as many as keys"
         return None if hash_of_splits(self.splits) == self.sha256 else "data.sha256 is not that of its splits"
 
 
-def _class_lock(keys: tuple[str, ...], *, has_keys: bool) -> ClassLock:
-    text = " ".join(sorted(keys))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return ClassLock(images=len(keys), sha256=digest, keys=text if has_keys else None)
+def _class_lock(keys: tuple[str, ...], names: tuple[str, ...] | None, *, has_keys: bool) -> ClassLock:
+    pairs = sorted(zip(keys, names or keys, strict=True))
+    text = " ".join(key for key, _ in pairs)
+    return ClassLock(
+        images=len(keys),
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        keys=text if has_keys else None,
+        names=" ".join(name for _, name in pairs) if has_keys and names is not None else None,
+    )
 
 
 def hash_of_splits(splits: Mapping[str, Mapping[str, ClassLock]]) -> str:

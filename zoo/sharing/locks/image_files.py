@@ -1,11 +1,10 @@
 """Which files have which content: the names of what a lock knows by keys alone."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.data.dataset import Dataset
 from zoo.data.inputs import open_source
-from zoo.data.membership import image_keys
+from zoo.data.membership import file_names, image_keys
 from zoo.jobs.resolving import make_job
 
 
@@ -30,10 +29,6 @@ def names_by_key(dataset: Dataset) -> dict[str, list[str]]:
     """Returns the names of a dataset's files, below its folder, by what each is known by."""
     names: dict[str, list[str]] = {}
     for split in dataset.splits().values():
-        if not isinstance(split.images, Sequence):
-            continue
-        for path, key in zip(split.images, image_keys(split), strict=True):
-            is_below = dataset.root is not None and path.is_relative_to(dataset.root)
-            name = path.relative_to(dataset.root).as_posix() if is_below and dataset.root else str(path)
+        for name, key in zip(file_names(split, dataset.root) or (), image_keys(split), strict=False):
             names.setdefault(key, []).append(name)
     return names

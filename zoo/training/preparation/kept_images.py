@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.data import Dataset, Split
 from zoo.data.inputs import Inputs
-from zoo.data.membership import image_keys
+from zoo.data.membership import file_names, image_keys, name_key
 from zoo.errors import RunError
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import RunImages, read_images
@@ -23,22 +23,27 @@ def images_of(dataset: Dataset, inputs: Inputs, *, validation: float | str) -> R
         validation: The recipe's `data.validation`.
     """
     keys = {name: image_keys(split) for name, split in dataset.splits().items()}
+    files = {name: file_names(split, dataset.root) for name, split in dataset.splits().items()}
+    has_names = all(one is not None for one in files.values())
+    names: dict[str, dict[str, tuple[str, ...]]] = {}
 
-    def by_class(origin: str, rows: "np.ndarray", labels: "np.ndarray") -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {name: [] for name in dataset.classes}
+    def by_class(split: str, origin: str, rows: "np.ndarray", labels: "np.ndarray") -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[int]] = {name: [] for name in dataset.classes}
         for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
             if keys[origin][row]:
-                found[dataset.classes[label]].append(keys[origin][row])
-        return {name: tuple(listed) for name, listed in found.items()}
+                found[dataset.classes[label]].append(row)
+        if (listed := files[origin]) is not None:
+            names[split] = {name: tuple(name_key(listed[row]) for row in of) for name, of in found.items()}
+        return {name: tuple(keys[origin][row] for row in of) for name, of in found.items()}
 
-    splits = {"train": by_class("train", inputs.train.rows, inputs.train.labels)}
+    splits = {"train": by_class("train", "train", inputs.train.rows, inputs.train.labels)}
     if inputs.validation is not None:
         own = validation if isinstance(validation, str) else "validation"
         origin = own if own in keys else "train"
-        splits["validation"] = by_class(origin, inputs.validation.rows, inputs.validation.labels)
+        splits["validation"] = by_class("validation", origin, inputs.validation.rows, inputs.validation.labels)
     if dataset.test is not None:
-        splits["test"] = by_class("test", np.arange(len(dataset.test)), dataset.test.labels)
-    return RunImages(splits)
+        splits["test"] = by_class("test", "test", np.arange(len(dataset.test)), dataset.test.labels)
+    return RunImages(splits, names if has_names else None)
 
 
 def check_same_images(folder: RunFolder, images: RunImages) -> None:
