@@ -17,6 +17,7 @@ SECTIONS = {
     "Freezing": ("stages", "freeze", "unfreeze"),
     "Training": ("finetune", "Run", "Estimator", "Recipe"),
     "What a run has learnt": ("load", "Classifier", "Prediction", "evaluate", "Evaluation", "features"),
+    "What another team had": ("reproduce", "Reproduction", "verify"),
     "Architectures of your own": ("register", "Card", "Stage", "WeightSet", "Protocol"),
 }
 # Of names whose docstring has none: what one does with a value that another call gives.
@@ -27,6 +28,8 @@ EXAMPLES = {
     "print(prediction.label, prediction.probability, prediction.probabilities)",
     "Evaluation": 'evaluation = zoo.evaluate("runs/pets", "more-pets/")\n'
     'print(evaluation.metrics["macro_f1"], evaluation.intervals["accuracy"], evaluation.per_class["cat"])',
+    "Reproduction": 'found = zoo.reproduce("runs/pets", quick=True)\n'
+    "print(found.verdict, *found.explanation.named, *found.explanation.without_effect)",
     "Card": 'card = zoo.info("mnist_conv")\nprint(card.params, card.licence, card.weights[0].name)',
     "Stage": 'for stage in zoo.info("mnist_conv").stages:\n    print(stage.name, stage.last_layer, stage.params)',
     "WeightSet": 'weights = zoo.info("resnet50").weights[0]\nprint(weights.name, weights.licence, weights.source)',

@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.registry.entries import info as info
     from zoo.registry.entries import list_models as list_models
     from zoo.registry.entries import register as register
+    from zoo.sharing.reproduction.reproducing import Reproduction as Reproduction
+    from zoo.sharing.reproduction.reproducing import reproduce as reproduce
     from zoo.sharing.verification.verifying import verify as verify
 
 __version__ = "0.1.0"
@@ -66,6 +68,7 @@ _NAMES_OF = {
     "zoo.recipe.schema": "Recipe",
     "zoo.registry.cards": "Card Protocol Stage WeightSet",
     "zoo.registry.entries": "info list_models register",
+    "zoo.sharing.reproduction.reproducing": "Reproduction reproduce",
     "zoo.sharing.verification.verifying": "verify",
 }
 _HOMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}

@@ -27,6 +27,7 @@ PRINTED = {
     "finetune FAILED --replay": "replay",
     "finetune tiny.toml --data photos --dry-run": "plan",
     "evaluate RUN": "evaluate",
+    "reproduce RUN --quick": "reproduce",
     "verify RUN": "verify",
     "features mnist_conv_tiny photos --out x.npz": "features",
     "data check photos": "data-check",

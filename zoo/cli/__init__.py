@@ -23,6 +23,7 @@ VERBS = {
     "list": "zoo.cli.models.catalogue:list_models_command",
     "show": "zoo.cli.models.catalogue:show",
     "finetune": "zoo.cli.training.finetune:finetune_command",
+    "reproduce": "zoo.cli.runs.reproduce:reproduce_command",
     "evaluate": "zoo.cli.runs.evaluate:evaluate_command",
     "predict": "zoo.cli.inference.predict:predict_command",
     "verify": "zoo.cli.runs.verify:verify_command",

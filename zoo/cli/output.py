@@ -44,6 +44,7 @@ Kind = Literal[
     "recipe-diff",
     "recipe-keys",
     "recipe-lock",
+    "reproduce",
     "recipe-push",
     "recipe-pull",
     "shelves",

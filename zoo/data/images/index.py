@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,6 +65,23 @@ def contents(paths: Sequence[Path]) -> list[str]:
             with suppress(sqlite3.Error), index:
                 index.executemany("INSERT OR REPLACE INTO paths VALUES (?, ?, ?)", fresh)
     return [content or "" for content in known]
+
+
+def read_before(beginnings: Collection[str]) -> dict[str, list[Path]]:
+    """Finds where files were whose contents' hashes begin so, on this machine; whether they still are is not looked at.
+
+    Args:
+        beginnings: All of one length.
+    """
+    found: dict[str, list[Path]] = {one: [] for one in beginnings}
+    if not found:
+        return {}
+    length = len(next(iter(found)))
+    with _open() as index, suppress(sqlite3.DatabaseError):
+        for key, content in index.execute("SELECT path, content FROM paths ORDER BY path"):
+            if content[:length] in found:
+                found[content[:length]].append(Path(key.decode("utf-8", "surrogatepass")))
+    return found
 
 
 def check_unchanged(paths: Sequence[Path], before: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from zoo.recipe.parents import written_files
 from zoo.recipe.schema import Recipe
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
-from zoo.report.progress import Verbose, make_display
+from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.exactness import listed, recipe_differences
 from zoo.runs.folder import runs_within
 from zoo.runs.images import RunImages
@@ -37,7 +37,7 @@ from zoo.sharing.locks.lock import (
 from zoo.system.files import sha256_of
 
 if TYPE_CHECKING:
-    from zoo.training.preparation.preparing import Prepared
+    from zoo.data.dataset import Dataset
 
 # What a model begins with that is neither a set nor a SavedModel's own.
 RANDOM, GIVEN = "none", "given"
@@ -114,37 +114,59 @@ def lock_recipe(
         ZooError: The recipe does not hold, or its images cannot be read.
     """
     job = make_job(reference, data)
+    files = written_files(reference) if str(reference) not in registry.list_models() else []
+    parents = tuple(ParentLock(name=file.name, sha256=sha256_of(file.content)) for file in files[1:])
     load()
     from zoo.backend.callers_state import alone
+
+    with make_display(verbose, logger="zoo.recipe") as display, alone(display.line):
+        return lock_job(job, display, parents=parents).lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedJob:
+    """What decides what a job comes to.
+
+    Attributes:
+        lock: All of it; nothing is trained.
+        dataset: Its images.
+    """
+
+    lock: Lock
+    dataset: "Dataset"
+
+
+def lock_job(job: Job, display: ProgressDisplay, *, parents: tuple[ParentLock, ...] = ()) -> LockedJob:
+    """Locks what is known of a job before it is trained; Keras is imported.
+
+    Args:
+        job: The recipe and its images.
+        display: Shows how images are read.
+        parents: What the recipe extends.
+
+    Raises:
+        ZooError: Its images cannot be read.
+    """
     from zoo.training.preparation.first_record import first_record
     from zoo.training.preparation.kept_images import images_of
     from zoo.training.preparation.preparing import prepare, read_inputs
 
-    with make_display(verbose, logger="zoo.recipe") as display, alone(display.line):
-        prepared = prepare(job.recipe, job.data, weights=job.weights)
-        inputs = read_inputs(prepared, display)
-        record = first_record(prepared, inputs)
-        images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
-    return _lock_of_prepared(reference, job, prepared, record, images)
-
-
-def _lock_of_prepared(
-    reference: str | Path, job: Job, prepared: "Prepared", record: RunRecord, images: RunImages
-) -> Lock:
-    card = registry.info(job.recipe.model.name)
+    prepared = prepare(job.recipe, job.data, weights=job.weights)
+    inputs = read_inputs(prepared, display)
+    record = first_record(prepared, inputs)
     resolved = prepared.asked.to_toml()
-    files = written_files(reference) if str(reference) not in registry.list_models() else []
-    parents = tuple(ParentLock(name=file.name, sha256=sha256_of(file.content)) for file in files[1:])
     height, width, channels = prepared.input_shape
-    return _lock(
+    card = registry.info(job.recipe.model.name)
+    lock = _lock(
         RecipeLock(name=record.recipe, sha256=sha256_of(resolved), resolved=resolved, parents=parents),
         weights=weights_of(job.recipe, record.weights),
         record=record if prepared.has_auto_batch else _with_batch(record, prepared.recipe),
-        images=images,
+        images=images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation),
         preprocessing=_preprocessing((height, width, channels), prepared.settings.fit, card),
         seeds=(record.seed,),
         expected=None,
     )
+    return LockedJob(lock=lock, dataset=prepared.source.dataset)
 
 
 def _with_batch(record: RunRecord, recipe: Recipe) -> RunRecord:
