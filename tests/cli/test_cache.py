@@ -43,6 +43,7 @@ def test_it_lists_each_kind(folder, capsys):
         "packs": (1, 70),
         "weights": (1, 300),
         "recipes": (0, 0),
+        "bundles": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -63,6 +64,7 @@ def test_it_lists_what_is_unfinished(folder, capsys):
         "packs": (1, 70),
         "weights": (1, 200_000),
         "recipes": (0, 0),
+        "bundles": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -114,6 +116,7 @@ def test_it_counts_only_what_is_gone(folder, capsys, monkeypatch):
         "packs: 70 B freed",
         "weights: 300 B freed",
         "recipes: 0 B freed",
+        "bundles: 0 B freed",
         "modules: 0 B freed",
     ]
     kept = folder / "activations" / "abc" / "activations.npy"
@@ -146,8 +149,8 @@ def test_all_is_removed_only_by_who_says_so(folder, capsys):
     before = sorted(folder.rglob("*"))
     assert zoo("clear") == 2
     assert (
-        "downloaded weights too; name one KIND of activations, files, packs, weights, recipes, modules, or say --yes"
-        in (capsys.readouterr().err)
+        "name one KIND of activations, files, packs, weights, recipes, bundles, modules, or say --yes"
+        in capsys.readouterr().err
     )
     assert sorted(folder.rglob("*")) == before
 

@@ -45,6 +45,7 @@ PRINTED = {
     "recipe lock tiny.toml --data photos": "recipe-lock",
     "recipe push tiny.toml vision/tiny": "recipe-push",
     "recipe pull vision/pets": "recipe-pull",
+    "bundle tiny.toml tiny.zip --no-hashes": "bundle",
     "shelf ls": "shelves",
     "shelf site vision public": "site",
 }

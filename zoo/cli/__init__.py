@@ -34,6 +34,7 @@ VERBS = {
     "cache": "zoo.cli.cache:cache",
     "recipe": "zoo.cli.recipes:recipe",
     "shelf": "zoo.cli.shelf:shelf",
+    "bundle": "zoo.cli.bundle:bundle_command",
     "help": "zoo.cli.shell.help:help_command",
 }
 

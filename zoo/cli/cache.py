@@ -22,6 +22,7 @@ KINDS = {
     "packs": "decoded images; decoded again when needed",
     "weights": "downloaded weights; fetched again when needed",
     "recipes": "versions of recipes from shelves; pulled again when needed",
+    "bundles": "what bundles hold; unpacked again when needed",
     "modules": "SavedModels of tfhub models; imported again from their folder, archive, address or run",
 }
 

@@ -47,6 +47,7 @@ Kind = Literal[
     "reproduce",
     "recipe-push",
     "recipe-pull",
+    "bundle",
     "shelves",
     "site",
     "error",

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 from zoo import registry
 from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
 from zoo.foreign import saved_models
+from zoo.jobs.from_elsewhere import FromElsewhere, from_elsewhere
 from zoo.models.saving import MODULE_FOLDER
-from zoo.recipe.finding import find_recipe, is_on_shelf, shipped_recipes
+from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import read_overrides
 from zoo.recipe.schema import Recipe
@@ -20,6 +21,7 @@ from zoo.registry.sources import source_row, suffixes
 from zoo.runs.exactness import listed, recipe_differences
 from zoo.runs.folder import RunFolder, holds_runs
 from zoo.runs.packages import naming_missing_plug_ins
+from zoo.runs.record import OriginRecord
 from zoo.system.paths import given_path
 from zoo.training.preparation.initial_weights import InitialWeights
 
@@ -50,12 +52,29 @@ class Job:
         data: The images: a path, or what was given in code; None for a source that ships or downloads.
         weights: What the model begins with in place of the recipe's weights, or None.
         repeats: The run whose recipe it is, or None.
+        origin: The version on a shelf, or the bundle, that the recipe is from, or None.
     """
 
     recipe: Recipe
     data: "Path | InCode | None"
     weights: InitialWeights | None = None
     repeats: RunFolder | None = None
+    origin: OriginRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """A recipe that was found.
+
+    Attributes:
+        recipe: The recipe, with the model of a hub that it names imported.
+        beside: The folder that its file lies in; None where a model was named, or a recipe given.
+        source: What is known of where it is from.
+    """
+
+    recipe: Recipe
+    beside: Path | None = None
+    source: FromElsewhere
 
 
 def make_job(
@@ -78,10 +97,12 @@ def make_job(
     begin_with = None if weights is None else _given_weights(weights, given)
     if (folder := _run_at(reference)) is not None:
         return _repeated_job(folder, data, given, begin_with)
-    recipe, beside = _load(reference, given, begin_with)
+    found = _load(reference, given, begin_with)
+    recipe = found.recipe
     if data is None and recipe.data.path:
-        data = (beside or Path()) / recipe.data.path
-    return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with)
+        data = (found.beside or Path()) / recipe.data.path
+    begin_with = begin_with or found.source.initial_weights(given)
+    return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with, origin=found.source.origin)
 
 
 def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
@@ -91,18 +112,13 @@ def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
     return RunFolder.open(Path(reference)) if (Path(reference) / "run.json").is_file() else None
 
 
-def _load(
-    reference: str | Path | Recipe, overrides: Overrides, begin_with: InitialWeights | None
-) -> tuple[Recipe, Path | None]:
-    """Loads the recipe that a reference names, with the model of a hub that it names imported.
-
-    Returns:
-        The recipe, and the folder that its file lies in; None where a model was named, or a recipe given.
+def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: InitialWeights | None) -> _Loaded:
+    """Loads the recipe that a reference names; of one that others shared it is said what it needs.
 
     Raises:
         ZooError: As `make_job`.
     """
-    beside: Path | None = None
+    beside, source = None, FromElsewhere()
     if isinstance(reference, Recipe):
         recipe = load_recipe(reference, overrides, against_card=True)
     elif not str(reference).strip():
@@ -110,14 +126,17 @@ def _load(
     elif _is_recipe(reference):
         _refuse_data(Path(reference))
         file = find_recipe(reference)  # once: one on a shelf is pulled
-        recipe = load_recipe(file, overrides, against_card=True)
-        beside = file.parent
+        beside, source = file.parent, from_elsewhere(file)
+        with source.needs_said(str(reference)):
+            recipe = load_recipe(file, overrides, against_card=True)
+        recipe = source.taken_up(recipe)
     elif str(reference) in registry.list_models():
         base = _recipe_for(registry.info(str(reference)), begin_with)
         recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
     else:
         raise NotFoundError(_leads_nowhere(reference))
-    return _with_imported_module(recipe, beside or Path()), beside
+    recipe = _with_imported_module(recipe, beside or Path())
+    return _Loaded(recipe=recipe, beside=beside, source=source)
 
 
 def as_overrides(given: object) -> Overrides:
@@ -171,7 +190,7 @@ def _with_weights() -> list[str]:
 
 def _refuse_data(path: Path) -> None:
     """Refuses a file of images or labels in the recipe's place."""
-    if path.is_file() and path.suffix.lower() in (*suffixes(), ARCHIVE_SUFFIX):
+    if path.is_file() and path.suffix.lower() in (*suffixes(), ARCHIVE_SUFFIX) and not is_bundle_file(path):
         raise RecipeError(f"'{path}' is not a recipe; expected a .toml file or a name; {_as_data(path)}")
 
 
@@ -268,7 +287,7 @@ def _repeated_job(
             f"{folder.path}: its images are no longer at {inputs.data}; say where they are now: --data PATH"
         )
     images = _images(recipe, inputs.data if data is None else data)
-    return Job(recipe=recipe, data=images, weights=weights, repeats=folder)
+    return Job(recipe=recipe, data=images, weights=weights, repeats=folder, origin=record.origin)
 
 
 def _images(recipe: Recipe, data: "Path | str | InCode | None") -> "Path | InCode | None":
@@ -315,9 +334,10 @@ def resumed_job(
     asked: Recipe | None = None
     run_given = folder if reference is None else _run_at(reference)
     if reference is not None and run_given is None:
-        asked, beside = _load(reference, given, first)
-        if data is None and beside is not None and asked.data.path:
-            data = beside / asked.data.path
+        found = _load(reference, given, first)
+        asked = found.recipe
+        if data is None and found.beside is not None and asked.data.path:
+            data = found.beside / asked.data.path
     elif run_given is not None and (reference is not None or given):
         asked = run_given.recipe(given)
     job = replace(_repeated_job(folder, data, (), first), repeats=None)

@@ -202,11 +202,18 @@ def _faults_of_version(folder: Path) -> list[str]:
     return verify_entry(folder)
 
 
+def _faults_of_bundle(folder: Path) -> list[str]:
+    from zoo.shelves.bundles.opened import verify_entry
+
+    return verify_entry(folder)
+
+
 # What lies in folders of their own, each with a manifest.
 _ENTRIES: dict[str, Callable[[Path], list[str]]] = {
     "packs": _faults_of_pack,
     "activations": _faults_of_activations,
     "recipes": _faults_of_version,
+    "bundles": _faults_of_bundle,
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zoo.errors import MissingWeightsError, WeightsError
-from zoo.registry import Download, WeightSet
+from zoo.registry import Download, PackageFile, WeightSet
 from zoo.system.cache import cache_folder
 from zoo.system.files import sha256, sync, write_atomic
 from zoo.system.partial_entries import discard, held, remove_litter
@@ -20,6 +20,11 @@ def cached_path(source: Download) -> Path:
     """Returns where a download is or will be kept: by its address, so that two of one name lie apart."""
     parts = source.url.partition("://")[2].partition("?")[0].replace(":", "_").split("/")
     return cache_folder().joinpath("weights", *(part for part in parts if part not in ("", ".", "..")))
+
+
+def carried_path(source: PackageFile) -> Path:
+    """Returns where a file of a package is kept that came with a bundle, for machines that the package is not on."""
+    return cache_folder().joinpath("weights", "packages", source.package, Path(source.file).name)
 
 
 def is_cached(source: Download) -> bool:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+# Sets whose publisher gives no hash, for as long as this process uses the bundle that carries them: path and SHA-256.
+_MEANWHILE: dict[Download, tuple[Path, str]] = {}
+
 ASSETS = Path(__file__).parents[1] / "assets"
 CHUNK_BYTES = 1 << 20
 # What a hundred thousand arrays are described in.
@@ -36,15 +39,28 @@ def locate(weight_set: WeightSet) -> Path | None:
     """
     source = weight_set.source
     if isinstance(source, Download):
-        return downloads.cached_path(source) if downloads.is_cached(source) else None
+        meanwhile = _MEANWHILE[source][0] if source in _MEANWHILE else None
+        return downloads.cached_path(source) if downloads.is_cached(source) else meanwhile
     if isinstance(source, PackageFile):
         try:
             path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
         except metadata.PackageNotFoundError:
-            return None
+            path = downloads.carried_path(source)
     else:
         path = ASSETS / source.file
     return path if path.is_file() else None
+
+
+def use_meanwhile(weight_set: WeightSet, path: Path, sha256: str) -> None:
+    """Reads a download that is not here from another file, as long as this process runs.
+
+    Args:
+        weight_set: A set that is downloaded.
+        path: The file.
+        sha256: The hash that it has to have whenever it is read.
+    """
+    if isinstance(weight_set.source, Download):
+        _MEANWHILE[weight_set.source] = (path, sha256)
 
 
 def how_to_get(weight_set: WeightSet, model_name: str, *, again: bool = False) -> str:
@@ -178,7 +194,7 @@ def open_verified(weight_set: WeightSet, path: Path, model_name: str) -> Generat
 
 def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes], copy: IO[bytes] | None = None) -> None:
     source = weight_set.source
-    expected = weight_set.sha256 or (downloads.pinned_sha256(source) if isinstance(source, Download) else "")
+    expected = weight_set.sha256 or (_noted_sha256(source, path) if isinstance(source, Download) else "")
     size = os.fstat(file.fileno()).st_size
     size_is_right = weight_set.bytes in (None, size)
     found = _hash(file, copy) if size_is_right else f"a file of {size} bytes"
@@ -188,6 +204,13 @@ def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes],
             f"{path}: found {found}, expected {right}; the file is damaged or another version: "
             f"get it again with '{how_to_get(weight_set, model_name, again=True)}'"
         )
+
+
+def _noted_sha256(source: Download, path: Path) -> str:
+    """Returns the hash that a file had when it was fetched, or that the bundle says which carries it."""
+    if source in _MEANWHILE and path == _MEANWHILE[source][0]:
+        return _MEANWHILE[source][1]
+    return downloads.pinned_sha256(source)
 
 
 def _hash(file: IO[bytes], copy: IO[bytes] | None) -> str:

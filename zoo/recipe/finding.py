@@ -1,4 +1,4 @@
-"""Finds recipes: as a path, by the name of one that ships, or on a shelf as `vision/pets`."""
+"""Finds recipes: as a path, in a bundle, by the name of one that ships, or on a shelf as `vision/pets`."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ from zoo.errors import NotFoundError, RecipeError, did_you_mean, nearest, printa
 
 # Of a version on a shelf: what trains.
 RECIPE_FILE = "recipe.toml"
+BUNDLE_SUFFIX = ".zip"
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 
 
@@ -45,11 +46,12 @@ def find_recipe(reference: str | Path) -> Path:
     """Finds the file of a recipe.
 
     Args:
-        reference: The path of an existing `.toml` file, the name of a shipped recipe, or a recipe on a shelf:
-            `vision/pets`, `vision/pets@3`, `vision/pets@sha256:...`.
+        reference: The path of an existing `.toml` file or of a bundle, the name of a shipped recipe, or a recipe on a
+            shelf: `vision/pets`, `vision/pets@3`, `vision/pets@sha256:...`.
 
     Returns:
-        The path as it was given, that of the shipped file, or that of the file that was pulled into the cache.
+        The path as it was given, that of the shipped file, or that of the file that was pulled or unpacked into the
+        cache.
 
     Raises:
         NotFoundError: If there is no such file, and no shipped recipe and none on a shelf has that name.
@@ -60,6 +62,8 @@ def find_recipe(reference: str | Path) -> Path:
     path = Path(reference)
     if path.is_file() and path.suffix == ".toml":
         return path
+    if is_bundle_file(path):
+        return _unpacked(path)
     name = os.fspath(reference)
     if path.exists() and name not in _shipped_paths():
         what = "a folder" if path.is_dir() else "not a recipe"
@@ -82,6 +86,24 @@ def find_named_recipe(name: str) -> Path:
     if name not in _shipped_paths() and is_on_shelf(name):
         return _pulled(name)
     return find_shipped_recipe(name)
+
+
+def is_bundle_file(path: Path) -> bool:
+    """Returns whether a path leads to what 'zoo bundle' wrote, damaged or not."""
+    if path.suffix.lower() != BUNDLE_SUFFIX or not path.is_file():
+        return False
+    from zoo.shelves.bundles.archive import is_bundle
+
+    return is_bundle(path)
+
+
+def _unpacked(path: Path) -> Path:
+    from zoo.shelves.bundles.opened import open_bundle
+
+    file = open_bundle(path).path / RECIPE_FILE
+    if not file.is_file():
+        raise NotFoundError(f"{path}: holds no {RECIPE_FILE}; expected a bundle of a recipe")
+    return file
 
 
 def is_on_shelf(reference: str | Path) -> bool:

@@ -14,6 +14,7 @@ from zoo.recipe.overlays import Fault, Overlay, SourceLocation
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
 from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
 from zoo.recipe.validation import quoted
+from zoo.shelves.bundles.opened import bundle_of
 from zoo.shelves.cached import version_of
 from zoo.shelves.faults import ShelfError
 
@@ -176,6 +177,8 @@ def parent_of(reference: Any, chain: tuple[Path, ...]) -> Path:
     if path.drive or path.root or ".." in path.parts:
         raise RecipeError("a recipe cannot name an absolute or '..' path; expected a file beside this one")
     child = chain[-1]
+    if bundle_of(child) is not None:
+        raise RecipeError("the recipe in a bundle extends nothing; expected the resolved one that 'zoo bundle' writes")
     is_file = path.suffix == ".toml"
     if not is_file and version_of(child) is not None and not (is_on_shelf(reference) and "@" in reference):
         raise RecipeError(
@@ -211,5 +214,7 @@ def _shown(path: Path) -> str:
     """Returns a path as a user would type it from here; a file of a version that was pulled as `pets@3/recipe.toml`."""
     if (version := version_of(path)) is not None:
         return f"{version.name}@{version.number}/{path.name}"
+    if (bundle := bundle_of(path)) is not None:
+        return f"bundle {bundle.document.name}/{path.name}"
     absolute = path.absolute()
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else path)

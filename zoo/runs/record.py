@@ -180,6 +180,28 @@ class WeightsRecord(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OriginRecord(JsonObject):
+    """The version on a shelf, or the bundle, that a run's recipe is from.
+
+    Attributes:
+        name: The recipe's name there.
+        version: The version's number; None of a bundle that was not made of a version.
+        sha256: Of the version's document, or of bundle.json.
+        parent: Of such a bundle, the version that it was made from in turn, as `name@sha256:...`.
+    """
+
+    name: str
+    version: int | None = field(default=None, metadata=LEFT_OUT)
+    sha256: str
+    parent: str | None = field(default=None, metadata=LEFT_OUT)
+
+    @property
+    def published(self) -> str | None:
+        """The nearest version on a shelf that it goes back to, as `name@sha256:...`; None where there is none."""
+        return self.parent if self.version is None else f"{self.name}@sha256:{self.sha256}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContinuesRecord(JsonObject):
     """The finished run that was trained on.
 
@@ -264,6 +286,7 @@ class RunRecord(JsonObject):
         classes: Class names, in the order of the probabilities.
         phases: The finished ones.
         weights: What it began with in place of the recipe's weights, or None.
+        origin: The version on a shelf, or the bundle, that its recipe is from, or None.
         continues: The finished run that it trains on, or None.
         repeats: The run that it repeats, or None.
         exactness: What it claims of its numbers; None of an earlier zoo.
@@ -291,6 +314,7 @@ class RunRecord(JsonObject):
     classes: tuple[str, ...]
     phases: tuple[PhaseRecord, ...] = ()
     weights: WeightsRecord | None = field(default=None, metadata=LEFT_OUT)
+    origin: OriginRecord | None = field(default=None, metadata=LEFT_OUT)
     continues: ContinuesRecord | None = field(default=None, metadata=LEFT_OUT)
     repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
@@ -325,6 +349,7 @@ class RunRecord(JsonObject):
             now,
             phases=self.phases[:phases],
             weights=self.weights or now.weights,
+            origin=self.origin or now.origin,
             continues=self.continues or now.continues,
             repeats=self.repeats or now.repeats,
             first_losses=self.first_losses,

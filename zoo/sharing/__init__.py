@@ -1,1 +1,1 @@
-"""What teams do with one another's recipes and runs: compare, lock, sign and push them. Nothing is imported here."""
+"""What teams do with one another's recipes and runs: compare, lock, sign, push, bundle. Nothing is imported here."""

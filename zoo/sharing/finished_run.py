@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from zoo.errors import RunError
@@ -44,6 +45,11 @@ class FinishedRun:
     def path(self) -> Path:
         """Its folder."""
         return self.folder.path
+
+    @property
+    def finished(self) -> datetime:
+        """When its last file was written."""
+        return datetime.fromtimestamp((self.path / MANIFEST_FILE).stat().st_mtime, UTC)
 
     def images(self) -> RunImages:
         """Reads which images each split had.

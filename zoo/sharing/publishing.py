@@ -21,7 +21,7 @@ from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
 from zoo.sharing.locks.lock import FILE as LOCK_FILE
 from zoo.sharing.locks.lock import Lock, lock_differences, read_lock
 from zoo.sharing.locks.making import is_run_or_runs, lock_runs, weights_of
-from zoo.sharing.receipt import CURVES, RECIPE, receipt_of
+from zoo.sharing.receipt import CURVES, RECIPE, Receipt, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
 from zoo.shelves.pulling import pull
 from zoo.system.files import sha256, sha256_of
@@ -62,7 +62,9 @@ class Publication:
         return numbers.stat().st_size if isinstance(numbers, Path) else 0
 
 
-def compose(reference: str | Path, *, weights: bool = False, description: str | None = None) -> Publication:
+def compose(
+    reference: str | Path, *, weights: bool = False, description: str | None = None, is_dated: bool = True
+) -> Publication:
     """Puts together what is published of a finished run, of a recipe, or of a version on another shelf.
 
     Args:
@@ -70,6 +72,7 @@ def compose(reference: str | Path, *, weights: bool = False, description: str | 
             of all; a recipe's file or name; or a version on a shelf, which is copied with all that is in it.
         weights: Whether the model of the run is published too.
         description: One line; None for the recipe's own.
+        is_dated: Whether a receipt says when it was written; else when its run was finished.
 
     Raises:
         RunError: The run is not finished.
@@ -79,7 +82,10 @@ def compose(reference: str | Path, *, weights: bool = False, description: str | 
     if is_run_or_runs(reference):
         path = Path(reference)
         first = path / next(iter(runs_within(path)), "")
-        return _of_run(open_finished(first), lock_runs(path), weights=weights, description=description)
+        run = open_finished(first)
+        lock = lock_runs(path)
+        receipt = receipt_of(run, lock.to_text(), time=None if is_dated else run.finished)
+        return _of_run(run, lock, receipt, weights=weights, description=description)
     if is_on_shelf(reference):
         return _of_version(str(reference), description=description)
     if weights:
@@ -87,12 +93,10 @@ def compose(reference: str | Path, *, weights: bool = False, description: str | 
     return _of_recipe(reference, description=description)
 
 
-def _of_run(run: FinishedRun, lock: Lock, *, weights: bool, description: str | None) -> Publication:
-    lock_text = lock.to_text()
-    receipt = receipt_of(run, lock_text)
+def _of_run(run: FinishedRun, lock: Lock, receipt: Receipt, *, weights: bool, description: str | None) -> Publication:
     files: dict[str, bytes | Path] = {
         RECIPE: run.recipe.encode(),
-        LOCK_FILE: lock_text.encode(),
+        LOCK_FILE: lock.to_text().encode(),
         RECEIPT_FILE: receipt.to_text().encode(),
         CURVES: run.path / CURVES,
     }
@@ -107,6 +111,7 @@ def _of_run(run: FinishedRun, lock: Lock, *, weights: bool, description: str | N
         "metrics": dict(run.result.metrics),
         "intervals": {name: list(bounds) for name, bounds in run.result.intervals.items()},
         "split": run.result.split,
+        "parent": run.record.origin.published if run.record.origin else None,
     }
     publication = Publication(files=files, metadata=metadata)
     if not weights:

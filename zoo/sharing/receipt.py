@@ -128,17 +128,18 @@ def parse_receipt(content: bytes, place: str) -> Receipt:
     return parse_proof(content, place, KIND, Receipt)
 
 
-def receipt_of(run: FinishedRun, lock: str) -> Receipt:
+def receipt_of(run: FinishedRun, lock: str, *, time: datetime | None = None) -> Receipt:
     """Makes the receipt of a run.
 
     Args:
         run: The run, which was verified.
         lock: Its lock, as text.
+        time: What it says of when it was written; None for now.
     """
     record, rows = run.record, run.folder.metrics()
     return Receipt(
         zoo=__version__,
-        time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        time=f"{time or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         recipe=record.recipe,
         model=record.model,
         classes=record.classes,

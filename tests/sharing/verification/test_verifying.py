@@ -189,7 +189,7 @@ def test_a_lock_alone_is_verified(trained, tmp_path):
 
 
 def test_a_key_is_of_no_use_where_nothing_is_signed(trained, tmp_path):
-    with pytest.raises(NotFoundError, match="only versions, locks and receipts are; leave out --key"):
+    with pytest.raises(NotFoundError, match="only versions, bundles, locks and receipts are; leave out --key"):
         zoo.verify(trained.run, keys=[public(OURS, tmp_path / "ours.pub")])
 
 

@@ -1,6 +1,5 @@
 """`zoo recipe push`: a run or a recipe as the next version on a shelf."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,16 +7,12 @@ import click
 
 from zoo.cli.options import InPath, Reference, json_option
 from zoo.cli.output import echo, emit
+from zoo.cli.private_key import private_key
 from zoo.cli.shell.completion import complete_reference
 from zoo.cli.shell.groups import Verb
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     from zoo.sharing.publishing import Publication
-
-# Where a key's passphrase is read from; else it is asked for on a terminal.
-PASSPHRASE = "ZOO_KEY_PASSPHRASE"
 
 
 @click.command("push", cls=Verb)
@@ -52,7 +47,7 @@ def push_command(
     to = read_reference(target)
     if to.number is not None or to.sha256 is not None:
         raise click.UsageError(f"{target}: names a version; a push makes the next one; leave out @...")
-    signer = None if key is None else _private_key(key)
+    signer = None if key is None else private_key(key)
     shelf = open_shelf(to.shelf)
     publication = compose(reference, weights=weights, description=describe)
     if signer is not None:
@@ -88,18 +83,3 @@ def _lines(publication: "Publication", size: str) -> list[str]:
     lines += [f"needs    {one}" for one in read_metadata(metadata).needs]
     signer = metadata.get("signed_by")
     return [*lines, f"signed   by key {signer}" if signer else "signed   no"]
-
-
-def _private_key(path: Path) -> "Ed25519PrivateKey":
-    """Reads a private key; the passphrase of an encrypted one is asked for, or in the environment."""
-    from zoo.shelves.signatures import load_private_key
-    from zoo.system.regular_files import read_regular
-
-    try:
-        is_encrypted = b"ENCRYPTED" in read_regular(path, limit=100_000)
-    except OSError:
-        is_encrypted = False  # what reads it says so
-    if not is_encrypted:
-        return load_private_key(path)
-    passphrase = os.environ.get(PASSPHRASE) or click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
-    return load_private_key(path, passphrase=str(passphrase).encode())

@@ -19,15 +19,16 @@ from zoo.errors import ContractError
 def verify_command(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
     """Compare every file of PATH with its hash: a run, the runs of seeds, a cache, a file of weights or a recipe.
 
-    Of a lock, a receipt, a version (its folder, or SHELF/NAME) or the folder of a shelf it is said too who signed it,
-    or that it is unsigned. A line names each file that is not what was written, and the exit code is then 3. Files that
-    nothing lists are named too. Nothing is changed.
+    Of a lock, a receipt, a bundle, a version (its folder, or SHELF/NAME) or the folder of a shelf it is said too who
+    signed it, or that it is unsigned. A line names each file that is not what was written, and the exit code is then 3.
+    Files that nothing lists are named too. Nothing is changed.
 
     \b
     Examples:
       zoo verify runs/pets
       zoo verify ~/.cache/zoo --json
       zoo verify pets/receipt.json --key team.pub
+      zoo verify pets.zip --key team.pub
     """
     from zoo.models.weights import file_size
     from zoo.sharing.verification.verifying import verify

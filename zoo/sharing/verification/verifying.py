@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ContractError, NotFoundError, ZooError
 from zoo.jobs import verifying as below
-from zoo.recipe.finding import is_on_shelf
+from zoo.recipe.finding import is_bundle_file, is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import listed
 from zoo.sharing import receipt
@@ -19,6 +19,7 @@ from zoo.sharing.locks import lock
 from zoo.sharing.locks.lock import Lock, lock_differences, parse_lock
 from zoo.sharing.publishing import SOURCE
 from zoo.sharing.receipt import RECIPE, Receipt, parse_receipt
+from zoo.sharing.verification.bundle import verify_bundle
 from zoo.sharing.verification.shelf import is_shelf, verify_shelf
 from zoo.shelves.cached import FILES, VERSION_FILE
 from zoo.shelves.pulling import pull
@@ -46,7 +47,7 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     Args:
         path: A run's folder, finished or not; a folder of runs, such as those of several seeds; the cache, a kind or an
             entry of it; a file of weights; a recipe's file; a lock; a receipt; the folder of a version that was pulled;
-            that of a shelf; or a version on a shelf, such as `vision/pets@3`, which is pulled.
+            that of a shelf; a bundle; or a version on a shelf, such as `vision/pets@3`, which is pulled.
         keys: Public keys (`.pub` files) of which one must have signed; of what is signed.
 
     Returns:
@@ -74,7 +75,9 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     if found is not None:
         return found
     if trusted:
-        raise NotFoundError(f"{place}: is not signed, as only versions, locks and receipts are; leave out --key")
+        raise NotFoundError(
+            f"{place}: is not signed, as only versions, bundles, locks and receipts are; leave out --key"
+        )
     return below.verify(place)
 
 
@@ -102,7 +105,9 @@ def _document_of(folder: Path) -> Path:
 
 
 def _verify_file(path: Path, trusted: "Mapping[str, Ed25519PublicKey]") -> Verification | None:
-    """Verifies a lock or a receipt; one that is of a version with all of it. None where it is neither."""
+    """Verifies a bundle, a lock or a receipt; one that is of a version with all of it. None where it is neither."""
+    if is_bundle_file(path):
+        return verify_bundle(path, trusted)
     kind = _kind_of(path)
     if kind is None:
         return None

@@ -45,6 +45,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
         classes=tuple(source.dataset.classes),
         weights=weights.record if weights else None,
         code=code_hashes(recipe),
+        origin=prepared.origin,
     )
     claim = claim_of(record, deterministic=recipe.train.deterministic, device_kind=prepared.device.kind)
     return replace(record, exactness=claim)

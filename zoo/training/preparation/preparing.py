@@ -20,6 +20,7 @@ from zoo.models.taking_over import NewClassifierWarning
 from zoo.recipe.checks.without_effect import without_effect
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.runs.record import OriginRecord
 from zoo.training.batch_size import AUTO, batch_size_of, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
@@ -45,6 +46,7 @@ class Prepared:
         policy: The dtype policy that the model is built under.
         input_shape: Height, width and channels of the model's input.
         warnings: What the user should know of recipe, data and device, one line each.
+        origin: The version on a shelf, or the bundle, that the recipe is from, or None.
     """
 
     asked: Recipe
@@ -56,6 +58,7 @@ class Prepared:
     policy: str
     input_shape: tuple[int, ...]
     warnings: tuple[str, ...]
+    origin: OriginRecord | None = None
 
     @property
     def settings(self) -> Settings:

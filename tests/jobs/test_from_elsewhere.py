@@ -1,0 +1,180 @@
+"""A recipe from a shelf or a bundle: what it needs is said first, nothing is fetched, and the run notes its origin."""
+
+import json
+import socket
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import zoo
+from tests.tiny import tiny_recipe
+from zoo.errors import RecipeError
+from zoo.jobs.resolving import make_job
+from zoo.models import weights
+from zoo.runs.folder import RunFolder
+from zoo.runs.record import OriginRecord
+from zoo.sharing.bundles.composing import bundle_of_contents, contents_of
+from zoo.sharing.publishing import compose
+from zoo.shelves.configured import add_shelf
+from zoo.shelves.shelf import open_shelf
+
+
+@pytest.fixture
+def vision(tmp_path, monkeypatch):
+    for name in ("CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    (tmp_path / "shelf").mkdir()
+    add_shelf("vision", str(tmp_path / "shelf"))
+    return open_shelf("vision")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Refuses every socket, and gives those that were asked for."""
+    asked = []
+
+    def refuse(*given, **more):
+        asked.append(given)
+        raise OSError("no network here")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    return asked
+
+
+def bundled(reference, path, **metadata):
+    made = bundle_of_contents(contents_of(reference))
+    document = replace(made.document, metadata=replace(made.document.metadata, **metadata))
+    replace(made, document=document).write(path)
+    return path
+
+
+def numbers(run):
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_bundle_trains_to_the_same_bits_without_a_network(trained, tmp_path, fresh_cache, no_network):
+    path = bundled(trained.run, tmp_path / "bands.zip")
+    run = zoo.finetune(path, trained.data, run=tmp_path / "again", verbose=0)
+    assert numbers(run.path) == numbers(trained.run)
+    assert no_network == []
+
+
+def test_a_run_from_a_bundle_notes_it(trained, tmp_path):
+    path = bundled(trained.run, tmp_path / "bands.zip")
+    sha256 = bundle_of_contents(contents_of(trained.run)).sha256
+    run = zoo.finetune(path, trained.data, run=tmp_path / "again", verbose=0)
+    assert json.loads((run.path / "run.json").read_text())["origin"] == {"name": "tiny", "sha256": sha256}
+    repeated = zoo.finetune(run.path, run=tmp_path / "third", verbose=0)
+    assert RunFolder(repeated.path).record().origin == OriginRecord(name="tiny", sha256=sha256)
+    assert "parent" not in {name for name, value in compose(run.path).metadata.items() if value is not None}
+
+
+def test_a_run_from_a_shelf_notes_the_version_and_is_pushed_with_its_parent(trained, vision, tmp_path):
+    made = compose(trained.run)
+    version = vision.publish("bands", made.files, made.metadata)
+    run = zoo.finetune("vision/bands", trained.data, run=tmp_path / "again", verbose=0)
+    assert json.loads((run.path / "run.json").read_text())["origin"] == {
+        "name": "bands",
+        "version": 1,
+        "sha256": version.sha256,
+    }
+    assert compose(run.path).metadata["parent"] == f"bands@sha256:{version.sha256}"
+
+
+def test_a_bundle_of_a_version_leads_back_to_it_and_so_does_one_of_a_run_from_it(trained, vision, tmp_path):
+    made = compose(trained.run)
+    version = vision.publish("bands", made.files, made.metadata)
+    job = make_job(bundled("vision/bands", tmp_path / "a.zip"), trained.data)
+    assert job.origin.published == f"bands@sha256:{version.sha256}"
+    run = zoo.finetune(tmp_path / "a.zip", trained.data, run=tmp_path / "again", verbose=0)
+    job = make_job(bundled(run.path, tmp_path / "b.zip"), trained.data)
+    assert (job.origin.version, job.origin.published) == (None, f"bands@sha256:{version.sha256}")
+
+
+def test_a_run_of_a_file_or_a_name_notes_no_origin(trained):
+    assert make_job(trained.recipe, trained.data).origin is None
+    assert make_job("mnist_conv_tiny", trained.data).origin is None
+
+
+def test_what_a_version_needs_is_said_before_it_is_loaded(trained, vision, capsys):
+    made = compose(trained.run)
+    needs = {"packages": {"numpy": np.__version__, "pillow": "1.0", "nowhere-plug-in": "2.1"}}
+    vision.publish("bands", made.files, {**made.metadata, **needs, "modules": ["sha256:" + "a" * 64]})
+    make_job("vision/bands", trained.data)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"needs module sha256:{'a' * 64} (a program): add --trust-code to let it run"
+    assert f"needs package numpy=={np.__version__}: is installed" in said
+    assert any(line.startswith("needs package pillow==1.0: here is ") for line in said)
+    assert "needs package nowhere-plug-in==2.1: is not installed" in said
+
+
+def test_a_plug_in_that_is_missing_is_named_with_how_to_install_it(vision, trained, tmp_path, capsys):
+    files = {"recipe.toml": tiny_recipe().to_toml().replace("mnist_conv_tiny", "acme_net").encode()}
+    vision.publish("acme", files, {"packages": {"acme-nets": "2.1"}})
+    with pytest.raises(RecipeError) as caught:
+        make_job("vision/acme", trained.data)
+    assert str(caught.value).startswith(
+        "vision/acme: needs acme-nets==2.1, which is not installed; pip install acme-nets==2.1 ("
+    )
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().err == "needs package acme-nets==2.1: is not installed\n"
+
+
+def test_what_a_bundle_needs_is_said_too(trained, tmp_path, capsys):
+    make_job(bundled(trained.run, tmp_path / "a.zip", packages={"acme-nets": "2.1"}), trained.data)
+    assert capsys.readouterr().err == "needs package acme-nets==2.1: is not installed\n"
+
+
+def test_a_hostile_need_is_one_line_without_controls_and_many_are_counted(trained, tmp_path, capsys):
+    packages = {f"a{number}\x1b[2J\nfake: line": "1" for number in range(50)}
+    make_job(bundled(trained.run, tmp_path / "a.zip", packages=packages), trained.data)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 21
+    assert said[-1] == "needs 30 more"
+    assert all(line.startswith("needs ") and "\x1b" not in line for line in said)
+
+
+def test_weights_of_a_package_that_is_not_installed_come_from_the_bundle(tmp_path, trained, fresh_cache, monkeypatch):
+    recipe = tmp_path / "lite.toml"
+    recipe.write_text('extends = "finetune/linear-probe"\nname = "lite"\n[model]\nname = "efficientnet_lite0"\n')
+    path = bundled(recipe, tmp_path / "lite.zip")
+    (known,) = zoo.info("efficientnet_lite0").weights
+
+    def missing(package):
+        raise weights.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(weights.metadata, "distribution", missing)  # as on a machine without it
+    assert weights.locate(known) is None
+    make_job(path, trained.data)
+    assert weights.locate(known) == fresh_cache / "weights/packages" / known.source.package / weights.locate(known).name
+    weights.verify(known, weights.locate(known), "efficientnet_lite0")
+
+
+def test_weights_that_the_bundled_run_began_with_are_begun_with_again(trained, tmp_path, no_network):
+    run = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "run", weights=trained.run, verbose=0)
+    path = bundled(run.path, tmp_path / "a.zip")
+    (tmp_path / "run").rename(tmp_path / "gone")
+    again = zoo.finetune(path, trained.data, run=tmp_path / "again", verbose=0)
+    assert numbers(again.path) == numbers(tmp_path / "gone")
+    begun = RunFolder(again.path).record().weights
+    assert begun.sha256 == RunFolder(tmp_path / "gone").record().weights.sha256
+    other = make_job(path, trained.data, ["model.weights=mnist"])
+    assert other.weights is None
+
+
+def test_a_run_from_a_bundle_is_resumed_with_it(trained, tmp_path):
+    path = bundled(trained.run, tmp_path / "a.zip")
+    run = zoo.finetune(path, trained.data, run=tmp_path / "run", verbose=0)
+    again = zoo.finetune(path, trained.data, run=tmp_path / "run", resume=True, verbose=0)
+    assert again.path == run.path
+
+
+def test_an_archive_of_images_is_still_no_recipe(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("cat/1.png", b"...")
+    with pytest.raises(RecipeError, match=r"photos.zip' is not a recipe; .*images are given with --data"):
+        make_job(tmp_path / "photos.zip")

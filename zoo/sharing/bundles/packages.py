@@ -1,0 +1,121 @@
+"""The packages that a bundle needs: zoo, the plug-ins that its recipe names, and all that these require here."""
+
+import json
+import platform
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from zoo.recipe.schema import Recipe
+from zoo.runs.packages import OF_BACKENDS, plug_in_packages
+from zoo.shelves.bundles.manifest import WheelRecord
+from zoo.system.files import sha256_of
+
+ZOO = "zoo"
+# What an installer adds to the files of a wheel, beside scripts in other folders.
+_BY_INSTALLERS = ("INSTALLER", "REQUESTED", "direct_url.json", "RECORD", ".pyc")
+
+
+def needed_packages(recipe: Recipe, *, backend: str = "tensorflow") -> list[WheelRecord]:
+    """Lists what has to be installed to train a recipe, each in the version that is installed here.
+
+    Args:
+        recipe: The recipe.
+        backend: What it is computed by.
+    """
+    roots = [ZOO, *plug_in_packages(recipe), *OF_BACKENDS.get(backend, ())]
+    return [_record(one) for one in installed_closure(roots)]
+
+
+def installed_closure(roots: Iterable[str]) -> list[metadata.Distribution]:
+    """Returns installed packages with all that they require, sorted by name; what is not installed is left out."""
+    found: dict[str, metadata.Distribution] = {}
+    seen: set[tuple[str, str]] = set()
+    left = [(name, "") for name in roots]
+    while left:
+        name, extra = left.pop()
+        if (canonicalize_name(name), extra) in seen:
+            continue
+        seen.add((canonicalize_name(name), extra))
+        try:
+            package = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found[canonicalize_name(name)] = package
+        left += [pair for text in package.requires or () for pair in _required(text, extra)]
+    return [found[name] for name in sorted(found)]
+
+
+def _required(text: str, extra: str) -> list[tuple[str, str]]:
+    """Returns what a requirement asks for on this machine, once for each extra that it names."""
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement:
+        return []
+    if asked.marker is not None and not asked.marker.evaluate({"extra": extra}):
+        return []
+    return [(asked.name, one) for one in ("", *sorted(asked.extras))]
+
+
+def _record(package: metadata.Distribution) -> WheelRecord:
+    return WheelRecord(
+        name=canonicalize_name(package.name),
+        version=package.version,
+        content=_content(package),
+        is_local=package.read_text("direct_url.json") is not None,
+    )
+
+
+def _content(package: metadata.Distribution) -> str | None:
+    """Returns one hash of all files that a package's wheel brought, by its RECORD; None where there is none."""
+    lines = [
+        f"{file.as_posix()} {file.hash.mode}={file.hash.value}\n"
+        for file in package.files or ()
+        if file.hash is not None and ".." not in file.parts and not file.name.endswith(_BY_INSTALLERS)
+    ]
+    return sha256_of("".join(sorted(lines))) if lines else None
+
+
+def local_source(name: str) -> str | None:
+    """Returns the address that a package was installed from, where that is not an index; None otherwise."""
+    text = metadata.distribution(name).read_text("direct_url.json")
+    try:
+        return None if text is None else str(json.loads(text)["url"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def installed_bytes(packages: Sequence[WheelRecord]) -> int:
+    """Returns how many bytes packages have as they are installed, by their RECORD; their wheels have fewer."""
+    sizes = 0
+    for one in packages:
+        for file in metadata.distribution(one.name).files or ():
+            sizes += file.size or 0
+    return sizes
+
+
+def python_version() -> str:
+    """Returns the Python that wheels are for: `3.11`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def platform_name() -> str:
+    """Returns the platform that wheels are for: `linux-x86_64`."""
+    name = sysconfig.get_platform()
+    return f"{name}-{platform.libc_ver()[0] or 'libc'}" if name.startswith("linux") else name
+
+
+def requirements_text(packages: Sequence[WheelRecord]) -> str:
+    """Returns requirements.txt for `pip install --require-hashes`; what has no known hash stands in it as a comment."""
+    lines = [f"# For Python {python_version()} on {platform_name()}."]
+    for one in packages:
+        if one.sha256 is not None:
+            lines.append(f"{one.name}=={one.version} --hash=sha256:{one.sha256}")
+        else:
+            why = "was not installed from an index" if one.is_local else "the hash of its wheel is not known"
+            lines.append(f"# {one.name}=={one.version}: {why}")
+    return "\n".join(lines) + "\n"
