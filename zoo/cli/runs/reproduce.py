@@ -73,6 +73,8 @@ def reproduce_command(
 
 def _lines(found: "Reproduction") -> "Iterator[str]":
     yield f"verdict    {found.verdict}"
+    if found.fault:
+        yield f"fails      {found.fault}"
     for one in (one for one in found.metrics if one.name in SHOWN):
         bounds = "" if one.low is None or one.high is None else f" (within tolerance: {one.low:.4f} to {one.high:.4f})"
         yield f"{one.name:<10} {one.then:.4f} then, {one.now:.4f} now{bounds}"

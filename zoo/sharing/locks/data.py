@@ -68,9 +68,10 @@ class DataLock(JsonObject):
             fingerprint: The dataset's.
         """
         has_keys = sum(images.count(split) for split in images.splits) <= MOST_KEYS
+        names = images.names
         splits = {
             split: {
-                name: _class_lock(keys, images.names and images.names[split][name], has_keys=has_keys)
+                name: _class_lock(keys, None if names is None else names[split][name], has_keys=has_keys)
                 for name, keys in classes.items()
             }
             for split, classes in images.splits.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.backend.quiet_start import import_keras
-from zoo.errors import ContractError
+from zoo.errors import ContractError, ZooError, in_one_line
 from zoo.recipe.by_key import values_of_text
 from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.folder import RunFolder, reserve_default_path
@@ -19,7 +19,7 @@ from zoo.sharing.reproduction.causes import Cause, causes_between
 from zoo.sharing.reproduction.image_changes import image_changes, with_files_known_here
 from zoo.sharing.reproduction.original import Original, find_original
 from zoo.sharing.reproduction.searching import Explanation, Trials, explain
-from zoo.sharing.reproduction.trying import Outcome, first_losses, try_it, whole_run, workplace
+from zoo.sharing.reproduction.trying import Outcome, try_it, whole_run, workplace
 from zoo.sharing.reproduction.verdicts import (
     ComparedLosses,
     ComparedMetric,
@@ -47,6 +47,7 @@ class Reproduction:
         differences: All that is not as the lock says.
         explanation: Which of them explain another result, and which are without effect.
         is_confirmed: Whether a run with the causes put back came to the locked result; None where none was made.
+        fault: Why training failed; "" where it came to an end.
     """
 
     reference: str
@@ -59,6 +60,7 @@ class Reproduction:
     differences: tuple[Cause, ...] = ()
     explanation: Explanation = field(default_factory=Explanation)
     is_confirmed: bool | None = None
+    fault: str = ""
 
     @property
     def holds(self) -> bool:
@@ -83,6 +85,7 @@ class Reproduction:
             "explained": found.is_explained,
             "confirmed": self.is_confirmed,
             "trials": found.trials,
+            "fault": self.fault or None,
         }
 
 
@@ -236,7 +239,7 @@ def _quick(setting: _Setting) -> Reproduction:
     expected = setting.original.expected
     then = Outcome(losses=expected.first_losses or ())
     setting.display.line("trains the first batches")
-    now = Outcome(losses=first_losses(setting.original.job))
+    now = try_it(Attempt.of_job(setting.original.job))
     verdict = verdict_of_losses(then.losses, now.losses)
     differences = _differences(setting)
     explanation = _explanation(setting, then, now, differences, whole=False)
@@ -249,13 +252,19 @@ def _quick(setting: _Setting) -> Reproduction:
         differences=differences,
         explanation=explanation,
         is_confirmed=True if explanation.causes and not explanation.left and explanation.is_explained else None,
+        fault=now.fault,
     )
 
 
 def _whole(setting: _Setting, path: Path | None, verbose: Verbose) -> Reproduction:
     original, expected = setting.original, setting.original.expected
     folder = path if path is not None else reserve_default_path(original.job.recipe.name)
-    now = whole_run(original.job, folder, verbose=verbose)
+    try:
+        now = whole_run(original.job, folder, verbose=verbose)
+    except ZooError as fault:  # what was refused before training was refused before
+        if not RunFolder(folder).is_begun:
+            raise
+        now = Outcome(fault=in_one_line(fault, at_most=300))
     then = _outcome_then(setting)
     losses = compared_losses(then.losses, now.losses) if then.losses and now.losses else None
     differences = _differences(setting)
@@ -273,6 +282,7 @@ def _whole(setting: _Setting, path: Path | None, verbose: Verbose) -> Reproducti
         differences=differences,
         explanation=explanation,
         is_confirmed=is_confirmed,
+        fault=now.fault,
     )
 
 
@@ -292,7 +302,7 @@ def _confirmed(
     """Explains a whole run's result: by first batches where these differ, confirmed by a run; else by whole runs."""
     if now.is_same(then) or not differences:
         return _explanation(setting, then, now, differences, whole=True), None
-    in_short = then.losses and now.losses and then.losses != now.losses
+    in_short = then.losses and (now.fault or (now.losses and then.losses != now.losses))
     if not in_short:
         found = _explanation(setting, then, now, differences, whole=True)
         return found, (bool(found.causes) and not found.left and found.is_explained) or None
