@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +73,7 @@ def spoil(path):
 
 def flip_a_bit(path):
     arrays = {name: array.copy() for name, array in load_file(path).items()}
-    kernel = arrays[next(name for name in sorted(arrays) if "head" in name and arrays[name].ndim == 2)]
+    kernel = arrays[next(name for name in sorted(arrays) if arrays[name].ndim == 2)]
     kernel.view("u4")[0, 0] ^= 1 << 22
     save_file(arrays, path)
 
@@ -233,6 +235,44 @@ def test_a_lock_of_an_earlier_zoo_has_nothing_to_compare_quickly(team):
     relock(team, expected=replace(read_lock(team / f"{NAME}.lock").expected, first_losses=None))
     with pytest.raises(ContractError, match="leave out --quick"):
         again(team)
+
+
+@pytest.mark.slow
+def test_a_version_on_a_shelf_is_reproduced_by_another_team(team, tmp_path, monkeypatch):
+    from zoo.sharing.publishing import compose
+    from zoo.shelves.configured import add_shelf
+    from zoo.shelves.shelf import open_shelf
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "shelf").mkdir()
+    add_shelf("vision", str(tmp_path / "shelf"))
+    made = compose(team / "first")
+    open_shelf("vision").publish("tiny", made.files, made.metadata)
+    quick = zoo.reproduce("vision/tiny", team / "photos", quick=True, verbose=0)
+    whole = zoo.reproduce("vision/tiny", team / "photos", run=tmp_path / "again", verbose=0)
+    assert (quick.verdict, whole.verdict) == ("bitwise equal", "bitwise equal")
+    assert (quick.differences, whole.differences) == ((), ())
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_child_computes_ends_both_and_leaves_nothing(team, tmp_path):
+    started = subprocess.Popen(
+        [sys.executable, "-c", REPRODUCE, team / f"{NAME}.toml", team / "photos", team / "begun.safetensors"],
+        env=environment(KERAS_BACKEND="jax", TMPDIR=str(tmp_path), XDG_CACHE_HOME=os.environ["XDG_CACHE_HOME"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    for line in started.stderr:
+        if "trial 1" in line:
+            break
+    time.sleep(2)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode != 0
+    assert "KeyboardInterrupt" in said
+    assert list(tmp_path.glob(f"{PREFIX}*")) == []
 
 
 def test_ctrl_c_in_a_trial_ends_it_and_leaves_nothing(team, monkeypatch):

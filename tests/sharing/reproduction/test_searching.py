@@ -76,6 +76,21 @@ def test_a_difference_that_nothing_recorded_explains_is_said():
     assert not world.explained().is_explained
 
 
+def test_where_the_same_comes_to_something_else_each_time_nothing_is_named():
+    numbers = iter(range(100))
+    world = World(lambda left: next(numbers), "ab")
+    trials = Trials(carry_out=world.outcome, say=lambda *_: None)
+    found = explain(world.causes, world.outcome(), world.outcome(), trials, is_bitwise=False)
+    assert (found.named, found.is_explained, found.is_repeatable, found.trials) == ((), False, False, 1)
+
+
+def test_where_the_same_comes_to_the_same_without_a_promise_it_is_tried_once_more():
+    world = World(lambda left: "a" in left, "ab")
+    trials = Trials(carry_out=world.outcome, say=lambda *_: None)
+    found = explain(world.causes, Outcome(losses=("False",)), world.outcome(), trials, is_bitwise=False)
+    assert (names(found.causes), found.is_repeatable) == (["a"], True)
+
+
 def test_a_trial_that_fails_explains_nothing():
     world = World(lambda left: sorted(left), "ab")
     world.outcome = lambda back=(): Outcome(fault="cannot be read") if back else Outcome(losses=("1",))

@@ -91,7 +91,9 @@ def _lines(found: "Reproduction") -> "Iterator[str]":
     yield from _listed("no effect", explanation.without_effect)
     if explanation.trials:
         yield f"found      in {counted(explanation.trials, 'trial')}{_CONFIRMED[found.is_confirmed]}"
-    if found.verdict != "bitwise equal" and not found.differences:
+    if not explanation.is_repeatable:
+        yield "cause      not known: the same comes to other bits each time here; see train.deterministic"
+    elif found.verdict != "bitwise equal" and not found.differences:
         yield "cause      not known: nothing that is recorded differs; see docs/reproducing.md"
     elif not explanation.is_explained:
         yield "cause      more than what is named: with all of it put back the result is still another"

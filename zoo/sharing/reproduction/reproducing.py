@@ -83,6 +83,7 @@ class Reproduction:
             "left": [one.to_json() for one in found.left],
             "without_effect": [one.to_json() for one in found.without_effect],
             "explained": found.is_explained,
+            "repeatable": found.is_repeatable,
             "confirmed": self.is_confirmed,
             "trials": found.trials,
             "fault": self.fault or None,
@@ -115,8 +116,14 @@ class _Setting:
 
         def say(number: int, expected: int, causes: Sequence[Cause], seconds: float | None) -> None:
             left = "" if seconds is None else f"; about {seconds:.0f} s left"
-            what = ", ".join(one.name for one in causes[:2]) + (f" and {len(causes) - 2} more" if causes[2:] else "")
-            self.display.line(f"trial {number} of about {expected}: as it was: {what}{left}")
+            what = (
+                "as it is"
+                if not causes
+                else "as it was: "
+                + ", ".join(one.name for one in causes[:2])
+                + (f" and {len(causes) - 2} more" if causes[2:] else "")
+            )
+            self.display.line(f"trial {number} of about {expected}: {what}{left}")
 
         return Trials(carry_out=carry_out, say=say)
 
@@ -325,10 +332,11 @@ def _explanation(
         return Explanation(without_effect=differences)
     if not differences:
         return Explanation(is_explained=False)
-    if whole:
-        return explain(differences, then, now, setting.trials(whole=True))
-    first = [replace(one, model_sha256=None, result=None) for one in (then, now)]
-    return explain(differences, first[0], first[1], setting.trials(whole=False))
+    if not whole:
+        then, now = (replace(one, model_sha256=None, result=None) for one in (then, now))
+    claim = setting.original.expected.exactness
+    is_bitwise = claim is not None and claim.claim == "bitwise"
+    return explain(differences, then, now, setting.trials(whole=whole), is_bitwise=is_bitwise)
 
 
 def _images_seen(setting: _Setting, batches: int) -> tuple[int, int]:

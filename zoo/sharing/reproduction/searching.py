@@ -24,6 +24,7 @@ class Explanation:
         without_effect: What differs, and changes nothing.
         trials: How many there were.
         is_explained: Whether all of the difference is explained.
+        is_repeatable: Whether the same comes to the same bits here; else no trial says anything.
     """
 
     causes: tuple[Cause, ...] = ()
@@ -31,6 +32,7 @@ class Explanation:
     without_effect: tuple[Cause, ...] = ()
     trials: int = 0
     is_explained: bool = True
+    is_repeatable: bool = True
 
     @property
     def named(self) -> tuple[Cause, ...]:
@@ -64,7 +66,9 @@ class Trials:
         return self.known[key]
 
 
-def explain(causes: Sequence[Cause], then: Outcome, now: Outcome, trials: Trials) -> Explanation:
+def explain(
+    causes: Sequence[Cause], then: Outcome, now: Outcome, trials: Trials, *, is_bitwise: bool = True
+) -> Explanation:
     """Finds which causes explain that a result is another.
 
     All that can be put back is put back first. Where the result is then the one of then, what cannot be put back has no
@@ -75,11 +79,14 @@ def explain(causes: Sequence[Cause], then: Outcome, now: Outcome, trials: Trials
         then: What the result was.
         now: What it is.
         trials: Carries trials out.
+        is_bitwise: Whether a repetition is sure to come to the same bits; else that is tried first.
     """
     revertible = [one for one in causes if one.is_revertible]
     fixed = [one for one in causes if not one.is_revertible]
     if not revertible:
         return Explanation(left=tuple(fixed), is_explained=True)
+    if not is_bitwise and not now.fault and not trials(()).is_same(now):
+        return Explanation(trials=trials.number, is_explained=False, is_repeatable=False)
     trials.known[()] = now
     trials.expected = 1 + 2 * len(revertible).bit_length() if len(revertible) > 1 else 1
     all_back = trials(revertible)
