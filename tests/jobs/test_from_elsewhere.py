@@ -1,5 +1,6 @@
 """A recipe from a shelf or a bundle: what it needs is said first, nothing is fetched, and the run notes its origin."""
 
+import hashlib
 import json
 import socket
 from dataclasses import replace
@@ -8,10 +9,15 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.tiny import tiny_recipe
-from zoo.errors import RecipeError
+from tests.modules import module
+from tests.tiny import phase, recipe, tiny_recipe, write_photos
+from zoo import registry
+from zoo.errors import NotFoundError, RecipeError, TrustError, WeightsError
+from zoo.foreign import saved_models
 from zoo.jobs.resolving import make_job
-from zoo.models import weights
+from zoo.models import downloads, weights
+from zoo.recipe.schema import Recipe
+from zoo.registry import Download
 from zoo.runs.folder import RunFolder
 from zoo.runs.record import OriginRecord
 from zoo.sharing.bundles.composing import bundle_of_contents, contents_of
@@ -88,6 +94,7 @@ def test_a_bundle_of_a_version_leads_back_to_it_and_so_does_one_of_a_run_from_it
     version = vision.publish("bands", made.files, made.metadata)
     job = make_job(bundled("vision/bands", tmp_path / "a.zip"), trained.data)
     assert job.origin.published == f"bands@sha256:{version.sha256}"
+    assert compose(tmp_path / "a.zip").metadata["parent"] == job.origin.published
     run = zoo.finetune(tmp_path / "a.zip", trained.data, run=tmp_path / "again", verbose=0)
     job = make_job(bundled(run.path, tmp_path / "b.zip"), trained.data)
     assert (job.origin.version, job.origin.published) == (None, f"bands@sha256:{version.sha256}")
@@ -150,6 +157,88 @@ def test_weights_of_a_package_that_is_not_installed_come_from_the_bundle(tmp_pat
     make_job(path, trained.data)
     assert weights.locate(known) == fresh_cache / "weights/packages" / known.source.package / weights.locate(known).name
     weights.verify(known, weights.locate(known), "efficientnet_lite0")
+
+
+@pytest.fixture
+def downloaded(monkeypatch, fresh_cache):
+    """The set of a small net as one that is downloaded, and was; gives a way to say what its publisher vouches for."""
+    registry.list_models()
+    entries = dict(registry.entries._entries)
+    monkeypatch.setattr(registry.entries, "_entries", entries)
+    entry = entries["mnist_conv_tiny"]
+    (known,) = entry.card.weights
+    content = weights.locate(known).read_bytes()
+
+    def published(**facts):
+        source = Download(url=f"https://example.org/{'-'.join(facts) or 'first-use'}.safetensors")
+        changed = replace(known, source=source, **({"sha256": "", "bytes": None} | facts))
+        entries["mnist_conv_tiny"] = replace(entry, card=replace(entry.card, weights=(changed,)))
+        path = downloads.cached_path(source)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        pin = {"url": source.url, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        path.with_name(f"{path.name}.pin.json").write_text(json.dumps(pin))
+        return changed
+
+    published.content = content
+    return published
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_set_that_would_be_downloaded_comes_from_the_bundle(
+    trained, tmp_path, monkeypatch, no_network, downloaded, capsys, is_known
+):
+    facts = {"md5": hashlib.md5(downloaded.content).hexdigest()} if is_known else {}
+    one = downloaded(**facts)
+    made = recipe(phase("head", "head", epochs=1), model="mnist_conv_tiny", train={"deterministic": True}).to_dict()
+    made["model"]["weights"] = "mnist"
+    first = zoo.finetune(Recipe.model_validate(made), trained.data, run=tmp_path / "first", verbose=0)
+    path = bundled(first.path, tmp_path / "a.zip")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    assert weights.locate(one) is None
+    capsys.readouterr()
+    again = zoo.finetune(path, trained.data, run=tmp_path / "again", verbose=0)
+    assert numbers(again.path) == numbers(first.path)
+    assert no_network == []
+    digest = hashlib.sha256(downloaded.content).hexdigest()
+    said = (
+        f"needs weights 'mnist' of mnist_conv_tiny as the bundle has them (SHA-256 {digest[:12]}...): their publisher "
+        "gives no hash to compare\n"
+    )
+    assert capsys.readouterr().err == ("" if is_known else said)
+    assert downloads.is_cached(one.source) is is_known
+
+
+def test_a_file_that_is_not_the_publishers_is_refused(trained, tmp_path, monkeypatch, downloaded):
+    one = downloaded(md5=hashlib.md5(downloaded.content).hexdigest())
+    (tmp_path / "tiny.toml").write_text(trained.recipe.read_text().replace('weights = "none"', 'weights = "mnist"'))
+    path = bundled(tmp_path / "tiny.toml", tmp_path / "a.zip")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    entries = registry.entries._entries
+    entry = entries["mnist_conv_tiny"]
+    other = replace(one, md5="0" * 32)  # as the card of this machine's zoo has it
+    entries["mnist_conv_tiny"] = replace(entry, card=replace(entry.card, weights=(other,)))
+    with pytest.raises(WeightsError, match=r"is not the set 'mnist' of the card: its hash is \w+, expected 000"):
+        make_job(path, trained.data)
+    assert not downloads.is_cached(other.source)
+
+
+@pytest.mark.slow
+def test_a_module_comes_from_the_bundle_and_still_has_to_be_trusted(
+    trained, tmp_path, monkeypatch, fresh_cache, capsys
+):
+    handle = saved_models.fetch(str(module())).handle
+    text = f'extends = "finetune/linear-probe"\nname = "hub"\n[model]\nname = "tfhub"\nhandle = "{handle}"\n'
+    (tmp_path / "hub.toml").write_text(text)
+    path = bundled(tmp_path / "hub.toml", tmp_path / "hub.zip")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with pytest.raises(NotFoundError):
+        saved_models.fetch(handle)
+    with pytest.raises(TrustError):
+        zoo.finetune(path, write_photos(tmp_path / "photos", count=4), run=tmp_path / "run", verbose=0)
+    assert saved_models.fetch(handle).handle == handle
+    assert f"needs module {handle} (a program): add --trust-code to let it run\n" in capsys.readouterr().err
 
 
 def test_weights_that_the_bundled_run_began_with_are_begun_with_again(trained, tmp_path, no_network):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zoo import __version__
 from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
 from zoo.foreign.saved_models import BY_HASH
-from zoo.recipe.finding import is_on_shelf
+from zoo.jobs.from_elsewhere import from_elsewhere
+from zoo.recipe.finding import find_recipe, is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.parents import WrittenRecipe, written_files
 from zoo.recipe.schema import Recipe
@@ -148,14 +149,16 @@ def _of_recipe(reference: str | Path, *, description: str | None) -> Publication
     metadata = {
         **_of_any(recipe, packages, description),
         "licence": (lock.weights if lock else weights_of(recipe)).licence,
-        "parent": _parent(written),
+        "parent": _parent(reference, written),
         **(_of_lock(lock) if lock else {}),
     }
     return Publication(files=files, metadata=metadata)
 
 
-def _parent(written: Sequence[WrittenRecipe]) -> str | None:
-    """Returns the first version on a shelf that a recipe extends, as `pets@sha256:...`; None where it extends none."""
+def _parent(reference: str | Path, written: Sequence[WrittenRecipe]) -> str | None:
+    """Returns the version on a shelf that a recipe's bundle is from, or that it extends first, as `pets@sha256:...`."""
+    if (origin := from_elsewhere(find_recipe(reference)).origin) is not None:
+        return origin.published
     on_shelves = [file.name for file in written[1:] if file.is_named and is_on_shelf(file.name)]
     return pull(on_shelves[0]).version.identity if on_shelves else None
 

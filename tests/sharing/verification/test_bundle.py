@@ -10,6 +10,9 @@ import zoo
 from tests.sharing.made import flips
 from tests.shelves.bundles.made import FILES, entries, write, zipped
 from zoo.sharing.bundles.composing import bundle_of_contents, contents_of, signed_bundle
+from zoo.sharing.publishing import compose, signed
+from zoo.shelves.configured import add_shelf
+from zoo.shelves.shelf import open_shelf
 from zoo.shelves.signatures import generate_key, load_private_key
 
 
@@ -36,11 +39,11 @@ def test_a_whole_bundle_is_whole_and_unsigned(path):
 
 def test_a_signed_one_says_by_whom_and_another_key_is_a_fault(keys, trained):
     key = load_private_key(keys / "team.key")
-    signed = signed_bundle(bundle_of_contents(contents_of(trained.run)), key)
-    signed.write(keys / "a.zip")
-    assert zoo.verify(keys / "a.zip").signature == f"signed by key {signed.signed_by}"
+    ours = signed_bundle(bundle_of_contents(contents_of(trained.run)), key)
+    ours.write(keys / "a.zip")
+    assert zoo.verify(keys / "a.zip").signature == f"signed by key {ours.signed_by}"
     found = zoo.verify(keys / "a.zip", keys=[keys / "team.key.pub"])
-    assert (found.is_whole, found.signature) == (True, f"signed by key {signed.signed_by} ({keys / 'team.key.pub'})")
+    assert (found.is_whole, found.signature) == (True, f"signed by key {ours.signed_by} ({keys / 'team.key.pub'})")
     found = zoo.verify(keys / "a.zip", keys=[keys / "other.key.pub"])
     assert found.signature == "altered, or signed by another key"
     assert "is signed by key" in found.faults[0].reason
@@ -52,8 +55,8 @@ def test_an_unsigned_one_is_a_fault_where_a_key_is_demanded(path, keys):
 
 
 def test_a_file_that_was_replaced_and_sealed_anew_is_not_what_was_signed(keys, trained):
-    signed = signed_bundle(bundle_of_contents(contents_of(trained.run)), load_private_key(keys / "team.key"))
-    signed.write(keys / "a.zip")
+    ours = signed_bundle(bundle_of_contents(contents_of(trained.run)), load_private_key(keys / "team.key"))
+    ours.write(keys / "a.zip")
     with zipfile.ZipFile(keys / "a.zip") as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     files["README.md"] = b"# another\n"
@@ -66,6 +69,19 @@ def test_a_file_that_was_replaced_and_sealed_anew_is_not_what_was_signed(keys, t
     (fault,) = zoo.verify(keys / "b.zip").faults
     assert "the signature of key" in fault.reason
     assert "does not hold; a file was altered, added or removed" in fault.reason
+
+
+def test_who_signed_the_version_in_it_is_said(keys, trained, monkeypatch):
+    for name in ("CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(keys / name))
+    (keys / "shelf").mkdir()
+    add_shelf("vision", str(keys / "shelf"))
+    made = signed(compose(trained.run), load_private_key(keys / "team.key"))
+    open_shelf("vision").publish("bands", made.files, made.metadata)
+    bundle_of_contents(contents_of("vision/bands")).write(keys / "a.zip")
+    by = made.metadata["signed_by"]
+    assert zoo.verify(keys / "a.zip").signature == f"unsigned; in it, bands@1 is signed by key {by}"
+    assert not zoo.verify(keys / "a.zip", keys=[keys / "team.key.pub"]).is_whole  # weights and packages are not
 
 
 def test_a_receipt_of_another_recipe_is_a_fault(trained, tmp_path):

@@ -60,11 +60,11 @@ def complete_run(_context: click.Context, _: click.Parameter, incomplete: str) -
 
 
 def complete_reference(_context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Offers recipes, run folders and models: what `zoo finetune` takes."""
+    """Offers recipes, bundles, run folders and models: what `zoo finetune` takes."""
     from zoo.recipe.finding import shipped_recipes
 
     names = [*shipped_recipes(), *_on_shelves(), *registry.list_models()]
-    return [*_entries(incomplete, ends=".toml"), *_starting(names, incomplete)]
+    return [*_entries(incomplete, ends=(".toml", ".zip")), *_starting(names, incomplete)]
 
 
 def complete_model_or_run(_context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
@@ -85,7 +85,7 @@ def _starting(names: Iterable[str], incomplete: str) -> "list[CompletionItem]":
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _entries(incomplete: str, *, ends: str | None = None) -> "list[CompletionItem]":
+def _entries(incomplete: str, *, ends: str | tuple[str, ...] | None = None) -> "list[CompletionItem]":
     """Lists folders, and files of an ending, whose path begins with what was typed."""
     from click.shell_completion import CompletionItem
 

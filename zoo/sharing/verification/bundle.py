@@ -11,7 +11,7 @@ from zoo.sharing.locks import lock
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
 from zoo.sharing.receipt import RECIPE, parse_receipt
 from zoo.shelves.bundles.archive import BundleArchive, open_archive
-from zoo.shelves.bundles.manifest import MANIFEST, MOST_SMALL, SIGNATURE, VERSION, BundleDocument
+from zoo.shelves.bundles.manifest import MANIFEST, MOST_SMALL, SIGNATURE, VERSION, VERSION_SIGNATURE, BundleDocument
 from zoo.shelves.bundles.opened import read_manifest, verified, version_within
 from zoo.system.integrity.verification import FileFault, Findings, Verification
 
@@ -70,7 +70,7 @@ def _signature(
     if SIGNATURE not in archive.entries:
         if trusted:
             raise ContractError(f"{archive.place}: is unsigned; expected a signature by {' or '.join(trusted)}")
-        return "unsigned"
+        return f"unsigned{_signature_of_version(archive, document)}"
     from zoo.shelves import signatures
 
     place = f"{archive.place}: {SIGNATURE}"
@@ -79,3 +79,16 @@ def _signature(
     signer = signatures.verify(signature, signed_hashes(document, sha256), trusted=keys, place=place)
     named = [path for path, key in trusted.items() if signatures.key_name(key) == signer]
     return f"signed by key {signer}{f' ({named[0]})' if named else ''}"
+
+
+def _signature_of_version(archive: BundleArchive, document: BundleDocument) -> str:
+    """Says who signed the version that was bundled, on its shelf; one that does not hold raises ContractError."""
+    if VERSION_SIGNATURE not in document.files or VERSION not in document.files:
+        return ""
+    from zoo.shelves import signatures
+
+    place = f"{archive.place}: {VERSION_SIGNATURE}"
+    version = version_within(document, archive.read(VERSION, limit=MOST_SMALL), f"{archive.place}: {VERSION}")
+    signature = signatures.read_signature(archive.read(VERSION_SIGNATURE, limit=signatures.LIMIT), place)
+    signer = signatures.verify(signature, version.hashes, place=place)
+    return f"; in it, {version.name}@{version.number} is signed by key {signer}"
