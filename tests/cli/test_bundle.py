@@ -1,10 +1,25 @@
 """`zoo bundle`, and the verbs that take one."""
 
 import json
+import re
+import shlex
+import shutil
 import sys
 import zipfile
 
 import pytest
+
+from tests.tiny import HERE, write_photos
+from zoo.shelves.bundles.manifest import (
+    MANIFEST,
+    MODEL,
+    MODULE,
+    SIGNATURE,
+    VERSION,
+    VERSION_SIGNATURE,
+    WEIGHTS,
+    WHEELS,
+)
 
 
 @pytest.fixture
@@ -110,3 +125,40 @@ def test_what_it_leaves_behind_is_the_bundle_alone(typed, desk, trained):
     before = {path.name for path in desk.iterdir()}
     bundled(typed, trained.run)
     assert {path.name for path in desk.iterdir()} - before == {"tiny.zip"}
+
+
+PAGE = (HERE / "docs" / "bundles.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_commands_that_work(typed, desk, trained):
+    for name in ("runs", "photos"):
+        (desk / name).mkdir()
+    shutil.copytree(trained.run, "runs/pets")
+    shutil.copy(trained.recipe, "pets.toml")
+    shutil.copy(trained.recipe, "mine.toml")
+    write_photos(desk / "photos")
+    assert typed("shelf", "add", "vision", "runs")[0] == 0  # an empty shelf may lie anywhere
+    for _ in range(3):
+        assert typed("recipe", "push", "runs/pets", "vision/pets")[0] == 0
+    assert typed("shelf", "key", "team.key")[0] == 0
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    shown = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    commands = [shlex.split(line)[1:] for line in shown if line.startswith("zoo ")]
+    assert {words[0] for words in commands} == {"bundle", "verify", "recipe", "finetune"}
+    for words in commands:
+        # Wheels are fetched over a network; their test has an index of its own.
+        words = [one for one in words if one != "--wheels"]
+        code, _, err = typed(*words, *(["--no-hashes"] if words[0] == "bundle" else []))
+        assert (code, words) == (0, words), err
+
+
+def test_the_page_names_every_file_that_may_be_in_one(typed, desk, trained):
+    bundled(typed, trained.run)
+    with zipfile.ZipFile("tiny.zip") as archive:
+        there = archive.namelist()
+    rows = re.findall(r"^\| (`.*?) \|", PAGE, flags=re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    folders = tuple(name for name in named if name.endswith("/"))
+    assert [name for name in there if name not in named and not name.startswith(folders)] == []
+    ours = {MANIFEST, SIGNATURE, VERSION, VERSION_SIGNATURE, WEIGHTS, WHEELS, MODULE, MODEL}
+    assert ours <= named

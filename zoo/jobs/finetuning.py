@@ -122,8 +122,8 @@ def finetune(
     """Trains a classifier as a recipe says and leaves a run folder.
 
     Args:
-        recipe_or_model: A recipe's file or name, an earlier run's folder (which repeats it), a model's name (which
-            runs `finetune/default` with it), or a Recipe. With `resume` it may be None.
+        recipe_or_model: A recipe's file or name, a bundle, an earlier run's folder (which repeats it), a model's name
+            (which runs `finetune/default` with it), or a Recipe. With `resume` it may be None.
         data: The images; by default the recipe's own, or the earlier run's. A path; or an object with a length that
             gives (image, label) for an index, as the datasets of PyTorch do, or a dict of such objects by `train`,
             `validation` and `test`: see `zoo.data.sources.objects.in_code.LabelledImages`.

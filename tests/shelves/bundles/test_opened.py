@@ -1,5 +1,7 @@
 """A bundle in the cache: by its hash, whole, and found again."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.shelves.bundles.made import FILES, entries, write, zipped
@@ -31,6 +33,14 @@ def test_a_file_that_was_changed_in_the_cache_is_put_back(path):
     assert not verify(opened.path.parent).is_whole
     assert (open_bundle(path).path / "recipe.toml").read_bytes() == FILES["recipe.toml"]
     assert verify(opened.path.parent).is_whole
+
+
+def test_many_that_open_it_at_once_find_it_whole(path):
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(open_bundle, [path] * 8))
+    assert opened == opened[:1] * 8
+    assert verify(opened[0].path.parent).is_whole
+    assert not [one for one in opened[0].path.parents[1].iterdir() if one.name.startswith((".part-", ".gone-"))]
 
 
 def test_a_file_in_the_cache_leads_to_its_bundle(path, tmp_path):

@@ -87,15 +87,16 @@ def finetune_command(
 ) -> None:
     """Train a classifier as a recipe says, and leave a run folder.
 
-    RECIPE is a recipe's file or name, the folder of an earlier RUN (which repeats it), or a MODEL's name (which is
-    fine-tuned by the recipe finetune/default, or, where it has no weights, trained by finetune/from-scratch). The last
-    line on stdout is the run's path.
+    RECIPE is a recipe's file or name, SHELF/NAME of one on a shelf, a bundle, the folder of an earlier RUN (which
+    repeats it), or a MODEL's name (which is fine-tuned by the recipe finetune/default, or, where it has no weights,
+    trained by finetune/from-scratch). The last line on stdout is the run's path.
 
     \b
     Examples:
       zoo finetune quickstart
       zoo finetune efficientnet_lite0 --data photos/
       zoo finetune theirs.toml --data ours/ --set train.batch_size=64
+      zoo finetune theirs.zip --data ours/
       zoo finetune tfhub --set model.handle=modules/mobilenet --data photos/ --trust-code
       zoo finetune theirs.toml --data ours/ --seeds 0,1,2
       zoo finetune theirs.toml --data ours/ --weights runs/pets

@@ -143,6 +143,8 @@ def _unpack(archive: BundleArchive, document: BundleDocument, sha256: str, entry
         )
     make_room(KIND, size)
     with held(entry) as partial:
+        if (found := _cached(entry)) is not None and found.sha256 == sha256:  # another process was faster
+            return
         if partial.exists():
             shutil.rmtree(partial)
         try:
