@@ -1,5 +1,7 @@
 """Which images differ, file by file, beside folders whose every file was changed by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.tiny import write_photos
@@ -93,3 +95,14 @@ def test_an_image_that_is_twice_and_once_less_is_removed_once(photos):
     lock = locked(photos)
     twin.unlink()
     assert [what for what, _ in changes(lock, photos)[0]] == ["removed"]
+
+
+def test_a_class_that_a_lock_calls_a_way_out_leads_nowhere(photos):
+    lock = locked(photos)
+    classes = lock.splits["train"]
+    (photos / "cat" / "000.png").rename(photos / "dog" / "000.png")
+    hostile = replace(lock, splits={"train": {"../../out": replace(classes["cat"], names=None), "dog": classes["dog"]}})
+    _, found = changes(hostile, photos, known=True)
+    moved = [one for one in found if one.what == "relabelled"]
+    assert moved
+    assert all(".." not in one.name_then for one in moved)

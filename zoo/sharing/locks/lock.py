@@ -23,7 +23,7 @@ SUFFIX = ".lock"
 # In a version on a shelf.
 FILE = "lock.json"
 # As `float.hex` writes a loss.
-_HEXADECIMAL = re.compile(r"-?0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
+_HEXADECIMAL = re.compile(r"-?0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from zoo.recipe.by_key import ABSENT, value_differences
 from zoo.recipe.validation import quoted
 from zoo.runs.exactness import NOT_INSTALLED, Difference
+from zoo.runs.packages import OF_BACKENDS
 from zoo.sharing.locks.lock import Lock
 from zoo.sharing.reproduction.image_changes import ImageChange
 
@@ -28,8 +29,15 @@ Kind = Literal[
 ]
 # Keys of a recipe that have a kind of their own.
 _OF_KEYS: dict[str, Kind] = {"train.seed": "seed", "train.precision": "precision"}
+# Another team's lock may ask for more than any machine has.
+MOST_THREADS = 512
 # Their phases differ by name or order: they are put back together.
 PHASES = "phases"
+
+
+def is_number_of_threads(number: int | None) -> bool:
+    """Returns whether so many threads can compute."""
+    return number is not None and 1 <= number <= MOST_THREADS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +166,13 @@ def _of_environment(then: Lock, now: Lock) -> Iterator[Cause]:
     before, after = then.environment, now.environment
     if before.backend != after.backend:
         value = before.backend
-        yield Cause(kind="backend", name="backend", then=value, now=after.backend, is_revertible=True, value=value)
+        is_known = value in OF_BACKENDS
+        yield Cause(kind="backend", name="backend", then=value, now=after.backend, is_revertible=is_known, value=value)
     if None not in (before.threads, after.threads) and before.threads != after.threads:
-        value = before.threads
-        yield Cause(kind="threads", name="threads", then=value, now=after.threads, is_revertible=True, value=value)
+        value, is_possible = before.threads, is_number_of_threads(before.threads)
+        yield Cause(
+            kind="threads", name="threads", then=value, now=after.threads, is_revertible=is_possible, value=value
+        )
     if before.device != after.device:
         yield Cause(kind="device", name="device", then=before.device, now=after.device)
     if before.processor and after.processor and before.processor != after.processor:

@@ -165,13 +165,19 @@ def _known_here(change: ImageChange, files: Sequence[Path], root: Path | None) -
     assert then is not None
     # What it may have been called, the likeliest first.
     names = [] if now is None else [now.name, _under(now.name, now.label, then.label)]
-    names = [name for name in (*names, *_names(files, root)) if name and then.name in ("", name_key(name))]
+    names = [name for name in (*names, *_names(files, root)) if _is_below(name) and then.name in ("", name_key(name))]
     if then.name == "" and change.what == "relabelled":
         names = names[1:]
     there = None
     if change.what in ("changed", "removed"):
         there = next((file for file in files if index.contents([file])[0].startswith(then.key)), None)
     return replace(change, name_then=names[0] if names else "", content=there)
+
+
+def _is_below(name: str) -> bool:
+    """Returns whether a name leads to a file below a folder: a class is called whatever a lock says."""
+    parts = name.split("/")
+    return not any(part in ("", ".", "..") or "\\" in part or "\0" in part or ":" in part for part in parts)
 
 
 def _under(name: str, label: str, other: str) -> str:

@@ -15,7 +15,7 @@ from zoo.runs.folder import RunFolder, reserve_default_path
 from zoo.runs.record import ResultRecord
 from zoo.sharing.locks.making import LockedJob, lock_job
 from zoo.sharing.reproduction.attempts import Attempt, reverted
-from zoo.sharing.reproduction.causes import Cause, causes_between
+from zoo.sharing.reproduction.causes import Cause, causes_between, is_number_of_threads
 from zoo.sharing.reproduction.image_changes import image_changes, with_files_known_here
 from zoo.sharing.reproduction.original import Original, find_original
 from zoo.sharing.reproduction.searching import Explanation, Trials, explain
@@ -116,13 +116,8 @@ class _Setting:
 
         def say(number: int, expected: int, causes: Sequence[Cause], seconds: float | None) -> None:
             left = "" if seconds is None else f"; about {seconds:.0f} s left"
-            what = (
-                "as it is"
-                if not causes
-                else "as it was: "
-                + ", ".join(one.name for one in causes[:2])
-                + (f" and {len(causes) - 2} more" if causes[2:] else "")
-            )
+            more = f" and {len(causes) - 2} more" if causes[2:] else ""
+            what = f"as it was: {', '.join(one.name for one in causes[:2])}{more}" if causes else "as it is"
             self.display.line(f"trial {number} of about {expected}: {what}{left}")
 
         return Trials(carry_out=carry_out, say=say)
@@ -220,8 +215,11 @@ def _take_over_threads(original: Original) -> None:
 
     environment, recipe = original.lock.environment, original.job.recipe
     is_asked = any(name in os.environ for name in ("TF_NUM_INTRAOP_THREADS", "NPROC"))
-    if recipe.train.deterministic and environment.threads and environment.backend == devices.name() and not is_asked:
-        determinism.fix_threads(environment.threads)
+    number = environment.threads
+    if not recipe.train.deterministic or environment.backend != devices.name() or is_asked:
+        return
+    if number is not None and is_number_of_threads(number):
+        determinism.fix_threads(number)
 
 
 def _files(now: LockedJob) -> tuple[str, ...]:
