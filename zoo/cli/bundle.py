@@ -84,16 +84,20 @@ def _with_wheels(contents: "Contents", asked: BundleOptions) -> Generator["Bundl
     from zoo.sharing.bundles.wheels import WheelsError, downloaded, with_hashes
 
     listed = counted(len(contents.packages), "package")
+    size = f"{installed_bytes(contents.packages):,} bytes when they are installed"
     if asked.wheels:
-        size = installed_bytes(contents.packages)
-        echo(f"fetching the wheels of {listed}, which have {size:,} bytes when they are installed", err=True)
+        echo(f"fetching the wheels of {listed}, which have {size}", err=True)
         with tempfile.TemporaryDirectory(dir=asked.out.absolute().parent, prefix=".wheels-") as name:
             folder = Path(name)
             yield bundle_of_contents(contents, find_wheels=lambda all_of: downloaded(all_of, folder), wheels=folder)
         return
     bundle = None
     if asked.hashes:
-        echo(f"asking the index of pip for the hashes of {listed} (--no-hashes leaves them out)", err=True)
+        echo(
+            f"asking the index of pip for the hashes of {listed} (--no-hashes does not); where the index lists no "
+            f"metadata, pip downloads the wheels, which have {size}",
+            err=True,
+        )
         try:
             bundle = bundle_of_contents(contents, find_wheels=with_hashes)
         except WheelsError as fault:

@@ -1,6 +1,7 @@
 """Which packages a bundle lists: those that are needed here, with their versions, and nothing else."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -60,6 +61,25 @@ def test_an_installed_package_is_known_by_the_files_of_its_wheel_however_it_was_
     (info / "RECORD").write_text((info / "RECORD").read_text() + "".join(f"{line}\n" for line in added))
     (again,) = (_record(one) for one in installed_closure(["acme-low"]))
     assert (again.content, again.is_local) == (low.content, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ({"url": "file:///a/b", "dir_info": {"editable": True}}, "file:///a/b"),
+        (
+            {"url": "https://a.org/b.git", "vcs_info": {"vcs": "git", "commit_id": "3f0c"}},
+            "git+https://a.org/b.git@3f0c",
+        ),
+        ({"url": "file:///a", "dir_info": {}, "subdirectory": "b"}, "file:///a#subdirectory=b"),
+        ({"url": "https://a.org/b.whl", "archive_info": {}}, "https://a.org/b.whl"),
+        ({"vcs_info": {}}, None),
+        ([], None),
+    ],
+)
+def test_what_was_not_installed_from_an_index_is_named_as_pip_takes_it(site, written, taken):
+    (site / "acme_low-1.0.dist-info" / "direct_url.json").write_text(json.dumps(written))
+    assert local_source("acme-low") == taken
 
 
 def test_where_a_package_is_from_and_how_large_it_is_is_known(site):

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
 from importlib import metadata
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -81,10 +82,17 @@ def _content(package: metadata.Distribution) -> str | None:
 
 
 def local_source(name: str) -> str | None:
-    """Returns the address that a package was installed from, where that is not an index; None otherwise."""
+    """Returns what pip takes to build a package anew from where it was installed from; None where that is an index.
+
+    See https://packaging.python.org/en/latest/specifications/direct-url/.
+    """
     text = metadata.distribution(name).read_text("direct_url.json")
     try:
-        return None if text is None else str(json.loads(text)["url"])
+        found: dict[str, Any] = {} if text is None else json.loads(text)
+        url, below = str(found["url"]), found.get("subdirectory")
+        if (repository := found.get("vcs_info")) is not None:
+            url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+        return f"{url}#subdirectory={below}" if below else url
     except (ValueError, KeyError, TypeError):
         return None
 

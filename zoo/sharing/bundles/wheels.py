@@ -64,8 +64,7 @@ def downloaded(packages: Sequence[WheelRecord], folder: Path) -> tuple[WheelReco
             _pip("download", "--dest", str(folder), *_ONLY_THESE, *_QUICK, "-r", str(_pins(asked, Path(pins))))
     for one in packages:
         if one.is_local and (source := local_source(one.name)) is not None:
-            place = unquote(urlsplit(source).path) if source.startswith("file:") else source
-            _pip("wheel", "--wheel-dir", str(folder), "--no-deps", *_QUICK, place)
+            _pip("wheel", "--wheel-dir", str(folder), "--no-deps", *_QUICK, source)
     known = {
         name: (path.name, sha256(path)) for path in sorted(folder.glob("*.whl")) if (name := _package_of(path.name))
     }
