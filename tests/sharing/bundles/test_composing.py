@@ -121,6 +121,7 @@ def test_the_page_says_what_to_type(trained):
     assert "zoo verify tiny.zip\n" in page
     assert "zoo finetune tiny.zip --data photos/\n" in page
     assert "zoo predict tiny/model photo.jpg" in page
+    assert "zoo reproduce tiny.zip --data photos/ " in page
     assert "pip install" not in page  # without wheels
 
 

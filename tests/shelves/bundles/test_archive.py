@@ -1,6 +1,7 @@
 """The bytes of a bundle: equal for equal files, sealed to the last bit, written whole or not at all."""
 
 import hashlib
+import resource
 import zipfile
 
 import pytest
@@ -71,6 +72,20 @@ def test_a_file_that_changes_meanwhile_is_refused_and_nothing_is_left(tmp_path, 
     files["weights/net.safetensors"].write_bytes(b"another")
     with pytest.raises(ContractError, match=r"weights.bin: has changed while it was bundled"):
         write_archive(tmp_path / "a.zip", files, known)
+    assert (tmp_path / "a.zip").read_bytes() == b"before"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "weights.bin"}
+
+
+def test_a_full_disk_leaves_what_was_there_and_names_the_bundle(tmp_path, files):
+    (tmp_path / "a.zip").write_bytes(b"before")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_archive(tmp_path / "a.zip", files, hashes(files))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / "a.zip")
     assert (tmp_path / "a.zip").read_bytes() == b"before"
     assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "weights.bin"}
 

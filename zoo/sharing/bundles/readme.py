@@ -30,6 +30,8 @@ def readme_text(document: BundleDocument, files: Collection[str]) -> str:
 def _training(name: str, files: Collection[str]) -> list[str]:
     bundle = f"{name}{SUFFIX}"
     lines = [f"zoo verify {bundle}", f"zoo recipe show {bundle}", f"zoo finetune {bundle} --data photos/"]
+    if "receipt.json" in files:
+        lines.append(f"zoo reproduce {bundle} --data photos/        # the images that it was trained on")
     if any(one.startswith(MODEL) for one in files):
         lines += [
             f"python -m zipfile -e {bundle} {name}/",

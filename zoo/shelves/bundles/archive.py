@@ -22,7 +22,7 @@ from zoo.foreign.zip_archives import ZipError, open_zip, unpacked
 from zoo.shelves.bundles.manifest import MANIFEST, SIGNATURE
 from zoo.shelves.names import fault_of_file_names
 from zoo.shelves.versions import FileRecord
-from zoo.system.files import sync
+from zoo.system.files import say_room, sync
 from zoo.system.regular_files import open_regular
 
 SUFFIX = ".zip"
@@ -67,25 +67,36 @@ def write_archive(path: Path, files: Mapping[str, bytes | Path], hashes: Mapping
     """
     import tempfile  # here, because `zoo list` comes by and need not wait for it
 
-    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in files.values())
     try:
-        with os.fdopen(handle, "w+b") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for one in [MANIFEST, *sorted(files.keys() - {MANIFEST})]:
-                    _write_entry(archive, one, files[one], hashes.get(one))
-                archive.comment = MARK + _NO_DIGITS
-            file.seek(0)
-            digest = _digest(file)
-            file.seek(-DIGITS, os.SEEK_END)
-            file.write(digest.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        sync(path.absolute().parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w+b") as file:
+                _write(file, files, hashes)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            sync(path.absolute().parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as fault:
+        if fault.filename not in map(str, files.values()):  # a file that cannot be read is named already
+            say_room(fault, path, needed=size)
+        raise
+
+
+def _write(file: IO[bytes], files: Mapping[str, bytes | Path], hashes: Mapping[str, FileRecord]) -> None:
+    """Writes the archive, then its hash over the zeros at its end."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for one in [MANIFEST, *sorted(files.keys() - {MANIFEST})]:
+            _write_entry(archive, one, files[one], hashes.get(one))
+        archive.comment = MARK + _NO_DIGITS
+    file.seek(0)
+    digest = _digest(file)
+    file.seek(-DIGITS, os.SEEK_END)
+    file.write(digest.encode())
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _write_entry(archive: zipfile.ZipFile, name: str, content: bytes | Path, known: FileRecord | None) -> None:
