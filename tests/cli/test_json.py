@@ -42,6 +42,7 @@ PRINTED = {
     "recipe check tiny.toml": "recipe-check",
     "recipe diff tiny.toml RUN": "recipe-diff",
     "recipe keys flip": "recipe-keys",
+    "recipe new --data photos --model mnist_conv_tiny": "recipe-new",
     "recipe lock tiny.toml --data photos": "recipe-lock",
     "recipe push tiny.toml vision/tiny": "recipe-push",
     "recipe pull vision/pets": "recipe-pull",

@@ -94,6 +94,13 @@ REFUSED = {
     "lr-find pets.toml --data photos --phase tip": "recipe 'pets' has no phase 'tip'. Did you mean 'top'? It has: "
     "head, top.",
     "data preview pets.toml --data fotos": "fotos: there is no such file or folder; expected images; check --data",
+    "recipe new --data fotos": "fotos: there is no such file or folder; expected images; check --data",
+    "recipe new --data photos": "photos: 2 training images of 2 classes; expected 10 or more to fit a recipe to; add "
+    "images, or take one that ships: 'zoo recipe ls'",
+    "recipe new --data photos --out pets.toml": "pets.toml: is there already; choose another --out, or replace it with "
+    "--force",
+    "recipe new --data photos --model mnist_con": "Unknown model 'mnist_con'. Did you mean 'mnist_conv'? See "
+    "'zoo list'.",
     "data pack nix.toml": "nix.toml: there is no such file. See 'zoo recipe ls'.",
 }
 

@@ -43,6 +43,7 @@ Kind = Literal[
     "recipe-check",
     "recipe-diff",
     "recipe-keys",
+    "recipe-new",
     "recipe-lock",
     "reproduce",
     "recipe-push",

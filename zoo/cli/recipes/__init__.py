@@ -1,4 +1,4 @@
-"""`zoo recipe`: list, show, check, compare, lock and share recipes."""
+"""`zoo recipe`: list, show, propose, check, compare, lock and share recipes."""
 
 import click
 
@@ -7,6 +7,7 @@ from zoo.cli.recipes.diff import diff_command
 from zoo.cli.recipes.keys import keys_command, schema_command
 from zoo.cli.recipes.lock import lock_command
 from zoo.cli.recipes.ls import ls_command
+from zoo.cli.recipes.new import new_command
 from zoo.cli.recipes.pull import pull_command
 from zoo.cli.recipes.push import push_command
 from zoo.cli.recipes.show import show_command
@@ -15,7 +16,7 @@ from zoo.cli.shell.groups import VerbGroup
 
 @click.group(cls=VerbGroup)
 def recipe() -> None:
-    """List, show, check, compare, lock and share recipes.
+    """List, show, propose, check, compare, lock and share recipes.
 
     A recipe is one TOML file that says how a model is trained. Wherever a recipe is expected, give the
     path of a .toml file, the name of one that ships with zoo, or SHELF/NAME of one on a shelf.
@@ -25,6 +26,7 @@ def recipe() -> None:
 for command in (
     ls_command,
     show_command,
+    new_command,
     check_command,
     diff_command,
     lock_command,
