@@ -88,7 +88,7 @@ def _lines(found: "Reproduction") -> "Iterator[str]":
     explanation = found.explanation
     yield from _listed("cause", explanation.causes)
     yield from _listed("left", explanation.left)
-    yield from _listed("no effect", explanation.without_effect)
+    yield from _listed("no effect", explanation.without_effect, " (in these batches)" if found.quick else "")
     if explanation.trials:
         yield f"found      in {counted(explanation.trials, 'trial')}{_CONFIRMED[found.is_confirmed]}"
     if not explanation.is_repeatable:
@@ -106,8 +106,8 @@ def _what_it_proves(found: "Reproduction") -> "Iterator[str]":
         yield "proves     that training begins the same; what comes later and validation are seen without --quick"
 
 
-def _listed(name: str, causes: "Sequence[Cause]") -> "Iterator[str]":
+def _listed(name: str, causes: "Sequence[Cause]", note: str = "") -> "Iterator[str]":
     for one in causes[:MOST_SHOWN]:
-        yield f"{name:<10} {one}"
+        yield f"{name:<10} {one}{note}"
     if len(causes) > MOST_SHOWN:
         yield f"{name:<10} and {len(causes) - MOST_SHOWN:,} more"
