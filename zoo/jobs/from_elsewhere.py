@@ -102,17 +102,18 @@ class FromElsewhere:
 def _take_up_weights(bundle: OpenedBundle, recipe: Recipe) -> None:
     """Lets the set that the recipe begins with be read from the bundle, where it is not on this machine."""
     carried = bundle.document.weights
-    if carried.file is None or carried.sha256 is None or carried.set == GIVEN or carried.model != recipe.model.name:
+    if carried.file is None or carried.set == GIVEN or carried.model != recipe.model.name:
         return
-    if recipe.model.weights == "none":
+    listed = bundle.document.files.get(carried.file)
+    if listed is None or recipe.model.weights == "none":
         return
     weight_set = registry.info(carried.model).weight_set(recipe.model.weights, recipe.model.builder_options)
     if weight_set is None or weight_set.name != carried.set:
         return  # --set asks for others
-    if take_up(weight_set, bundle.path / carried.file, carried.sha256):
+    if take_up(weight_set, bundle.path / carried.file, listed.sha256):
         _say(
             f"needs weights '{carried.set}' of {carried.model} as the bundle has them (SHA-256 "
-            f"{carried.sha256[:12]}...): their publisher gives no hash to compare"
+            f"{listed.sha256[:12]}...): their publisher gives no hash to compare"
         )
 
 

@@ -17,6 +17,7 @@ from zoo.shelves.bundles.manifest import bundle_text
 from zoo.shelves.bundles.opened import open_bundle
 
 MOST_SECONDS, MOST_MEMORY = 10, 500_000_000
+OTHER_WEIGHTS = "bundle.json: weights.file and weights.sha256 are not those of a file that it lists"
 
 
 def refused(path):
@@ -179,7 +180,12 @@ def test_a_huge_manifest_is_refused(tmp_path, cache):
         ({"files": {"bundle.json": {"sha256": "1" * 64, "size": 1}}}, "bundle.json: 'bundle.json' and 'bundle.json'"),
         ({"files": {"a": {"sha256": "0", "size": 1}}}, "bundle.json: files.a has no SHA-256 or size"),
         ({"files": {"a": {"sha256": "1" * 64, "size": -1}}}, "bundle.json: files.a has no SHA-256 or size"),
-        ({"weights": {"model": "m", "set": "s", "file": "weights/x.h5"}}, "bundle.json: weights.file is not among"),
+        ({"weights": {"model": "m", "set": "s", "file": "weights/x.h5"}}, OTHER_WEIGHTS),
+        (
+            {"weights": {"model": "m", "set": "s", "file": "README.md", "sha256": "1" * 64}},
+            OTHER_WEIGHTS,
+        ),
+        ({"weights": {"model": "m", "set": "s", "file": "..", "sha256": "1" * 64}}, OTHER_WEIGHTS),
         ({"weights": None}, "bundle.json: weights is None; expected an object"),
         ({"origin": {"name": "/", "version": 1, "sha256": "1" * 64}}, "bundle.json: origin does not name a version"),
         ({"files": float("nan")}, "bundle.json: cannot be read as JSON"),

@@ -156,7 +156,7 @@ def _check(document: BundleDocument) -> None:
             raise DamagedDocumentError(f"files.{name} has no SHA-256 or size")
         if one.size > MOST_SMALL and not name.startswith(_LARGE):
             raise DamagedDocumentError(f"{name} has {one.size:,} bytes; expected at most {MOST_SMALL:,}")
-    if (file := document.weights.file) is not None and not any(
-        name == file or name.startswith(f"{file}/") for name in document.files
-    ):
-        raise DamagedDocumentError("weights.file is not among its files")
+    if (file := document.weights.file) is not None:
+        hashes = [one.sha256 for name, one in document.files.items() if name == file or name.startswith(f"{file}/")]
+        if document.weights.sha256 not in hashes:
+            raise DamagedDocumentError("weights.file and weights.sha256 are not those of a file that it lists")
