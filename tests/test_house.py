@@ -15,7 +15,6 @@ REASON = re.compile(r"# (Long|Many arguments) because \S+")
 # Files above the limit -> why each is one story.
 LONG_FILES = {
     "zoo/data/sources/arrays.py": "one format, its splits and its faults",
-    "zoo/runs/checkpoint.py": "one format, written and read",
     "zoo/runs/record.py": "one document, and every key of it in one place",
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.tiny import start
 from zoo.errors import RunError
+from zoo.models.arrays import arrays_of
 from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Snapshot
 from zoo.runs.progress import Best, PartialEpoch, Progress
@@ -48,13 +49,13 @@ def test_it_comes_back_bit_for_bit(tmp_path):
 
 def test_scalars_stay_scalars():
     scalar = type("Variable", (), {"path": "adamw/iteration", "value": np.array(7)})()
-    assert checkpoint.arrays_of([scalar])["adamw/iteration"].shape == ()
+    assert arrays_of([scalar])["adamw/iteration"].shape == ()
 
 
 def test_it_holds_arrays_that_are_not_contiguous(tmp_path):
     # safetensors writes the memory as it lies: a view would come back scrambled.
     array = np.arange(6, dtype="float32").reshape(2, 3).T
-    model = checkpoint.arrays_of([type("Variable", (), {"path": "kernel", "value": array})()])
+    model = arrays_of([type("Variable", (), {"path": "kernel", "value": array})()])
     checkpoint.save(tmp_path, Snapshot(model=model, state={}, progress=at(1)), keep=1)
     assert checkpoint.latest(tmp_path).model_arrays()["kernel"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
@@ -222,7 +223,7 @@ def test_the_manifest_tells_the_progress(tmp_path):
 def test_two_variables_of_one_path_are_refused():
     variable = type("Variable", (), {"path": "conv/kernel", "value": np.zeros(1)})()
     with pytest.raises(RunError) as raised:
-        checkpoint.arrays_of([variable, variable])
+        arrays_of([variable, variable])
     assert str(raised.value) == "two variables are called conv/kernel; expected a name for each layer of its own"
 
 

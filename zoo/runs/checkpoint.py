@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError
-from zoo.models.arrays import MODEL_FILE, array_of, arrays_of, by_path, read_verified, seed_states, write_arrays
-from zoo.models.weights import finalize_state
+from zoo.models.arrays import MODEL_FILE, read_verified, write_arrays
 from zoo.runs.counted_in_batches import counted_anew
 from zoo.runs.folder import SCHEMA, RunFolder
 from zoo.runs.progress import Progress
@@ -54,7 +53,7 @@ class Snapshot:
 
     Attributes:
         model: Weights by path.
-        state: What `training_state` reads, and inside an epoch what `epoch_state` does.
+        state: All else that training needs to go on, by names that begin with a kind.
         progress: How far the run has come.
         history: The lines of metrics.jsonl until then.
     """
@@ -281,89 +280,3 @@ def at_batch(folder: Path, batch: int) -> Checkpoint | None:
     """Returns the checkpoint of the epoch that ended with a batch of the run, or None where it is not kept."""
     ends = (one for one in checkpoints(folder) if one.progress.partial_epoch is None)
     return next((one for one in ends if one.progress.batch == batch), None)
-
-
-def restore_weights(model: Any, source: Checkpoint) -> None:
-    """Puts a checkpoint's weights into a model.
-
-    Raises:
-        RunError: They are damaged, or belong to another model.
-    """
-    arrays = source.model_arrays()
-    if set(arrays) != {weight.path for weight in model.weights}:
-        raise RunError(f"{source.path}: belongs to another model than {model.name}")
-    for weight in model.weights:
-        weight.assign(arrays[weight.path])
-    finalize_state(model)
-
-
-def saved_weights(model: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
-    """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight."""
-    arrays = arrays_of(model.weights)
-    return {path: array_of(averages[path]) if path in averages else array for path, array in arrays.items()}
-
-
-def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> "dict[str, np.ndarray]":
-    """Reads all that training needs beside `saved_weights`.
-
-    That is: optimizer variables by path; the weights themselves where `saved_weights` has their averages; and seed
-    generators by number.
-    """
-    return {name: array_of(variable) for name, variable in _state_variables(model, optimizer, averages).items()}
-
-
-def restore_training_state(
-    model: Any, optimizer: Any, averages: Mapping[str, Any], arrays: "Mapping[str, np.ndarray]"
-) -> None:
-    """Puts back what `training_state` read; the optimizer must be built.
-
-    Raises:
-        RunError: The state belongs to another model or optimizer.
-    """
-    variables = _state_variables(model, optimizer, averages)
-    if differing := sorted(set(variables) ^ {name for name in arrays if not name.startswith(OF_AN_EPOCH)}):
-        raise RunError(
-            f"the checkpoint's state belongs to another training: {len(differing)} entries differ, {differing[0]} first"
-        )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
-
-
-def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {f"optimizer/{path}": variable for path, variable in by_path(optimizer.variables).items()}
-    variables |= {f"{AS_TRAINED}{weight.path}": weight for weight in model.weights if weight.path in averages}
-    # In the order of the graph, since their own names count up from process to process.
-    states = [state for layer in model.layers for state in seed_states(layer)]
-    return variables | {f"seed/{number}": state for number, state in enumerate(states)}
-
-
-def epoch_state(training_model: Any, augmentation_layers: Sequence[Any]) -> "dict[str, np.ndarray]":
-    """Reads what an epoch that has begun needs beside: its metrics so far, and what augmentation draws next."""
-    variables = _epoch_variables(training_model, augmentation_layers)
-    return {name: array_of(variable) for name, variable in variables.items()}
-
-
-def restore_epoch_state(
-    training_model: Any, augmentation_layers: Sequence[Any], arrays: "Mapping[str, np.ndarray]"
-) -> None:
-    """Puts back what `epoch_state` read, after the epoch has begun anew.
-
-    Raises:
-        RunError: The state belongs to another training.
-    """
-    variables = _epoch_variables(training_model, augmentation_layers)
-    if differing := sorted(set(variables) ^ {name for name in arrays if name.startswith(OF_AN_EPOCH)}):
-        raise RunError(f"the checkpoint's state belongs to another training: {differing[0]} differs")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
-
-
-def _epoch_variables(training_model: Any, augmentation_layers: Sequence[Any]) -> dict[str, Any]:
-    seeds = [state for layer in augmentation_layers for state in seed_states(layer)]
-    return {
-        **{
-            f"{OF_AN_EPOCH}metric/{number}": variable
-            for number, variable in enumerate(training_model.metrics_variables)
-        },
-        **{f"{OF_AN_EPOCH}augmentation/{number}": state for number, state in enumerate(seeds)},
-    }

@@ -12,8 +12,7 @@ from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches
 from zoo.freezing.contract import Contract
 from zoo.freezing.plans import Plan
-from zoo.runs import checkpoint
-from zoo.runs.checkpoint import Checkpoint
+from zoo.runs.checkpoint import OF_AN_EPOCH, Checkpoint
 from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
 from zoo.training.batch_size import out_of_memory
@@ -30,6 +29,7 @@ from zoo.training.compiling.optimizer_state import (
 )
 from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
+from zoo.training.compiling.training_state import restore_training_state
 from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
@@ -213,8 +213,8 @@ class PhaseRun:
             load_state(optimizer, self._optimizer_state)
             return {}
         state = self._resume_from.state_arrays()
-        checkpoint.restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
-        return {name: array for name, array in state.items() if name.startswith(checkpoint.OF_AN_EPOCH)}
+        restore_training_state(self._model, optimizer, moving_averages(optimizer), state)
+        return {name: array for name, array in state.items() if name.startswith(OF_AN_EPOCH)}
 
     def _fit(
         self, training_model: TrainingModel, feed: Feed, watch: Watch, *, by_epoch: bool

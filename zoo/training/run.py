@@ -30,6 +30,7 @@ from zoo.runs.recording import Recording, recording
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
 from zoo.training.callbacks.metrics_writer import FirstLosses
 from zoo.training.compiling.optimizer_state import OptimizerState
+from zoo.training.compiling.training_state import restore_weights
 from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
@@ -244,7 +245,7 @@ def _each_phase(
     display, phases = training.display, training.recipe.phases
     progress = resume_from.progress if resume_from else Progress()
     if resume_from is not None:
-        checkpoint.restore_weights(training.model, resume_from)
+        restore_weights(training.model, resume_from)
         display.line(f"goes on {_where(progress)}, step {progress.step}")
     optimizer_state = OptimizerState()
     for index in range(progress.phase, len(phases)):
@@ -274,7 +275,7 @@ def _restore_best(training: Training) -> BestRecord:
     """
     folder, model, recipe = training.folder, training.model, training.recipe
     saved = best_checkpoint(folder, unsaved=training.writer.unsaved_epochs, say=training.display.line)
-    checkpoint.restore_weights(model, saved)
+    restore_weights(model, saved)
     save_model(model, folder.model, fit=recipe.data.fit)
     fell_short = shortfall(folder.metrics(), recipe.checkpoint.monitor)
     if fell_short:

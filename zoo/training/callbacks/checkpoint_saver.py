@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from zoo.backend import devices
-from zoo.runs import checkpoint
 from zoo.runs.checkpoint import Snapshot
 from zoo.runs.progress import PartialEpoch, Progress
 from zoo.training.callbacks.counting import PhaseCounts
@@ -19,6 +18,7 @@ from zoo.training.callbacks.monitor import Monitor
 from zoo.training.callbacks.save_interval import SaveInterval
 from zoo.training.callbacks.validation_average import AverageForValidation
 from zoo.training.compiling.optimizer_state import moving_averages
+from zoo.training.compiling.training_state import epoch_state, saved_weights, training_state
 from zoo.training.of_all_phases import Training
 
 
@@ -170,10 +170,10 @@ class CheckpointSaver(keras.callbacks.Callback):
         devices.sync(training_model)
         averages = moving_averages(training_model.optimizer)
         with self._average.put_aside():
-            model = checkpoint.saved_weights(self._training.model, averages)
-            state = checkpoint.training_state(self._training.model, training_model.optimizer, averages)
+            model = saved_weights(self._training.model, averages)
+            state = training_state(self._training.model, training_model.optimizer, averages)
         if progress.partial_epoch is not None and not progress.awaits_validation:
-            state |= checkpoint.epoch_state(training_model, self._augmentation_layers)
+            state |= epoch_state(training_model, self._augmentation_layers)
         snapshot = Snapshot(
             model=_copied(model), state=_copied(state), progress=progress, history=tuple(writer.history)
         )

@@ -11,6 +11,7 @@ from zoo.runs.progress import Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.monitor import Monitor
 from zoo.training.compiling.optimizer_state import moving_averages
+from zoo.training.compiling.training_state import restore_training_state, restore_weights
 from zoo.training.preparation.checkpoints import require_best
 
 
@@ -69,6 +70,6 @@ class EarlyStopping(keras.callbacks.Callback):
         found = self.best and checkpoint.at_batch(folder.checkpoints, self.best.batch)
         if found is not None:
             require_best(found.path)
-            checkpoint.restore_weights(model, found)
-            checkpoint.restore_training_state(model, optimizer, moving_averages(optimizer), found.state_arrays())
+            restore_weights(model, found)
+            restore_training_state(model, optimizer, moving_averages(optimizer), found.state_arrays())
         return found is not None

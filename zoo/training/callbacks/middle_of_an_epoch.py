@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.runs.checkpoint import restore_epoch_state
+from zoo.training.compiling.training_state import restore_epoch_state
 
 
 class CountedFrom(keras.callbacks.CallbackList):
