@@ -176,8 +176,8 @@ def recipes() -> list[bytes]:
 def locate_keys(data: bytes) -> None:
     import tomllib
 
+    from zoo.foreign.toml_documents import TooMuchError, refuse_too_much
     from zoo.recipe.toml.line_numbers import key_lines
-    from zoo.recipe.toml.tokens import TooMuchError, refuse_too_much
 
     text = data.decode("utf-8", "replace")
     try:

@@ -120,6 +120,15 @@ def test_a_package_of_plain_files_is_a_shelf(user, tmp_path, monkeypatch):
     assert (pull("acme/pets").path / "recipe.toml").read_bytes() == RECIPE
 
 
+def test_a_plain_file_that_is_beyond_a_recipe_is_listed_without_what_it_says(user, tmp_path, monkeypatch):
+    said = b'description = "Of Acme."\n'
+    deep = said + b"a." * 5_000 + b"a = 1\n"
+    install(tmp_path / "site", "acme", {"deep.toml": deep, "nested.toml": said + b"a = " + b"[" * 100_000})
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+    listed = [(one.reference, one.metadata.description) for one in open_shelf("acme").versions()]
+    assert listed == [("acme/deep@1", ""), ("acme/nested@1", "")]
+
+
 def test_a_package_of_versions_is_a_shelf(vision, root, tmp_path, monkeypatch):
     for _ in range(2):
         vision.publish("pets", FILES, METADATA)

@@ -1,10 +1,10 @@
 """The values of a recipe by their dotted keys, defaults included: what each is, where it was written, what differs."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from zoo.foreign.toml_documents import read_toml
 from zoo.recipe.overlays import KeyPath, Overlay, SourceLocation
 
 
@@ -65,11 +65,20 @@ def values_by_key(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def values_of_text(resolved: str) -> dict[str, Any]:
-    """Reads the text of a resolved recipe by its keys, whatever keys another zoo knows; nothing where it is damaged."""
-    try:
-        return values_by_key(tomllib.loads(resolved))
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return {}
+    """Reads the text of a resolved recipe, whatever keys another zoo knows.
+
+    Raises:
+        ValueError: It is not TOML, beyond the limits of a recipe, or a phase in it has no name.
+    """
+    values = read_toml(resolved)
+    phases = values.get("phases", [])
+    if not (isinstance(phases, list) and all(map(_has_name, cast("list[object]", phases)))):
+        raise ValueError("phases are not tables with a name")
+    return values
+
+
+def _has_name(phase: object) -> bool:
+    return isinstance(phase, dict) and isinstance(cast("dict[str, Any]", phase).get("name"), str)
 
 
 def value_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[ValueDifference]:

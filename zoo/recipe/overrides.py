@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.errors import did_you_mean
+from zoo.foreign.toml_documents import DEEPEST
 from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation
-from zoo.recipe.toml.tokens import DEEPEST
 from zoo.recipe.toml.values import toml_value, unfit_values
 
 # Each is laid over the whole recipe.

@@ -99,6 +99,26 @@ def test_a_lock_that_was_changed_and_sealed_anew_contradicts_itself():
             parse_lock(other.to_text().encode(), "it")
 
 
+@pytest.mark.parametrize(
+    ("resolved", "said"),
+    [
+        ("a." * 5_000 + "a = 1", "nests more than 32 keys and values"),
+        ("a = " + "[" * 100_000, "nests more than 32 keys and values"),
+        ("a = 1\n" * 20_001, "holds more than 20,000 keys and values"),
+        ("#" * 2_000_000, "has 2,000,000 letters"),
+        ("a = ", "Invalid value"),
+        ("phases = 3", "phases are not tables with a name"),
+        ("[[phases]]\nepochs = 1", "phases are not tables with a name"),
+        ("[[phases]]\nname = 1", "phases are not tables with a name"),
+    ],
+)
+def test_a_lock_of_a_text_that_is_not_a_recipe_is_refused(resolved, said):
+    text = make_lock(recipe=recipe_lock(resolved)).to_text()
+    with pytest.raises(ContractError, match=rf"^it: .*\(recipe\.resolved cannot be read: {said}") as raised:
+        parse_lock(text.encode(), "it")
+    assert "\n" not in str(raised.value)
+
+
 def test_a_lock_that_is_not_there_is_not_found(tmp_path):
     with pytest.raises(NotFoundError, match="there is no such file; expected a lock"):
         read_lock(tmp_path / "pets.lock")

@@ -3,8 +3,8 @@
 import tomllib
 from collections.abc import Iterator
 
+from zoo.foreign.toml_documents import tokens
 from zoo.recipe.overlays import KeyPath
-from zoo.recipe.toml.tokens import tokens
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo.errors import RecipeError
+from zoo.foreign.toml_documents import TooMuchError, refuse_too_much
 from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation, recipe_error
 from zoo.recipe.toml.line_numbers import key_lines
 from zoo.recipe.toml.parsing import parse_what_can_be_read
-from zoo.recipe.toml.tokens import TooMuchError, refuse_too_much
 from zoo.recipe.toml.values import unfit_values
 from zoo.system.regular_files import TooLargeError, read_regular
 

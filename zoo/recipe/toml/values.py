@@ -1,11 +1,10 @@
 """What TOML can hold: the values of a text on the command line, and those that a caller gives in place of one."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zoo.foreign.toml_documents import DEEPEST, read_toml
 from zoo.recipe.overlays import KeyPath
-from zoo.recipe.toml.tokens import DEEPEST, refuse_too_much
 
 # TOML's whole numbers have 64 bits; tomllib reads longer ones, which nothing here can write down.
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
@@ -15,9 +14,8 @@ def toml_value(text: str) -> Any:
     """Reads a text as a TOML value, or as a bare string where it is none, or one that no recipe may hold."""
     document = f"value = {text}"
     try:
-        refuse_too_much(document)
-        read = tomllib.loads(document)
-    except (ValueError, RecursionError):  # ValueError: TOML errors and integers of too many digits
+        read = read_toml(document)
+    except ValueError:  # also Python's own, of integers of too many digits
         return text
     return read["value"] if len(read) == 1 else text
 

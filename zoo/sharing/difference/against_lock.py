@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zoo.errors import ContractError
-from zoo.recipe.by_key import ABSENT, RecipeValue, values_of_text
+from zoo.recipe.by_key import ABSENT, RecipeValue, values_by_key, values_of_text
 from zoo.recipe.finding import RECIPE_FILE
 from zoo.recipe.overlays import Fault, KeyPath, SourceLocation
 from zoo.recipe.parents import written_files
@@ -49,7 +49,7 @@ def lock_faults(file: Path, recipe: Recipe, keys: Sequence[RecipeValue]) -> list
 
 
 def _key_faults(lock: Lock, path: Path, keys: Sequence[RecipeValue]) -> Iterator[Fault]:
-    locked = values_of_text(lock.recipe.resolved)
+    locked = values_by_key(values_of_text(lock.recipe.resolved))
     now = {one.key: one for one in keys if one.value is not None}
     for key in dict.fromkeys((*now, *locked)):
         one, then = now.get(key), locked.get(key, ABSENT)

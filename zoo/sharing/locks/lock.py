@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from zoo.errors import ContractError, shown
-from zoo.recipe.by_key import values_of_text
+from zoo.errors import ContractError, printable, shown
+from zoo.recipe.by_key import values_by_key, values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
 from zoo.sharing.documents import parse_proof, proof_text, read_proof
@@ -193,6 +193,10 @@ def _checked(lock: Lock, place: str) -> Lock:
     fault = lock.data.fault()
     if hashlib.sha256(lock.recipe.resolved.encode("utf-8", "surrogatepass")).hexdigest() != lock.recipe.sha256:
         fault = "recipe.sha256 is not that of recipe.resolved"
+    try:
+        values_of_text(lock.recipe.resolved)
+    except ValueError as unread:
+        fault = f"recipe.resolved cannot be read: {printable(unread, at_most=100)}"
     for loss in (lock.expected and lock.expected.first_losses) or ():
         if not _HEXADECIMAL.fullmatch(loss):
             fault = f"expected.first_losses has {shown(loss)}; expected hexadecimal floats"
@@ -238,7 +242,7 @@ def _difference(name: str, then: object, now: object) -> Difference:
 
 def _recipe_differences(then: Lock, now: Lock) -> Iterator[Difference]:
     if then.recipe.sha256 != now.recipe.sha256:
-        before, after = (values_of_text(one.recipe.resolved) for one in (then, now))
+        before, after = (values_by_key(values_of_text(one.recipe.resolved)) for one in (then, now))
         changed = [key for key in dict.fromkeys((*before, *after)) if before.get(key) != after.get(key)]
         for key in changed:
             yield _difference(f"recipe {key}", before.get(key, "not there"), after.get(key, "not there"))

@@ -1,11 +1,10 @@
 """What differs between a lock and what there is now, one by one, each of a kind, and whether it can be put back."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from zoo.recipe.by_key import ABSENT, value_differences
+from zoo.recipe.by_key import ABSENT, value_differences, values_of_text
 from zoo.recipe.validation import quoted
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.packages import OF_BACKENDS
@@ -92,12 +91,17 @@ def causes_between(then: Lock, now: Lock, images: Sequence[ImageChange], *, is_f
 
 
 def _of_recipe(then: Lock, now: Lock) -> Iterator[Cause]:
-    before, after = (tomllib.loads(one.recipe.resolved) for one in (then, now))
-    names = [[phase["name"] for phase in one["phases"]] for one in (before, after)]
+    before, after = (values_of_text(one.recipe.resolved) for one in (then, now))
+    names = [[phase["name"] for phase in one.get("phases", ())] for one in (before, after)]
     if names[0] != names[1]:
         said = [", ".join(one) for one in names]
         yield Cause(
-            kind="recipe", name="recipe phases", then=said[0], now=said[1], is_revertible=True, value=before["phases"]
+            kind="recipe",
+            name="recipe phases",
+            then=said[0],
+            now=said[1],
+            is_revertible=True,
+            value=before.get("phases", []),
         )
     for one in value_differences(before, after):
         if names[0] != names[1] and one.key.startswith(f"{PHASES}."):

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.backend.quiet_start import import_keras
 from zoo.errors import ContractError, ZooError, in_one_line
-from zoo.recipe.by_key import values_of_text
+from zoo.recipe.by_key import values_by_key, values_of_text
 from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.folder import RunFolder, reserve_default_path
 from zoo.runs.record import ResultRecord
@@ -231,7 +231,7 @@ def _files(now: LockedJob) -> tuple[str, ...]:
 
 def _differences(setting: _Setting) -> tuple[Cause, ...]:
     lock, dataset = setting.original.lock, setting.now.dataset
-    validation = values_of_text(lock.recipe.resolved).get("data.validation")
+    validation = values_by_key(values_of_text(lock.recipe.resolved)).get("data.validation")
     is_shared = dataset.validation is None and not isinstance(validation, str)
     images = image_changes(lock.data, dataset, is_shared=is_shared) if lock.data.has_keys else []
     images = with_files_known_here(images, dataset.root)

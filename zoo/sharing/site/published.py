@@ -2,13 +2,12 @@
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
 
 from zoo.errors import ContractError
-from zoo.recipe.toml.tokens import TooMuchError, refuse_too_much
+from zoo.foreign.toml_documents import read_toml
 from zoo.sharing.receipt import CURVES, RECIPE, Receipt, parse_receipt
 from zoo.sharing.receipt import FILE as RECEIPT
 from zoo.sharing.site.contents import Epoch
@@ -103,9 +102,8 @@ class Published:
 @lru_cache(maxsize=64)
 def _values(text: str) -> Mapping[str, Any] | None:
     try:
-        refuse_too_much(text)  # which a parser would take hours or all memory for
-        return tomllib.loads(text)
-    except (TooMuchError, ValueError, RecursionError):
+        return read_toml(text)
+    except ValueError:
         return None
 
 

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from zoo.errors import in_one_line
+from zoo.foreign.toml_documents import read_toml
 from zoo.shelves.faults import ShelfError
 from zoo.shelves.names import is_recipe_name, is_shelf_name
 from zoo.shelves.places.folder import FolderPlace
@@ -127,10 +128,8 @@ def _document(name: str, content: bytes) -> bytes:
 
 
 def _description(content: bytes) -> str:
-    import tomllib
-
     try:
-        said = tomllib.loads(content.decode()).get("description", "")
+        said = read_toml(content.decode()).get("description", "")
     except ValueError:
         return ""
     return said[:1000] if isinstance(said, str) else ""

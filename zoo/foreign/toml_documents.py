@@ -5,10 +5,13 @@ how much. No recipe comes near the limits.
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 DEEPEST = 32
 MOST_ENTRIES = 20_000
+MOST_LETTERS = 1_000_000
 
 # Each kind of text goes on to the end of the document where it is never closed, so that none is looked at twice.
 TOKEN = re.compile(
@@ -23,7 +26,7 @@ TOKEN = re.compile(
 
 
 class TooMuchError(ValueError):
-    """A document nests deeper than a recipe may, or holds more.
+    """A document nests deeper than a recipe may, or holds more, or is longer.
 
     Attributes:
         line: Where it does, counted from 1.
@@ -73,3 +76,16 @@ def refuse_too_much(text: str) -> None:
         entries += token in "=[{,."
         if entries > MOST_ENTRIES:
             raise TooMuchError(f"holds more than {MOST_ENTRIES:,} keys and values", line)
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Reads a document within the limits of a recipe, whoever wrote it.
+
+    Raises:
+        TooMuchError: It is beyond them.
+        ValueError: It is not TOML.
+    """
+    if len(text) > MOST_LETTERS:
+        raise TooMuchError(f"has {len(text):,} letters; expected at most {MOST_LETTERS:,}", 1)
+    refuse_too_much(text)
+    return tomllib.loads(text)
