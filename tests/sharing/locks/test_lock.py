@@ -148,6 +148,18 @@ def test_a_difference_names_the_key_of_the_recipe():
     ]
 
 
+def test_a_key_that_one_recipe_alone_has_differs_from_nothing():
+    without = RESOLVED.replace("epochs = 2\n", "")
+    assert said(make_lock(recipe=recipe_lock(without))) == ["recipe phases.head.epochs 2, now not there"]
+    assert said(make_lock(), make_lock(recipe=recipe_lock(without))) == ["recipe phases.head.epochs not there, now 2"]
+
+
+def test_another_form_of_the_same_recipe_is_a_difference_of_its_hash():
+    other = RESOLVED + "# the same\n"
+    then, now = (recipe_lock(one).sha256[:12] for one in (RESOLVED, other))
+    assert said(make_lock(recipe=recipe_lock(other))) == [f"recipe {then}, now {now}"]
+
+
 def test_a_difference_names_the_parent():
     assert said(make_lock(recipe=recipe_lock(parents=()))) == ["parent finetune/default aaaaaaaaaaaa, now none"]
 

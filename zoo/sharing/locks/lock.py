@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from zoo.errors import ContractError, printable, shown
-from zoo.recipe.by_key import values_by_key, values_of_text
+from zoo.recipe.by_key import value_differences, values_of_text
 from zoo.runs.exactness import NOT_INSTALLED, Difference
 from zoo.runs.record import BatchRecord, EnvironmentRecord, ExactnessRecord
 from zoo.sharing.documents import parse_proof, proof_text, read_proof
@@ -242,10 +242,9 @@ def _difference(name: str, then: object, now: object) -> Difference:
 
 def _recipe_differences(then: Lock, now: Lock) -> Iterator[Difference]:
     if then.recipe.sha256 != now.recipe.sha256:
-        before, after = (values_by_key(values_of_text(one.recipe.resolved)) for one in (then, now))
-        changed = [key for key in dict.fromkeys((*before, *after)) if before.get(key) != after.get(key)]
-        for key in changed:
-            yield _difference(f"recipe {key}", before.get(key, "not there"), after.get(key, "not there"))
+        changed = list(value_differences(*(values_of_text(one.recipe.resolved) for one in (then, now))))
+        for one in changed:
+            yield _difference(f"recipe {one.key}", *one.values)
         if not changed:
             yield _difference("recipe", then.recipe.sha256[:12], now.recipe.sha256[:12])
     before, after = ({one.name: one.sha256 for one in lock.recipe.parents} for lock in (then, now))
