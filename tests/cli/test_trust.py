@@ -21,6 +21,9 @@ REFUSED = [
     "predict RUN photos",
     "features RUN photos --out x.npz",
     "finetune RUN --run new",
+    "recipe lock hub.toml --data photos",
+    "reproduce RUN --data photos",
+    "reproduce RUN --data photos --quick",
 ]
 
 
@@ -54,10 +57,12 @@ def test_every_verb_on_a_recipe_or_a_run_takes_the_option_and_is_tried_here():
     for name, verb in verbs():
         if any("--trust-code" in one.opts for one in verb.params):
             taking.add(name)
-        if any(isinstance(one, click.Argument) and one.name in ("recipe", "run", "source") for one in verb.params):
+        arguments = {one.name for one in verb.params if isinstance(one, click.Argument)}
+        # One that takes images for what it names trains it.
+        if {"recipe", "run", "source"} & arguments or {"reference", "data"} <= {one.name for one in verb.params}:
             on_a_model.add(name)
     assert taking == on_a_model == {name for name in taking for words in REFUSED if words.startswith(f"{name} ")}
-    assert len(taking) == 7
+    assert len(taking) == 9
 
 
 @pytest.mark.parametrize("typed_words", REFUSED)

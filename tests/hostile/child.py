@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.hostile.cases import Case, Outcome, Place
+from tests.memory import peak, peak_from_now
 
 # Beyond which a case fails at once, so that it does not take the machine's memory.
 LARGEST = 2_000_000_000
@@ -45,11 +46,11 @@ def tried(case: Case, folder: Path) -> Outcome:
     seen = _outside(folder)
     sys.stdout, sys.stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace") for _ in range(2))
     os.chdir(place.inside)
-    memory, began = _peak_from_now(), time.process_time()
+    memory, began = peak_from_now(), time.process_time()
     _limit(memory + LARGEST)
     try:
         code = _ended(case, place, more)
-        seconds, peak = time.process_time() - began, _status("VmHWM")
+        seconds, most = time.process_time() - began, peak()
         out, err = (_written(stream) for stream in (sys.stdout, sys.stderr))
     finally:
         _limit(resource.RLIM_INFINITY)
@@ -57,7 +58,7 @@ def tried(case: Case, folder: Path) -> Outcome:
         os.chdir(before_all)
     after = _outside(folder)
     changed = sorted(name for name in {*seen, *after} if seen.get(name) != after.get(name))
-    megabytes = max(0, peak - memory) / 1e6
+    megabytes = max(0, most - memory) / 1e6
     return Outcome(code=code, out=out, err=err, seconds=seconds, megabytes=megabytes, outside=changed)
 
 
@@ -106,24 +107,6 @@ def _outside(folder: Path) -> dict[str, str]:
 def _limit(size: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (size if size > 0 else hard, hard))
-
-
-def _peak_from_now() -> int:
-    """Lets the peak of memory begin here, where the system can, and returns what is taken now, in bytes."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # macOS has none: the peak is then that of the process so far
-        return _status("VmHWM")
-    return _status("VmRSS")
-
-
-def _status(key: str) -> int:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def photos(finished):
 
 
 IMAGES = np.zeros((2, 32, 32, 3), np.uint8)
+FINISHED = Path(__file__).parents[1] / "runs" / "made_before" / "finished"
 TINY = recipe(phase("all", "all", epochs=1), model="mnist_conv_tiny")
 
 PLAIN = (str, list, set, dict, int, float)
@@ -105,6 +106,11 @@ CALLS = {
     "Estimator X": (lambda x, _: zoo.Estimator(TINY).fit(x, [0, 1]), ()),
     "Estimator y": (lambda x, _: zoo.Estimator(TINY).fit(IMAGES, x), ()),
     "Run": (lambda x, _: zoo.Run(x).record, ()),
+    "reproduce run": (lambda x, _: zoo.reproduce(x), ()),
+    "reproduce data": (lambda x, _: zoo.reproduce(FINISHED, x), ()),
+    "reproduce run to make": (lambda x, _: zoo.reproduce("no_such_run", run=x), ()),
+    "reproduce weights": (lambda x, _: zoo.reproduce("no_such_run", weights=x), ()),
+    "reproduce verbose": (lambda x, _: zoo.reproduce("no_such_run", verbose=x), ()),
 }
 
 

@@ -1,10 +1,11 @@
 """What is to be reproduced: the lock of then, and the job of now."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import ContractError, NotFoundError
+from zoo.errors import ContractError, NotFoundError, RecipeError, shown
 from zoo.jobs.resolving import Job, make_job
 from zoo.recipe.finding import find_recipe
 from zoo.registry import list_models
@@ -29,6 +30,20 @@ class Original:
     lock: Lock
     expected: ExpectedLock
     job: Job
+
+
+def given_reference(given: object) -> str:
+    """Reads what a caller names.
+
+    Raises:
+        RecipeError: It is neither a text nor a path.
+    """
+    if isinstance(given, bytes) or not isinstance(given, str | os.PathLike):
+        raise RecipeError(
+            f"reproduce: the recipe is {shown(given)}; expected a run's folder, or a recipe that has a lock; "
+            "see 'zoo reproduce --help'"
+        )
+    return os.fsdecode(given)
 
 
 def find_original(reference: str | Path, data: Path | None = None, weights: Path | None = None) -> Original:

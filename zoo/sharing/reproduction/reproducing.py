@@ -17,7 +17,7 @@ from zoo.sharing.locks.making import LockedJob, lock_job
 from zoo.sharing.reproduction.attempts import Attempt, reverted
 from zoo.sharing.reproduction.causes import Cause, causes_between, is_number_of_threads
 from zoo.sharing.reproduction.image_changes import image_changes, with_files_known_here
-from zoo.sharing.reproduction.original import Original, find_original
+from zoo.sharing.reproduction.original import Original, find_original, given_reference
 from zoo.sharing.reproduction.searching import Explanation, Trials, explain
 from zoo.sharing.reproduction.trying import Outcome, try_it, whole_run, workplace
 from zoo.sharing.reproduction.verdicts import (
@@ -155,7 +155,7 @@ def reproduce(
         print(found.verdict, [str(cause) for cause in found.explanation.named])
     """
     asked = Asked(
-        reference=os.fspath(recipe_or_run),
+        reference=given_reference(recipe_or_run),
         data=None if data is None else given_path(data, "the path of the images"),
         quick=quick,
         run=None if run is None else given_path(run, "the path of the run"),

@@ -76,15 +76,16 @@ class FileSystemPlace:
         row = FILE_SYSTEMS[self.protocol]
         if importlib.util.find_spec(row.module) is None:
             raise ShelfError(f"{self.url}: needs {row.module}; type pip install 'zoo[{row.extra}]'")
-        import fsspec
+        from fsspec.core import url_to_fs
 
         with self._explained(""):
-            self._system: Any = fsspec.filesystem(
-                self.protocol, use_listings_cache=False, skip_instance_cache=True, **dict(row.options)
+            self._system: Any
+            self._system, root = url_to_fs(
+                self.url, use_listings_cache=False, skip_instance_cache=True, **dict(row.options)
             )
             if hasattr(self._system, "retries"):  # s3fs has its own, around those of its library
                 self._system.retries = ATTEMPTS
-            self._root = str(self._system._strip_protocol(self.url)).rstrip("/")
+            self._root = str(root).rstrip("/")
 
     def documents(self, name: str | None = None) -> list[tuple[str, int]]:
         """Lists the versions that have a document."""
