@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.inference.classifier import Classifier
-    from zoo.jobs.resolving import GivenOverrides
+    from zoo.recipe.overrides import GivenOverrides
     from zoo.recipe.schema import Recipe
     from zoo.report.progress import Verbose
 

@@ -12,8 +12,8 @@ from zoo.data import InCode
 from zoo.errors import INTERRUPTIONS, RunError, ZooError
 from zoo.inference.classifier import Classifier, load
 from zoo.jobs.lengthening import begin_lengthened
-from zoo.jobs.resolving import GivenOverrides
 from zoo.jobs.resuming import AlreadyDone, Lengthen, New, Request, Resume, decide, how_to_resume
+from zoo.recipe.overrides import GivenOverrides
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history
 from zoo.report.progress import Verbose, make_display

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zoo import registry
 from zoo.errors import NotFoundError, RecipeError, WeightsError, printable
 from zoo.foreign import saved_models, trust
 from zoo.models.carried import take_up
-from zoo.recipe.overrides import read_overrides
+from zoo.recipe.overrides import Overrides, read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.packages import installed_version
 from zoo.runs.record import OriginRecord
@@ -23,9 +22,6 @@ from zoo.shelves.bundles.opened import OpenedBundle, bundle_of
 from zoo.shelves.cached import version_of
 from zoo.shelves.versions import VersionMetadata
 from zoo.training.preparation.initial_weights import InitialWeights
-
-if TYPE_CHECKING:
-    from zoo.jobs.resolving import Overrides
 
 # What a bundle calls weights that are not a set of the card's; see zoo.sharing.locks.making.
 GIVEN = "given"
@@ -87,7 +83,7 @@ class FromElsewhere:
             return recipe
         return _with_module(self.bundle, recipe)
 
-    def initial_weights(self, overrides: "Overrides") -> InitialWeights | None:
+    def initial_weights(self, overrides: Overrides) -> InitialWeights | None:
         """Returns what the bundled run began with in place of its recipe's weights, unless others are asked for."""
         if self.bundle is None or self.bundle.document.weights.set != GIVEN:
             return None

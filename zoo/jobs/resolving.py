@@ -15,7 +15,7 @@ from zoo.jobs.from_elsewhere import FromElsewhere, from_elsewhere
 from zoo.models.saving import MODULE_FOLDER
 from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf, shipped_recipes
 from zoo.recipe.loading import load_recipe
-from zoo.recipe.overrides import read_overrides
+from zoo.recipe.overrides import GivenOverrides, Overrides, read_overrides
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import source_row, suffixes
 from zoo.runs.exactness import listed, recipe_differences
@@ -36,10 +36,6 @@ HANDLE_KEY = "model.handle"
 ARCHIVE_SUFFIX = ".zip"
 NOT_IN_A_RECIPE_NAME = re.compile(r"[^a-z0-9-]")
 
-# As they are given: also a single text, or none.
-GivenOverrides = str | Sequence[str] | Mapping[str, object] | None
-# As they go on from there.
-Overrides = tuple[str, ...] | Mapping[str, object]
 _OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import RunError
 from zoo.jobs.lengthening import lengthened
-from zoo.jobs.resolving import GivenOverrides, Job, make_job, resumed_job
+from zoo.jobs.resolving import Job, make_job, resumed_job
 from zoo.jobs.run_verification import refuse_damage
+from zoo.recipe.overrides import GivenOverrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.claim import refuse_claimed
 from zoo.runs.exactness import data_difference, refusal, version_differences

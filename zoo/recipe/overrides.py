@@ -10,6 +10,10 @@ from zoo.foreign.toml_documents import DEEPEST
 from zoo.recipe.overlays import Fault, KeyPath, Overlay, SourceLocation
 from zoo.recipe.toml.values import toml_value, unfit_values
 
+# As a caller gives them: also a single text, or none.
+GivenOverrides = str | Sequence[str] | Mapping[str, object] | None
+# As they go on from there.
+Overrides = tuple[str, ...] | Mapping[str, object]
 # Each is laid over the whole recipe.
 MOST_OVERRIDES = 1_000
 
