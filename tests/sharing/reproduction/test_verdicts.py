@@ -74,3 +74,11 @@ def test_losses_are_the_same_near_or_others(then, now, verdict):
 def test_it_is_said_how_many_losses_are_the_same_and_how_far_the_others_are_apart():
     found = compared_losses(hexadecimal(1, 2, 4), hexadecimal(1, 2.5, 4))
     assert (found.batches, found.equal, found.gap) == (3, 1, 0.25)
+
+
+@pytest.mark.parametrize(("then", "now"), [(0.5, float("nan")), (0.0, 0.7), (float("inf"), 1.0), (0.5, float("inf"))])
+def test_losses_that_no_share_parts_do_not_hold(then, now):
+    hexadecimal = [[one.hex() for one in losses] for losses in ([0.25, then], [0.25, now])]
+    found = compared_losses(*hexadecimal)
+    assert (found.batches, found.equal, found.gap) == (2, 1, None)
+    assert verdict_of_losses(*hexadecimal) == "does not hold"

@@ -81,7 +81,12 @@ def _lines(found: "Reproduction") -> "Iterator[str]":
     if found.losses is not None:
         batches = "batch" if found.losses.batches == 1 else f"{found.losses.batches} batches"
         same = "all" if found.losses.equal == found.losses.batches else f"the first {found.losses.equal}"
-        apart = "" if same == "all" else f", at most {100 * found.losses.gap:.2g} % apart"
+        gap = (
+            "no share says how far apart"
+            if found.losses.gap is None
+            else f"at most {100 * found.losses.gap:.2g} % apart"
+        )
+        apart = "" if same == "all" else f", {gap}"
         yield f"losses     of the first {batches}: {same} the same to the bit{apart}"
     if found.quick:
         yield from _what_it_proves(found)

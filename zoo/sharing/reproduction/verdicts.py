@@ -62,12 +62,12 @@ class ComparedLosses:
     Attributes:
         batches: How many were compared.
         equal: How many of the first are the same, bit for bit.
-        gap: The largest difference, as a part of the locked loss.
+        gap: The largest difference, as a part of the locked loss; None where a loss is zero, infinite or no number.
     """
 
     batches: int
     equal: int
-    gap: float
+    gap: float | None
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as `--json` prints it."""
@@ -98,8 +98,13 @@ def compared_losses(then: Sequence[str], now: Sequence[str]) -> ComparedLosses:
     """Puts the losses of the first batches side by side."""
     pairs = list(zip(then, now, strict=False))
     equal = next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
-    gaps = [abs(float.fromhex(other) / float.fromhex(one) - 1) for one, other in pairs if float.fromhex(one)]
-    return ComparedLosses(batches=len(pairs), equal=equal, gap=max(gaps, default=0.0))
+    gaps = [_gap(float.fromhex(one), float.fromhex(other)) for one, other in pairs if one != other]
+    is_measured = all(map(math.isfinite, gaps))
+    return ComparedLosses(batches=len(pairs), equal=equal, gap=max(gaps, default=0.0) if is_measured else None)
+
+
+def _gap(then: float, now: float) -> float:
+    return abs(now / then - 1) if then and math.isfinite(then) else math.inf
 
 
 def verdict_of_losses(then: Sequence[str], now: Sequence[str]) -> Verdict:
@@ -109,7 +114,7 @@ def verdict_of_losses(then: Sequence[str], now: Sequence[str]) -> Verdict:
     found = compared_losses(then, now)
     if found.equal == found.batches:
         return "bitwise equal"
-    return "within tolerance" if found.gap <= OF_LOSSES else "does not hold"
+    return "within tolerance" if found.gap is not None and found.gap <= OF_LOSSES else "does not hold"
 
 
 def verdict_of_run(expected: ExpectedLock, outcome: Outcome) -> Verdict:
