@@ -2,24 +2,24 @@
 
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zoo import registry
-from zoo.errors import DataError, NotFoundError, RecipeError, RunError, did_you_mean, shown
+from zoo.errors import DataError, NotFoundError, RecipeError, RunError, shown
 from zoo.foreign import saved_models
 from zoo.jobs.from_elsewhere import FromElsewhere, from_elsewhere
+from zoo.jobs.leading_nowhere import leads_nowhere, refuse_data
 from zoo.models.saving import MODULE_FOLDER
-from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf, shipped_recipes
+from zoo.recipe.finding import find_recipe, is_on_shelf, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import GivenOverrides, Overrides, read_overrides
 from zoo.recipe.schema import Recipe
-from zoo.registry.sources import source_row, suffixes
+from zoo.registry.sources import source_row
 from zoo.runs.exactness import listed, recipe_differences
-from zoo.runs.folder import RunFolder, holds_runs
+from zoo.runs.folder import RunFolder
 from zoo.runs.packages import naming_missing_plug_ins
 from zoo.runs.record import OriginRecord
 from zoo.system.paths import given_path
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 DEFAULT_RECIPE = "finetune/default"
 RECIPE_WITHOUT_WEIGHTS = "finetune/from-scratch"
 HANDLE_KEY = "model.handle"
-# An archive of images is taken by --data too, and the message says to unpack it.
-ARCHIVE_SUFFIX = ".zip"
 NOT_IN_A_RECIPE_NAME = re.compile(r"[^a-z0-9-]")
 
 _OVERRIDES = 'expected values by key, such as {"train.seed": 3}, or texts, such as ["train.seed=3"]'
@@ -120,7 +118,7 @@ def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: Init
     elif not str(reference).strip():
         raise NotFoundError("the recipe's name is empty; expected a recipe, run folder or model; see 'zoo recipe ls'")
     elif _is_recipe(reference):
-        _refuse_data(Path(reference))
+        refuse_data(Path(reference))
         file = find_recipe(reference)  # once: one on a shelf is pulled
         beside, source = file.parent, from_elsewhere(file)
         with source.needs_said(str(reference)):
@@ -130,7 +128,7 @@ def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: Init
         base = _recipe_for(registry.info(str(reference)), begin_with)
         recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
     else:
-        raise NotFoundError(_leads_nowhere(reference))
+        raise NotFoundError(leads_nowhere(reference))
     recipe = _with_imported_module(recipe, beside or Path())
     return _Loaded(recipe=recipe, beside=beside, source=source)
 
@@ -178,47 +176,6 @@ def check_reference(reference: object) -> None:
 def _recipe_for(card: registry.Card, begin_with: InitialWeights | None) -> str:
     """Chooses what a bare model name runs: without weights there are no features that a head could learn on."""
     return DEFAULT_RECIPE if card.weights or card.own_weights or begin_with else RECIPE_WITHOUT_WEIGHTS
-
-
-def _with_weights() -> list[str]:
-    return [name for name in registry.list_models() if registry.info(name).weights]
-
-
-def _refuse_data(path: Path) -> None:
-    """Refuses a file of images or labels in the recipe's place."""
-    if path.is_file() and path.suffix.lower() in (*suffixes(), ARCHIVE_SUFFIX) and not is_bundle_file(path):
-        raise RecipeError(f"'{path}' is not a recipe; expected a .toml file or a name; {_as_data(path)}")
-
-
-def _as_data(path: Path) -> str:
-    return f"images are given with --data {shlex.quote(str(path))}, behind the name of a recipe or model"
-
-
-def _leads_nowhere(reference: str | Path) -> str:
-    """Says what is wrong with a name that is not of a file, run, recipe or model."""
-    path = Path(reference)
-    if held := holds_runs(path):
-        return held
-    what = f"'{reference}' is not a recipe file, run folder, recipe or model."
-    see = "See 'zoo recipe ls' and 'zoo list'."
-    if path.is_dir():
-        return f"'{path}' is a folder, and not a run's (no run.json in it); {_as_data(path)}. {see}"
-    known = [*shipped_recipes(), *registry.list_models(), *_named_like_a_path(path)]
-    return f"{what}{_beside(reference) or did_you_mean(str(reference), known, preferred=_with_weights())} {see}"
-
-
-def _named_like_a_path(path: Path) -> list[str]:
-    """Lists the runs and recipe files beside a path, as they would be typed."""
-    beside = [*path.parent.glob("*/run.json"), *path.parent.glob("*.toml")]
-    return [str(one.parent if one.name == "run.json" else one) for one in beside]
-
-
-def _beside(reference: str | Path) -> str:
-    """Hints at the recipe file whose ending was left out, or at the run in `runs`."""
-    file, run = Path(f"{reference}.toml"), Path("runs") / reference
-    if file.is_file():
-        return f" There is a file '{file}': type its ending too."
-    return f" There is a run '{run}': type the folder too." if (run / "run.json").is_file() else ""
 
 
 def _given_weights(weights: str | Path, overrides: Overrides) -> InitialWeights:
