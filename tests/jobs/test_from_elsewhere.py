@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from zoo import registry
 from zoo.errors import NotFoundError, RecipeError, TrustError, WeightsError
 from zoo.foreign import saved_models
 from zoo.jobs.resolving import make_job
+from zoo.jobs.seeds import finetune_seeds
 from zoo.models import downloads, weights
 from zoo.recipe.schema import Recipe
 from zoo.registry import Download
@@ -115,6 +117,23 @@ def test_what_a_version_needs_is_said_before_it_is_loaded(trained, vision, capsy
     assert f"needs package numpy=={np.__version__}: is installed" in said
     assert any(line.startswith("needs package pillow==1.0: here is ") for line in said)
     assert "needs package nowhere-plug-in==2.1: is not installed" in said
+
+
+def test_the_runs_of_seeds_are_of_one_version_and_what_it_needs_is_said_once(trained, vision, tmp_path, capsys):
+    made = compose(trained.run)
+    metadata = {**made.metadata, "packages": {"pillow": "1.0", "nowhere-plug-in": "2.1"}}
+    vision.publish("bands", made.files, metadata)
+
+    def others_push():
+        vision.publish("bands", made.files, metadata)
+
+    train = partial(finetune_seeds, "vision/bands", data=trained.data, run=tmp_path / "runs", load=others_push)
+    runs = train([0, 1])
+    assert len(vision.versions("bands")) == 3
+    assert [RunFolder(run.path).record().origin.version for run in runs.values()] == [1, 1]
+    assert capsys.readouterr().err.count("needs package") == 2
+    train([0, 1])  # goes on with runs that are finished
+    assert capsys.readouterr().err.count("needs package") == 2
 
 
 def test_a_plug_in_that_is_missing_is_named_with_how_to_install_it(vision, trained, tmp_path, capsys):

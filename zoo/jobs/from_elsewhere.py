@@ -36,11 +36,13 @@ class FromElsewhere:
         origin: What a run notes of it; None of a recipe that nobody shared.
         metadata: What its author says of it.
         bundle: The bundle that it is in, or None.
+        is_said: Whether what it needs was said already.
     """
 
     origin: OriginRecord | None = None
     metadata: VersionMetadata | None = None
     bundle: OpenedBundle | None = None
+    is_said: bool = False
 
     @contextlib.contextmanager
     def needs_said(self, reference: str) -> Generator[None]:
@@ -49,7 +51,7 @@ class FromElsewhere:
         Raises:
             RecipeError: What is loaded meanwhile is missing with a package that is not installed.
         """
-        lines = [] if self.metadata is None else list(_needs(self.metadata))
+        lines = [] if self.metadata is None or self.is_said else list(_needs(self.metadata))
         for line in lines[:MOST_SAID]:
             _say(f"needs {line}")
         if len(lines) > MOST_SAID:
@@ -78,7 +80,9 @@ class FromElsewhere:
         """
         if self.bundle is None:
             return recipe
-        _take_up_weights(self.bundle, recipe)
+        said = _take_up_weights(self.bundle, recipe)
+        if said and not self.is_said:
+            _say(said)
         if not (self.bundle.document.has_module and recipe.model.handle):
             return recipe
         return _with_module(self.bundle, recipe)
@@ -95,22 +99,27 @@ class FromElsewhere:
         return InitialWeights.at(self.bundle.path / file)
 
 
-def _take_up_weights(bundle: OpenedBundle, recipe: Recipe) -> None:
-    """Lets the set that the recipe begins with be read from the bundle, where it is not on this machine."""
+def _take_up_weights(bundle: OpenedBundle, recipe: Recipe) -> str:
+    """Lets the set that the recipe begins with be read from the bundle, where it is not on this machine.
+
+    Returns:
+        What is to be said of it; may be empty.
+    """
     carried = bundle.document.weights
     if carried.file is None or carried.set == GIVEN or carried.model != recipe.model.name:
-        return
+        return ""
     listed = bundle.document.files.get(carried.file)
     if listed is None or recipe.model.weights == "none":
-        return
+        return ""
     weight_set = registry.info(carried.model).weight_set(recipe.model.weights, recipe.model.builder_options)
     if weight_set is None or weight_set.name != carried.set:
-        return  # --set asks for others
-    if take_up(weight_set, bundle.path / carried.file, listed.sha256):
-        _say(
-            f"needs weights '{carried.set}' of {carried.model} as the bundle has them (SHA-256 "
-            f"{listed.sha256[:12]}...): their publisher gives no hash to compare"
-        )
+        return ""  # --set asks for others
+    if not take_up(weight_set, bundle.path / carried.file, listed.sha256):
+        return ""
+    return (
+        f"needs weights '{carried.set}' of {carried.model} as the bundle has them (SHA-256 "
+        f"{listed.sha256[:12]}...): their publisher gives no hash to compare"
+    )
 
 
 def _with_module(bundle: OpenedBundle, recipe: Recipe) -> Recipe:

@@ -47,6 +47,7 @@ class Job:
         weights: What the model begins with in place of the recipe's weights, or None.
         repeats: The run whose recipe it is, or None.
         origin: The version on a shelf, or the bundle, that the recipe is from, or None.
+        pulled: Where its file lies then, which stays what it is; None of a recipe that nobody shared.
     """
 
     recipe: Recipe
@@ -54,6 +55,7 @@ class Job:
     weights: InitialWeights | None = None
     repeats: RunFolder | None = None
     origin: OriginRecord | None = None
+    pulled: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +64,18 @@ class _Loaded:
 
     Attributes:
         recipe: The recipe, with the model of a hub that it names imported.
-        beside: The folder that its file lies in; None where a model was named, or a recipe given.
+        file: Its file; None where a model was named, or a recipe given.
         source: What is known of where it is from.
     """
 
     recipe: Recipe
-    beside: Path | None = None
+    file: Path | None = None
     source: FromElsewhere
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder that its file lies in."""
+        return None if self.file is None else self.file.parent
 
 
 def make_job(
@@ -77,8 +84,16 @@ def make_job(
     overrides: GivenOverrides = None,
     *,
     weights: str | Path | None = None,
+    is_said: bool = False,
 ) -> Job:
     """Resolves what to run and on what, as `finetune` takes them; nothing is read but recipes and weights.
+
+    Args:
+        reference: As for `finetune`.
+        data: As for `finetune`.
+        overrides: As for `finetune`.
+        weights: As for `finetune`.
+        is_said: Whether what a recipe from a shelf or a bundle needs was said already.
 
     Raises:
         NotFoundError: The reference is not a file, run, recipe or model.
@@ -91,12 +106,13 @@ def make_job(
     begin_with = None if weights is None else _given_weights(weights, given)
     if (folder := _run_at(reference)) is not None:
         return _repeated_job(folder, data, given, begin_with)
-    found = _load(reference, given, begin_with)
-    recipe = found.recipe
+    found = _load(reference, given, begin_with, is_said=is_said)
+    recipe, origin = found.recipe, found.source.origin
     if data is None and recipe.data.path:
         data = (found.beside or Path()) / recipe.data.path
     begin_with = begin_with or found.source.initial_weights(given)
-    return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with, origin=found.source.origin)
+    pulled = None if origin is None else found.file
+    return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with, origin=origin, pulled=pulled)
 
 
 def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
@@ -106,13 +122,15 @@ def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
     return RunFolder.open(Path(reference)) if (Path(reference) / "run.json").is_file() else None
 
 
-def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: InitialWeights | None) -> _Loaded:
-    """Loads the recipe that a reference names; of one that others shared it is said what it needs.
+def _load(
+    reference: str | Path | Recipe, overrides: Overrides, begin_with: InitialWeights | None, *, is_said: bool
+) -> _Loaded:
+    """Loads the recipe that a reference names; of one that others shared it is said what it needs, unless it was.
 
     Raises:
         ZooError: As `make_job`.
     """
-    beside, source = None, FromElsewhere()
+    file, source = None, FromElsewhere()
     if isinstance(reference, Recipe):
         recipe = load_recipe(reference, overrides, against_card=True)
     elif not str(reference).strip():
@@ -120,7 +138,7 @@ def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: Init
     elif _is_recipe(reference):
         refuse_data(Path(reference))
         file = find_recipe(reference)  # once: one on a shelf is pulled
-        beside, source = file.parent, from_elsewhere(file)
+        source = replace(from_elsewhere(file), is_said=is_said)
         with source.needs_said(str(reference)):
             recipe = load_recipe(file, overrides, against_card=True)
         recipe = source.taken_up(recipe)
@@ -129,8 +147,8 @@ def _load(reference: str | Path | Recipe, overrides: Overrides, begin_with: Init
         recipe = load_recipe(base, _for_model(str(reference), overrides), against_card=True)
     else:
         raise NotFoundError(leads_nowhere(reference))
-    recipe = _with_imported_module(recipe, beside or Path())
-    return _Loaded(recipe=recipe, beside=beside, source=source)
+    recipe = _with_imported_module(recipe, Path() if file is None else file.parent)
+    return _Loaded(recipe=recipe, file=file, source=source)
 
 
 def as_overrides(given: object) -> Overrides:
@@ -266,8 +284,17 @@ def resumed_job(
     overrides: GivenOverrides,
     *,
     weights: str | Path | None = None,
+    is_said: bool = False,
 ) -> Job:
     """Resolves what a run that was begun goes on with: its own recipe, its own images or the same elsewhere.
+
+    Args:
+        folder: The run.
+        reference: As for `finetune`, or None.
+        data: As for `finetune`.
+        overrides: As for `finetune`.
+        weights: As for `finetune`.
+        is_said: As for `make_job`.
 
     Raises:
         RunError: It was begun with another recipe or other weights than those given.
@@ -287,7 +314,7 @@ def resumed_job(
     asked: Recipe | None = None
     run_given = folder if reference is None else _run_at(reference)
     if reference is not None and run_given is None:
-        found = _load(reference, given, first)
+        found = _load(reference, given, first, is_said=is_said)
         asked = found.recipe
         if data is None and found.beside is not None and asked.data.path:
             data = found.beside / asked.data.path

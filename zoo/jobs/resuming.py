@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `zoo.finetune` was called with; the fields are its arguments."""
+    """What `zoo.finetune` was called with; the fields are its arguments.
+
+    Attributes:
+        is_said: Whether what a recipe from a shelf or a bundle needs was said already.
+    """
 
     recipe: str | Path | Recipe | None
     data: "Path | str | InCode | None" = None
@@ -38,6 +42,7 @@ class Request:
     weights: Path | str | None = None
     more_epochs: int = 0
     force: bool = False
+    is_said: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,7 @@ def decide(asked: Request) -> New | Resume | Lengthen | AlreadyDone:
         raise RunError(f"{path}: there is no run to go on with; name a recipe as well, and it begins afresh")
     if path is not None:
         RunFolder.refuse_taken(path)
-    job = make_job(asked.recipe, asked.data, asked.overrides, weights=asked.weights)
+    job = make_job(asked.recipe, asked.data, asked.overrides, weights=asked.weights, is_said=asked.is_said)
     if asked.force and job.repeats is None and not asked.resume:
         raise RunError("--force goes on with, or repeats, what began with other versions; a new run has no need of it")
     return New(job=job, path=path, force=asked.force)
@@ -133,7 +138,7 @@ def _resume(asked: Request, folder: RunFolder) -> Resume | AlreadyDone:
         refuse_damage(folder)
     if is_done and given == (None, None, None, None):
         return AlreadyDone(folder)
-    job = resumed_job(folder, asked.recipe, asked.data, asked.overrides, weights=asked.weights)
+    job = resumed_job(folder, asked.recipe, asked.data, asked.overrides, weights=asked.weights, is_said=asked.is_said)
     if is_done:
         _check_trained_on(folder, job)
         return AlreadyDone(folder)

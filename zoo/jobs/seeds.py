@@ -73,6 +73,8 @@ def finetune_seeds(
     there = first_there(default_path(job.recipe.name))
     around = reserve_default_path(job.recipe.name) if run is None else given_path(run, "the path of the run")
     asked = Request(recipe=recipe_or_model, data=data, overrides=overrides, run=around, resume=True, weights=weights)
+    # What is on a shelf may be another version by the time that the next seed is trained.
+    of_each = replace(asked, recipe=job.pulled or recipe_or_model, is_said=True)
     runs: dict[int, Run] = {}
     folders = {seed: around / f"seed-{seed}" for seed in seeds}
     try:
@@ -80,7 +82,7 @@ def finetune_seeds(
             refuse_claimed(folder)
         for seed, folder in folders.items():
             seeded = with_override(as_overrides(overrides), "train.seed", seed)
-            one = decide(replace(asked, overrides=seeded, run=folder))
+            one = decide(replace(of_each, overrides=seeded, run=folder))
             runs[seed] = carry_out(one, is_one_of_several=True, load=load)
     except (*INTERRUPTIONS, OSError, MemoryError) as fault:
         if runs_within(around):
