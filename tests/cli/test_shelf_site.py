@@ -1,8 +1,13 @@
 import json
+from contextlib import contextmanager
 
 import pytest
 
 from zoo.recipe.loading import load_recipe
+from zoo.report.progress import SilentDisplay
+from zoo.sharing.site.folder import write_site
+from zoo.sharing.site.gathering import gather
+from zoo.sharing.site.pages import pages_of
 from zoo.shelves.configured import add_shelf
 from zoo.shelves.shelf import open_shelf
 
@@ -26,6 +31,25 @@ def test_a_site_is_written_and_its_first_page_named(typed, desk):
     code, out, err = typed("shelf", "site", "vision", "public")
     assert (code or 0, out, err) == (0, "public/index.html\n", "2 recipes, 2 versions\n")
     assert {path.name for path in (desk / "public" / "recipes").iterdir()} == {"finetune-lp-ft.html", "quickstart.html"}
+
+
+class Bars(SilentDisplay):
+    """Notes how far each bar went."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {}
+
+    @contextmanager
+    def bar(self, description, total):
+        moves = self.seen.setdefault((description, total), [])
+        yield lambda done, detail="": moves.append(done)
+
+
+def test_a_bar_goes_from_version_to_version_and_then_from_page_to_page(desk):
+    bars = Bars()
+    write_site(desk / "public", pages_of(gather(open_shelf("vision"), bars)), bars)
+    assert bars.seen == {("reading versions", 2): [1, 2], ("writing pages", 3): [1, 2, 3]}
 
 
 def test_json_lists_the_pages(typed, desk):

@@ -147,14 +147,17 @@ def site_command(name: str, out: Path, as_json: bool) -> None:
       zoo shelf site vision public/
       python -m http.server --directory public
     """
+    from zoo.report.progress import Display
     from zoo.sharing.site.addresses import INDEX
     from zoo.sharing.site.folder import write_site
     from zoo.sharing.site.gathering import faults_of, gather
     from zoo.sharing.site.pages import pages_of
     from zoo.shelves.shelf import open_shelf
 
-    listed = gather(open_shelf(name))
-    pages = write_site(out, pages_of(listed))
+    opened = open_shelf(name)
+    with Display() as display:
+        listed = gather(opened, display)
+        pages = write_site(out, pages_of(listed), display)
     faults = faults_of(listed)
     versions = sum(len(one.versions) for one in listed.recipes)
     if as_json:

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes a file so that after a crash the old content or the new is there, never a part; it lasts when it returns.
+def write_atomic(path: Path, content: str | bytes, *, lasts: bool = True) -> None:
+    """Writes a file so that a reader, and whoever comes after a crash, finds the old content or the new, never a part.
+
+    Args:
+        path: The file.
+        content: What it is to hold.
+        lasts: Whether it outlasts a power cut once this returns; else it may be empty after one, which the caller has
+            to notice.
 
     Raises:
         OSError: The folder is read-only, the disk is full, ...
@@ -26,10 +32,12 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if lasts:
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-        sync(path.parent)  # without it a power cut may take the name back
+        if lasts:
+            sync(path.parent)  # without it a power cut may take the name back
     except BaseException as fault:
         with suppress(OSError):
             Path(temporary).unlink()

@@ -9,7 +9,7 @@ from zoo.errors import ContractError
 from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BestRecord, ContractRecord, PhaseRecord
 from zoo.sharing.site.contents import Change, ClassFigures, Metric, Parent, Phase
-from zoo.sharing.site.gathering import VERSIONS_WITH_PAGES, faults_of, gather, public_address
+from zoo.sharing.site.gathering import faults_of, gather, public_address
 from zoo.sharing.site.pages import pages_of
 from zoo.shelves.configured import add_shelf
 from zoo.shelves.places.opening import checked_url
@@ -246,12 +246,16 @@ def test_recipes_that_are_none_are_shown_without_a_difference(vision):
     assert len([page.content() for page in pages_of(gather(vision))]) == 5
 
 
-def test_older_versions_are_listed_without_being_read(vision):
-    for number in range(VERSIONS_WITH_PAGES + 2):
+def test_older_versions_are_listed_without_being_read(vision, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.sharing.site.gathering.VERSIONS_WITH_PAGES", 2)
+    for number in range(4):
         vision.publish("pets", {"recipe.toml": RECIPE + f"# {number}\n".encode()}, METADATA)
-    (recipe,) = gather(vision).recipes
-    assert [one.is_listed_only for one in recipe.versions] == [False] * VERSIONS_WITH_PAGES + [True] * 2
-    assert len(pages_of(gather(vision))) == 1 + VERSIONS_WITH_PAGES
+    for older in (0, 1):
+        object_of(tmp_path, RECIPE + f"# {older}\n".encode()).unlink()
+    gathered = gather(vision)
+    (recipe,) = gathered.recipes
+    assert [one.is_listed_only for one in recipe.versions] == [False, False, True, True]
+    assert faults_of(gathered) == [] and len(pages_of(gathered)) == 1 + 2
 
 
 def test_a_deleted_version_ends_the_command(vision, tmp_path):

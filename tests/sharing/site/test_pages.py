@@ -12,11 +12,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.sharing.site.made import ATTACKS, PING, hostile_shelf, team_shelf, version
+from tests.sharing.site.made import ATTACKS, CLOTHING, PING, hostile_shelf, team_shelf, version
 from tests.sharing.site.markup import read
 from tests.tiny import environment
 from zoo.errors import UNSHOWABLE
 from zoo.sharing.site.contents import Metric, Recipe, Shelf
+from zoo.sharing.site.listing import listing_of
 from zoo.sharing.site.pages import pages_of
 
 
@@ -73,7 +74,7 @@ def test_a_page_runs_and_loads_only_what_ships_with_zoo(path):
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
 
     def hashed(name):
-        (own,) = page.all(name)
+        (own,) = (one for one in page.all(name) if one.attributes.get("type") != "application/json")
         return f"'sha256-{base64.b64encode(hashlib.sha256(own.text.encode()).digest()).decode()}'"
 
     assert rules == {
@@ -118,15 +119,15 @@ def test_no_text_of_a_recipe_becomes_markup(team, hostile):
 
 
 def test_every_text_of_a_recipe_is_shown_as_it_is_written(hostile):
+    index, every = read(hostile["index.html"]), [read(content) for content in hostile.values()]
     for number, text in enumerate(ATTACKS):
         shown = "".join(UNSHOWABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)).replace("\ud800", "\\ud800")
-        pages = [read(one) for path, one in hostile.items() if read(one).text.count(f"{shown}{number}")]
+        pages = [page for page in every if f"{shown}{number}" in page.text]
         assert len(pages) >= 3, text  # the index, and two versions
         page = next(one for one in pages if next(one.all("h1")).text == f"{shown}{number}")
         code = next(one for one in page.all("pre") if one.attributes.get("class") == "toml").text
         assert code == f"# {shown}\nkey = {shown}\n[{shown}]\n{shown}\n"
         assert [one.text.strip() for one in page.all("td")].count(shown) >= 4
-        index = read(hostile["index.html"])
         assert shown in [one.attributes["value"] for one in index.all("option")]
 
 
@@ -147,28 +148,57 @@ def test_the_same_shelf_gives_the_same_bytes_in_every_process():
         "    for page in pages_of(shelf): print(ascii(page.path), hashlib.sha256(page.content()).hexdigest())"
     )
 
-    def listed(seed, zone):
+    def hashes(seed, zone):
         variables = {**environment(), "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C"}
         return subprocess.run([sys.executable, "-c", code], env=variables, check=True, capture_output=True).stdout
 
-    first = listed("1", "UTC")
-    assert first == listed("2", "Asia/Tokyo")
+    first = hashes("1", "UTC")
+    assert first == hashes("2", "Asia/Tokyo")
     assert first.count(b"\n") == len(PAGES)
 
 
+def listed(index):
+    """Gives what the script of an index filters and draws."""
+    (block,) = (one for one in index.all("script") if one.attributes.get("type") == "application/json")
+    return json.loads(block.text)
+
+
 def test_the_index_lists_each_recipe_with_what_it_is_filtered_by(team):
-    rows = [one.attributes for one in team["index.html"].all("tr") if "data-name" in one.attributes]
-    assert [row["data-name"] for row in rows] == sorted(one.name for one in team_shelf().recipes)
-    (clothing,) = (row for row in rows if row["data-name"] == "clothing-lite0")
-    assert clothing["data-model"] == "efficientnet_lite0"
-    assert json.loads(clothing["data-metrics"])["accuracy"] == {
-        "value": 0.9033,
-        "text": "90.3 %",
-        "range": "86.7 % to 92.8 %",
-    }
-    assert "longsleeve" in clothing["data-search"]
+    found = listed(team["index.html"])
+    assert [row["name"] for row in found["recipes"]] == sorted(one.name for one in team_shelf().recipes)
+    (clothing,) = (row for row in found["recipes"] if row["name"] == "clothing-lite0")
+    assert clothing["model"] == "efficientnet_lite0"
+    assert clothing["metrics"][0] == [0.9033, "90.3 %", "86.7 % to 92.8 %"]
+    assert "longsleeve" in found["classes"][clothing["classes"]]
     models = {one.attributes["value"] for one in team["index.html"].all("option")}
-    assert {row["data-model"] for row in rows} <= models
+    assert {row["model"] for row in found["recipes"]} <= models
+
+
+def test_a_metric_has_its_place_in_every_row(team):
+    (choice,) = (one for one in team["index.html"].all("select") if one.attributes["id"] == "metric")
+    names = [one.text.strip() for one in choice.all("option")]
+    (digits,) = (row for row in listed(team["index.html"])["recipes"] if row["name"] == "digits")
+    figures = {name: one and one[1] for name, one in zip(names, digits["metrics"], strict=True)}
+    assert figures == {"accuracy": "99.3 %", "balanced_accuracy": None, "macro_f1": None, "loss": "0.0213"}
+
+
+def test_of_many_recipes_the_first_have_rows_and_the_others_are_counted():
+    one = version(1, is_listed_only=True, read=None)
+    many = tuple(Recipe(name=f"pets-{number:03}", versions=(one,)) for number in range(130))
+    index = read(next(iter(pages_of(Shelf(name="s", recipes=many)))).content())
+    assert [row.text for row in next(index.all("tbody")).all("a")] == [f"pets-{number:03}" for number in range(100)]
+    assert len(listed(index)["recipes"]) == 130 and len(listed(index)["classes"]) == 1
+    (said,) = (one.text for one in index.all("noscript"))
+    assert said == "The other 30 recipes are listed by zoo recipe ls --shelf."
+
+
+def test_a_search_through_many_long_lists_of_classes_is_bounded():
+    def with_classes(number):
+        data = replace(CLOTHING, classes=(f"class-{number}", "x" * 25_000))
+        return Recipe(name=f"a{number}", versions=(version(data=data),))
+
+    listing = listing_of(Shelf(name="s", recipes=tuple(map(with_classes, range(1000)))))
+    assert {len(names) for names in listing.classes} == {10_000}
 
 
 def test_a_page_shows_the_receipt_the_curves_the_parent_and_the_commands(team):
@@ -239,8 +269,8 @@ def test_an_empty_shelf_says_how_something_is_pushed():
 def test_a_metric_that_is_not_a_number_is_not_listed():
     hurt = version(metrics={"accuracy": Metric(value=float("nan")), "loss": Metric(value=float("inf"))})
     pages = written(Shelf(name="s", recipes=(Recipe(name="a", versions=(hurt,)),)))
-    (row,) = (one.attributes for one in read(pages["index.html"]).all("tr") if "data-name" in one.attributes)
-    assert json.loads(row["data-metrics"]) == {}
+    (row,) = listed(read(pages["index.html"]))["recipes"]
+    assert row["metrics"] == [None, None]
     assert "nan" not in re.sub(r"[^a-z]+", " ", read(pages["recipes/a.html"]).text).split()
 
 

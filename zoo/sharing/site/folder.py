@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.report.progress import ProgressDisplay, SilentDisplay
 from zoo.sharing.site.addresses import is_page
 from zoo.sharing.site.pages import Page
 from zoo.system.files import make_folder, sha256_of, write_atomic
@@ -30,14 +31,16 @@ class SiteRecord(JsonObject):
     pages: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def write_site(out: Path, pages: Sequence[Page]) -> list[str]:
+def write_site(out: Path, pages: Sequence[Page], display: ProgressDisplay | None = None) -> list[str]:
     """Writes a site, each file whole, and removes pages of the site before it that are not among them.
 
-    A page that is the same as before is left as it is, its time included.
+    A page that is the same as before is left as it is, its time included. What a power cut takes of pages that were
+    just written is written again by the next call, which compares them.
 
     Args:
         out: The folder; made where it is not there.
         pages: What it is to hold.
+        display: Shows progress; None shows nothing.
 
     Returns:
         The paths of the pages below the folder, in their order.
@@ -53,12 +56,15 @@ def write_site(out: Path, pages: Sequence[Page]) -> list[str]:
     # At first, so that a site that is cut off here is known as one.
     _mark(out, {**{page.path: "" for page in pages}, **before})
     written = dict[str, str]()
-    for page in pages:
-        content = page.content()
-        written[page.path] = sha256_of(content)
-        if _found(out, page.path) != written[page.path]:
-            make_folder((out / page.path).parent, parents=True)
-            write_atomic(out / page.path, content)
+    with (display or SilentDisplay()).bar("writing pages", len(pages)) as move:
+        for page in pages:
+            content = page.content()
+            written[page.path] = sha256_of(content)
+            if _found(out, page.path) != written[page.path]:
+                make_folder((out / page.path).parent, parents=True)
+                # Ten thousand pages that each wait for the disk take minutes.
+                write_atomic(out / page.path, content, lasts=False)
+            move(len(written), "")
     for path in sorted(before.keys() - written.keys()):
         _remove(out, path, before[path])
     _mark(out, written)

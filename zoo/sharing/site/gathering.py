@@ -7,6 +7,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from zoo.errors import ContractError
+from zoo.report.progress import ProgressDisplay, SilentDisplay
 from zoo.sharing.receipt import RECIPE
 from zoo.sharing.site import contents, receipts
 from zoo.sharing.site.parents import Catalogue, catalogue_of, parent_of
@@ -21,10 +22,14 @@ NUMBERS = "model/model.safetensors"
 SHARED_SCHEMES = ("http", "https", "s3", "gs", "gcs", "hf")
 
 
-def gather(shelf: Shelf) -> contents.Shelf:
+def gather(shelf: Shelf, display: ProgressDisplay | None = None) -> contents.Shelf:
     """Lists a shelf, and reads and verifies what its pages are made of.
 
     A version that was altered is listed with what is wrong with it.
+
+    Args:
+        shelf: The shelf.
+        display: Shows progress; None shows nothing.
 
     Raises:
         ShelfError: The shelf cannot be read.
@@ -32,10 +37,16 @@ def gather(shelf: Shelf) -> contents.Shelf:
     """
     catalogue, published = catalogue_of(shelf.versions()), Published(shelf)
     recipes = list[contents.Recipe]()
-    for name, newest_first in catalogue.by_name.items():
-        whole = [_version(one, catalogue, published) for one in newest_first[:VERSIONS_WITH_PAGES]]
-        older = [replace(_listed(one), is_listed_only=True) for one in newest_first[VERSIONS_WITH_PAGES:]]
-        recipes.append(contents.Recipe(name=name, versions=(*whole, *older)))
+    count = sum(len(newest_first[:VERSIONS_WITH_PAGES]) for newest_first in catalogue.by_name.values())
+    with (display or SilentDisplay()).bar("reading versions", count) as move:
+        read = 0
+        for name, newest_first in catalogue.by_name.items():
+            whole = list[contents.Version]()
+            for one in newest_first[:VERSIONS_WITH_PAGES]:
+                whole.append(_version(one, catalogue, published))
+                move(read := read + 1, "")
+            older = [replace(_listed(one), is_listed_only=True) for one in newest_first[VERSIONS_WITH_PAGES:]]
+            recipes.append(contents.Recipe(name=name, versions=(*whole, *older)))
     return contents.Shelf(name=shelf.name, address=public_address(shelf.url), recipes=tuple(recipes))
 
 

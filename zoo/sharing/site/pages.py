@@ -8,24 +8,22 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from zoo.errors import printable
 from zoo.sharing.site import charts, wording
 from zoo.sharing.site.addresses import INDEX, link, page_of
 from zoo.sharing.site.commands import adding, pushing, usage
 from zoo.sharing.site.contents import Data, Details, Parent, Recipe, Shelf, Version
-from zoo.sharing.site.listing import listing_of, metrics_first
+from zoo.sharing.site.listing import ROWS_DRAWN, listing_of, metrics_first
 from zoo.system.text_tables import counted
 
 TEMPLATES = "templates"
-# Beyond, a text is cut in its middle; a recipe is shorter.
-LONGEST_TEXT = 100_000
 MOST_CLASSES, MOST_VERSIONS = 1_000, 200
 
 
@@ -75,6 +73,10 @@ def _index(site: _Site) -> bytes:
         "versions": sum(len(recipe.versions) for recipe in shelf.recipes),
         "add_command": adding(shelf),
         "push_command": pushing(shelf),
+        "drawn": listing.rows[:ROWS_DRAWN],
+        "listed": htmlsafe_json_dumps(
+            {"drawn": ROWS_DRAWN, "classes": listing.classes, "recipes": listing.rows}, separators=(",", ":")
+        ),
         **vars(listing),
     }
     return _rendered(site, "index.html", values, scripts=("copying.js", "filtering.js"))
@@ -206,16 +208,12 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Writes each value that a template puts out: marks that turn a text's direction are shown, and obeyed nowhere.
-
-    HTML's own signs are escaped after it.
-    """
+    """Writes each value that a template puts out; HTML's own signs are escaped after it."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     if value == "\n":  # between the lines of a recipe
         return value
-    # A name may hold bytes that are not UTF-8.
-    return printable(value, at_most=LONGEST_TEXT).encode("utf-8", "backslashreplace").decode("utf-8")
+    return wording.shown(value)
 
 
 def _rendered(site: _Site, template: str, values: Mapping[str, Any], *, scripts: Sequence[str]) -> bytes:
@@ -230,6 +228,7 @@ def _rendered(site: _Site, template: str, values: Mapping[str, Any], *, scripts:
     return text.encode()
 
 
+@cache
 def _own(name: str) -> str:
     """Reads a file of the templates' folder, as a browser reads it whatever ends its lines."""
     text = files("zoo.sharing.site").joinpath(TEMPLATES, name).read_text(encoding="utf-8")

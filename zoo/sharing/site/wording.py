@@ -4,6 +4,10 @@ import math
 import re
 from dataclasses import dataclass
 
+from zoo.errors import printable
+
+# Beyond, a text is cut in its middle; a recipe is shorter.
+LONGEST_TEXT = 100_000
 # Figures of which less is better; they are not shares either.
 _LESS_IS_BETTER = re.compile(r"(^|_)(loss|error|ece|brier|nll)(_|$)")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(:\d{2}(\.\d+)?)?(Z|\+00:00)")
@@ -59,6 +63,12 @@ def size(count: int) -> str:
         if count >= limit:
             return f"{count / limit:.1f} {unit}"
     return f"{count} bytes"
+
+
+def shown(text: str) -> str:
+    """Writes what others wrote for a page: marks that turn a text's direction are shown, and obeyed nowhere."""
+    # A name may hold bytes that are not UTF-8.
+    return printable(text, at_most=LONGEST_TEXT).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def brief(text: str, at_most: int) -> str:

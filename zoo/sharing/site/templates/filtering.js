@@ -7,14 +7,23 @@
   const field = (id) => document.getElementById(id);
   const [search, model, data, metric, bound, order] = ["q", "model", "data", "metric", "bound", "sort"].map(field);
   const fields = { q: search, model, data, metric, min: bound, sort: order };
+  const more = field("more");
   const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const recipes = [...body.rows].map((row) => ({
-    row,
-    ...row.dataset,
-    text: folded(row.dataset.search),
-    metrics: new Map(Object.entries(JSON.parse(row.dataset.metrics))),
+  const listed = JSON.parse(field("listed").textContent);
+  const classes = listed.classes.map(folded);
+  const recipes = listed.recipes.map((one) => ({
+    ...one,
+    text: folded([one.name, one.searched || one.about, one.model, one.data].join(" ")),
+    classes: one.classes === null ? "" : classes[one.classes],
   }));
   const inOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" }).compare;
+  const pattern = body.rows[0].cloneNode(true);
+  // The recipes in the order that is chosen, those of them that match, and how many of these have a row.
+  let [ordered, matched, drawn] = [recipes, recipes, 0];
+
+  function written(count) {
+    return count.toLocaleString("en-US");
+  }
 
   function keepIn(state, key, value) {
     if (value) state.set(key, value);
@@ -34,39 +43,72 @@
     for (const option of order.querySelectorAll("option[data-of='metric']")) {
       option.textContent = `${name}, ${option.dataset.says}`;
     }
-    for (const { row, metrics } of recipes) {
-      const cell = row.querySelector("td.metric");
-      const found = metrics.get(name);
-      cell.dataset.label = name;
-      cell.querySelector(".value").textContent = found ? found.text : "–";
-      cell.querySelector(".range").textContent = found ? found.range : "";
-    }
+  }
+
+  function rowOf(recipe) {
+    const row = pattern.cloneNode(true);
+    const part = (selector) => row.querySelector(selector);
+    const [, figure, range] = figureOf(recipe) ?? [0, "–", ""];
+    part("a").href = recipe.href;
+    part("a bdi").textContent = recipe.name;
+    part(".about bdi").textContent = recipe.about;
+    part(".about").hidden = !recipe.about;
+    part(".badge").hidden = !recipe.fault;
+    part(".model bdi").textContent = recipe.model || "–";
+    part(".data bdi").textContent = recipe.data || "–";
+    if (metric) part(".metric").dataset.label = metric.value;
+    part(".value").textContent = figure;
+    part(".range").textContent = range;
+    part("time").dateTime = recipe.published;
+    part("time").textContent = recipe.when;
+    part(".version").textContent = `version ${recipe.version}`;
+    part(".signed bdi").textContent = recipe.signer || "–";
+    return row;
+  }
+
+  // Rows are made as they are asked for: of ten thousand at once a browser shows none for seconds.
+  function drawMore() {
+    body.append(...matched.slice(drawn, drawn + listed.drawn).map(rowOf));
+    drawn = Math.min(drawn + listed.drawn, matched.length);
+    const left = matched.length - drawn;
+    more.hidden = left === 0;
+    more.querySelector("button").textContent = `Show ${written(Math.min(left, listed.drawn))} more of ${written(left)}`;
+  }
+
+  // The first of the new rows has the focus, so that a keyboard goes on from there.
+  function showMore() {
+    const before = drawn;
+    drawMore();
+    body.rows[before].querySelector("a").focus();
+  }
+
+  function figureOf(recipe) {
+    return metric ? recipe.metrics[metric.selectedIndex] : null;
   }
 
   function matches(recipe, words) {
     if (model.value && recipe.model !== model.value) return false;
     if (data.value && recipe.data !== data.value) return false;
-    if (!words.every((word) => recipe.text.includes(word))) return false;
+    if (!words.every((word) => recipe.text.includes(word) || recipe.classes.includes(word))) return false;
     if (!metric || bound.value === "") return true;
-    const found = recipe.metrics.get(metric.value);
+    const found = figureOf(recipe);
     if (!found) return false;
     const limit = Number(bound.value);
     // What is typed as 91.2 is to let through what is shown as 91.2 %.
-    return lessIsBetter() ? found.value <= limit + 5e-5 * Math.abs(limit) : 100 * found.value >= limit - 0.05;
+    return lessIsBetter() ? found[0] <= limit + 5e-5 * Math.abs(limit) : 100 * found[0] >= limit - 0.05;
   }
 
   function sortRows() {
     const [key, direction] = order.value.split(" ");
     const sign = direction === "descending" ? -1 : 1;
-    const value = (recipe) => (key === "metric" ? recipe.metrics.get(metric.value)?.value : recipe[key] || undefined);
-    const ordered = [...recipes].sort((one, other) => {
+    const value = (recipe) => (key === "metric" ? figureOf(recipe)?.[0] : recipe[key === "signed" ? "signer" : key] || undefined);
+    ordered = [...recipes].sort((one, other) => {
       const [a, b] = [value(one), value(other)];
       // What has no value stands last whichever way is sorted.
       if (a === undefined || b === undefined) return (a === undefined) - (b === undefined) || inOrder(one.name, other.name);
       const by = key === "metric" ? a - b : inOrder(a, b);
       return sign * by || inOrder(one.name, other.name);
     });
-    body.append(...ordered.map(({ row }) => row));
     for (const head of table.tHead.querySelectorAll("th")) {
       head.setAttribute("aria-sort", head.classList.contains(key) ? direction : "none");
     }
@@ -74,14 +116,14 @@
 
   function update() {
     const words = folded(search.value).split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const recipe of recipes) {
-      recipe.row.hidden = !matches(recipe, words);
-      shown += !recipe.row.hidden;
-    }
+    matched = ordered.filter((recipe) => matches(recipe, words));
+    body.replaceChildren();
+    drawn = 0;
+    drawMore();
+    const shown = matched.length;
     const all = recipes.length;
     const noun = all === 1 ? "recipe" : "recipes";
-    field("count").textContent = shown === all ? `${all} ${noun}` : `${shown} of ${all} ${noun}`;
+    field("count").textContent = shown === all ? `${written(all)} ${noun}` : `${written(shown)} of ${written(all)} ${noun}`;
     field("none").hidden = shown > 0;
     table.hidden = shown === 0;
     remember();
@@ -128,7 +170,8 @@
   search.addEventListener("input", update);
   if (bound) bound.addEventListener("input", update);
   for (const one of [model, data]) one.addEventListener("change", update);
-  order.addEventListener("change", () => { sortRows(); remember(); });
+  order.addEventListener("change", () => { sortRows(); update(); });
+  more.querySelector("button").addEventListener("click", showMore);
   if (metric) metric.addEventListener("change", () => { bound.value = ""; refresh(); });
   addEventListener("hashchange", () => {
     if (location.hash && !location.hash.includes("=")) return; // a place on this page
@@ -144,7 +187,7 @@
       const turned = direction === "ascending" ? "descending" : "ascending";
       order.value = `${sort} ${key === sort ? turned : first}`;
       sortRows();
-      remember();
+      update();
     });
   }
 })();
