@@ -111,7 +111,7 @@ def test_epochs_are_as_many_as_come_nearest_to_the_steps(images, batch, head, re
 def test_pretrained_nets_have_a_head_first_and_small_ones_learn_their_statistics():
     recipe = draft().recipe("a")
     assert [(phase.train, phase.batchnorm) for phase in recipe.phases] == [("head", "auto"), ("all", "auto")]
-    assert [(phase.learning_rate, phase.warmup) for phase in recipe.phases] == [(5e-3, 0.0), (3e-4, 0.1)]
+    assert [(phase.learning_rate, phase.warmup) for phase in recipe.phases] == [(5e-3, 0.0), (7e-4, 0.1)]
     small = draft(data=GREY, model=SMALL).recipe("a")
     assert [(phase.train, phase.batchnorm) for phase in small.phases] == [("head", "auto"), ("all", "train")]
     assert (small.train.batch_size, small.model.weights) == (64, "mnist")
