@@ -232,9 +232,10 @@ def test_a_page_shows_the_receipt_the_curves_the_parent_and_the_commands(team):
     assert toml == team_shelf().recipes[0].newest.read().toml
 
 
-def test_a_run_on_images_that_go_by_a_name_is_reproduced_without_a_folder(team):
+def test_a_run_on_images_that_go_by_a_name_is_reproduced_without_a_folder_and_trained_on_one(team):
     commands = [one.text for one in team["recipes/digits.html"].all("pre")]
     assert "zoo reproduce vision/digits" in commands
+    assert "zoo finetune vision/digits --set data.source=folder --data photos/" in commands
 
 
 def test_an_older_version_has_a_page_that_says_so(team):

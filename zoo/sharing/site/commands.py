@@ -27,12 +27,15 @@ def usage(shelf: Shelf, recipe: Recipe, version: Version, *, has_run: bool) -> l
     name = f"{shelf.name}/{recipe.name}"
     exact = f"{name}@sha256:{version.digest}"
     named = name if version is recipe.newest else f"{name}@{version.number}"
+    is_by_name = version.data is not None and version.data.is_by_name
+    # A recipe that names its own images takes no folder otherwise.
+    source = ["--set", "data.source=folder"] if is_by_name else []
     rows = [
         ("Pull this very version", ["zoo", "recipe", "pull", exact]),
-        ("Train it on photos of your own", ["zoo", "finetune", named, "--data", "photos/"]),
+        ("Train it on photos of your own", ["zoo", "finetune", named, *source, "--data", "photos/"]),
     ]
     if has_run:
-        data = [] if version.data and version.data.is_by_name else ["--data", "photos/"]
+        data = [] if is_by_name else ["--data", "photos/"]
         rows.append(("Reproduce its run on its own images", ["zoo", "reproduce", named, *data]))
     if shelf.address:
         rows.insert(0, ("Make the shelf known, once", ["zoo", "shelf", "add", shelf.name, shelf.address]))

@@ -146,7 +146,7 @@ def _figures(version: Version) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "value": wording.figure(metric.value, name),
-                "range": wording.interval(metric.interval, name),
+                "ends": wording.interval(metric.interval, name).split(" to "),
                 "share": _percent(metric.value) if is_share else None,
                 "low": None if low is None else _percent(low),
                 "high": None if high is None else _percent(high),
