@@ -13,7 +13,7 @@ from tests.tiny import tiny_recipe, write_photos
 from zoo.errors import ContractError, RunError
 from zoo.sharing.locks.files import default_lock_path, write_lock
 from zoo.sharing.locks.image_files import image_files
-from zoo.sharing.locks.lock import lock_differences, read_lock
+from zoo.sharing.locks.lock import ParentLock, lock_differences, read_lock
 from zoo.sharing.locks.making import is_run_or_runs, lock_recipe, lock_runs
 
 
@@ -182,3 +182,18 @@ def test_a_damaged_lock_is_replaced_by_force_only(lock, tmp_path):
 def test_a_lock_lies_beside_the_recipes_file_else_here(lock):
     assert str(default_lock_path("recipes/pets.toml", lock)) == "recipes/pets.lock"
     assert str(default_lock_path("runs/pets", lock)) == "tiny.lock"
+
+
+def test_what_a_run_came_to_is_added_to_the_lock_of_its_recipe(lock, tmp_path):
+    path = tmp_path / "tiny.lock"
+    parents = (ParentLock(name="base.toml", sha256="a" * 64),)
+    write_lock(replace(lock, expected=None, recipe=replace(lock.recipe, parents=parents)), path)
+    assert write_lock(lock, path).state == "replaced"
+    assert (read_lock(path).expected, read_lock(path).recipe.parents) == (lock.expected, parents)
+
+
+def test_what_a_run_of_another_seed_came_to_is_not_added(lock, tmp_path):
+    path = tmp_path / "tiny.lock"
+    write_lock(replace(lock, expected=None, seeds=(4,)), path)
+    with pytest.raises(ContractError, match=r"seeds \[4\], now \[0\]; expected none, now known"):
+        write_lock(lock, path)

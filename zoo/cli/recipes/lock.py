@@ -61,7 +61,9 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
         echo(line)
     echo(f"{written.path}  {written.state}", whole=True)
     if lock.expected is None:
-        echo(f"next     zoo finetune {shlex.quote(reference)}, then zoo recipe lock RUN: it adds what is expected")
+        images = f" --data {shlex.quote(str(data))}" if data is not None else ""
+        train = f"zoo finetune {shlex.quote(reference)}{images}"
+        echo(f"next     {train}, then zoo recipe lock RUN: it adds what is expected")
 
 
 def _lines(lock: "Lock") -> list[str]:

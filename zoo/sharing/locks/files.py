@@ -1,7 +1,7 @@
 """Where a lock lies, and when one that is there is replaced."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,7 @@ def default_lock_path(reference: str | Path, lock: Lock) -> Path:
 def write_lock(
     lock: Lock, path: Path, *, force: bool = False, names: Callable[[], FileNames] | None = None
 ) -> LockFile:
-    """Writes a lock; another one that is there is replaced only by force.
+    """Writes a lock; another one that is there is replaced only by force, or where all that is new is what is expected.
 
     Args:
         lock: What to write.
@@ -63,12 +63,23 @@ def write_lock(
             raise ContractError(f"{fault}; replace it with --force") from None
         write_atomic(path, text)
         return LockFile(path=path, state="replaced")
+    lock = _grown(before, lock)
+    text = lock.to_text()
     named = names() if names is not None and before.data.sha256 != lock.data.sha256 else None
     differences = tuple(lock_differences(before, lock, named))
     if before.to_text() == text:
         return LockFile(path=path, state="unchanged")
-    if not force:
+    adds_only = before.expected is None and {one.name for one in differences} == {"expected"}
+    if not force and not adds_only:
         what = listed(differences, most=5) or "its form"
         raise ContractError(f"{path}: locks something else: {what}; replace it with --force, or give another --out")
     write_atomic(path, text)
     return LockFile(path=path, state="replaced", differences=differences)
+
+
+def _grown(before: Lock, lock: Lock) -> Lock:
+    """Returns a run's lock with the parents that its recipe was locked with; a run knows only what they came to."""
+    is_of_a_run = before.expected is None and lock.expected is not None and not lock.recipe.parents
+    if not is_of_a_run or before.recipe.sha256 != lock.recipe.sha256:
+        return lock
+    return replace(lock, recipe=replace(lock.recipe, parents=before.recipe.parents))
