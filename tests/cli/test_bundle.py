@@ -162,3 +162,12 @@ def test_the_page_names_every_file_that_may_be_in_one(typed, desk, trained):
     assert [name for name in there if name not in named and not name.startswith(folders)] == []
     ours = {MANIFEST, SIGNATURE, VERSION, VERSION_SIGNATURE, WEIGHTS, WHEELS, MODULE, MODEL}
     assert ours <= named
+
+
+def test_another_file_of_the_name_is_not_replaced(typed, desk, trained):
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        archive.writestr("cat/1.png", "not a bundle")
+    before = (desk / "photos.zip").read_bytes()
+    code, out, err = bundled(typed, trained.run, out="photos.zip")
+    assert (code, out, err) == (1, "", "zoo: photos.zip: is there already, and is not a bundle; give another name\n")
+    assert (desk / "photos.zip").read_bytes() == before

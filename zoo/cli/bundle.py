@@ -55,12 +55,15 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
       zoo bundle vision/pets@3 pets.zip --sign team.key
       zoo bundle pets.toml pets.zip --wheels
     """
+    from zoo.recipe.finding import is_bundle_file
     from zoo.sharing.bundles.composing import contents_of, signed_bundle
 
     if asked.out.suffix != ".zip":
         raise click.UsageError(f"{asked.out}: expected a name that ends in .zip")
     if asked.out.is_symlink() or (asked.out.exists() and not asked.out.is_file()):
         raise DataError(f"{asked.out}: is there already, and is not a file; give another name")
+    if asked.out.exists() and asked.out.stat().st_size and not is_bundle_file(asked.out):
+        raise DataError(f"{asked.out}: is there already, and is not a bundle; give another name")
     signer = None if asked.key is None else private_key(asked.key)
     contents = contents_of(asked.reference, model=asked.model)
     with _with_wheels(contents, asked) as bundle:
