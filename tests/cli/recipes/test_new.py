@@ -23,7 +23,7 @@ def test_a_recipe_is_written_for_the_images_and_what_it_takes_is_said(typed, des
     lines = out.splitlines()
     assert code == 0, err
     assert lines[0] == "model    mnist_conv_tiny at 40 pixels: 'head' 10 epochs, 'all' 20 epochs"
-    assert lines[1] == "note     5 images validate: the accuracy is known to 20 points"
+    assert lines[1] == "note     5 images validate: the accuracy's standard error is up to 22 points"
     assert lines[2].startswith("forecast ")
     assert lines[3:] == ["next     zoo finetune my-photos.toml --data 'My Photos/'", "my-photos.toml"]
     assert typed("recipe", "check", "my-photos.toml")[0] == 0

@@ -87,7 +87,10 @@ def test_classes_are_not_balanced_and_it_is_said_where_they_are_far_from_alike()
 
 
 def test_few_validating_images_are_said():
-    assert draft(data=replace(PHOTOS, train=100)).notes[0] == "20 images validate: the accuracy is known to 5 points"
+    assert (
+        draft(data=replace(PHOTOS, train=100)).notes[0]
+        == "20 images validate: the accuracy's standard error is up to 11 points"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of a version's metrics so many are shown in the table.
 METRICS_SHOWN = 2
+# What can be asked of a shelf that no run was pushed to yet.
+OF_EVERY_RUN = ("accuracy", "balanced_accuracy", "loss", "macro_f1", "macro_precision", "macro_recall")
 
 
 @click.command("ls", cls=Verb)
@@ -106,7 +108,7 @@ def _parsed(where: str, versions: "list[Version]") -> "list[Callable[[Version], 
     """Reads `--where`; what any version on the shelf has a figure of can be compared."""
     from zoo.cli.models.where import parse_comparisons
 
-    measured = sorted({name for one in versions for name in one.metadata.metrics})
+    measured = sorted({name for one in versions for name in one.metadata.metrics}) or OF_EVERY_RUN
     numbers: dict[str, Callable[[Version], float | None]] = {
         **{name: lambda one, name=name: one.metadata.metrics.get(name) for name in measured},
         "version": lambda one: one.number,

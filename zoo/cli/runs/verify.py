@@ -27,8 +27,8 @@ def verify_command(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
     Examples:
       zoo verify runs/pets
       zoo verify ~/.cache/zoo --json
-      zoo verify pets/receipt.json --key team.pub
-      zoo verify pets.zip --key team.pub
+      zoo verify pets/receipt.json --key team.key.pub
+      zoo verify pets.zip --key team.key.pub
     """
     from zoo.models.weights import file_size
     from zoo.sharing.verification.verifying import verify

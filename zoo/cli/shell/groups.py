@@ -21,10 +21,13 @@ ALSO_CALLED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("embed", "extract", "embeddings"), ("features",)),
     **dict.fromkeys(("list", "ls", "models"), ("list", "ls")),
     **dict.fromkeys(("info", "describe", "summary", "cat", "print"), ("show",)),
-    **dict.fromkeys(("download", "get", "pull"), ("fetch", "weights")),
-    **dict.fromkeys(("remove", "rm", "delete", "clean", "purge", "empty"), ("clear", "cache")),
+    **dict.fromkeys(("download", "get", "pull"), ("pull", "fetch", "weights")),
+    **dict.fromkeys(("remove", "rm", "delete", "clean", "purge", "empty", "forget"), ("clear", "remove", "cache")),
     **dict.fromkeys(("dataset", "inspect", "lint"), ("check", "data")),
     **dict.fromkeys(("find-lr", "lr", "lr_find"), ("lr-find",)),
+    **dict.fromkeys(("publish", "upload", "share"), ("push", "recipe")),
+    **dict.fromkeys(("create", "init", "generate", "propose"), ("new",)),
+    **dict.fromkeys(("compare", "difference"), ("diff", "recipe")),
     "eval": ("evaluate",),
 }
 

@@ -292,7 +292,8 @@ def _notes(data: DataFacts, share: float | None) -> list[str]:
     notes: list[str] = []
     validating = data.validation if share is None else round(data.train * share)
     if validating < VALIDATING:
-        notes.append(f"{validating} images validate: the accuracy is known to {100 / max(1, validating):.0f} points")
+        error = 50 / math.sqrt(max(1, validating))
+        notes.append(f"{validating} images validate: the accuracy's standard error is up to {error:.0f} points")
     if data.imbalance >= IMBALANCED:
         notes.append(
             f"the rarest class has {data.smallest:,} training images, the most frequent {data.largest:,}: look at "
