@@ -10,7 +10,7 @@ from zoo import __version__
 from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
 from zoo.foreign.saved_models import BY_HASH
 from zoo.jobs.from_elsewhere import from_elsewhere
-from zoo.recipe.finding import find_recipe, is_on_shelf
+from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.parents import WrittenRecipe, written_files
 from zoo.recipe.schema import Recipe
@@ -24,6 +24,7 @@ from zoo.sharing.locks.lock import Lock, lock_differences, read_lock
 from zoo.sharing.locks.making import is_run_or_runs, lock_runs, weights_of
 from zoo.sharing.receipt import CURVES, RECIPE, Receipt, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
+from zoo.shelves.bundles.opened import open_bundle
 from zoo.shelves.pulling import pull
 from zoo.system.files import sha256, sha256_of
 
@@ -70,7 +71,7 @@ def compose(
 
     Args:
         reference: A run's folder; the folder around the runs of seeds, of which the first is published with the spread
-            of all; a recipe's file or name; or a version on a shelf, which is copied with all that is in it.
+            of all; a recipe's file or name; a bundle; or a version on a shelf, which is copied with all that is in it.
         weights: Whether the model of the run is published too.
         description: One line; None for the recipe's own.
         is_dated: Whether a receipt says when it was written; else when its run was finished.
@@ -87,6 +88,8 @@ def compose(
         lock = lock_runs(path)
         receipt = receipt_of(run, lock.to_text(), time=None if is_dated else run.finished)
         return _of_run(run, lock, receipt, weights=weights, description=description)
+    if is_bundle_file(Path(reference)):
+        return _of_bundle(Path(reference), weights=weights, description=description)
     if is_on_shelf(reference):
         return _of_version(str(reference), description=description)
     if weights:
@@ -127,6 +130,32 @@ def _of_version(reference: str, *, description: str | None) -> Publication:
     if description is not None:
         metadata["description"] = description
     return Publication(files={name: pulled.path / name for name in pulled.version.files}, metadata=metadata)
+
+
+def _of_bundle(path: Path, *, weights: bool, description: str | None) -> Publication:
+    """Takes what a version has from a bundle: recipe, lock, receipt and curves, and the model where it is asked for."""
+    bundle = open_bundle(path)
+    names = [
+        name
+        for name in bundle.document.files
+        if name in (RECIPE, LOCK_FILE, RECEIPT_FILE, CURVES) or name.startswith(f"{SOURCE}/")
+    ]
+    if weights:
+        if NUMBERS not in bundle.document.files:
+            raise RunError(f"{path}: holds no model of a run; leave out --weights")
+        names += [CARD, NUMBERS]
+    metadata = bundle.document.metadata.to_json()
+    origin = bundle.document.origin
+    for key in ("signed_by", "weights_bytes"):  # of what is pushed, and not of the bundle
+        metadata.pop(key, None)
+    if origin is not None:
+        metadata["parent"] = f"{origin.name}@sha256:{origin.sha256}"
+    if description is not None:
+        metadata["description"] = description
+    publication = Publication(files={name: bundle.path / name for name in names}, metadata=metadata)
+    if not weights:
+        return publication
+    return replace(publication, metadata={**metadata, "weights_bytes": publication.weights_bytes})
 
 
 def _of_recipe(reference: str | Path, *, description: str | None) -> Publication:
