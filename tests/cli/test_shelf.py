@@ -3,6 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from zoo.cli.recipes.ls import ls_command
 from zoo.cli.shelf import shelf
 from zoo.errors import NotFoundError, ZooError
 from zoo.shelves.seen import seen_versions
@@ -52,7 +53,7 @@ def test_the_keys_that_are_required_are_kept_with_the_shelf(desk):
     ("arguments", "said"),
     [
         (["vision", "gone"], "gone: there is no such folder; make it first: mkdir -p "),
-        (["finetune", "shared"], "'finetune' begins names of recipes already"),
+        (["finetune", "shared"], "'finetune' begins names of recipes or runs already"),
         (["vision", "shared", "--require-key", "gone.pub"], "gone.pub: there is no such file; expected a public key"),
         (["vision", "ftp://example.org"], "ftp:// is not read; expected a folder or one of file://"),
     ],
@@ -70,3 +71,31 @@ def test_remove_forgets_what_was_seen(desk):
     assert list(seen_versions(str(desk / "shared"))) == [("pets", 1)]
     run("remove", "vision")
     assert seen_versions(str(desk / "shared")) == {}
+
+
+def test_a_shelf_that_has_two_names_is_remembered_until_both_are_removed(desk):
+    run("add", "vision", "shared")
+    run("add", "again", "shared")
+    open_shelf("vision").publish("pets", {"recipe.toml": b""}, {})
+    run("remove", "again")
+    assert list(seen_versions(str(desk / "shared"))) == [("pets", 1)]
+
+
+def test_a_shelf_is_not_called_as_what_runs_are_kept_in(desk):
+    assert "choose another name" in str(run("add", "runs", "shared").exception)
+
+
+def test_a_shelf_of_the_name_of_a_folder_here_says_which_comes_first(desk):
+    (desk / "vision").mkdir()
+    assert "vision/NAME@VERSION is the shelf's" in run("add", "vision", "shared").stderr
+
+
+def test_a_file_is_not_a_shelf(desk):
+    (desk / "file").touch()
+    assert str(run("add", "vision", "file").exception).endswith("file: is a file; expected the folder of a shelf")
+
+
+def test_where_asks_for_accuracy_before_any_run_was_pushed(desk):
+    run("add", "vision", "shared")
+    asked = CliRunner().invoke(ls_command, ["--shelf", "vision", "--where", "accuracy>0.9", "--json"])
+    assert (asked.exit_code, json.loads(asked.stdout)["recipes"]) == (0, [])

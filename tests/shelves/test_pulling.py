@@ -1,10 +1,11 @@
+import errno
 import hashlib
 import os
 
 import pytest
 
 from tests.shelves.conftest import FILES, METADATA, RECIPE
-from zoo.errors import ContractError, NotFoundError
+from zoo.errors import ContractError, NotFoundError, RecipeError
 from zoo.recipe.finding import find_recipe, is_on_shelf
 from zoo.shelves.configured import add_shelf, remove_shelf
 from zoo.shelves.faults import ShelfError
@@ -185,3 +186,41 @@ def test_two_shelves_of_one_version_share_the_entry(vision, root, user):
     add_shelf("again", str(root))
     assert pull("again/pets").path == pull("vision/pets").path
     assert open_shelf("again").versions()[0].reference == "again/pets@1"
+
+
+def test_a_folder_of_the_name_of_a_recipe_on_a_shelf_says_how_the_shelf_is_asked(vision, tmp_path, monkeypatch):
+    vision.publish("pets", FILES, METADATA)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vision/pets").mkdir(parents=True)
+    with pytest.raises(
+        RecipeError, match=r"'vision/pets' is a folder; .*; vision/pets@VERSION is the recipe on the shelf"
+    ):
+        find_recipe("vision/pets")
+    assert find_recipe("vision/pets@1").read_bytes() == RECIPE
+
+
+def test_a_shelf_that_is_mistyped_is_answered_with_the_nearest(vision):
+    with pytest.raises(
+        NotFoundError, match=r"'visio/pets'\. Did you mean 'vision/pets'\? See 'zoo recipe ls' and 'zoo shelf"
+    ):
+        find_recipe("visio/pets")
+
+
+def test_a_shelf_that_may_not_be_read_is_not_to_be_made_writable(vision, root, monkeypatch):
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", denied)
+    with pytest.raises(ShelfError) as raised:
+        vision.versions("pets")
+    assert str(raised.value) == f"{root}/recipes/pets: Permission denied; ask who keeps the shelf"
+
+
+def test_a_shelf_that_may_not_be_written_is_named_and_not_a_file_of_ours(vision, root, monkeypatch):
+    def denied(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("zoo.shelves.places.folder.make_folder", denied)
+    with pytest.raises(ShelfError) as raised:
+        vision.publish("pets", FILES, METADATA)
+    assert str(raised.value) == f"{root}: Permission denied; make it writable"

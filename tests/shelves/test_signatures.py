@@ -1,4 +1,5 @@
 import base64
+import errno
 import hashlib
 import random
 import stat
@@ -112,7 +113,7 @@ def test_a_passphrase_is_needed_where_one_was_given_and_nowhere_else(tmp_path):
     assert key_name(load_private_key(tmp_path / "team.key", passphrase=b"open sesame")) == name
     with pytest.raises(ZooError, match=r"team\.key: is encrypted; give its passphrase"):
         load_private_key(tmp_path / "team.key")
-    with pytest.raises(ZooError, match="or the passphrase is wrong"):
+    with pytest.raises(ZooError, match=r"team\.key: the passphrase is wrong, or the file is damaged"):
         load_private_key(tmp_path / "team.key", passphrase=b"wrong")
     generate_key(tmp_path / "open.key")
     with pytest.raises(ZooError, match="is not encrypted; leave the passphrase out"):
@@ -142,3 +143,14 @@ def test_what_is_not_a_key_is_refused_in_one_line(load, tmp_path):
     )
     with pytest.raises(ZooError, match="other: holds a key of another kind"):
         load(tmp_path / "other")
+
+
+def test_a_key_that_was_not_written_whole_is_removed(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        generate_key(tmp_path / "team.key")
+    assert raised.value.filename == str(tmp_path / "team.key")
+    assert list(tmp_path.iterdir()) == []

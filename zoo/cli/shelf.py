@@ -6,6 +6,7 @@ import click
 
 from zoo.cli.options import InPath, OutFile, json_option
 from zoo.cli.output import echo, emit, stdout_width
+from zoo.cli.private_key import PASSPHRASE, asked_passphrase
 from zoo.cli.shell.completion import complete_shelf
 from zoo.cli.shell.groups import VerbGroup
 from zoo.errors import ContractError, ZooError
@@ -40,6 +41,7 @@ def add_command(name: str, url: str, keys: tuple[Path, ...]) -> None:
       zoo shelf add vision /mnt/team/shelf
       zoo shelf add vision https://example.org/shelf --require-key team.key.pub
     """
+    from zoo.data.sources.trees.lying_beside import RUNS_FOLDER
     from zoo.recipe.finding import shipped_recipes
     from zoo.shelves.configured import add_shelf
     from zoo.shelves.faults import ShelfError
@@ -47,14 +49,21 @@ def add_command(name: str, url: str, keys: tuple[Path, ...]) -> None:
     from zoo.shelves.places.opening import checked_url, open_place
 
     place = open_place(checked_url(url))  # whose package may be missing
+    if isinstance(place, FolderPlace) and place.root.exists() and not place.root.is_dir():
+        raise ShelfError(f"{place.root}: is a file; expected the folder of a shelf")
     if isinstance(place, FolderPlace) and not place.root.is_dir():
         raise ShelfError(f"{place.root}: there is no such folder; make it first: mkdir -p {place.root}")
     added = add_shelf(
         name,
         checked_url(url),
         [_public_key(path) for path in keys],
-        taken={one.partition("/")[0] for one in shipped_recipes() if "/" in one},
+        taken={RUNS_FOLDER, *(one.partition("/")[0] for one in shipped_recipes() if "/" in one)},
     )
+    if Path(name).is_dir():
+        echo(
+            f"note: what is in the folder '{name}' here comes before the shelf; {name}/NAME@VERSION is the shelf's",
+            err=True,
+        )
     echo(f"{added.name}  {added.url}", whole=True)
 
 
@@ -107,7 +116,11 @@ def _key_names(keys: tuple[str, ...]) -> list[str]:
 
 @shelf.command("key")
 @click.argument("path", type=OutFile())
-@click.option("--passphrase", is_flag=True, help="Ask for a passphrase, and encrypt the private key with it.")
+@click.option(
+    "--passphrase",
+    is_flag=True,
+    help=f"Encrypt the private key with a passphrase, which {PASSPHRASE} holds or is asked for.",
+)
 def key_command(path: Path, passphrase: bool) -> None:
     """Make a key (Ed25519) that signs what you push: the private one in PATH, the public one in PATH.pub.
 
@@ -121,9 +134,9 @@ def key_command(path: Path, passphrase: bool) -> None:
     """
     from zoo.shelves.signatures import generate_key
 
-    asked = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True) if passphrase else ""
+    asked = asked_passphrase("Passphrase", path, twice=True) if passphrase else None
     try:
-        name = generate_key(path, passphrase=str(asked).encode() or None)
+        name = generate_key(path, passphrase=asked)
     except FileExistsError as fault:
         raise ZooError(f"{fault.filename}: is there already, and a key is never replaced; give another PATH") from None
     echo(f"key      {name}")
@@ -181,9 +194,10 @@ def remove_command(name: str) -> None:
     Example:
       zoo shelf remove vision
     """
-    from zoo.shelves.configured import remove_shelf
+    from zoo.shelves.configured import configured_shelves, remove_shelf
     from zoo.shelves.seen import forget
 
     removed = remove_shelf(name)
-    forget(removed.url)
+    if all(one.url != removed.url for one in configured_shelves().values()):  # another name of it goes on remembering
+        forget(removed.url)
     echo(f"{removed.name} was {removed.url}", whole=True)

@@ -67,7 +67,8 @@ def find_recipe(reference: str | Path) -> Path:
     name = os.fspath(reference)
     if path.exists() and name not in _shipped_paths():
         what = "a folder" if path.is_dir() else "not a recipe"
-        raise RecipeError(f"'{path}' is {what}; expected a .toml file or the name of a recipe")
+        shelf = f"; {name}@VERSION is the recipe on the shelf" if is_on_shelf(name) and "@" not in name else ""
+        raise RecipeError(f"'{path}' is {what}; expected a .toml file or the name of a recipe{shelf}")
     if path.suffix.lower() == ".toml":
         raise NotFoundError(f"{path}: there is no such file.{_near_file(path)} See 'zoo recipe ls'.")
     file = Path(f"{name}.toml")
@@ -111,9 +112,13 @@ def is_on_shelf(reference: str | Path) -> bool:
     shelf, slash, _ = os.fspath(reference).partition("/")
     if not slash or not shelf or Path(reference).suffix == ".toml":
         return False
+    return shelf in _shelf_names()
+
+
+def _shelf_names() -> list[str]:
     from zoo.shelves.shelf import shelf_names
 
-    return shelf in shelf_names()
+    return shelf_names()
 
 
 def _pulled(reference: str) -> Path:
@@ -143,7 +148,12 @@ def find_shipped_recipe(name: str) -> Path:
     """Returns the file of a shipped recipe, or raises `NotFoundError` with the nearest name."""
     shipped = _shipped_paths()
     if name not in shipped:
-        raise NotFoundError(f"Unknown recipe '{name}'.{did_you_mean(name, shipped)} See 'zoo recipe ls'.")
+        shelf, slash, rest = name.partition("/")
+        on_shelves = [f"{one}/{rest}" for one in _shelf_names()] if slash else []
+        near = did_you_mean(name, [*shipped, *on_shelves])
+        is_of_shelf = slash and not any(one.startswith(f"{shelf}/") for one in shipped)
+        see = "'zoo recipe ls' and 'zoo shelf ls'" if is_of_shelf else "'zoo recipe ls'"
+        raise NotFoundError(f"Unknown recipe '{name}'.{near} See {see}.")
     return shipped[name]
 
 

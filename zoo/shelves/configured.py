@@ -95,7 +95,7 @@ def add_shelf(name: str, url: str, require_keys: Sequence[str] = (), *, taken: C
         expected = "expected small letters, digits and '-', such as vision"
         raise ShelfError(f"'{printable(name)}' cannot be the name of a shelf; {expected}")
     if name in taken:
-        raise ShelfError(f"'{name}' begins names of recipes already; choose another name for the shelf")
+        raise ShelfError(f"'{name}' begins names of recipes or runs already; choose another name for the shelf")
     added = ShelfSettings(name, url, tuple(require_keys))
     with _changing() as shelves:
         if name in shelves:

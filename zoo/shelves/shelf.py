@@ -106,14 +106,30 @@ class Shelf:
             DataError: A name, a file or a key of the metadata cannot be published.
             ShelfError: It cannot be written.
             ContractError: The user requires a signature here that it does not have.
+            OSError: What was pushed cannot be noted on this machine; a note of it says whether it is on the shelf.
         """
+        if self.required_keys and SIGNATURE_FILE not in files:
+            raise ContractError(f"{self.name}/{name}: {self._not_signed()}; sign what you push: --sign KEY")
         draft = publishing.draft_version(self.name, name, files, publishing.checked_metadata(metadata))
         signer = self.verified_signer(draft, lambda one: publishing.content(files[one]))
         draft = replace(draft, document=replace(draft.document, metadata=replace(draft.metadata, signed_by=signer)))
         before = [] if self._is_package else [number for one, number in seen.seen_versions(self.url) if one == name]
+        seen.remember(self.url, [], of=name, is_all=False)  # where nothing can be noted, nothing is pushed
         version = publishing.publish(self.place, draft, files, above=before)
-        seen.remember(self.url, [version], of=name, is_all=False)
+        try:
+            seen.remember(self.url, [version], of=name, is_all=False)
+        except OSError as fault:
+            fault.add_note(f"{version.reference} is on the shelf")
+            raise
         return version
+
+    def fault_of(self, name: str) -> str:
+        """Returns why nothing is taken of a recipe, such as a version that is gone; empty where its versions hold."""
+        try:
+            self.versions(name)
+        except ContractError as fault:
+            return str(fault)
+        return ""
 
     def verified_signer(self, version: Version, read: Callable[[str], bytes]) -> str | None:
         """Verifies who signed a version.
@@ -131,10 +147,7 @@ class Shelf:
         required = self.required_keys
         if SIGNATURE_FILE not in version.files:
             if required:
-                from zoo.shelves.signatures import key_name
-
-                keys = " or ".join(key_name(one) for one in required)
-                raise ContractError(f"{version.reference}: is not signed; you require a signature of key {keys}")
+                raise ContractError(f"{version.reference}: {self._not_signed()}")
             return None
         from zoo.shelves.signatures import LIMIT, read_signature, verify
 
@@ -143,6 +156,12 @@ class Shelf:
             raise ContractError(f"{place}: has more than {LIMIT:,} bytes; expected the signature that zoo wrote")
         signature = read_signature(read(SIGNATURE_FILE), place)
         return verify(signature, version.hashes, trusted=required or None, place=place)
+
+    def _not_signed(self) -> str:
+        from zoo.shelves.signatures import key_name
+
+        keys = " or ".join(key_name(one) for one in self.required_keys)
+        return f"is not signed; you require a signature of key {keys}"
 
 
 def open_shelf(name: str) -> Shelf:

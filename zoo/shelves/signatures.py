@@ -88,10 +88,15 @@ def generate_key(path: Path, *, passphrase: bytes | None = None) -> str:
 
 def _write_new(path: Path, content: bytes, *, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as fault:  # which names no file, such as a full disk
+        with suppress(OSError):
+            path.unlink()
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
 
 
 def public_pem(key: Ed25519PublicKey) -> str:
@@ -117,8 +122,11 @@ def load_private_key(path: Path, *, passphrase: bytes | None = None) -> Ed25519P
         why = "is not encrypted; leave the passphrase out" if passphrase else "is encrypted; give its passphrase"
         raise ZooError(f"{path}: {why}") from None
     except (ValueError, UnsupportedAlgorithm):
-        wrong = ", or the passphrase is wrong" if passphrase else ""
-        raise ZooError(f"{path}: does not hold {_PRIVATE}{wrong}; give the file that 'zoo shelf key' wrote") from None
+        if passphrase:
+            raise ZooError(
+                f"{path}: the passphrase is wrong, or the file is damaged; give the key's passphrase"
+            ) from None
+        raise ZooError(f"{path}: does not hold {_PRIVATE}; give the file that 'zoo shelf key' wrote") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ZooError(f"{path}: holds a key of another kind; expected {_PRIVATE}")
     return key

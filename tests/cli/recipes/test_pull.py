@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 
@@ -49,3 +50,14 @@ def test_pull_says_on_stderr_that_the_shelf_is_away(version, tmp_path):
     result = run("pull", "vision/pets")
     assert result.stderr.startswith("offline: vision/pets@1 is from the cache, pulled on ")
     assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_pull_into_a_full_folder_is_one_line_and_leaves_nothing_there(version, tmp_path, monkeypatch):
+    def full(source, target):
+        Path(target).touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    refused = run("pull", "vision/pets", "--to", str(tmp_path / "here")).exception
+    assert str(refused) == f"{tmp_path / 'here'}: No space left on device; free some space; nothing was copied"
+    assert not [one.name for one in tmp_path.iterdir() if "here" in one.name]

@@ -1,6 +1,8 @@
 """`zoo recipe pull`: a version from a shelf, verified, in the cache or in a folder."""
 
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.completion import complete_recipe
 from zoo.cli.shell.groups import Verb
 from zoo.errors import DataError
+from zoo.system.files import TO_WRITE_AFTER_ALL
 
 # More are counted.
 NEEDS_LISTED = 20
@@ -36,7 +39,7 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
     found = pull(reference)
     version, path = found.version, found.path
     if to is not None:
-        path = Path(shutil.copytree(found.path, to))
+        path = _copied(found.path, version.files, to)
     if as_json:
         emit(
             "recipe-pull",
@@ -65,3 +68,20 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
     if len(needs) > NEEDS_LISTED:
         echo(f"needs {len(needs) - NEEDS_LISTED:,} more, which --json lists")
     echo(path, whole=True)
+
+
+def _copied(source: Path, names: Iterable[str], to: Path) -> Path:
+    """Copies files into a new folder, which appears with all of them or not at all."""
+    to = to if to.name not in ("", "..") else to.resolve()
+    partial = to.with_name(f".{to.name}.{os.getpid()}")
+    try:
+        for name in names:
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, partial / name)
+        partial.rename(to)
+    except OSError as fault:
+        advice = TO_WRITE_AFTER_ALL.get(fault.errno or 0, "give another folder")
+        raise DataError(f"{to}: {fault.strerror}; {advice}; nothing was copied") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return to

@@ -36,7 +36,7 @@ def push_command(
     \b
     Examples:
       zoo recipe push runs/pets vision/pets
-      zoo recipe push runs/pets vision/pets --weights --sign team.pem
+      zoo recipe push runs/pets vision/pets --weights --sign team.key
       zoo recipe push pets.toml vision/pets --describe "Cats and dogs, 12 minutes on a laptop"
     """
     from zoo.models.weights import file_size
@@ -47,6 +47,8 @@ def push_command(
     to = read_reference(target)
     if to.number is not None or to.sha256 is not None:
         raise click.UsageError(f"{target}: names a version; a push makes the next one; leave out @...")
+    if describe is not None and not describe.isprintable():
+        raise click.UsageError("--describe: holds a line break or a control character; expected one line")
     signer = None if key is None else private_key(key)
     shelf = open_shelf(to.shelf)
     publication = compose(reference, weights=weights, description=describe)
@@ -56,6 +58,8 @@ def push_command(
         for line in _lines(publication, file_size(publication.weights_bytes)):
             echo(line)
     version = shelf.publish(to.name, publication.files, publication.metadata)
+    fault = shelf.fault_of(to.name)
+    note = f"{version.reference} is on the shelf, and cannot be taken from here yet: {fault}" if fault else ""
     if as_json:
         document = {
             "version": version.reference,
@@ -63,9 +67,12 @@ def push_command(
             "files": {name: one.sha256 for name, one in version.files.items()},
             "weights_bytes": publication.weights_bytes,
             "signed_by": version.metadata.signed_by,
+            "note": note,
         }
         emit("recipe-push", document)
         return
+    if note:
+        echo(f"note: {note}", err=True)
     echo(f"pushed   {version.identity}", whole=True)
     if shelf.place.after_writing:
         echo(f"commit   {shelf.place.after_writing}", whole=True)

@@ -94,14 +94,14 @@ class FolderPlace:
 
     def create(self, path: str, content: bytes) -> bool:
         """Writes a file that is not there yet."""
-        with self._explained():
+        with self._explained(writes=True):
             incoming, _ = self._incoming([content])
             return self._take_name(incoming, self.root / path)
 
     def put(self, path: str, source: Path | bytes, *, sha256: str) -> None:
         """Writes a file that is named by its content."""
         target = self.root / path
-        with self._explained():
+        with self._explained(writes=True):
             if target.exists():
                 if self._sha256(target) == sha256:
                     return
@@ -115,7 +115,7 @@ class FolderPlace:
     @contextmanager
     def alone(self) -> Generator[None]:
         """Keeps other processes that ask for the same from going on meanwhile."""
-        with self._explained():
+        with self._explained(writes=True):
             make_folder(self.root / INCOMING)
             with (self.root / INCOMING / LOCK).open("w") as file:
                 lock(file)
@@ -123,7 +123,7 @@ class FolderPlace:
 
     def replace(self, path: str, content: bytes) -> None:
         """Writes a small file over what may be there."""
-        with self._explained():
+        with self._explained(writes=True):
             incoming, _ = self._incoming([content])
             incoming.replace(self.root / path)
             sync((self.root / path).parent)
@@ -178,15 +178,18 @@ class FolderPlace:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @contextmanager
-    def _explained(self) -> Generator[None]:
+    def _explained(self, *, writes: bool = False) -> Generator[None]:
         """Says a fault of the system in one line; that a file is not there passes."""
         try:
             yield
         except FileNotFoundError:
             raise
         except OSError as fault:
-            advice = TO_WRITE_AFTER_ALL.get(fault.errno or 0, "ask who keeps the shelf")
-            raise ShelfError(f"{fault.filename or self.url}: {fault.strerror or fault}; {advice}") from fault
+            advice = (writes and TO_WRITE_AFTER_ALL.get(fault.errno or 0)) or "ask who keeps the shelf"
+            place = fault.filename or self.url
+            if INCOMING in (Path(place).name, Path(place).parent.name):  # a name that nobody knows
+                place = self.url
+            raise ShelfError(f"{place}: {fault.strerror or fault}; {advice}") from fault
 
 
 def _pieces(source: Path | bytes) -> Iterator[bytes]:
