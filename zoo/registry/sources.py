@@ -28,6 +28,7 @@ class SourceRow(Row):
         has_columns: Whether `data.columns` can name what it has.
         has_groups: Whether `data.group` can name what belongs together.
         holds: What the path is, for messages: `an archive of arrays`.
+        extra: The extra of zoo without which it cannot be read: `hf`.
     """
 
     name_pattern: ClassVar[str] = "[A-Za-z0-9][A-Za-z0-9_-]*(:[A-Za-z0-9][A-Za-z0-9_-]*)?"
@@ -41,6 +42,7 @@ class SourceRow(Row):
     has_columns: bool = False
     has_groups: bool = False
     holds: str = ""
+    extra: str = ""
 
     @property
     def written(self) -> str:

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
+import tomllib
 
 import pytest
 
 from tests.sharing.bundles.made_wheels import installed, wheel
-from tests.tiny import tiny_recipe
+from tests.tiny import HERE, tiny_recipe
+from zoo.runs.packages import installed_version
 from zoo.sharing.bundles.packages import (
     _record,
     installed_bytes,
@@ -45,6 +48,21 @@ def test_zoo_and_all_that_it_requires_are_needed():
     assert not {"pytest", "ruff", "jax"} & set(packages)
     assert packages["zoo"].is_local
     assert "jax" in {one.name for one in needed_packages(tiny_recipe(), backend="jax")}
+
+
+@pytest.mark.parametrize("extra", ["hf", "tfds"])
+def test_what_reads_the_source_of_a_recipe_is_needed_and_no_other_extra(extra):
+    extras = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    asked = {re.match(r"[a-z-]+", text)[0] for text in extras[extra]}
+    of_folder = {one.name for one in needed_packages(tiny_recipe())}
+    recipe = tiny_recipe()
+    source = recipe.data.model_copy(update={"source": f"{extra}:beans"})
+    found = {one.name for one in needed_packages(recipe.model_copy(update={"data": source}))}
+    here = {name for name in asked if installed_version(name)}
+    assert {"hf": {"datasets"}, "tfds": {"tensorflow-datasets"}}[extra] <= here <= found
+    assert not {"datasets", "tensorflow-datasets"} & of_folder
+    assert not {"datasets", "tensorflow-datasets"} - asked & found
+    assert of_folder < found
 
 
 def test_an_installed_package_is_known_by_the_files_of_its_wheel_however_it_was_installed(site, tmp_path):

@@ -121,6 +121,7 @@ _ROWS = (
         may_download=True,
         has_columns=True,
         has_groups=True,
+        extra="hf",
         build=_hf,
     ),
     SourceRow(
@@ -131,6 +132,7 @@ _ROWS = (
         may_download=True,
         has_columns=True,
         has_groups=True,
+        extra="tfds",
         build=_tfds,
     ),
 )

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from zoo.recipe.schema import Recipe
+from zoo.registry.sources import row_name, source_row
 from zoo.runs.packages import OF_BACKENDS, plug_in_packages
 from zoo.shelves.bundles.manifest import WheelRecord
 from zoo.system.files import sha256_of
@@ -28,15 +29,20 @@ def needed_packages(recipe: Recipe, *, backend: str = "tensorflow") -> list[Whee
         recipe: The recipe.
         backend: What it is computed by.
     """
-    roots = [ZOO, *plug_in_packages(recipe), *OF_BACKENDS.get(backend, ())]
-    return [_record(one) for one in installed_closure(roots)]
+    extra = "" if row_name(recipe.data.source) is None else source_row(recipe.data.source).extra
+    zoo = f"{ZOO}[{extra}]" if extra else ZOO
+    return [_record(one) for one in installed_closure([zoo, *plug_in_packages(recipe), *OF_BACKENDS.get(backend, ())])]
 
 
 def installed_closure(roots: Iterable[str]) -> list[metadata.Distribution]:
-    """Returns installed packages with all that they require, sorted by name; what is not installed is left out."""
+    """Returns installed packages with all that they require, sorted by name; what is not installed is left out.
+
+    Args:
+        roots: Their names, which may have extras: `zoo[hf]`.
+    """
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
-    left = [(name, "") for name in roots]
+    left = [pair for name in roots for pair in _required(name, "")]
     while left:
         name, extra = left.pop()
         if (canonicalize_name(name), extra) in seen:
