@@ -45,10 +45,12 @@ class Publication:
     Attributes:
         files: The content of each file by its name: bytes, or the path of a file that is copied.
         metadata: What a listing of the shelf shows, before anything of it is loaded.
+        names_images: Whether the lock knows images one by one; None where there is no lock, or a version is copied.
     """
 
     files: Mapping[str, bytes | Path]
     metadata: Mapping[str, Any]
+    names_images: bool | None = None
 
     def hashes(self) -> dict[str, str]:
         """Returns the SHA-256 of each file, by its name."""
@@ -117,7 +119,7 @@ def _of_run(run: FinishedRun, lock: Lock, receipt: Receipt, *, weights: bool, de
         "split": run.result.split,
         "parent": run.record.origin.published if run.record.origin else None,
     }
-    publication = Publication(files=files, metadata=metadata)
+    publication = Publication(files=files, metadata=metadata, names_images=lock.data.has_keys)
     if not weights:
         return publication
     return replace(publication, metadata={**metadata, "weights_bytes": publication.weights_bytes})
@@ -181,7 +183,7 @@ def _of_recipe(reference: str | Path, *, description: str | None) -> Publication
         "parent": _parent(reference, written),
         **(_of_lock(lock) if lock else {}),
     }
-    return Publication(files=files, metadata=metadata)
+    return Publication(files=files, metadata=metadata, names_images=lock.data.has_keys if lock else None)
 
 
 def _parent(reference: str | Path, written: Sequence[WrittenRecipe]) -> str | None:
@@ -260,6 +262,6 @@ def signed(publication: Publication, key: "Ed25519PrivateKey") -> Publication:
 
     # Of a version that was signed already, another signature takes the place of the first.
     files = {name: content for name, content in publication.files.items() if name != SIGNATURE_FILE}
-    publication = Publication(files=files, metadata={**publication.metadata, "signed_by": key_name(key)})
+    publication = replace(publication, files=files, metadata={**publication.metadata, "signed_by": key_name(key)})
     signature = signature_document(sign(publication.hashes(), key)).encode()
     return replace(publication, files={**files, SIGNATURE_FILE: signature})

@@ -10,6 +10,10 @@ import pytest
 
 import zoo
 from tests.tiny import write_npz
+from zoo.sharing.locks import data
+from zoo.sharing.locks.lock import parse_lock
+from zoo.shelves.pulling import pull
+from zoo.shelves.shelf import open_shelf
 
 
 @pytest.fixture
@@ -46,6 +50,23 @@ def test_a_run_is_pushed_pulled_and_verified(typed, desk, trained):
     assert lines[0] == "note: pulled/model/model.safetensors: is not here; receipt.json has its SHA-256"
     assert (code, lines[1].startswith("pulled: whole; unsigned; 4 files compared, ")) == (0, True)
     assert (desk / "pulled" / "recipe.toml").read_bytes() == (trained.run / "recipe.toml").read_bytes()
+
+
+@pytest.mark.parametrize("pushed", ["a run", "a recipe"])
+def test_a_lock_that_cannot_name_images_may_be_pushed_and_that_is_said(typed, desk, trained, monkeypatch, pushed):
+    reference = trained.run if pushed == "a run" else desk / "tiny.toml"
+    note = "note     the lock has no key of each image: zoo reproduce will see that images differ, not which"
+    for most, names_images in ((1_000, True), (2, False)):  # the run has 16 images
+        monkeypatch.setattr(data, "MOST_KEYS", most)
+        (desk / "tiny.toml").write_bytes((trained.run / "recipe.toml").read_bytes())
+        assert typed("recipe", "lock", trained.run, "--out", "tiny.lock", "--force")[0] == 0
+        code, out, _ = typed("recipe", "push", reference, "vision/bands")
+        assert (code, note in out.splitlines()) == (0, not names_images)
+        _, out, _ = typed("recipe", "push", reference, "vision/bands", "--json")
+        assert json.loads(out)["names_images"] is names_images
+    assert open_shelf("vision").versions("bands")[-1].number == 4
+    published = parse_lock((pull("vision/bands").path / "lock.json").read_bytes(), "it")
+    assert "keys" not in published.data.to_json()["splits"]["train"]["cat"]
 
 
 def test_weights_are_said_with_their_size(typed, desk, trained):

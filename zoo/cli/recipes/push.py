@@ -68,6 +68,7 @@ def push_command(
             "weights_bytes": publication.weights_bytes,
             "signed_by": version.metadata.signed_by,
             "note": note,
+            "names_images": publication.names_images,
         }
         emit("recipe-push", document)
         return
@@ -80,7 +81,7 @@ def push_command(
 
 
 def _lines(publication: "Publication", size: str) -> list[str]:
-    """Says what is about to be published: files, weights and their licence, what has to be trusted, and who signs."""
+    """Says what is about to be published: files, weights, what has to be trusted, who signs, and what is not known."""
     from zoo.shelves.versions import read_metadata
 
     metadata = publication.metadata
@@ -89,4 +90,7 @@ def _lines(publication: "Publication", size: str) -> list[str]:
     lines = [f"files    {', '.join(publication.files)}", f"weights  {weights}{licence}"]
     lines += [f"needs    {one}" for one in read_metadata(metadata).needs]
     signer = metadata.get("signed_by")
-    return [*lines, f"signed   by key {signer}" if signer else "signed   no"]
+    lines.append(f"signed   by key {signer}" if signer else "signed   no")
+    if publication.names_images is False:
+        lines.append("note     the lock has no key of each image: zoo reproduce will see that images differ, not which")
+    return lines
