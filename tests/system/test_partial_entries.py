@@ -1,5 +1,6 @@
 """What dead processes left in the cache goes at the next start; what a live one holds or a run can take up stays."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from zoo.system import cache, partial_entries
-from zoo.system.partial_entries import JOURNAL, complete, discard, held, is_held, remove_litter
+from zoo.system.partial_entries import JOURNAL, complete, discard, held, is_held, remove_litter, removed_after
 
 LONG_AGO = (1000, 1000)
 
@@ -115,6 +116,26 @@ def test_a_second_writer_waits_and_finds_what_the_first_wrote(packs):
         thread.join()
     assert sorted(line.split(" ", 1)[1] for line in order) == ["finds it", "writes"]
     assert names(packs) == [entry.name, f"{entry.name}/manifest.json"]
+
+
+@pytest.mark.parametrize("fault", [None, KeyboardInterrupt], ids=["done", "interrupted"])
+def test_what_a_block_began_goes_with_it_and_what_was_there_stays(packs, fresh_cache, fault):
+    weights = fresh_cache / "weights"
+    weights.mkdir()
+    make(packs / "there", "manifest.json")
+    make(packs / ".part-begun", JOURNAL)
+    with contextlib.suppress(KeyboardInterrupt), removed_after("packs"):
+        for folder in (packs / "there", packs / "begun", packs / "new", weights / "new"):
+            with held(folder) as partial:
+                complete(make(partial, "manifest.json"), folder)
+        with held(packs / "half") as partial:
+            make(partial, JOURNAL)
+            if fault:
+                raise fault
+    assert [name for name in names(packs) if "/" not in name] == ["begun", "there"]
+    with held(packs / "later") as partial:
+        complete(make(partial, "manifest.json"), packs / "later")
+    assert (names(weights), (packs / "later").is_dir()) == (["new", "new/manifest.json"], True)
 
 
 def test_a_half_removed_entry_keeps_no_whole_one_from_its_place(packs):

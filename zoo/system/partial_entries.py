@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from zoo.system.files import is_still_there, sync
@@ -30,6 +31,8 @@ _ENTRY_NAME = re.compile(r"(\d+-)?[0-9a-f]{40}")
 _TEMPORARY_NAME = re.compile(r"\..+\.[a-z0-9_]{8}")
 # Of a SavedModel in the cache: its folder, in which nothing of ours is written.
 _MODULE_NAME = re.compile(r"[0-9a-f]{64}")
+# Entries that were begun in a block of `removed_after`.
+_begun: ContextVar[list[Path] | None] = ContextVar("_begun", default=None)
 
 
 def partial_of(entry: Path) -> Path:
@@ -57,12 +60,33 @@ def held(entry: Path) -> Generator[Path]:
             lock(file)
             if not is_still_there(_lock_of(partial), file):
                 continue
+            is_new = not (entry.exists() or partial.exists())
             try:
                 yield partial
             finally:
+                if is_new and (begun := _begun.get()) is not None:
+                    begun.append(entry)
                 with suppress(PermissionError):  # Windows removes no open file; an empty one may stay
                     _lock_of(partial).unlink(missing_ok=True)
             return
+
+
+@contextmanager
+def removed_after(*kinds: str) -> Generator[None]:
+    """Removes, however the block ends, the entries of some kinds that this thread began in it, whole or not.
+
+    What was there before stays, and so does what another process writes.
+    """
+    begun: list[Path] = []
+    before = _begun.set(begun)
+    try:
+        yield
+    finally:
+        _begun.reset(before)
+        for entry in (one for one in begun if one.parent.name in kinds):
+            discard(entry)
+            if not is_held(partial_of(entry)):
+                discard(partial_of(entry))
 
 
 def is_held(partial: Path) -> bool:

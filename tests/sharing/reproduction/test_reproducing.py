@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 import zoo
 from tests.tiny import environment, tiny_recipe, write_photos
+from zoo.data.images.index import contents as contents_of
 from zoo.errors import ContractError, NotFoundError
 from zoo.sharing.locks.lock import read_lock
 from zoo.sharing.locks.making import lock_runs
@@ -87,8 +89,12 @@ def named(found):
     return [(one.kind, one.image.name if one.image else one.name) for one in found.explanation.named]
 
 
-def litter():
-    return sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+@pytest.fixture
+def litter(tmp_path, monkeypatch):
+    """Lists what is left in a folder for temporary files that nobody else uses."""
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    return lambda: [path.name for path in (tmp_path / "own").iterdir() if path.name.startswith(PREFIX)]
 
 
 def test_an_unchanged_recipe_is_bitwise_equal_and_no_cause_is_named(team):
@@ -115,8 +121,7 @@ def test_a_package_that_changes_nothing_is_listed_as_without_effect(team):
 
 
 @pytest.mark.slow
-def test_of_three_differences_the_two_that_decide_are_named(team):
-    before = litter()
+def test_of_three_differences_the_two_that_decide_are_named(team, litter):
     change(team, "seed = 0", "seed = 3")
     change(team, 'description = ""', 'description = "another"')
     spoil(team / "photos" / "cat" / "000.png")
@@ -128,7 +133,7 @@ def test_of_three_differences_the_two_that_decide_are_named(team):
     assert ("seed", "recipe train.seed") in named(found)
     assert [one.name for one in found.explanation.without_effect][:1] == ["recipe description"]
     assert found.explanation.is_explained
-    assert litter() == before
+    assert litter() == []
 
 
 CHANGES = {
@@ -254,38 +259,137 @@ def test_a_version_on_a_shelf_is_reproduced_by_another_team(team, tmp_path, monk
     assert (quick.differences, whole.differences) == ((), ())
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def children(pid):
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(what, process):
+    for _ in range(1_200):
+        if found := what():
+            return found
+        assert process.poll() is None, "it ended"
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+@pytest.fixture
+def own_packs(made, fresh_cache):
+    """The packs of a cache that knows the files of the first team, and nothing else."""
+    for kind in ("files", "packs", "activations"):
+        (fresh_cache / kind).mkdir(parents=True)
+    contents_of(sorted((made / "photos").rglob("*.png")))
+    return fresh_cache / "packs"
+
+
+@pytest.fixture
+def reproducing(team, tmp_path):
+    """Begins the command in a process, with a folder for what is temporary; tells what it says, and ends it."""
+    temporary, said = tmp_path / "temporary", tmp_path / "said.txt"
+    temporary.mkdir()
+    typed = [team / f"{NAME}.toml", "--data", team / "photos", "--weights", team / "begun.safetensors"]
+    begun = []
+
+    def begin(*options, **variables):
+        with said.open("w") as file:
+            begun.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", "import zoo.cli; zoo.cli.main()", "reproduce", *typed, *options],
+                    env=environment(TMPDIR=str(temporary), XDG_CACHE_HOME=os.environ["XDG_CACHE_HOME"], **variables),
+                    stdout=subprocess.DEVNULL,
+                    stderr=file,
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                )
+            )
+        return begun[-1], said, temporary
+
+    yield begin
+    for one in begun:
+        one.kill()
+        one.wait()
+
+
 @pytest.mark.slow
-def test_ctrl_c_while_a_child_computes_ends_both_and_leaves_nothing(team, tmp_path):
-    started = subprocess.Popen(
-        [sys.executable, "-c", REPRODUCE, team / f"{NAME}.toml", team / "photos", team / "begun.safetensors"],
-        env=environment(KERAS_BACKEND="jax", TMPDIR=str(tmp_path), XDG_CACHE_HOME=os.environ["XDG_CACHE_HOME"]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    for line in started.stderr:
-        if "trial 1" in line:
-            break
-    time.sleep(2)
-    started.send_signal(signal.SIGINT)
-    _, said = started.communicate(timeout=60)
-    assert started.returncode != 0
-    assert "KeyboardInterrupt" in said
-    assert list(tmp_path.glob(f"{PREFIX}*")) == []
+@pytest.mark.parametrize(
+    ("sent", "code", "options"),
+    [(signal.SIGTERM, 143, ["--quick"]), (signal.SIGINT, 130, ["--run", "again"])],
+    ids=["quick", "whole"],
+)
+def test_a_signal_while_it_trains_ends_it_with_one_line(team, tmp_path, reproducing, monkeypatch, options, sent, code):
+    monkeypatch.chdir(tmp_path)
+    before = contents(team)
+    process, said, temporary = reproducing(*options)
+    wait_for(lambda: re.search("trains the first batches|tiny: ", said.read_text()), process)
+    process.send_signal(sent)
+    assert process.wait(60) == code
+    lines = said.read_text().splitlines()
+    then = lines[lines.index("zoo: interrupted") + 1 :]
+    # As it is also of a run that has just begun.
+    assert then in ([], *([] if "--quick" in options else [["go on with it: zoo finetune --run again --resume"]]))
+    assert "Traceback" not in said.read_text()
+    assert list(temporary.iterdir()) == []
+    assert contents(team) == before
 
 
-def test_ctrl_c_in_a_trial_ends_it_and_leaves_nothing(team, monkeypatch):
-    before = litter()
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=["Ctrl-C", "SIGTERM", "kill"],
+)
+def test_a_signal_while_a_child_computes_ends_both_and_leaves_nothing(team, reproducing, own_packs, sent, code):
+    spoil(team / "photos" / "cat" / "000.png")  # put back, its images are another pack
+    before = contents(team)
+    process, said, temporary = reproducing("--quick", TF_NUM_INTRAOP_THREADS="5", TF_NUM_INTEROP_THREADS="5")
+    (child,) = wait_for(lambda: "trial 1 " in said.read_text() and children(process.pid), process)
+    known = {path.name for path in own_packs.iterdir()}
+    wait_for(lambda: {path.name for path in own_packs.iterdir()} - known, process)
+    process.send_signal(sent)
+    assert process.wait(60) == code
+    wait_for_end(child)
+    assert {path.name for path in own_packs.iterdir()} == known
+    if sent != signal.SIGKILL:
+        lines = said.read_text().splitlines()
+        then = lines[lines.index("zoo: interrupted") + 1 :]
+        assert re.fullmatch(r"so far: .+; differs: data: cat/000\.png in train .+; threads: \d+, now 5", *then)
+        assert list(temporary.iterdir()) == []
+    assert contents(team) == before
+
+
+def wait_for_end(pid):
+    for _ in range(1_200):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} is alive")
+
+
+@pytest.mark.slow
+def test_trials_leave_no_more_in_the_cache_than_a_run_does(team, own_packs, tmp_path):
+    spoil(team / "photos" / "cat" / "000.png")
+    zoo.finetune(team / f"{NAME}.toml", team / "photos", run=tmp_path / "made", verbose=0)
+    kept = sorted(path.name for kind in (own_packs, own_packs.parent / "activations") for path in kind.iterdir())
+    found = again(team)
+    assert named(found) == [("data", "cat/000.png")]
+    now = [path.name for kind in (own_packs, own_packs.parent / "activations") for path in kind.iterdir()]
+    assert sorted(now) == kept
+
+
+def test_ctrl_c_in_a_trial_ends_it_and_leaves_nothing(team, monkeypatch, litter):
     change(team, "seed = 0", "seed = 1")
 
-    def interrupt(self, number, *_):
-        if "trial" in str(number):
+    def interrupt(self, line):
+        if line.startswith("trial "):
             raise KeyboardInterrupt
 
     from zoo.report.progress import SilentDisplay
 
     monkeypatch.setattr(SilentDisplay, "line", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         again(team)
-    assert litter() == before
+    (note,) = raised.value.__notes__
+    assert note.startswith("so far: does not hold; differs: recipe train.seed: 0, now 1")
+    assert litter() == []

@@ -18,7 +18,7 @@ from zoo.sharing.reproduction.attempts import Attempt, reverted
 from zoo.sharing.reproduction.causes import Cause, causes_between, is_number_of_threads
 from zoo.sharing.reproduction.image_changes import image_changes, with_files_known_here
 from zoo.sharing.reproduction.original import Original, find_original, given_reference
-from zoo.sharing.reproduction.searching import Explanation, Trials, explain
+from zoo.sharing.reproduction.searching import Explanation, Trials, ended_in_order, explain
 from zoo.sharing.reproduction.trying import Outcome, try_it, whole_run, workplace
 from zoo.sharing.reproduction.verdicts import (
     ComparedLosses,
@@ -247,7 +247,8 @@ def _quick(setting: _Setting) -> Reproduction:
     now = try_it(Attempt.of_job(setting.original.job))
     verdict = verdict_of_losses(then.losses, now.losses)
     differences = _differences(setting)
-    explanation = _explanation(setting, then, now, differences, whole=False)
+    with ended_in_order(verdict, differences):
+        explanation = _explanation(setting, then, now, differences, whole=False)
     return Reproduction(
         reference=setting.original.reference,
         verdict=verdict,
@@ -272,13 +273,13 @@ def _whole(setting: _Setting, path: Path | None, verbose: Verbose) -> Reproducti
         now = Outcome(fault=in_one_line(fault, at_most=300))
     then = _outcome_then(setting)
     losses = compared_losses(then.losses, now.losses) if then.losses and now.losses else None
-    differences = _differences(setting)
-    with make_display(verbose, logger="zoo.reproduce") as display:
+    verdict, differences = verdict_of_run(expected, now), _differences(setting)
+    with make_display(verbose, logger="zoo.reproduce") as display, ended_in_order(verdict, differences, folder):
         shown = replace(setting, display=display)
         explanation, is_confirmed = _confirmed(shown, then, now, differences)
     return Reproduction(
         reference=original.reference,
-        verdict=verdict_of_run(expected, now),
+        verdict=verdict,
         quick=False,
         run=folder,
         metrics=compared_metrics(expected, now),

@@ -1,12 +1,17 @@
 """Which of several differences explain another result: found by putting them back, and confirmed by a run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from zoo.errors import INTERRUPTIONS
+from zoo.runs.exactness import listed
 from zoo.sharing.reproduction.causes import Cause
 from zoo.sharing.reproduction.minimizing import smallest_enough
-from zoo.sharing.reproduction.trying import Outcome
+from zoo.sharing.reproduction.trying import Outcome, without_traces
+from zoo.sharing.reproduction.verdicts import Verdict
 
 # Carries out a trial with some causes put back.
 Try = Callable[[Sequence[Cause]], Outcome]
@@ -104,3 +109,21 @@ def explain(
         trials=trials.number,
         is_explained=is_then or bool(fixed),
     )
+
+
+@contextmanager
+def ended_in_order(verdict: Verdict, differences: Sequence[Cause], run: Path | None = None) -> Generator[None]:
+    """Lets trials leave nothing in the cache, and notes on an interruption what is known by then.
+
+    Args:
+        verdict: Of the result that is to be explained.
+        differences: All that differs.
+        run: The run that came to the result; None of first batches.
+    """
+    try:
+        with without_traces():
+            yield
+    except INTERRUPTIONS as fault:
+        made = "" if run is None else f"; the run is {run}"
+        fault.add_note(f"so far: {verdict}{made}; differs: {listed(differences) or 'nothing that is recorded'}")
+        raise

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.data.packs import finding as packs
 from zoo.errors import ContractError, ZooError, in_one_line
 from zoo.jobs.finetuning import carry_out
 from zoo.jobs.resolving import Job
@@ -21,10 +22,16 @@ from zoo.runs.record import ResultRecord
 from zoo.sharing.finished_run import NUMBERS
 from zoo.sharing.reproduction.attempts import Attempt
 from zoo.system.files import sha256
+from zoo.system.partial_entries import removed_after
+from zoo.training.prefix import storing as activations
 
 # What temporary folders are called.
 PREFIX = "zoo-reproduce-"
 CHILD = "zoo.sharing.reproduction.child"
+# So long a trial in another process has to end in order.
+SECONDS_TO_END = 8
+# Which variables say where temporary files go.
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 # Which variable says how many threads compute, by backend.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 
@@ -62,6 +69,11 @@ def workplace() -> Generator[Path]:
         yield Path(path)
 
 
+def without_traces() -> contextlib.AbstractContextManager[None]:
+    """Removes at the end what trials put into the cache: no run to come trains what they do."""
+    return removed_after(packs.KIND, activations.KIND)
+
+
 def try_it(attempt: Attempt) -> Outcome:
     """Carries a trial out, and shows nothing; a fault of the recipe or the images is an outcome too."""
     if attempt.needs_a_process:
@@ -69,7 +81,7 @@ def try_it(attempt: Attempt) -> Outcome:
     try:
         if attempt.run is None:
             return Outcome(losses=first_losses(attempt.job()))
-        return whole_run(attempt.job(), Path(attempt.run), verbose=0)
+        return whole_run(attempt.job(), Path(attempt.run), verbose=0, is_trial=True)
     except ZooError as fault:
         return Outcome(fault=in_one_line(fault, at_most=300))
 
@@ -96,14 +108,20 @@ def first_losses(job: Job) -> tuple[str, ...]:
     return tuple(first.losses)
 
 
-def whole_run(job: Job, path: Path, *, verbose: Verbose = "auto") -> Outcome:
+def whole_run(job: Job, path: Path, *, verbose: Verbose = "auto", is_trial: bool = False) -> Outcome:
     """Trains a job to its end in a folder of its own.
+
+    Args:
+        job: What to train.
+        path: The folder.
+        verbose: As for `zoo.finetune`.
+        is_trial: Whether the folder is a temporary one, with which nobody goes on.
 
     Raises:
         ZooError: It cannot be trained.
     """
     try:
-        carry_out(New(job=job, path=path), verbose=verbose)
+        carry_out(New(job=job, path=path), verbose=verbose, is_one_of_several=is_trial)
     except ContractError:
         # Below what the recipe expects: the run is done all the same, and is compared.
         if not RunFolder(path).is_begun or RunFolder(path).record().status != "done":
@@ -119,20 +137,57 @@ def _in_a_process(attempt: Attempt) -> Outcome:
     if attempt.threads is not None:
         environment |= dict.fromkeys(_THREADS, str(attempt.threads))
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    command = [sys.executable, "-m", CHILD]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    with workplace() as work:
+        environment |= dict.fromkeys(_TEMPORARY, str(work))  # whatever it leaves there is gone with it
+        said = work / "said.txt"
+        child, printed = _communicate([sys.executable, "-m", CHILD], environment, attempt.to_text(), said)
         try:
-            printed, said = child.communicate(attempt.to_text().encode())
+            return outcome_of(json.loads(printed.decode()))
+        except ValueError:
+            last = said.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            return Outcome(fault=f"the process of a trial ended with {child.returncode}: {last[0][:200]}")
+
+
+def _communicate(
+    command: list[str], environment: dict[str, str], text: str, said: Path
+) -> tuple["subprocess.Popen[bytes]", bytes]:
+    """Runs a process to its end; where it is interrupted, the process ends first.
+
+    The process takes the end of its stdin for the end of this one.
+
+    Returns:
+        The process, and what it printed.
+    """
+    with (
+        said.open("wb") as file,
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file) as child,
+    ):
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            try:
+                child.stdin.write(f"{text}\n".encode())
+                child.stdin.flush()
+            except BrokenPipeError:  # it ended; what it said tells why
+                with contextlib.suppress(BrokenPipeError):
+                    child.stdin.close()
+            return child, child.stdout.read()
         except BaseException:
-            child.kill()
+            _end(child)
             raise
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Lets a process end in order, and kills it where it does not."""
     try:
-        return outcome_of(json.loads(printed.decode()))
-    except ValueError:
-        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        return Outcome(fault=f"the process of a trial ended with {child.returncode}: {last[0][:200]}")
+        if child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
+        child.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        child.kill()
+        child.wait()
 
 
 def outcome_of(document: dict[str, Any]) -> Outcome:
