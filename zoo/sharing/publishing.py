@@ -45,7 +45,7 @@ class Publication:
     Attributes:
         files: The content of each file by its name: bytes, or the path of a file that is copied.
         metadata: What a listing of the shelf shows, before anything of it is loaded.
-        names_images: Whether the lock knows images one by one; None where there is no lock, or a version is copied.
+        names_images: Whether the lock knows images one by one; None where there is no lock, or it is copied.
     """
 
     files: Mapping[str, bytes | Path]
