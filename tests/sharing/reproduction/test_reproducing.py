@@ -236,6 +236,11 @@ def test_a_recipe_without_a_lock_and_one_that_was_never_run_are_refused(team):
         again(team)
 
 
+def test_nobody_is_told_to_write_a_lock_into_the_package_or_the_cache():
+    with pytest.raises(NotFoundError, match=r"^quickstart: has no lock; expected a RUN, or what was pushed or bundled"):
+        zoo.reproduce("quickstart")
+
+
 def test_a_lock_of_an_earlier_zoo_has_nothing_to_compare_quickly(team):
     relock(team, expected=replace(read_lock(team / f"{NAME}.lock").expected, first_losses=None))
     with pytest.raises(ContractError, match="leave out --quick"):

@@ -98,7 +98,9 @@ def new_command(asked: NewOptions, out: Path | None, force: bool, as_json: bool)
         raise click.UsageError("--data is missing; expected a folder with a subfolder of images per class")
     from zoo.jobs.proposing.writing import recipe_name
 
-    out = out or OutFile().convert(f"{recipe_name(asked.data.resolve().stem)}.toml", None, click.get_current_context())
+    if out is None:
+        out = Path(f"{recipe_name(asked.data.resolve().stem)}.toml")
+        OutFile().convert(str(out), None, click.get_current_context())  # which refuses a folder that is read-only
     if out.exists() and not force:
         raise RecipeError(f"{out}: is there already; choose another --out, or replace it with --force")
     from zoo.cli.shell.start import start_backend

@@ -14,6 +14,9 @@ from zoo.sharing.difference.against_lock import lock_beside
 from zoo.sharing.locks.lock import ExpectedLock, Lock, read_lock
 from zoo.sharing.locks.making import is_run_or_runs, lock_runs
 
+# What has a lock that says what came of it, where the recipe itself does not.
+_OF_A_RUN = "expected a RUN, or what was pushed or bundled of one"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
@@ -62,17 +65,22 @@ def find_original(reference: str | Path, data: Path | None = None, weights: Path
     if is_run_or_runs(reference):
         path = Path(reference)
         lock, job = lock_runs(path), _job_of_run(path / next(iter(runs_within(path)), ""), data, weights)
-        return Original(reference=str(reference), lock=lock, expected=_expected(lock, str(path)), job=job)
+        return Original(reference=str(reference), lock=lock, expected=_expected(lock, str(path), "train it"), job=job)
     if str(reference) in list_models():
         raise NotFoundError(f"'{reference}' is a model, which has no lock; expected a RUN, or a RECIPE with its lock")
     file = find_recipe(reference)
     path = lock_beside(file)
+    is_here = file == Path(reference)  # else it is in the cache, or ships: nobody writes a lock there
+    if not path.is_file() and not is_here:
+        raise NotFoundError(f"{reference}: has no lock; {_OF_A_RUN}")
     if not path.is_file():
         again = f"zoo recipe lock RUN --out {shlex.quote(str(path))}"
         raise NotFoundError(f"{path}: there is no lock of '{reference}'; lock what it came to: {again}")
     lock = read_lock(path)
+    again = f"train it, and lock the run: zoo recipe lock RUN --out {shlex.quote(str(path))}" if is_here else _OF_A_RUN
+    expected = _expected(lock, str(path if is_here else reference), again)
     job = make_job(file, data, weights=weights)
-    return Original(reference=str(reference), lock=lock, expected=_expected(lock, str(path)), job=job)
+    return Original(reference=str(reference), lock=lock, expected=expected, job=job)
 
 
 def _job_of_run(path: Path, data: Path | None, weights: Path | None) -> Job:
@@ -82,10 +90,9 @@ def _job_of_run(path: Path, data: Path | None, weights: Path | None) -> Job:
     return make_job(path, data, weights=weights)
 
 
-def _expected(lock: Lock, place: str) -> ExpectedLock:
+def _expected(lock: Lock, place: str, next_step: str) -> ExpectedLock:
     if lock.expected is None:
         raise ContractError(
-            f"{place}: does not say what the recipe came to, as it was locked before training; "
-            f"train it, and lock the run: zoo recipe lock RUN --out {shlex.quote(place)}"
+            f"{place}: does not say what the recipe came to, as it was locked before training; {next_step}"
         )
     return lock.expected

@@ -56,7 +56,7 @@ class FolderPlace:
     def documents(self, name: str | None = None) -> list[tuple[str, int]]:
         """Lists the versions that have a document."""
         if not self.root.is_dir():
-            raise UnreachableError(f"{self.url}: there is no such folder; is it a drive that is not connected?")
+            raise UnreachableError(f"{self.url}: there is no such folder; if it is on a drive, connect that")
         names = [name] if name is not None else self._names()
         found: list[tuple[str, int]] = []
         for one in names:
