@@ -73,6 +73,26 @@ class Shelf:
             time.sleep(AGAIN_SECONDS)
             return self._listed(name)
 
+    def usable_versions(self) -> tuple[list[Version], list[str]]:
+        """Lists the versions of all recipes but those of which one is damaged, altered or gone.
+
+        Returns:
+            The versions by name and number, and of each recipe that is left out why.
+
+        Raises:
+            ShelfError: It cannot be reached, or holds what no shelf may hold.
+            ContractError: The list itself is damaged.
+        """
+        try:
+            return self.versions(), []
+        except ContractError:
+            names = {*(name for name, _ in self.place.documents()), *seen.seen_names(self.url)}
+            faults = {name: fault for name in sorted(names) if (fault := self.fault_of(name))}
+            if not faults:
+                raise
+        found = [one for name in sorted(names - set(faults)) for one in self.versions(name)]
+        return found, list(faults.values())
+
     def _listed(self, name: str | None) -> list[Version]:
         listed = list_versions(self.place, self.name, name)
         if not self._is_package:

@@ -1,8 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from tests.cli.recipes.conftest import run
+from zoo.errors import ContractError
 from zoo.recipe.finding import shipped_recipes
 from zoo.shelves.configured import add_shelf
 from zoo.shelves.shelf import open_shelf
@@ -78,3 +80,22 @@ def test_ls_of_a_shelf_as_json(vision):
     newest = vision.versions("pets")[-1]
     assert (pets["name"], pets["version"], pets["sha256"]) == ("vision/pets", 2, newest.sha256)
     assert (birds["metrics"], birds["classes"]) == ({"accuracy": 0.9, "f1": 0.8}, None)
+
+
+def test_a_damaged_recipe_is_named_and_the_others_are_listed(vision, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.shelves.shelf.AGAIN_SECONDS", 0.0)
+    (tmp_path / "shelf/recipes/pets/2.json").write_text("{}")
+    result = run("ls", "--shelf", "vision")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["recipe", "vision/birds@1"]
+    assert f"{tmp_path}/shelf/recipes/pets/2.json: " in result.stderr
+    assert (type(result.exception), str(result.exception)) == (ContractError, "1 recipe on 'vision' cannot be used")
+    document = json.loads(run("ls", "--shelf", "vision", "--json").stdout)
+    assert ([one["name"] for one in document["recipes"]], len(document["faults"])) == (["vision/birds"], 1)
+
+
+def test_a_recipe_that_is_gone_is_named_and_the_others_are_listed(vision, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.shelves.shelf.AGAIN_SECONDS", 0.0)
+    shutil.rmtree(tmp_path / "shelf/recipes/birds")
+    result = run("ls", "--shelf", "vision", "--versions")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["recipe", "vision/pets@1", "vision/pets@2"]
+    assert "birds@1 was seen before and is gone" in result.stderr

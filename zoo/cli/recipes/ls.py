@@ -9,8 +9,9 @@ from zoo.cli.options import json_option
 from zoo.cli.output import echo, emit, stdout_width
 from zoo.cli.shell.completion import complete_shelf
 from zoo.cli.shell.groups import Verb
+from zoo.errors import ContractError
 from zoo.recipe.finding import describe_shipped_recipes
-from zoo.system.text_tables import beside, table
+from zoo.system.text_tables import beside, counted, table
 
 if TYPE_CHECKING:
     from zoo.shelves.versions import Version
@@ -59,13 +60,21 @@ def ls_command(shelf: str | None, where: str | None, all_versions: bool, as_json
 def _list_shelf(shelf: str, where: str | None, *, all_versions: bool, as_json: bool) -> None:
     from zoo.shelves.shelf import open_shelf
 
-    versions = open_shelf(shelf).versions()
+    versions, faults = open_shelf(shelf).usable_versions()
     holds = _parsed(where, versions) if where is not None else []
     newest = {one.name: one for one in versions}  # they are sorted by number
     kept = [one for one in (versions if all_versions else newest.values()) if all(term(one) for term in holds)]
     if as_json:
-        emit("recipes", {"recipes": [_as_json(one) for one in kept]})
-        return
+        emit("recipes", {"recipes": [_as_json(one) for one in kept], "faults": faults})
+    else:
+        _print_table(shelf, kept, f"no recipe for which '{where}' holds" if versions else "no recipes yet")
+        for fault in faults:
+            echo(fault, err=True)
+    if faults:
+        raise ContractError(f"{counted(len(faults), 'recipe')} on '{shelf}' cannot be used")
+
+
+def _print_table(shelf: str, kept: "list[Version]", nothing: str) -> None:
     rows = [
         (
             one.reference,
@@ -82,8 +91,7 @@ def _list_shelf(shelf: str, where: str | None, *, all_versions: bool, as_json: b
         header = ("recipe", "model", "classes", "metrics", "signed by", "description")
         echo(table(header, rows, right=(2,), width=stdout_width(), spare=(5, 4, 3)))
     else:
-        what = f"no recipe for which '{where}' holds" if versions else "no recipes yet"
-        echo(f"{shelf} holds {what}", err=True)
+        echo(f"{shelf} holds {nothing}", err=True)
 
 
 def _as_json(version: "Version") -> dict[str, Any]:
