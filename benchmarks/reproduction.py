@@ -12,6 +12,8 @@ in one way or in two, and reproduced:
     relabelled   an image in the folder of another class
     weights      one bit of what the model begins with
     package      another version in the lock
+    installed    Pillow is really installed in another version, which decodes these images alike
+    patched      the same, and it decodes them a step darker
     key          a key of the recipe
     seed         another one
     precision    mixed_bfloat16
@@ -20,8 +22,9 @@ in one way or in two, and reproduced:
 
 A case is right where all that was changed is among the differences, and nothing else is named; where the losses are
 the same to the bit, nothing is named at all, and else at least one; and what was changed and is not named is listed as
-without effect. Seed, precision, backend, images and the learning rate change losses by far more than rounding: each of
-them has to be named, whatever else was changed.
+without effect. Seed, precision, backend, images, the learning rate and the patched Pillow change losses by far more
+than rounding: each of them has to be named, whatever else was changed. Of a Pillow that is installed the version has to
+be said too. Where pip cannot install it, those cases are counted as not tried.
 """
 
 import collections
@@ -33,51 +36,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from PIL import Image
+from other_environment import PACKAGE, CannotInstallError, Environment, make_environment
 from reporting import report
+from reproduction_changes import CHANGES, IMAGES, WEIGHTS, make_original
 
-RECIPE = """name = "tiny"
-[model]
-name = "mnist_conv_tiny"
-[data]
-validation = 0.0
-[train]
-batch_size = 4
-deterministic = true
-seed = 0
-[[phases]]
-name = "all"
-train = "all"
-epochs = 4
-batchnorm = "train"
-learning_rate = 0.01
-"""
-# Keys that change what is trained, with another value.
-KEYS = {
-    "phases.all.learning_rate": "learning_rate = 0.003",
-    "phases.all.optimizer": 'optimizer = "sgd"',
-    "phases.all.weight_decay": "weight_decay = 0.3",
-    "phases.all.schedule": 'schedule = "constant"',
-    "train.label_smoothing": "label_smoothing = 0.1",
-    "train.clip_norm": "clip_norm = 0.05",
-    "train.ema": "ema = 0.9",
-    "description": 'description = "another"',
-}
-IMAGES, WEIGHTS, LOCK = "photos", "begun.safetensors", "tiny.lock"
 # These change losses by more than any rounding.
-STRONG = {"image", "lost image", "added", "relabelled", "seed", "precision", "backend", "key phases.all.learning_rate"}
+STRONG = {
+    *("image", "lost image", "added", "relabelled", "patched", "seed", "precision", "backend"),
+    "key phases.all.learning_rate",
+}
 # What a process is started with.
 VARIABLES = {
     "threads": {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
     "backend": {"KERAS_BACKEND": "jax"},
 }
+# Which of them it is started in: whether its Pillow is patched.
+ENVIRONMENTS = {"installed": False, "patched": True}
+# No pairs: the second is the first, or undoes it.
+EXCLUSIVE = ({"image", "lost image"}, {"installed", "patched"})
 
 
 @dataclass(frozen=True)
@@ -98,135 +81,8 @@ class Case:
 
     @property
     def process(self) -> str:
-        """Which process it is reproduced in: one with other variables, or ""."""
-        return "+".join(kind for kind in self.kinds if kind in VARIABLES)
-
-
-def write_photos(folder: Path, *, count: int) -> None:
-    """Writes images of two classes that a network can tell apart: each has a band of its own on noise."""
-    generator = np.random.default_rng(0)
-    for number in range(2 * count):
-        image = generator.integers(0, 90, (28, 28)).astype(np.uint8)
-        image[14 * (number % 2) : 14 * (number % 2) + 14] += 150
-        path = folder / ("cat", "dog")[number % 2] / f"{number:03d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-
-
-def make_original(folder: Path) -> None:
-    """Trains and locks what is reproduced."""
-    import zoo
-    from zoo.sharing.locks.making import lock_runs
-
-    write_photos(folder / IMAGES, count=12)
-    time.sleep(2.5)  # what is older is known by its path
-    (folder / "tiny.toml").write_text(RECIPE)
-    first = zoo.finetune(folder / "tiny.toml", folder / IMAGES, run=folder / "first", verbose=0)
-    shutil.copyfile(first.path / "model" / "model.safetensors", folder / WEIGHTS)
-    run = zoo.finetune(folder / "tiny.toml", folder / IMAGES, run=folder / "run", weights=folder / WEIGHTS, verbose=0)
-    (folder / LOCK).write_text(lock_runs(run.path).to_text())
-
-
-def any_image(folder: Path, chance: random.Random, but: Sequence[str] = ()) -> Path:
-    """Chooses an image that nothing else was done to."""
-    files = sorted(path for path in (folder / IMAGES).rglob("*.png") if path.name not in but)
-    return chance.choice(files)
-
-
-def change_image(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Turns a square of an image's pixels around."""
-    path = any_image(folder, chance, taken)
-    taken.append(path.name)
-    pixels = np.array(Image.open(path))
-    row, column = chance.randrange(20), chance.randrange(20)
-    pixels[row : row + 8, column : column + 8] = 255 - pixels[row : row + 8, column : column + 8]
-    Image.fromarray(pixels).save(path)
-    return f"data {path.relative_to(folder / IMAGES).as_posix()}"
-
-
-def add_image(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Adds an image like another, with other noise."""
-    path = any_image(folder, chance, taken)
-    pixels = np.array(Image.open(path)).astype(int) + np.random.default_rng(chance.randrange(1000)).integers(
-        -9, 9, (28, 28)
-    )
-    name = path.with_name(f"{chance.randrange(100):03d}b.png")
-    taken.append(name.name)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(name)
-    return f"data {name.relative_to(folder / IMAGES).as_posix()}"
-
-
-def relabel_image(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Moves an image to the other class."""
-    path = any_image(folder, chance, taken)
-    taken.append(path.name)
-    other = path.parents[1] / {"cat": "dog", "dog": "cat"}[path.parent.name] / path.name
-    path.rename(other)
-    return f"data {other.relative_to(folder / IMAGES).as_posix()}"
-
-
-def flip_weights(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Flips a bit of a weight, whichever."""
-    from safetensors.numpy import load_file, save_file
-
-    arrays = {name: array.copy() for name, array in load_file(folder / WEIGHTS).items()}
-    flat = arrays[chance.choice(sorted(name for name, array in arrays.items() if array.dtype == np.float32))].reshape(
-        -1
-    )
-    flat.view(np.uint32)[chance.randrange(flat.size)] ^= np.uint32(1 << chance.randrange(32))
-    save_file(arrays, folder / WEIGHTS)
-    return "weights weights"
-
-
-def fake_package(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Writes another version of a package into the lock."""
-    from zoo.sharing.locks.lock import read_lock
-
-    lock = read_lock(folder / LOCK)
-    name = chance.choice(["keras", "numpy", "pillow", "tensorflow", "zoo"])
-    (folder / LOCK).write_text(replace(lock, versions={**lock.versions, name: "0.0.1"}).to_text())
-    return f"package package {name}"
-
-
-def set_key(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Writes another value of a key."""
-    key = chance.choice(list(KEYS))
-    table, _, name = key.rpartition(".")
-    text = (folder / "tiny.toml").read_text()
-    lines = [line for line in text.splitlines() if line.partition(" = ")[0] != name]
-    place = {"": 0, "train": lines.index("[train]") + 1, "phases.all": len(lines)}[table]
-    (folder / "tiny.toml").write_text("\n".join([*lines[:place], KEYS[key], *lines[place:]]) + "\n")
-    return f"recipe recipe {key}"
-
-
-def set_seed(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Writes another seed."""
-    path = folder / "tiny.toml"
-    path.write_text(path.read_text().replace("seed = 0", f"seed = {chance.randrange(1, 1000)}"))
-    return "seed recipe train.seed"
-
-
-def set_precision(folder: Path, chance: random.Random, taken: list[str]) -> str:
-    """Writes another precision."""
-    path = folder / "tiny.toml"
-    path.write_text(path.read_text().replace("[train]\n", '[train]\nprecision = "mixed_bfloat16"\n'))
-    return "precision recipe train.precision"
-
-
-Change = Callable[[Path, random.Random, list[str]], str]
-CHANGES: dict[str, Change] = {
-    "image": change_image,
-    "lost image": change_image,
-    "added": add_image,
-    "relabelled": relabel_image,
-    "weights": flip_weights,
-    "package": fake_package,
-    "key": set_key,
-    "seed": set_seed,
-    "precision": set_precision,
-    "threads": lambda *_: "threads threads",
-    "backend": lambda *_: "backend backend",
-}
+        """Which process it is reproduced in: one of another environment, or with other variables, or ""."""
+        return "+".join(kind for kind in self.kinds if kind in VARIABLES or kind in ENVIRONMENTS)
 
 
 def make_cases(original: Path, around: Path, *, changes: int, controls: int, seed: int) -> Iterator[Case]:
@@ -240,7 +96,7 @@ def make_cases(original: Path, around: Path, *, changes: int, controls: int, see
         if number < changes:
             chosen = [kinds[number % len(kinds)]]
             if number % 5 > 1:
-                others = [kind for kind in kinds if kind != chosen[0] and {kind, chosen[0]} != {"image", "lost image"}]
+                others = [kind for kind in kinds if kind != chosen[0] and {kind, chosen[0]} not in EXCLUSIVE]
                 chosen.append(chance.choice(others))
         taken: list[str] = []
         done = [CHANGES[kind](folder, chance, taken) for kind in chosen]
@@ -263,7 +119,7 @@ def reproduce_all(cases: Sequence[Case]) -> None:
         click.echo(json.dumps({"case": asdict(case), "found": found, "seconds": time.perf_counter() - began}))
 
 
-def judge(case: Case, found: dict[str, Any]) -> str:
+def judge(case: Case, found: dict[str, Any], environments: Mapping[str, Environment]) -> str:
     """Says what is wrong with an answer; "" where it is right."""
 
     def called(one: dict[str, Any]) -> str:
@@ -283,6 +139,10 @@ def judge(case: Case, found: dict[str, Any]) -> str:
         "neither named nor without effect": changed - named - without,
         "not named": strong - named,
     }
+    installed = {environments[kind].version for kind in case.kinds if kind in environments}
+    if installed:
+        said = {one["now"] for one in found["differences"] if called(one) == f"package package {PACKAGE}"}
+        faults["another version is said"] = said - installed
     if found["verdict"] == "bitwise equal":
         faults["named, and nothing differs"] = named
     elif not named:
@@ -294,18 +154,34 @@ def _name(kind: str, change: str) -> str:
     return change.replace("recipe recipe", "key") if kind == "key" else kind
 
 
-def run_cases(cases: Sequence[Case], cache: Path) -> Iterator[dict[str, Any]]:
-    """Reproduces cases, those of one kind of process in one process."""
+def make_environments(cases: Sequence[Case], around: Path) -> dict[str, Environment]:
+    """Makes the environments that cases need; leaves out one that cannot be made, and says so."""
+    made: dict[str, Environment] = {}
+    for kind, is_patched in ENVIRONMENTS.items():
+        if any(kind in case.kinds for case in cases):
+            try:
+                made[kind] = make_environment(around / kind, is_patched=is_patched)
+            except CannotInstallError as fault:
+                click.echo(f"{kind}: not tried, as {PACKAGE} cannot be installed: {fault}", err=True)
+    return made
+
+
+def run_cases(cases: Sequence[Case], cache: Path, environments: Mapping[str, Environment]) -> Iterator[dict[str, Any]]:
+    """Reproduces cases, those of one kind of process in one process; nothing is found where there is no environment."""
     processes: dict[str, list[Case]] = {}
     for case in cases:
         processes.setdefault(case.process, []).append(case)
     for process, its in processes.items():
-        variables = {name: value for kind in process.split("+") if kind for name, value in VARIABLES[kind].items()}
+        kinds = [kind for kind in process.split("+") if kind]
+        if any(kind in ENVIRONMENTS and kind not in environments for kind in kinds):
+            yield from ({"case": asdict(case), "found": None} for case in its)
+            continue
+        python = next((environments[kind].python for kind in kinds if kind in environments), sys.executable)
+        variables = {name: value for kind in kinds for name, value in VARIABLES.get(kind, {}).items()}
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables, "XDG_CACHE_HOME": str(cache)}
-        command = [sys.executable, __file__, "--child"]
         given = json.dumps([asdict(case) for case in its])
         with subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__, "--child"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdin is not None and child.stdout is not None
             child.stdin.write(given)
@@ -333,14 +209,19 @@ def main(changes: int, controls: int, seed: int, only: tuple[int, ...], child: b
         make_original(original)
         cases = list(make_cases(original, Path(work) / "cases", changes=changes, controls=controls, seed=seed))
         cases = [case for case in cases if not only or case.number in only]
+        environments = make_environments(cases, Path(work) / "environments")
         answers: list[dict[str, Any]] = []
-        for answer in run_cases(cases, cache):
+        for answer in run_cases(cases, cache, environments):
             case, found = _case(answer["case"]), answer["found"]
-            answer["fault"] = judge(case, found)
             answers.append(answer)
+            named = f"{case.number:3d}  {' + '.join(case.kinds) or 'unchanged':<24}"
+            if found is None:
+                click.echo(f"{named} not tried", err=True)
+                continue
+            answer["fault"] = judge(case, found, environments)
             click.echo(
-                f"{case.number:3d}  {' + '.join(case.kinds) or 'unchanged':<24} {found['verdict']:<16} "
-                f"{found['trials']:2d} trials {answer['seconds']:5.1f} s  {answer['fault'] or 'right'}",
+                f"{named} {found['verdict']:<16} {found['trials']:2d} trials {answer['seconds']:5.1f} s  "
+                f"{answer['fault'] or 'right'}",
                 err=True,
             )
     report("reproduction", _rows(answers))
@@ -358,17 +239,20 @@ def _rows(answers: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
         for kind in kinds:
             groups[f"with {kind}"].append(answer)
     groups["all changes"] = [answer for answer in answers if answer["case"]["kinds"]]
-    return [
-        {
-            "cases": name,
-            "number": len(its),
-            "right": sum(not answer["fault"] for answer in its),
-            "bitwise equal": sum(answer["found"]["verdict"] == "bitwise equal" for answer in its),
-            "trials, mean": float(np.mean([answer["found"]["trials"] for answer in its])) if its else 0.0,
-            "seconds, mean": float(np.mean([answer["seconds"] for answer in its])) if its else 0.0,
-        }
-        for name, its in sorted(groups.items())
-    ]
+    return [_row(name, its) for name, its in sorted(groups.items())]
+
+
+def _row(name: str, its: Sequence[dict[str, Any]]) -> dict[str, object]:
+    tried = [answer for answer in its if answer["found"] is not None]
+    return {
+        "cases": name,
+        "number": len(its),
+        "not tried": len(its) - len(tried),
+        "right": sum(not answer["fault"] for answer in tried),
+        "bitwise equal": sum(answer["found"]["verdict"] == "bitwise equal" for answer in tried),
+        "trials, mean": float(np.mean([answer["found"]["trials"] for answer in tried])) if tried else 0.0,
+        "seconds, mean": float(np.mean([answer["seconds"] for answer in tried])) if tried else 0.0,
+    }
 
 
 if __name__ == "__main__":
