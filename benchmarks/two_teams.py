@@ -32,7 +32,7 @@ from typing import Any
 
 import click
 from loopback_servers import s3_server, web_server
-from reporting import report
+from reporting import markdown
 from reproduction_changes import write_photos
 
 HERE = Path(__file__).parents[1]
@@ -298,7 +298,7 @@ def main(pythons: tuple[str, ...]) -> None:
             rows = tell(Path(work), [str(Path(one).absolute()) for one in pythons])
         except UnexpectedError as fault:
             raise click.ClickException(str(fault)) from None
-    report("two_teams", rows)
+    click.echo(markdown(rows))
 
 
 if __name__ == "__main__":
