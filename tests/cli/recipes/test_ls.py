@@ -18,7 +18,7 @@ def test_ls_prints_a_line_per_recipe():
 
 def test_ls_as_json():
     document = json.loads(run("ls", "--json").stdout)
-    assert list(document) == ["schema", "kind", "recipes"]
+    assert list(document) == ["schema", "kind", "recipes", "faults"]
     assert (document["schema"], document["kind"]) == (1, "recipes")
     assert [one["name"] for one in document["recipes"]] == shipped_recipes()
     assert all(set(one) == {"name", "description"} for one in document["recipes"])

@@ -50,7 +50,8 @@ def ls_command(shelf: str | None, where: str | None, all_versions: bool, as_json
         raise click.UsageError("--where and --versions are about the recipes on a shelf; add --shelf NAME")
     shipped = describe_shipped_recipes()
     if as_json:
-        emit("recipes", {"recipes": [{"name": one.name, "description": one.description} for one in shipped]})
+        rows = [{"name": one.name, "description": one.description} for one in shipped]
+        emit("recipes", {"recipes": rows, "faults": []})
         return
     column = max((len(one.name) for one in shipped), default=0) + 2
     for one in shipped:
