@@ -1,4 +1,5 @@
 import collections
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     data = write_npz(folder / "images.npz", count=16)
     run = zoo.finetune(tiny_recipe(), data, run=folder / "run", verbose=0)
     return Trained(run.path, folder / "tiny.toml", data)
+
+
+@pytest.fixture(scope="session")
+def trained_seeds(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder around the runs of seeds 0 and 1, of which the first is `trained`. Not to be changed."""
+    import zoo
+
+    around = tmp_path_factory.mktemp("trained") / "seeds"
+    shutil.copytree(trained.run, around / "seed-0")
+    zoo.finetune(tiny_recipe(seed=1), trained.data, run=around / "seed-1", verbose=0)
+    return around
+
+
+@pytest.fixture(scope="session")
+def trained_on(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that began with the model of `trained`. Not to be changed."""
+    import zoo
+
+    run = tmp_path_factory.mktemp("trained") / "on"
+    return zoo.finetune(tiny_recipe(), trained.data, run=run, weights=trained.run, verbose=0).path
 
 
 @pytest.fixture(scope="session")

@@ -260,14 +260,12 @@ def test_a_module_comes_from_the_bundle_and_still_has_to_be_trusted(
     assert f"needs module {handle} (a program): add --trust-code to let it run\n" in capsys.readouterr().err
 
 
-def test_weights_that_the_bundled_run_began_with_are_begun_with_again(trained, tmp_path, no_network):
-    run = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "run", weights=trained.run, verbose=0)
-    path = bundled(run.path, tmp_path / "a.zip")
-    (tmp_path / "run").rename(tmp_path / "gone")
+def test_weights_that_the_bundled_run_began_with_are_begun_with_again(trained, trained_on, tmp_path, no_network):
+    path = bundled(trained_on, tmp_path / "a.zip")
     again = zoo.finetune(path, trained.data, run=tmp_path / "again", verbose=0)
-    assert numbers(again.path) == numbers(tmp_path / "gone")
+    assert numbers(again.path) == numbers(trained_on)
     begun = RunFolder(again.path).record().weights
-    assert begun.sha256 == RunFolder(tmp_path / "gone").record().weights.sha256
+    assert begun.sha256 == RunFolder(trained_on).record().weights.sha256
     other = make_job(path, trained.data, ["model.weights=mnist"])
     assert other.weights is None
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -109,10 +108,8 @@ def test_the_licence_of_the_weights_that_it_begins_with_is_said(tmp_path):
     assert compose(path).metadata["licence"] == known
 
 
-def test_of_the_runs_of_seeds_the_first_goes_with_the_spread_of_all(trained, tmp_path):
-    shutil.copytree(trained.run, tmp_path / "seeds" / "seed-0")
-    zoo.finetune(tiny_recipe(seed=1), trained.data, run=tmp_path / "seeds" / "seed-1", verbose=0)
-    made = compose(tmp_path / "seeds")
+def test_of_the_runs_of_seeds_the_first_goes_with_the_spread_of_all(trained, trained_seeds):
+    made = compose(trained_seeds)
     lock = json.loads(content(made, "lock.json"))
     assert (lock["seeds"], lock["expected"]["runs"]) == ([0, 1], 2)
     assert content(made, "recipe.toml") == (trained.run / "recipe.toml").read_bytes()

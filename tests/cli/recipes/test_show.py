@@ -26,7 +26,7 @@ def test_show_as_json():
 
 def test_show_draws_the_rates(tmp_path):
     picture = tmp_path / "rates.png"
-    result = run("show", "finetune/gradual", "--plot", str(picture))
+    result = run("show", "finetune/gradual", "--set", "model.name=mnist_conv", "--plot", str(picture))
     assert result.exit_code == 0
     assert tomllib.loads(result.stdout)["name"] == "gradual"
     assert f"learning rates  {picture}\n" in result.stderr

@@ -1,13 +1,14 @@
 """What goes into a bundle, and that equal inputs give equal bytes."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import zoo
-from tests.tiny import tiny_recipe, write_npz
+from tests.tiny import tiny_recipe
 from zoo.errors import RecipeError, WeightsError
 from zoo.recipe.loading import load_recipe
 from zoo.sharing.bundles.composing import bundle_of_contents, contents_of, signed_bundle, signed_hashes
@@ -80,9 +81,8 @@ def test_a_set_that_comes_with_zoo_is_named_and_not_carried(tmp_path):
     assert weights.sha256 == next(one.sha256 for one in zoo.info("mnist_conv_tiny").weights)
 
 
-def test_weights_that_a_run_began_with_go_with_their_card(trained, tmp_path):
-    run = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "run", weights=trained.run, verbose=0)
-    made = bundle(run.path)
+def test_weights_that_a_run_began_with_go_with_their_card(trained, trained_on):
+    made = bundle(trained_on)
     assert made.document.weights.set == "given"
     assert made.document.weights.file == "weights"
     assert content(made, "weights/model.safetensors") == (trained.run / "model" / "model.safetensors").read_bytes()
@@ -90,9 +90,9 @@ def test_weights_that_a_run_began_with_go_with_their_card(trained, tmp_path):
 
 
 def test_weights_that_are_no_longer_there_are_named(trained, tmp_path):
-    first = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "first", verbose=0)
-    second = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "second", weights=first.path, verbose=0)
-    first.path.rename(tmp_path / "gone")
+    first = shutil.copytree(trained.run, tmp_path / "first")
+    second = zoo.finetune(tiny_recipe(), trained.data, run=tmp_path / "second", weights=first, verbose=0)
+    first.rename(tmp_path / "gone")
     with pytest.raises(WeightsError, match="which are no longer there"):
         contents_of(second.path)
 
@@ -152,10 +152,7 @@ def test_a_bundle_of_a_bundle_is_refused(trained, tmp_path):
         contents_of(tmp_path / "a.zip")
 
 
-def test_the_runs_of_seeds_go_as_the_first_with_the_spread_of_all(trained, tmp_path):
-    data = write_npz(tmp_path / "images.npz", count=16)
-    for seed in (0, 1):
-        zoo.finetune(tiny_recipe(seed=seed), data, run=tmp_path / "seeds" / f"seed-{seed}", verbose=0)
-    made = bundle(tmp_path / "seeds")
+def test_the_runs_of_seeds_go_as_the_first_with_the_spread_of_all(trained_seeds):
+    made = bundle(trained_seeds)
     assert json.loads(content(made, "lock.json"))["expected"]["runs"] == 2
-    assert content(made, "model/card.json") == (tmp_path / "seeds" / "seed-0" / "model" / "card.json").read_bytes()
+    assert content(made, "model/card.json") == (trained_seeds / "seed-0" / "model" / "card.json").read_bytes()

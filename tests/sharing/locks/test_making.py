@@ -120,13 +120,12 @@ def test_parents_are_hashed_file_by_file(tmp_path, trained):
     assert lock.seeds == (3,)
 
 
-def test_runs_of_seeds_give_mean_and_deviation(trained, tmp_path):
-    around = tmp_path / "around"
-    shutil.copytree(trained.run, around / "seed-0")
-    zoo.finetune(tiny_recipe(seed=1), trained.data, run=around / "seed-1", verbose=0)
-    assert is_run_or_runs(around)
-    lock = lock_runs(around)
-    losses = [json.loads((around / f"seed-{seed}" / "run.json").read_text())["metrics"]["loss"] for seed in (0, 1)]
+def test_runs_of_seeds_give_mean_and_deviation(trained_seeds):
+    assert is_run_or_runs(trained_seeds)
+    lock = lock_runs(trained_seeds)
+    losses = [
+        json.loads((trained_seeds / f"seed-{seed}" / "run.json").read_text())["metrics"]["loss"] for seed in (0, 1)
+    ]
     found = lock.expected.metrics["loss"]
     assert (lock.seeds, lock.expected.runs, found.value) == ((0, 1), 2, losses[0])
     assert found.mean == pytest.approx(np.mean(losses))
