@@ -84,7 +84,7 @@ def find_named_recipe(name: str) -> Path:
         NotFoundError: There is none; the message has the nearest name.
         ZooError: The shelf cannot be used, or something on it was altered.
     """
-    if name not in _shipped_paths() and is_on_shelf(name):
+    if is_on_shelf(name):
         return _pulled(name)
     return find_shipped_recipe(name)
 
@@ -108,11 +108,16 @@ def _unpacked(path: Path) -> Path:
 
 
 def is_on_shelf(reference: str | Path) -> bool:
-    """Returns whether a reference names a recipe on a shelf that is known here; nothing is asked of the shelf."""
+    """Returns whether a name is that of a recipe on a shelf that is known here; nothing is asked of the shelf."""
     shelf, slash, _ = os.fspath(reference).partition("/")
-    if not slash or not shelf or Path(reference).suffix == ".toml":
+    if not slash or not shelf or Path(reference).suffix == ".toml" or os.fspath(reference) in _shipped_paths():
         return False
     return shelf in _shelf_names()
+
+
+def is_version(reference: str | Path) -> bool:
+    """Returns whether a reference leads to a version on a shelf: what is there by that path comes first."""
+    return not os.path.lexists(reference) and is_on_shelf(reference)
 
 
 def _shelf_names() -> list[str]:

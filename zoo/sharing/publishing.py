@@ -10,7 +10,7 @@ from zoo import __version__
 from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
 from zoo.foreign.saved_models import BY_HASH
 from zoo.jobs.from_elsewhere import from_elsewhere
-from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf
+from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf, is_version
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.parents import WrittenRecipe, written_files
 from zoo.recipe.schema import Recipe
@@ -92,9 +92,10 @@ def compose(
         return _of_run(run, lock, receipt, weights=weights, description=description)
     if is_bundle_file(Path(reference)):
         return _of_bundle(Path(reference), weights=weights, description=description)
-    if is_on_shelf(reference):
+    if is_version(reference):
         return _of_version(str(reference), description=description)
     if weights:
+        find_recipe(reference)  # else it is neither
         raise RunError(f"{reference}: is a recipe, which has no weights of its own; push a RUN, or leave out --weights")
     return _of_recipe(reference, description=description)
 

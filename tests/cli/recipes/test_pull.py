@@ -61,3 +61,13 @@ def test_a_pull_into_a_full_folder_is_one_line_and_leaves_nothing_there(version,
     refused = run("pull", "vision/pets", "--to", str(tmp_path / "here")).exception
     assert str(refused) == f"{tmp_path / 'here'}: No space left on device; free some space; nothing was copied"
     assert not [one.name for one in tmp_path.iterdir() if "here" in one.name]
+
+
+def test_pull_says_that_a_path_of_that_name_comes_first_elsewhere(version, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vision" / "pets").mkdir(parents=True)
+    result = run("pull", "vision/pets")
+    said = "note: vision/pets@1 is pulled; vision/pets is also a path here, which comes first in other verbs"
+    assert (result.exit_code, result.stderr) == (0, f"{said}\n")
+    assert json.loads(run("pull", "vision/pets", "--json").stdout)["note"] == said
+    assert run("pull", "vision/pets@1").stderr == ""

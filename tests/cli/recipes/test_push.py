@@ -269,3 +269,26 @@ def test_a_bundle_of_a_run_is_pushed_with_its_lock_receipt_and_curves(typed, des
     _, out, _ = typed("recipe", "ls", "--shelf", "vision", "--json")
     of_bundle, of_run = (one["metrics"] for one in json.loads(out)["recipes"])
     assert of_bundle == of_run != {}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *(["recipe", "show", "{}"], ["recipe", "diff", "{}", "quickstart"], ["recipe", "push", "{}", "vision/other"]),
+        *(["finetune", "{}"], ["reproduce", "{}"], ["bundle", "{}", "it.zip", "--no-hashes"]),
+        ["recipe", "push", "{}", "vision/other", "--weights"],
+    ],
+)
+def test_a_folder_comes_before_a_version_of_its_name_in_every_verb(typed, desk, verb):
+    typed("recipe", "push", "quickstart", "vision/first")
+    (desk / "vision/first").mkdir(parents=True)
+    code, out, err = typed(*(word.format("vision/first") for word in verb))
+    expected = "expected a .toml file or the name of a recipe; vision/first@VERSION is the recipe on the shelf"
+    assert (code, out, err) == (1, "", f"zoo: 'vision/first' is a folder; {expected}\n")
+    assert typed("recipe", "show", "vision/first@1")[0] == 0
+
+
+def test_a_recipe_that_ships_comes_before_a_version_of_its_name(typed, desk):
+    typed("shelf", "add", "finetune", "shared")
+    for words in (["recipe", "push", "finetune/default", "vision/it"], ["recipe", "show", "finetune/default"]):
+        assert typed(*words)[0] == 0, words

@@ -38,6 +38,7 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
         raise DataError(f"{to}: is there already; expected a new folder")
     found = pull(reference)
     version, path = found.version, found.path
+    notes = [one for one in (found.note, _of_a_path(reference, version.reference)) if one]
     if to is not None:
         path = _copied(found.path, version.files, to)
     if as_json:
@@ -51,14 +52,14 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
                 "path": str(path),
                 "files": {name: one.to_json() for name, one in version.files.items()},
                 "offline": found.is_offline,
-                "note": found.note,
+                "note": "; ".join(notes),
                 "signed_by": found.signed_by,
                 "needs": list(version.metadata.needs),
             },
         )
         return
-    if found.note:
-        echo(found.note, err=True)
+    for note in notes:
+        echo(note, err=True)
     signed = f"signed by key {found.signed_by}" if found.signed_by else "unsigned"
     echo(f"{version.reference}  {version.identity}", whole=True)
     echo(f"{counted(len(version.files), 'file')}, {version.size:,} bytes, every hash verified; {signed}")
@@ -68,6 +69,13 @@ def pull_command(reference: str, to: Path | None, as_json: bool) -> None:
     if len(needs) > NEEDS_LISTED:
         echo(f"needs {len(needs) - NEEDS_LISTED:,} more, which --json lists")
     echo(path, whole=True)
+
+
+def _of_a_path(reference: str, version: str) -> str:
+    """Says that a path here has the name that was typed: all verbs but this one take the path."""
+    if not os.path.lexists(reference):
+        return ""
+    return f"note: {version} is pulled; {reference} is also a path here, which comes first in other verbs"
 
 
 def _copied(source: Path, names: Iterable[str], to: Path) -> Path:

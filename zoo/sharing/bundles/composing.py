@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo import __version__
 from zoo.errors import RecipeError
-from zoo.recipe.finding import is_bundle_file, is_on_shelf
+from zoo.recipe.finding import is_bundle_file, is_version
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder, runs_within
@@ -121,7 +121,7 @@ def contents_of(reference: str | Path, *, model: bool = True) -> Contents:
         weights = weights_of_run(run, recipe)
         return Contents(recipe=recipe, publication=publication, weights=weights, packages=tuple(packages))
     version = None
-    if is_on_shelf(reference):
+    if is_version(reference):
         pulled = pull(str(reference))
         version, reference = pulled.version, f"{str(reference).partition('@')[0]}@sha256:{pulled.version.sha256}"
         recipe = load_recipe(pulled.path / RECIPE, against_card=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ContractError, NotFoundError, ZooError
 from zoo.jobs import verifying as below
-from zoo.recipe.finding import is_bundle_file, is_on_shelf
+from zoo.recipe.finding import is_bundle_file, is_version
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import listed
 from zoo.sharing import receipt
@@ -63,7 +63,7 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     """
     place = given_path(path, "the path to verify")
     trusted = _public_keys(keys)
-    if not os.path.lexists(place) and is_on_shelf(place):
+    if is_version(place):
         place = pull(str(place)).path
     if place.is_dir():
         found = verify_shelf(place, trusted) if is_shelf(place) else None
