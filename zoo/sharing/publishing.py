@@ -54,16 +54,18 @@ class Publication:
 
     def hashes(self) -> dict[str, str]:
         """Returns the SHA-256 of each file, by its name."""
-        return {
-            name: sha256_of(content) if isinstance(content, bytes) else sha256(content)
-            for name, content in self.files.items()
-        }
+        return {name: content_sha256(content) for name, content in self.files.items()}
 
     @property
     def weights_bytes(self) -> int:
         """How large the model's numbers are; 0 where they are not among the files."""
         numbers = self.files.get(NUMBERS)
         return numbers.stat().st_size if isinstance(numbers, Path) else 0
+
+
+def content_sha256(content: bytes | Path) -> str:
+    """Returns the SHA-256 of bytes, or of the file at a path."""
+    return sha256_of(content) if isinstance(content, bytes) else sha256(content)
 
 
 def compose(

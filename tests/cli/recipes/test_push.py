@@ -64,7 +64,7 @@ def test_a_lock_that_cannot_name_images_may_be_pushed_and_that_is_said(typed, de
         assert (code, note in out.splitlines()) == (0, not names_images)
         _, out, _ = typed("recipe", "push", reference, "vision/bands", "--json")
         assert json.loads(out)["names_images"] is names_images
-    assert open_shelf("vision").versions("bands")[-1].number == 4
+    assert open_shelf("vision").versions("bands")[-1].number == 2
     published = parse_lock((pull("vision/bands").path / "lock.json").read_bytes(), "it")
     assert "keys" not in published.data.to_json()["splits"]["train"]["cat"]
 
@@ -74,9 +74,9 @@ def test_weights_are_said_with_their_size(typed, desk, trained):
     document = json.loads(out)
     size = (trained.run / "model" / "model.safetensors").stat().st_size
     assert (code, document["kind"], document["weights_bytes"]) == (0, "recipe-push", size)
-    _, out, _ = typed("recipe", "push", trained.run, "vision/bands", "--weights")
+    _, out, _ = typed("recipe", "push", trained.run, "vision/other", "--weights")
     assert f"weights  {size / 1e3:.1f} kB" in out.splitlines()
-    assert out.splitlines()[-1] == "vision/bands@2"
+    assert out.splitlines()[-1] == "vision/other@1"
 
 
 def test_a_signed_version_says_by_whom_and_another_key_is_refused(typed, desk, trained):
@@ -206,13 +206,14 @@ def test_a_push_into_a_checkout_of_git_says_what_to_commit(typed, desk):
     assert "commit" not in typed("recipe", "push", "quickstart", "vision/first")[1]
     subprocess.run(["git", "init", "-q", "shared"], check=True)
     git = f"git -C {desk / 'shared'}"
-    said = typed("recipe", "push", "quickstart", "vision/first")[1].splitlines()
-    assert said[-2:] == [f"commit   {git} add index.json objects recipes && {git} commit", "vision/first@2"]
+    said = typed("recipe", "push", "quickstart", "vision/second")[1].splitlines()
+    assert said[-2:] == [f"commit   {git} add index.json objects recipes && {git} commit", "vision/second@1"]
 
 
-def test_a_push_onto_a_shelf_that_lost_a_version_says_that_nobody_here_can_take_it(typed, desk):
-    for _ in range(2):
-        assert typed("recipe", "push", "quickstart", "vision/first")[2] == ""
+def test_a_push_onto_a_shelf_that_lost_a_version_says_that_nobody_here_can_take_it(typed, desk, monkeypatch):
+    monkeypatch.setattr("zoo.shelves.shelf.AGAIN_SECONDS", 0.0)
+    for said in ("one", "two"):
+        assert typed("recipe", "push", "quickstart", "vision/first", "--describe", said)[2] == ""
     (desk / "shared/recipes/first/2.json").unlink()
     code, out, err = typed("recipe", "push", "quickstart", "vision/first")
     assert (code, out.splitlines()[-1]) == (0, "vision/first@3")
@@ -292,3 +293,31 @@ def test_a_recipe_that_ships_comes_before_a_version_of_its_name(typed, desk):
     typed("shelf", "add", "finetune", "shared")
     for words in (["recipe", "push", "finetune/default", "vision/it"], ["recipe", "show", "finetune/default"]):
         assert typed(*words)[0] == 0, words
+
+
+def test_what_the_newest_version_has_is_not_published_again(typed, desk, trained):
+    typed("recipe", "push", trained.run, "vision/kid")
+    (desk / "vision/kid").mkdir(parents=True)
+    note = "note: the same recipe and results as vision/kid@1; nothing is published\n"
+    for again in (trained.run, "vision/kid@1"):
+        assert typed("recipe", "push", again, "vision/kid") == (0, "vision/kid@1\n", note)
+    document = json.loads(typed("recipe", "push", trained.run, "vision/kid", "--json")[1])
+    assert (document["version"], document["published"]) == ("vision/kid@1", False)
+    assert [path.name for path in (desk / "shared/recipes/kid").iterdir()] == ["1.json"]
+    typed("recipe", "push", "quickstart", "vision/first")
+    note = "note: the same recipe as vision/first@1; nothing is published\n"
+    assert typed("recipe", "push", "quickstart", "vision/first") == (0, "vision/first@1\n", note)
+
+
+def test_a_signature_weights_and_a_description_make_a_new_version_and_so_does_going_back(typed, desk, trained):
+    typed("shelf", "key", "other.key")
+    same = ("recipe", "push", trained.run, "vision/kid")
+    for number, words in enumerate(
+        ([], ["--sign", "team.key"], ["--sign", "other.key"], ["--sign", "other.key", "--weights"]), start=1
+    ):
+        assert typed(*same, *words)[1].splitlines()[-1] == f"vision/kid@{number}"
+    assert typed(*same)[1] == "vision/kid@4\n"  # which has all that this would have
+    assert typed(*same, "--describe", "Better said")[1].splitlines()[-1] == "vision/kid@5"
+    code, out, err = typed(*same)
+    assert (code, out.splitlines()[-1]) == (0, "vision/kid@6")
+    assert err == "note: the same recipe and results as vision/kid@4, which is not the newest\n"

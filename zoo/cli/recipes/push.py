@@ -1,5 +1,6 @@
 """`zoo recipe push`: a run or a recipe as the next version on a shelf."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from zoo.cli.shell.groups import Verb
 
 if TYPE_CHECKING:
     from zoo.sharing.publishing import Publication
+    from zoo.shelves.versions import Version
 
 
 @click.command("push", cls=Verb)
@@ -32,6 +34,8 @@ def push_command(
     Of a RUN go its recipe, its lock, its receipt and its curves, and with --weights its model; of the folder around the
     runs of --seeds the first, with the spread of all in its lock. Of a RECIPE go the recipe, the files that it extends,
     and the lock beside it. A recipe on another shelf is copied with all that is in it. A version is never changed.
+    Where the newest version has the same recipe and results, nothing is published; weights, another signature or
+    another description make a new one.
 
     \b
     Examples:
@@ -41,6 +45,7 @@ def push_command(
     """
     from zoo.models.weights import file_size
     from zoo.sharing.publishing import compose, signed
+    from zoo.sharing.repeated import find_repeated
     from zoo.shelves.names import read_reference
     from zoo.shelves.shelf import open_shelf
 
@@ -54,29 +59,59 @@ def push_command(
     publication = compose(reference, weights=weights, description=describe)
     if signer is not None:
         publication = signed(publication, signer)
+    same = find_repeated(shelf, to.name, publication)
+    notes = [] if same is None else [same.note]
+    if same is not None and same.is_newest:
+        _say(same.version, publication, notes, as_json=as_json, is_published=False)
+        return
     if not as_json:
         for line in _lines(publication, file_size(publication.weights_bytes)):
             echo(line)
     version = shelf.publish(to.name, publication.files, publication.metadata)
     fault = shelf.fault_of(to.name)
-    note = f"{version.reference} is on the shelf, and cannot be taken from here yet: {fault}" if fault else ""
+    if fault:
+        notes.append(f"{version.reference} is on the shelf, and cannot be taken from here yet: {fault}")
+    _say(version, publication, notes, as_json=as_json, after=shelf.place.after_writing)
+
+
+def _say(
+    version: "Version",
+    publication: "Publication",
+    notes: Sequence[str],
+    *,
+    as_json: bool,
+    is_published: bool = True,
+    after: str = "",
+) -> None:
+    """Says which version has what was to be published.
+
+    Args:
+        version: The one that was published, or that was there.
+        publication: What was to be published.
+        notes: What to know of it.
+        as_json: Whether a program reads it.
+        is_published: Whether it is new.
+        after: What to type next.
+    """
     if as_json:
         document = {
             "version": version.reference,
             "identity": version.identity,
+            "published": is_published,
             "files": {name: one.sha256 for name, one in version.files.items()},
             "weights_bytes": publication.weights_bytes,
             "signed_by": version.metadata.signed_by,
-            "note": note,
+            "note": "; ".join(notes),
             "names_images": publication.names_images,
         }
         emit("recipe-push", document)
         return
-    if note:
+    for note in notes:
         echo(f"note: {note}", err=True)
-    echo(f"pushed   {version.identity}", whole=True)
-    if shelf.place.after_writing:
-        echo(f"commit   {shelf.place.after_writing}", whole=True)
+    if is_published:
+        echo(f"pushed   {version.identity}", whole=True)
+    if after:
+        echo(f"commit   {after}", whole=True)
     echo(version.reference, whole=True)
 
 
