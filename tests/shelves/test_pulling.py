@@ -224,3 +224,28 @@ def test_a_shelf_that_may_not_be_written_is_named_and_not_a_file_of_ours(vision,
     with pytest.raises(ShelfError) as raised:
         vision.publish("pets", FILES, METADATA)
     assert str(raised.value) == f"{root}: Permission denied; make it writable"
+
+
+def test_a_version_is_pulled_where_only_another_is_damaged_and_that_is_said(vision, root):
+    first, second, _ = (vision.publish("pets", numbered(number), {}) for number in (1, 2, 3))
+    document = root / "recipes/pets/2.json"
+    document.write_bytes(document.read_bytes().replace(b"pets", b"pest", 1))
+    for asked in ("vision/pets@1", f"vision/pets@sha256:{first.sha256}"):
+        found = pull(asked)
+        assert (found.version.text, found.is_offline) == (first.text, False)
+    assert pull("vision/pets@3").note.startswith("note: vision/pets@3 holds; another version does not: ")
+    assert str(document) in pull("vision/pets@1").note
+    for asked in ("vision/pets", "vision/pets@2", "vision/pets@4", f"vision/pets@sha256:{second.sha256}"):
+        with pytest.raises(ContractError, match=r"recipes/pets/2\.json"):
+            pull(asked)
+
+
+def test_a_version_that_was_altered_since_is_refused_where_another_is_gone_too(vision, root):
+    for number in (1, 2):
+        vision.publish("pets", numbered(number), {})
+    (root / "recipes/pets/2.json").unlink()
+    assert "pets@2 was seen before and is gone" in pull("vision/pets@1").note
+    (root / "recipes/pets/1.json").unlink()
+    vision.place.create("recipes/pets/1.json", open_shelf("vision").publish("other", numbered(3), {}).text)
+    with pytest.raises(ContractError, match="is that of other@1"):
+        pull("vision/pets@1")

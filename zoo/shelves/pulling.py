@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,8 @@ class PulledVersion:
         path: The folder of its files; not to be changed.
         version: What it is.
         is_offline: Whether the shelf could not be reached, and it is from the cache.
-        note: What to say of that: `offline: from the cache, pulled on 2026-11-27 (...)`; empty where it was reached.
+        note: What to say of that: `offline: from the cache, pulled on 2026-11-27 (...)`; or what is wrong with another
+            version of the recipe; empty for nothing.
         signed_by: The name of the key whose signature was verified; None where it is not signed.
     """
 
@@ -60,17 +62,21 @@ def pull(reference: str) -> PulledVersion:
     if asked.sha256 and (found := find_cached(shelf.name, asked.sha256)) and found[0].name == asked.name:
         return _pulled(shelf, found[0])
     try:
-        version = _chosen(shelf, asked)
+        version, note = _chosen(shelf, asked)
         if find_cached(shelf.name, version.sha256) is None:
             _fetch(shelf, version)
     except UnreachableError as fault:
         return _offline(shelf, asked, fault)
-    return _pulled(shelf, version)
+    return _pulled(shelf, version, note=note)
 
 
-def _chosen(shelf: Shelf, asked: Reference) -> Version:
-    """Chooses the version that is asked for, by its own document."""
-    versions = shelf.versions(asked.name)
+def _chosen(shelf: Shelf, asked: Reference) -> tuple[Version, str]:
+    """Chooses the version that is asked for, by its own document; says what is wrong with another, if anything is."""
+    try:
+        versions = shelf.versions(asked.name)
+    except ContractError as fault:
+        version = _alone(shelf, asked, fault)
+        return version, f"note: {version.reference} holds; another version does not: {fault}"
     if not versions:
         names = {one.name for one in shelf.versions()}
         near = did_you_mean(asked.name, names)
@@ -84,14 +90,34 @@ def _chosen(shelf: Shelf, asked: Reference) -> Version:
     if not fitting:
         newest = versions[-1].number
         raise NotFoundError(f"{asked}: shelf '{shelf.name}' has no such version; the newest is {asked.name}@{newest}")
-    return shelf.confirmed(fitting[-1])
+    return shelf.confirmed(fitting[-1]), ""
 
 
-def _pulled(shelf: Shelf, version: Version, *, note: str = "") -> PulledVersion:
+def _alone(shelf: Shelf, asked: Reference, fault: ContractError) -> Version:
+    """Reads the version that is asked for where another of the recipe is damaged; which is the newest is not known.
+
+    Raises:
+        ContractError: None is asked for by its number or hash, or there is none such, or it is damaged itself.
+    """
+    if asked.sha256 is None and asked.number is None:
+        raise fault
+    listed = shelf.place.documents(asked.name) if shelf.place.is_listed else []
+    if asked.number is not None:
+        if shelf.place.is_listed and (asked.name, asked.number) not in listed:
+            raise fault
+        return shelf.version_alone(asked.name, asked.number)
+    for name, number in listed:
+        with suppress(ContractError):
+            if (version := shelf.version_alone(name, number)).sha256 == asked.sha256:
+                return version
+    raise fault
+
+
+def _pulled(shelf: Shelf, version: Version, *, note: str = "", is_offline: bool = False) -> PulledVersion:
     """Gives what is in the cache, once its signature is what the user requires."""
     path = entry_path(version.sha256) / FILES
     signed_by = shelf.verified_signer(version, lambda name: (path / name).read_bytes())
-    return PulledVersion(path, version, is_offline=bool(note), note=note, signed_by=signed_by)
+    return PulledVersion(path, version, is_offline=is_offline, note=note, signed_by=signed_by)
 
 
 def _offline(shelf: Shelf, asked: Reference, fault: UnreachableError) -> PulledVersion:
@@ -110,7 +136,7 @@ def _offline(shelf: Shelf, asked: Reference, fault: UnreachableError) -> PulledV
     newest = max((number for name, number in seen if name == asked.name), default=version.number)
     older = f"; version {newest} was seen and not pulled" if asked.number is None and newest > version.number else ""
     said = f"{version.reference} is from the cache, pulled on {cached.pulled[:10]}{older}"
-    return _pulled(shelf, version, note=f"offline: {said} ({fault})")
+    return _pulled(shelf, version, note=f"offline: {said} ({fault})", is_offline=True)
 
 
 def _fetch(shelf: Shelf, version: Version) -> None:

@@ -114,6 +114,18 @@ class Shelf:
             )
         return own
 
+    def version_alone(self, name: str, number: int) -> Version:
+        """Reads a version without the others of its recipe, of which one may be damaged or gone.
+
+        Raises:
+            ContractError: It is damaged, altered or gone itself.
+            ShelfError: It cannot be read.
+        """
+        version = read_listed(self.place, self.name, (name, number))
+        if not self._is_package:
+            seen.remember(self.url, [version], of=name, is_all=False)
+        return version
+
     def publish(self, name: str, files: Mapping[str, Path | bytes], metadata: Mapping[str, Any]) -> Version:
         """Adds a version, which appears whole or not at all.
 

@@ -289,12 +289,6 @@ def test_a_folder_comes_before_a_version_of_its_name_in_every_verb(typed, desk, 
     assert typed("recipe", "show", "vision/first@1")[0] == 0
 
 
-def test_a_recipe_that_ships_comes_before_a_version_of_its_name(typed, desk):
-    typed("shelf", "add", "finetune", "shared")
-    for words in (["recipe", "push", "finetune/default", "vision/it"], ["recipe", "show", "finetune/default"]):
-        assert typed(*words)[0] == 0, words
-
-
 def test_what_the_newest_version_has_is_not_published_again(typed, desk, trained):
     typed("recipe", "push", trained.run, "vision/kid")
     (desk / "vision/kid").mkdir(parents=True)
