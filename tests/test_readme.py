@@ -72,6 +72,8 @@ def test_every_file_that_is_named_is_there_or_made_before() -> None:
     made = {"photos", "photos/boot", "other-photos", "pets.toml", "runs/quickstart", "requirements.txt"}
     for line in typed_lines():
         made |= set(re.findall(r"--(?:run|out|plot|csv) (\S+)", line))
+        # A folder or a page that a command makes, and what a recipe is called on a shelf from then on.
+        made |= {path.rstrip("/") for path in re.findall(r"^(?:mkdir|zoo (?:recipe push|shelf site) \S+) (\S+)", line)}
         for word in re.findall(r"(?<= )[\w./-]+", line):
             is_path = re.search(r"[a-z]/|\.(?:png|jpg|jpeg|toml|npz|csv|py)$", word)
             if is_path and word.rstrip("/") not in made and not word.startswith(".venv"):
@@ -97,6 +99,8 @@ def test_the_tour_runs_as_it_is_typed(
         if words.startswith("python docs/make_photos.py"):
             monkeypatch.setattr(sys, "argv", ["docs/make_photos.py"])
             runpy.run_path("docs/make_photos.py", run_name="__main__")
+        if words.startswith("mkdir "):
+            Path(words.split()[1]).mkdir()
         if not words.startswith("zoo "):
             continue
         if words.startswith("zoo finetune quickstart"):
