@@ -72,6 +72,18 @@ def test_a_signed_one_is_verified(typed, desk, trained):
     assert out.startswith(f"tiny.zip: whole; signed by key {name} (team.key.pub); ")
 
 
+def test_an_unsigned_one_in_place_of_a_signed_one_is_noted(typed, desk, trained):
+    typed("shelf", "key", "team.key")
+    bundled(typed, trained.run, "--sign", "team.key")
+    assert bundled(typed, trained.run, "--sign", "team.key")[2] == ""
+    note = "the bundle that tiny.zip was before is signed, and this one is not; --sign KEY signs it"
+    code, _, err = bundled(typed, trained.run)
+    assert (code, err) == (0, f"note: {note}\n")
+    assert bundled(typed, trained.run)[2] == ""
+    bundled(typed, trained.run, "--sign", "team.key")
+    assert json.loads(bundled(typed, trained.run, "--json")[1])["notes"] == [note]
+
+
 def test_a_damaged_one_ends_every_verb_in_one_line(typed, desk, trained):
     bundled(typed, trained.run)
     content = bytearray((desk / "tiny.zip").read_bytes())
@@ -138,8 +150,8 @@ def test_the_page_shows_commands_that_work(typed, desk, trained):
     shutil.copy(trained.recipe, "mine.toml")
     write_photos(desk / "photos")
     assert typed("shelf", "add", "vision", "runs")[0] == 0  # an empty shelf may lie anywhere
-    for _ in range(3):
-        assert typed("recipe", "push", "runs/pets", "vision/pets")[0] == 0
+    for number in range(3):
+        assert typed("recipe", "push", "runs/pets", "vision/pets", "--describe", f"Take {number}")[0] == 0
     assert typed("shelf", "key", "team.key")[0] == 0
     blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     shown = [line.partition("#")[0] for block in blocks for line in block.splitlines()]

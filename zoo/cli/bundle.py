@@ -18,6 +18,8 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from zoo.sharing.bundles.composing import Bundle, Contents
 
+_UNSIGNED = "the bundle that {} was before is signed, and this one is not; --sign KEY signs it"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOptions:
@@ -57,6 +59,7 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
     """
     from zoo.recipe.finding import is_bundle_file
     from zoo.sharing.bundles.composing import contents_of, signed_bundle
+    from zoo.shelves.bundles.archive import is_signed
 
     if asked.out.suffix != ".zip":
         raise click.UsageError(f"{asked.out}: expected a name that ends in .zip")
@@ -65,6 +68,7 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
     if asked.out.exists() and asked.out.stat().st_size and not is_bundle_file(asked.out):
         raise DataError(f"{asked.out}: is there already, and is not a bundle; give another name")
     signer = None if asked.key is None else private_key(asked.key)
+    notes = [_UNSIGNED.format(asked.out)] if signer is None and is_signed(asked.out) else []
     contents = contents_of(asked.reference, model=asked.model)
     with _with_wheels(contents, asked) as bundle:
         ready = bundle if signer is None else signed_bundle(bundle, signer)
@@ -73,8 +77,10 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
                 echo(line)
         ready.write(asked.out)
     if as_json:
-        emit("bundle", _document(ready, asked.out))
+        emit("bundle", {**_document(ready, asked.out), "notes": notes})
         return
+    for note in notes:
+        echo(f"note: {note}", err=True)
     echo(f"bundled  {asked.out.stat().st_size:,} bytes, sha256:{ready.sha256}")
     echo(asked.out, whole=True)
 

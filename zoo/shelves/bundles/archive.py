@@ -53,6 +53,15 @@ def is_bundle(path: Path) -> bool:
         return False
 
 
+def is_signed(path: Path) -> bool:
+    """Returns whether a bundle holds a signature, valid or not; what cannot be opened as a bundle holds none."""
+    try:
+        with open_archive(path) as file:
+            return SIGNATURE in open_zip(file).namelist()
+    except (ContractError, NotFoundError, ZipError):
+        return False
+
+
 def write_archive(path: Path, files: Mapping[str, bytes | Path], hashes: Mapping[str, FileRecord]) -> None:
     """Writes a bundle, which appears whole or not at all.
 
@@ -244,4 +253,13 @@ def _fault_of_entry(entry: zipfile.ZipInfo) -> str:
     return "is a link, a folder or a device; expected files" if kind not in (0, stat.S_IFREG) else ""
 
 
-__all__ = ["MOST_BYTES", "SIGNATURE", "SUFFIX", "BundleArchive", "is_bundle", "open_archive", "write_archive"]
+__all__ = [
+    "MOST_BYTES",
+    "SIGNATURE",
+    "SUFFIX",
+    "BundleArchive",
+    "is_bundle",
+    "is_signed",
+    "open_archive",
+    "write_archive",
+]
