@@ -84,6 +84,15 @@ def test_an_unsigned_one_in_place_of_a_signed_one_is_noted(typed, desk, trained)
     assert json.loads(bundled(typed, trained.run, "--json")[1])["notes"] == [note]
 
 
+def test_what_is_required_and_not_installed_is_noted(typed, desk, monkeypatch):
+    monkeypatch.setattr("zoo.sharing.bundles.packages.OF_BACKENDS", {"tensorflow": ("acme-nowhere",)})
+    said = "required and not installed here, so neither in requirements.txt nor among the wheels: acme-nowhere"
+    code, _, err = bundled(typed, "quickstart")
+    assert (code, err) == (0, f"note: {said}\n")
+    document = json.loads(bundled(typed, "quickstart", "--json")[1])
+    assert (document["not_installed"], document["notes"]) == (["acme-nowhere"], [said])
+
+
 def test_a_damaged_one_ends_every_verb_in_one_line(typed, desk, trained):
     bundled(typed, trained.run)
     content = bytearray((desk / "tiny.zip").read_bytes())

@@ -18,6 +18,7 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from zoo.sharing.bundles.composing import Bundle, Contents
 
+_MISSING = "required and not installed here, so neither in requirements.txt nor among the wheels: {}"
 _UNSIGNED = "the bundle that {} was before is signed, and this one is not; --sign KEY signs it"
 
 
@@ -70,6 +71,8 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
     signer = None if asked.key is None else private_key(asked.key)
     notes = [_UNSIGNED.format(asked.out)] if signer is None and is_signed(asked.out) else []
     contents = contents_of(asked.reference, model=asked.model)
+    if contents.missing:
+        notes.append(_MISSING.format(", ".join(contents.missing)))
     with _with_wheels(contents, asked) as bundle:
         ready = bundle if signer is None else signed_bundle(bundle, signer)
         if not as_json:
@@ -77,7 +80,7 @@ def bundle_command(asked: BundleOptions, as_json: bool) -> None:
                 echo(line)
         ready.write(asked.out)
     if as_json:
-        emit("bundle", {**_document(ready, asked.out), "notes": notes})
+        emit("bundle", {**_document(ready, asked.out), "not_installed": list(contents.missing), "notes": notes})
         return
     for note in notes:
         echo(f"note: {note}", err=True)

@@ -59,7 +59,10 @@ def test_a_lock_that_cannot_name_images_may_be_pushed_and_that_is_said(typed, de
     for most, names_images in ((1_000, True), (2, False)):  # the run has 16 images
         monkeypatch.setattr(data, "MOST_KEYS", most)
         (desk / "tiny.toml").write_bytes((trained.run / "recipe.toml").read_bytes())
-        assert typed("recipe", "lock", trained.run, "--out", "tiny.lock", "--force")[0] == 0
+        code, out, _ = typed("recipe", "lock", trained.run, "--out", "tiny.lock", "--force")
+        assert (code, note in out.splitlines()) == (0, not names_images)
+        _, out, _ = typed("recipe", "lock", trained.run, "--out", "tiny.lock", "--force", "--json")
+        assert json.loads(out)["names_images"] is names_images
         code, out, _ = typed("recipe", "push", reference, "vision/bands")
         assert (code, note in out.splitlines()) == (0, not names_images)
         _, out, _ = typed("recipe", "push", reference, "vision/bands", "--json")

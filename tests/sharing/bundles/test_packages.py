@@ -15,6 +15,7 @@ from zoo.sharing.bundles.packages import (
     installed_bytes,
     installed_closure,
     local_source,
+    missing_packages,
     needed_packages,
     requirements_text,
 )
@@ -40,6 +41,12 @@ def site(tmp_path, monkeypatch):
 
 def test_what_is_required_is_followed_through_extras_markers_and_circles(site):
     assert [one.name for one in installed_closure(["acme-top"])] == ["acme-low", "acme-middle", "acme-top"]
+
+
+def test_what_is_required_and_not_installed_is_named(site, monkeypatch):
+    assert missing_packages(tiny_recipe()) == []
+    monkeypatch.setattr("zoo.sharing.bundles.packages.ZOO", "acme-top")
+    assert missing_packages(tiny_recipe()) == ["acme-missing"]
 
 
 def test_zoo_and_all_that_it_requires_are_needed():

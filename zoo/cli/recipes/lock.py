@@ -67,7 +67,9 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
 
 
 def _lines(lock: "Lock") -> list[str]:
-    """Says in short what is locked."""
+    """Says in short what is locked, and what is not."""
+    from zoo.sharing.locks.data import WITHOUT_KEYS
+
     images = ", ".join(
         f"{split} {sum(one.images for one in classes.values()):,}" for split, classes in lock.data.splits.items()
     )
@@ -83,6 +85,8 @@ def _lines(lock: "Lock") -> list[str]:
         if accuracy.mean is not None and accuracy.deviation is not None:
             spread = f"; {counted(lock.expected.runs, 'run')}: {accuracy.mean:.4f} ± {accuracy.deviation:.4f}"
         lines.append(f"expected accuracy {accuracy.value:.4f}{spread}")
+    if not lock.data.has_keys:
+        lines.append(f"note     {WITHOUT_KEYS}")
     return lines
 
 
@@ -93,5 +97,6 @@ def _document(lock: "Lock", written: "LockFile") -> dict[str, object]:
         "changed": [{"name": one.name, "then": str(one.then), "now": str(one.now)} for one in written.differences],
         "recipe": lock.recipe.name,
         "data_sha256": lock.data.sha256,
+        "names_images": lock.data.has_keys,
         "expected": {name: one.to_json() for name, one in lock.expected.metrics.items()} if lock.expected else None,
     }

@@ -117,6 +117,7 @@ def _say(
 
 def _lines(publication: "Publication", size: str) -> list[str]:
     """Says what is about to be published: files, weights, what has to be trusted, who signs, and what is not known."""
+    from zoo.sharing.locks.data import WITHOUT_KEYS
     from zoo.shelves.versions import read_metadata
 
     metadata = publication.metadata
@@ -127,5 +128,5 @@ def _lines(publication: "Publication", size: str) -> list[str]:
     signer = metadata.get("signed_by")
     lines.append(f"signed   by key {signer}" if signer else "signed   no")
     if publication.names_images is False:
-        lines.append("note     the lock has no key of each image: zoo reproduce will see that images differ, not which")
+        lines.append(f"note     {WITHOUT_KEYS}")
     return lines

@@ -15,7 +15,13 @@ from zoo.recipe.loading import load_recipe
 from zoo.recipe.schema import Recipe
 from zoo.runs.folder import RunFolder, runs_within
 from zoo.runs.packages import naming_missing_plug_ins
-from zoo.sharing.bundles.packages import needed_packages, platform_name, python_version, requirements_text
+from zoo.sharing.bundles.packages import (
+    missing_packages,
+    needed_packages,
+    platform_name,
+    python_version,
+    requirements_text,
+)
 from zoo.sharing.bundles.readme import readme_text
 from zoo.sharing.bundles.weights import BundledWeights, refuse_module_beside, weights_of_recipe, weights_of_run
 from zoo.sharing.locks.making import is_run_or_runs
@@ -54,6 +60,7 @@ class Contents:
         publication: What would be published of it: recipe and parents, lock, receipt, curves, model.
         weights: What the model begins with.
         packages: What has to be installed.
+        missing: What is required too, and is not installed here.
         version: The version on a shelf that it is made of, or None.
     """
 
@@ -61,6 +68,7 @@ class Contents:
     publication: Publication
     weights: BundledWeights
     packages: tuple[WheelRecord, ...]
+    missing: tuple[str, ...] = ()
     version: Version | None = None
 
 
@@ -117,9 +125,15 @@ def contents_of(reference: str | Path, *, model: bool = True) -> Contents:
         publication = compose(reference, weights=model, is_dated=False)
         with naming_missing_plug_ins(run):
             recipe = run.recipe()
-            packages = needed_packages(recipe, backend=run.record().environment.backend)
-        weights = weights_of_run(run, recipe)
-        return Contents(recipe=recipe, publication=publication, weights=weights, packages=tuple(packages))
+            backend = run.record().environment.backend
+            packages = needed_packages(recipe, backend=backend)
+        return Contents(
+            recipe=recipe,
+            publication=publication,
+            weights=weights_of_run(run, recipe),
+            packages=tuple(packages),
+            missing=tuple(missing_packages(recipe, backend=backend)),
+        )
     version = None
     if is_version(reference):
         pulled = pull(str(reference))
@@ -133,6 +147,7 @@ def contents_of(reference: str | Path, *, model: bool = True) -> Contents:
         publication=compose(reference),
         weights=weights_of_recipe(recipe),
         packages=tuple(needed_packages(recipe)),
+        missing=tuple(missing_packages(recipe)),
         version=version,
     )
 

@@ -29,9 +29,22 @@ def needed_packages(recipe: Recipe, *, backend: str = "tensorflow") -> list[Whee
         recipe: The recipe.
         backend: What it is computed by.
     """
+    return [_record(one) for one in installed_closure(_roots(recipe, backend))]
+
+
+def missing_packages(recipe: Recipe, *, backend: str = "tensorflow") -> list[str]:
+    """Lists what is required to train a recipe and is not installed here, so that no version of it is known.
+
+    Args:
+        recipe: The recipe.
+        backend: What it is computed by.
+    """
+    return _followed(_roots(recipe, backend))[1]
+
+
+def _roots(recipe: Recipe, backend: str) -> list[str]:
     extra = "" if row_name(recipe.data.source) is None else source_row(recipe.data.source).extra
-    zoo = f"{ZOO}[{extra}]" if extra else ZOO
-    return [_record(one) for one in installed_closure([zoo, *plug_in_packages(recipe), *OF_BACKENDS.get(backend, ())])]
+    return [f"{ZOO}[{extra}]" if extra else ZOO, *plug_in_packages(recipe), *OF_BACKENDS.get(backend, ())]
 
 
 def installed_closure(roots: Iterable[str]) -> list[metadata.Distribution]:
@@ -40,6 +53,12 @@ def installed_closure(roots: Iterable[str]) -> list[metadata.Distribution]:
     Args:
         roots: Their names, which may have extras: `zoo[hf]`.
     """
+    return _followed(roots)[0]
+
+
+def _followed(roots: Iterable[str]) -> tuple[list[metadata.Distribution], list[str]]:
+    """Follows what packages require; gives those that are installed, and the names of those that are not."""
+    missing: set[str] = set()
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
     left = [pair for name in roots for pair in _required(name, "")]
@@ -51,10 +70,11 @@ def installed_closure(roots: Iterable[str]) -> list[metadata.Distribution]:
         try:
             package = metadata.distribution(name)
         except metadata.PackageNotFoundError:
+            missing.add(canonicalize_name(name))
             continue
         found[canonicalize_name(name)] = package
         left += [pair for text in package.requires or () for pair in _required(text, extra)]
-    return [found[name] for name in sorted(found)]
+    return [found[name] for name in sorted(found)], sorted(missing)
 
 
 def _required(text: str, extra: str) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ FileNames = Mapping[str, Sequence[str]]
 MOST_NAMED = 3
 # Of more images a lock has hashes only: 10 MB of keys.
 MOST_KEYS = 400_000
+WITHOUT_KEYS = "the lock has no key of each image: zoo reproduce will see that images differ, not which"
 
 
 @dataclass(frozen=True, kw_only=True)
