@@ -72,6 +72,19 @@ def trained_seeds(trained: Trained, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def trained_child(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of a recipe that extends one that ships and, over it, that of `trained`. Not to be changed."""
+    import zoo
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "base.toml").write_bytes(trained.recipe.read_bytes())
+    text = 'extends = ["finetune/linear-probe", "base.toml"]\nname = "child"  # ours\n[train]\nseed = 3\n'
+    (folder / "child.toml").write_text(text)
+    run = zoo.finetune(folder / "child.toml", trained.data, run=folder / "run", verbose=0)
+    return Trained(run.path, folder / "child.toml", trained.data)
+
+
+@pytest.fixture(scope="session")
 def trained_on(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that began with the model of `trained`. Not to be changed."""
     import zoo

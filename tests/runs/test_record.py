@@ -15,6 +15,7 @@ from zoo.runs.record import (
     ContractRecord,
     PhaseRecord,
     PlanRowRecord,
+    RecipeFileRecord,
     RepeatsRecord,
     ResultRecord,
     WeightsRecord,
@@ -95,7 +96,7 @@ def test_every_field_has_a_place_in_the_document(tmp_path):
         intervals={"accuracy": (0.3, 0.95)},
         per_class={"Käse": json.loads(CAT)},
     )
-    assert (found.continues, found.reason) == (None, None)
+    assert (found.continues, found.recipe_files, found.reason) == (None, None, None)
 
 
 def test_what_is_not_there_yet_is_not_in_the_document():
@@ -188,12 +189,20 @@ def test_the_summary_says_recipe_model_and_images():
 
 
 def test_what_a_run_began_from_stays_when_it_goes_on_and_what_it_came_to_does_not(tmp_path):
+    files = (RecipeFileRecord(name="pets.toml", sha256="a" * 64, text='extends = "base.toml"'),)
     finished = replace(
-        read_record(written(FINISHED, tmp_path / "run.json")), continues=ContinuesRecord(run="/short", epochs=2)
+        read_record(written(FINISHED, tmp_path / "run.json")),
+        recipe_files=files,
+        continues=ContinuesRecord(run="/short", epochs=2),
     )
-    now = record(seed=7)
+    now = record(seed=7, recipe_files=(replace(files[0], text="# newer"),))
     assert finished.going_on(now, phases=1) == replace(
-        now, phases=finished.phases, weights=finished.weights, continues=finished.continues, repeats=finished.repeats
+        now,
+        phases=finished.phases,
+        weights=finished.weights,
+        recipe_files=files,
+        continues=finished.continues,
+        repeats=finished.repeats,
     )
     assert finished.going_on(now, phases=0).phases == ()
     left = finished.without_result()

@@ -82,6 +82,16 @@ def test_a_recipe_that_extends_others_goes_with_all_of_them_as_they_were_written
     assert "extends" not in content(made, "recipe.toml").decode()
 
 
+def test_of_a_run_goes_what_its_recipe_extends_as_of_the_recipe(trained_child):
+    of_run, of_recipe = compose(trained_child.run), compose(trained_child.recipe)
+    names = {name for name in of_recipe.files if name.startswith("source/")}
+    assert len(names) == 4
+    assert names == {name for name in of_run.files if name.startswith("source/")}
+    for name in (*names, "recipe.toml"):
+        assert content(of_run, name) == content(of_recipe, name)
+    assert of_run.metadata["parent"] is of_recipe.metadata["parent"] is None
+
+
 def test_the_lock_beside_a_recipe_goes_with_it(tmp_path, trained):
     path = tmp_path / "tiny.toml"
     path.write_text(tiny_recipe().to_toml())

@@ -265,7 +265,8 @@ def _prepared(decided: New | Resume | Lengthen) -> "tuple[Prepared, list[str]]":
     if earlier is not None:  # before anything is computed
         take_over_threads(earlier, job.recipe, force=decided.force)
     with deterministic_operations(job.recipe.train.deterministic):  # what plug-ins give is tried as it will run
-        prepared = replace(prepare(job.recipe, job.data, weights=job.weights), origin=job.origin)
+        prepared = prepare(job.recipe, job.data, weights=job.weights)
+    prepared = replace(prepared, origin=job.origin, recipe_files=job.recipe_files)
     if isinstance(decided, Lengthen):
         check_same_data(decided.finished, prepared.source.dataset)
     forced = check_goes_on(decided.folder, prepared, force=decided.force) if isinstance(decided, Resume) else []

@@ -12,16 +12,18 @@ from zoo.errors import DataError, NotFoundError, RecipeError, RunError, shown
 from zoo.foreign import saved_models
 from zoo.jobs.from_elsewhere import FromElsewhere, from_elsewhere
 from zoo.jobs.leading_nowhere import leads_nowhere, refuse_data
+from zoo.jobs.recipe_files import recipe_files
 from zoo.models.saving import MODULE_FOLDER
 from zoo.recipe.finding import find_recipe, is_on_shelf, shipped_recipes
 from zoo.recipe.loading import load_recipe
 from zoo.recipe.overrides import GivenOverrides, Overrides, read_overrides
+from zoo.recipe.resolution import FilesRead
 from zoo.recipe.schema import Recipe
 from zoo.registry.sources import source_row
 from zoo.runs.exactness import listed, recipe_differences
 from zoo.runs.folder import RunFolder
 from zoo.runs.packages import naming_missing_plug_ins
-from zoo.runs.record import OriginRecord
+from zoo.runs.record import OriginRecord, RecipeFileRecord
 from zoo.system.paths import given_path
 from zoo.training.preparation.initial_weights import InitialWeights
 
@@ -47,6 +49,7 @@ class Job:
         weights: What the model begins with in place of the recipe's weights, or None.
         repeats: The run whose recipe it is, or None.
         origin: The version on a shelf, or the bundle, that the recipe is from, or None.
+        recipe_files: What the recipe was written in, its own file first; None where it extends nothing.
         pulled: Where its file lies then, which stays what it is; None of a recipe that nobody shared.
     """
 
@@ -55,6 +58,7 @@ class Job:
     weights: InitialWeights | None = None
     repeats: RunFolder | None = None
     origin: OriginRecord | None = None
+    recipe_files: tuple[RecipeFileRecord, ...] | None = None
     pulled: Path | None = None
 
 
@@ -66,11 +70,13 @@ class _Loaded:
         recipe: The recipe, with the model of a hub that it names imported.
         file: Its file; None where a model was named, or a recipe given.
         source: What is known of where it is from.
+        files: The file and all that it extends; None where it extends nothing.
     """
 
     recipe: Recipe
     file: Path | None = None
     source: FromElsewhere
+    files: tuple[RecipeFileRecord, ...] | None = None
 
     @property
     def beside(self) -> Path | None:
@@ -107,12 +113,13 @@ def make_job(
     if (folder := _run_at(reference)) is not None:
         return _repeated_job(folder, data, given, begin_with)
     found = _load(reference, given, begin_with, is_said=is_said)
-    recipe, origin = found.recipe, found.source.origin
+    recipe, origin, files = found.recipe, found.source.origin, found.files
     if data is None and recipe.data.path:
         data = (found.beside or Path()) / recipe.data.path
     begin_with = begin_with or found.source.initial_weights(given)
     pulled = None if origin is None else found.file
-    return Job(recipe=recipe, data=_images(recipe, data), weights=begin_with, origin=origin, pulled=pulled)
+    images = _images(recipe, data)
+    return Job(recipe=recipe, data=images, weights=begin_with, origin=origin, recipe_files=files, pulled=pulled)
 
 
 def _run_at(reference: str | Path | Recipe) -> RunFolder | None:
@@ -130,7 +137,7 @@ def _load(
     Raises:
         ZooError: As `make_job`.
     """
-    file, source = None, FromElsewhere()
+    file, source, files = None, FromElsewhere(), None
     if isinstance(reference, Recipe):
         recipe = load_recipe(reference, overrides, against_card=True)
     elif not str(reference).strip():
@@ -140,7 +147,8 @@ def _load(
         file = find_recipe(reference)  # once: one on a shelf is pulled
         source = replace(from_elsewhere(file), is_said=is_said)
         with source.needs_said(str(reference)):
-            recipe = load_recipe(file, overrides, against_card=True)
+            recipe = load_recipe(file, overrides, against_card=True, read=(read := FilesRead()))
+        files = recipe_files(reference, read)
         recipe = source.taken_up(recipe)
     elif str(reference) in registry.list_models():
         base = _recipe_for(registry.info(str(reference)), begin_with)
@@ -148,7 +156,7 @@ def _load(
     else:
         raise NotFoundError(leads_nowhere(reference))
     recipe = _with_imported_module(recipe, Path() if file is None else file.parent)
-    return _Loaded(recipe=recipe, file=file, source=source)
+    return _Loaded(recipe=recipe, file=file, source=source, files=files)
 
 
 def as_overrides(given: object) -> Overrides:
@@ -257,8 +265,8 @@ def _repeated_job(
         raise NotFoundError(
             f"{folder.path}: its images are no longer at {inputs.data}; say where they are now: --data PATH"
         )
-    images = _images(recipe, inputs.data if data is None else data)
-    return Job(recipe=recipe, data=images, weights=weights, repeats=folder, origin=record.origin)
+    images, files = _images(recipe, inputs.data if data is None else data), record.recipe_files
+    return Job(recipe=recipe, data=images, weights=weights, repeats=folder, origin=record.origin, recipe_files=files)
 
 
 def _images(recipe: Recipe, data: "Path | str | InCode | None") -> "Path | InCode | None":

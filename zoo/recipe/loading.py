@@ -5,7 +5,7 @@ from pathlib import Path
 
 from zoo.recipe.by_key import RecipeValue, located_values
 from zoo.recipe.checks.against_card import card_faults
-from zoo.recipe.resolution import resolve
+from zoo.recipe.resolution import FilesRead, resolve
 from zoo.recipe.schema import Recipe
 from zoo.recipe.validation import validated
 
@@ -16,6 +16,7 @@ def load_recipe(
     *,
     against_card: bool = False,
     content: bytes | None = None,
+    read: FilesRead | None = None,
 ) -> Recipe:
     """Loads and checks a recipe.
 
@@ -29,6 +30,7 @@ def load_recipe(
         against_card: Whether to look also for what the card of the recipe's model does not have: weights, options,
             stages.
         content: The bytes of the file that the reference is the path of, where they were read and verified already.
+        read: Receives the files that are read.
 
     Returns:
         The resolved recipe, without `extends` and `[set]`.
@@ -37,7 +39,7 @@ def load_recipe(
         NotFoundError: If the reference leads nowhere.
         RecipeError: With one line for every fault in the recipe and the overrides.
     """
-    overlay, faults = resolve(reference, overrides, content=content)
+    overlay, faults = resolve(reference, overrides, content=content, read=read)
     asked = card_faults(overlay) if against_card else ()
     return validated(Recipe, overlay, [*faults, *asked])
 

@@ -1,13 +1,10 @@
 """A recipe's file and all that it extends, as they were written: for who shares them, or notes their hashes."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from zoo.recipe.finding import find_recipe
-from zoo.recipe.resolution import parent_of
-from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
-from zoo.system.regular_files import read_regular
+from zoo.recipe.resolution import FilesRead, resolve
+from zoo.shelves.cached import version_of
 
 SUFFIX = ".toml"
 
@@ -17,50 +14,46 @@ class WrittenRecipe:
     """A file of a recipe.
 
     Attributes:
-        name: For the first the file's name, for another what `extends` calls it.
+        name: For the first the file's name, for another what `extends` calls it; without `.toml`, a recipe's name.
         content: Its bytes.
-        is_named: Whether it goes by a recipe's name and not by a path beside the first.
+        version: The version on a shelf that it was pulled from, as `name@sha256:...`; None of any other file.
     """
 
     name: str
     content: bytes
-    is_named: bool = False
+    version: str | None = None
 
 
-def written_files(reference: str | Path) -> list[WrittenRecipe]:
-    """Reads a recipe's file and each that it extends, once each: the first is the recipe's own.
+def written_files(reference: str | Path, read: FilesRead | None = None) -> list[WrittenRecipe]:
+    """Returns a recipe's file and each that it extends, once each: the first is the recipe's own.
 
     Args:
-        reference: The path of a `.toml` file or the name of a recipe, which `load_recipe` has found to hold: circles
-            and depth are refused there.
+        reference: The path of a `.toml` file or the name of a recipe, which `load_recipe` has found to hold.
+        read: What `load_recipe` read of it; None where it is to be read again.
 
     Raises:
         RecipeError: A file cannot be read.
     """
-    first = find_recipe(reference)
-    is_named = Path(reference) != first
+    if read is None:
+        resolve(reference, read=(read := FilesRead()))
     found: dict[Path, WrittenRecipe] = {}
-    left: list[tuple[Path, tuple[Path, ...], str, bool]] = [
-        (first, (first,), str(reference) if is_named else first.name, is_named)
-    ]
+    own = Path(reference).name if str(reference).endswith(SUFFIX) else str(reference)
+    left: list[tuple[Path, str]] = [(next(iter(read.contents)), own)]
     while left:
-        path, chain, name, by_name = left.pop(0)
-        if path.resolve() in found:
+        real, name = left.pop(0)
+        if real in found:
             continue
-        content = read_regular(path, limit=MOST_BYTES)
-        overlay, _ = read_recipe_file(path, str(path), content=content)
-        found[path.resolve()] = WrittenRecipe(name=name, content=content, is_named=by_name)
-        extends: Any = overlay.values.get("extends", [])
-        for parent in extends if isinstance(extends, list) else [extends]:
-            file = parent_of(parent, chain)
-            beside = str(parent).endswith(SUFFIX) and not by_name
-            below = file.relative_to(first.parent).as_posix() if beside else _name_of(parent, name)
-            left.append((file, (*chain, file), below, not beside))
+        version = version_of(real)
+        found[real] = WrittenRecipe(
+            name=name, content=read.contents[real], version=None if version is None else version.identity
+        )
+        left += [(file, _name_of(parent, name)) for parent, file in read.parents.get(real, ())]
     return list(found.values())
 
 
 def _name_of(parent: str, child: str) -> str:
-    """Returns what a recipe that is found by name is called; one beside such a recipe lies where that does."""
+    """Returns what a parent is called; a file beside a recipe that is found by name would be found by name too."""
     if not parent.endswith(SUFFIX):
         return parent
-    return f"{child.rpartition('/')[0]}/{parent}".removeprefix("/").removesuffix(SUFFIX)
+    beside = (PurePosixPath(child).parent / parent).as_posix()
+    return beside if child.endswith(SUFFIX) else beside.removesuffix(SUFFIX)

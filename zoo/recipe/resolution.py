@@ -4,7 +4,7 @@ find the file -> read it -> lay it over what it extends -> apply its [set], then
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ from zoo.errors import NotFoundError, RecipeError
 from zoo.recipe.finding import find_named_recipe, find_recipe, is_on_shelf
 from zoo.recipe.overlays import Fault, Overlay, SourceLocation
 from zoo.recipe.overrides import apply_overrides, overrides_in, read_overrides
-from zoo.recipe.toml.reading import MOST_BYTES, read_recipe_file
+from zoo.recipe.toml.reading import MOST_BYTES, read_content, read_recipe_file
 from zoo.recipe.validation import quoted
 from zoo.shelves.bundles.opened import bundle_of
 from zoo.shelves.cached import version_of
@@ -36,11 +36,25 @@ class HasValues(Protocol):
         ...
 
 
+@dataclass
+class FilesRead:
+    """The files that a recipe is resolved from, filled as they are read.
+
+    Attributes:
+        contents: The bytes of each, by its real path; the first is the recipe's own.
+        parents: What each extends: as `extends` has it, and the real path of that file.
+    """
+
+    contents: dict[Path, bytes] = field(default_factory=dict[Path, bytes])
+    parents: dict[Path, list[tuple[str, Path]]] = field(default_factory=dict[Path, list[tuple[str, Path]]])
+
+
 def resolve(
     reference: str | Path | HasValues,
     overrides: Sequence[str] | Mapping[str, object] = (),
     *,
     content: bytes | None = None,
+    read: FilesRead | None = None,
 ) -> tuple[Overlay, list[Fault]]:
     """Reads what a reference leads to, with all that it extends and what overrides it.
 
@@ -48,6 +62,7 @@ def resolve(
         reference: The path of a `.toml` file, the name of a shipped recipe, or a recipe.
         overrides: Texts `KEY=VALUE` as for `--set`, or values by key, such as `{"train.batch_size": 64}`.
         content: The bytes of the file that the reference is the path of, where they were read already.
+        read: Receives the files that are read.
 
     Returns:
         The values without `extends` and `[set]`, and what is wrong with lines, overrides and what is extended.
@@ -60,7 +75,8 @@ def resolve(
     if isinstance(reference, HasValues):
         overlay = Overlay(reference.to_dict(), {(): SourceLocation(f"Recipe '{reference.name}'")})
     else:
-        overlay = _Files(faults, content).resolved(find_recipe(reference)).overlay
+        files = _Files(faults, content, FilesRead() if read is None else read)
+        overlay = files.resolved(find_recipe(reference)).overlay
     asked, misread = read_overrides(overrides)
     overlay, unreachable = apply_overrides(overlay, asked)
     return overlay, [*faults, *misread, *unreachable]
@@ -80,11 +96,13 @@ class _Files:
     Args:
         faults: Receives what is wrong with a line, a tweak or what is extended: the rest is checked all the same.
         content: The bytes of the first, where they were read already.
+        read: Receives them.
     """
 
-    def __init__(self, faults: list[Fault], content: bytes | None = None) -> None:
+    def __init__(self, faults: list[Fault], content: bytes | None, read: FilesRead) -> None:
         self._faults = faults
         self._content = content
+        self._read_files = read
         self._resolved: dict[Path, _Resolved] = {}
         self._bytes_left = MOST_BYTES
 
@@ -105,8 +123,11 @@ class _Files:
 
     def _read(self, path: Path, chain: tuple[Path, ...]) -> _Resolved:
         content = self._content if len(chain) == 1 else None
-        child, size = read_recipe_file(path, _shown(path), at_most=self._bytes_left, content=content)
+        if content is None:
+            content = read_content(path, _shown(path), at_most=self._bytes_left)
+        child, size = read_recipe_file(path, _shown(path), content=content)
         self._bytes_left -= size
+        self._read_files.contents[path.resolve()] = content
         self._faults += child.faults
         parents = self._parents(child, chain)
         overlay = child.without("extends", "set")
@@ -137,10 +158,12 @@ class _Files:
             if len({*self._resolved, *(path.resolve() for path in (*chain, parent))}) > _MOST_FILES:
                 found = f"extends: more than {_MOST_FILES} files belong to this recipe"
                 return self._unread(child, found, "expected fewer", once=True)
-            return self.resolved(parent, chain)
+            resolved = self.resolved(parent, chain)
         except (NotFoundError, RecipeError, ShelfError) as error:
             fault = Fault.of_message(child.location(("extends",)), f"extends {quoted(reference)}: {error}")
             return self._unread(child, fault.found, fault.advice)
+        self._read_files.parents.setdefault(chain[-1].resolve(), []).append((str(reference), parent.resolve()))
+        return resolved
 
     def _unread(self, child: Overlay, found: str, advice: str, *, once: bool = False) -> _Resolved:
         """Notes a fault of `extends`; what it would have led to may hold anything."""

@@ -202,6 +202,24 @@ class OriginRecord(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecipeFileRecord(JsonObject):
+    """A file that a recipe was written in.
+
+    Attributes:
+        name: For the recipe's own the file's name, for another what `extends` calls it; without `.toml`, a recipe's
+            name.
+        sha256: Of its bytes.
+        version: The version on a shelf that it was pulled from, as `name@sha256:...`.
+        text: All of it.
+    """
+
+    name: str
+    sha256: str
+    version: str | None = field(default=None, metadata=LEFT_OUT)
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContinuesRecord(JsonObject):
     """The finished run that was trained on.
 
@@ -287,6 +305,8 @@ class RunRecord(JsonObject):
         phases: The finished ones.
         weights: What it began with in place of the recipe's weights, or None.
         origin: The version on a shelf, or the bundle, that its recipe is from, or None.
+        recipe_files: What its recipe was written in when it began, its own file first, then all that it extends;
+            None where it extends nothing, and of an earlier zoo.
         continues: The finished run that it trains on, or None.
         repeats: The run that it repeats, or None.
         exactness: What it claims of its numbers; None of an earlier zoo.
@@ -315,6 +335,7 @@ class RunRecord(JsonObject):
     phases: tuple[PhaseRecord, ...] = ()
     weights: WeightsRecord | None = field(default=None, metadata=LEFT_OUT)
     origin: OriginRecord | None = field(default=None, metadata=LEFT_OUT)
+    recipe_files: tuple[RecipeFileRecord, ...] | None = field(default=None, metadata=LEFT_OUT)
     continues: ContinuesRecord | None = field(default=None, metadata=LEFT_OUT)
     repeats: RepeatsRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
@@ -350,6 +371,7 @@ class RunRecord(JsonObject):
             phases=self.phases[:phases],
             weights=self.weights or now.weights,
             origin=self.origin or now.origin,
+            recipe_files=self.recipe_files or now.recipe_files,
             continues=self.continues or now.continues,
             repeats=self.repeats or now.repeats,
             first_losses=self.first_losses,

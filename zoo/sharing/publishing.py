@@ -10,13 +10,14 @@ from zoo import __version__
 from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
 from zoo.foreign.saved_models import BY_HASH
 from zoo.jobs.from_elsewhere import from_elsewhere
-from zoo.recipe.finding import find_recipe, is_bundle_file, is_on_shelf, is_version
+from zoo.recipe.finding import find_recipe, is_bundle_file, is_version
 from zoo.recipe.loading import load_recipe
-from zoo.recipe.parents import WrittenRecipe, written_files
+from zoo.recipe.parents import SUFFIX, WrittenRecipe, written_files
 from zoo.recipe.schema import Recipe
 from zoo.runs.exactness import listed
 from zoo.runs.folder import runs_within
 from zoo.runs.packages import installed_version, naming_missing_plug_ins, plug_in_packages
+from zoo.runs.record import OriginRecord, RecipeFileRecord
 from zoo.sharing.difference.against_lock import lock_beside
 from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
 from zoo.sharing.locks.lock import FILE as LOCK_FILE
@@ -108,6 +109,7 @@ def _of_run(run: FinishedRun, lock: Lock, receipt: Receipt, *, weights: bool, de
         LOCK_FILE: lock.to_text().encode(),
         RECEIPT_FILE: receipt.to_text().encode(),
         CURVES: run.path / CURVES,
+        **{_name_in_source(one.name): one.text.encode() for one in run.record.recipe_files or ()},
     }
     if weights:
         files |= {name: run.path / name for name in (CARD, NUMBERS)}
@@ -120,7 +122,7 @@ def _of_run(run: FinishedRun, lock: Lock, receipt: Receipt, *, weights: bool, de
         "metrics": dict(run.result.metrics),
         "intervals": {name: list(bounds) for name, bounds in run.result.intervals.items()},
         "split": run.result.split,
-        "parent": run.record.origin.published if run.record.origin else None,
+        "parent": _parent(run.record.origin, run.record.recipe_files or ()),
     }
     publication = Publication(files=files, metadata=metadata, names_images=lock.data.has_keys)
     if not weights:
@@ -175,7 +177,7 @@ def _of_recipe(reference: str | Path, *, description: str | None) -> Publication
     files: dict[str, bytes | Path] = {RECIPE: resolved.encode()}
     written = written_files(reference)
     if len(written) > 1:
-        files |= {_name_in_source(one): one.content for one in written}
+        files |= {_name_in_source(one.name): one.content for one in written}
     lock = _lock_beside(reference, resolved)
     if lock is not None:
         files[LOCK_FILE] = lock.to_text().encode()
@@ -183,18 +185,17 @@ def _of_recipe(reference: str | Path, *, description: str | None) -> Publication
     metadata = {
         **_of_any(recipe, packages, description),
         "licence": (lock.weights if lock else weights_of(recipe)).licence,
-        "parent": _parent(reference, written),
+        "parent": _parent(from_elsewhere(find_recipe(reference)).origin, written),
         **(_of_lock(lock) if lock else {}),
     }
     return Publication(files=files, metadata=metadata, names_images=lock.data.has_keys if lock else None)
 
 
-def _parent(reference: str | Path, written: Sequence[WrittenRecipe]) -> str | None:
-    """Returns the version on a shelf that a recipe's bundle is from, or that it extends first, as `pets@sha256:...`."""
-    if (origin := from_elsewhere(find_recipe(reference)).origin) is not None:
+def _parent(origin: OriginRecord | None, written: Sequence[WrittenRecipe | RecipeFileRecord]) -> str | None:
+    """Returns the version on a shelf that a recipe is from, or else the first that it extends, as `pets@sha256:...`."""
+    if origin is not None:
         return origin.published
-    on_shelves = [file.name for file in written[1:] if file.is_named and is_on_shelf(file.name)]
-    return pull(on_shelves[0]).version.identity if on_shelves else None
+    return next((one.version for one in written[1:] if one.version is not None), None)
 
 
 def _of_any(recipe: Recipe, packages: Mapping[str, str | None], description: str | None) -> dict[str, Any]:
@@ -232,10 +233,10 @@ def _first_names(classes: Sequence[str]) -> list[str]:
     return first
 
 
-def _name_in_source(file: WrittenRecipe) -> str:
+def _name_in_source(name: str) -> str:
     """Returns what a file that was written is called in a version."""
-    name = _NOT_IN_A_NAME.sub("_", file.name)
-    return f"{SOURCE}/{NAMED}/{name}.toml" if file.is_named else f"{SOURCE}/{name}"
+    written = _NOT_IN_A_NAME.sub("_", name)
+    return f"{SOURCE}/{written}" if name.endswith(SUFFIX) else f"{SOURCE}/{NAMED}/{written}{SUFFIX}"
 
 
 def _lock_beside(reference: str | Path, resolved: str) -> Lock | None:

@@ -120,6 +120,13 @@ def test_parents_are_hashed_file_by_file(tmp_path, trained):
     assert lock.seeds == (3,)
 
 
+def test_a_lock_of_a_run_has_the_parents_that_a_lock_of_its_recipe_has(trained_child):
+    before = lock_recipe(trained_child.recipe, trained_child.data, verbose=0)
+    lock = lock_runs(trained_child.run)
+    assert [one.name for one in lock.recipe.parents] == ["finetune/linear-probe", "base.toml", "finetune/default"]
+    assert replace(lock, expected=None).to_text() == before.to_text()
+
+
 def test_runs_of_seeds_give_mean_and_deviation(trained_seeds):
     assert is_run_or_runs(trained_seeds)
     lock = lock_runs(trained_seeds)

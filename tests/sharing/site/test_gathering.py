@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+import zoo
 from tests.sharing.made import VERSIONS, make_receipt, sha256
 from zoo.errors import ContractError
 from zoo.recipe.loading import load_recipe
 from zoo.runs.record import BestRecord, ContractRecord, PhaseRecord
+from zoo.sharing.publishing import compose
 from zoo.sharing.site.contents import Change, ClassFigures, Metric, Parent, Phase
 from zoo.sharing.site.gathering import faults_of, gather, public_address
 from zoo.sharing.site.pages import pages_of
@@ -196,6 +198,40 @@ def test_the_difference_from_a_parent_on_another_shelf_is_that_of_its_copy(visio
     vision.publish("child", files, {**METADATA, "parent": f"base@sha256:{'a' * 64}"})
     changes = (Change(key="train.batch_size", parent="32", own="64"),)
     assert only(vision).read().parent == Parent(name="base", changes=changes)
+
+
+def parent_of_run_and_recipe(shelf, *, run, recipe):
+    """Pushes a run and its recipe; returns what the page of each has as its parent, and that of the run as text."""
+    for name, made in (("of-run", compose(run)), ("of-recipe", compose(recipe))):
+        shelf.publish(name, made.files, made.metadata)
+    gathered = gather(shelf)
+    found = {one.name: one.newest.read().parent for one in gathered.recipes}
+    pages = {page.path: page.content().decode() for page in pages_of(gathered)}
+    return found["of-run"], found["of-recipe"], next(text for path, text in pages.items() if "of-run" in path)
+
+
+def test_a_run_differs_from_the_parent_beside_its_recipe_as_the_recipe_does(vision, trained_child):
+    of_run, of_recipe, page = parent_of_run_and_recipe(vision, run=trained_child.run, recipe=trained_child.recipe)
+    changes = (Change(key="name", parent='"tiny"', own='"child"'), Change(key="train.seed", parent="0", own="3"))
+    assert of_run == of_recipe == Parent(name="base.toml", changes=changes)
+    assert "Difference from its parent" in page
+
+
+@pytest.mark.slow  # trains twice
+def test_a_run_differs_from_the_version_that_its_recipe_extends_or_is(vision, trained, tmp_path):
+    base = vision.publish("base", {"recipe.toml": trained.recipe.read_bytes()}, METADATA)
+    (tmp_path / "child.toml").write_text('extends = "vision/base"\nname = "child"\n')
+    run = zoo.finetune(tmp_path / "child.toml", trained.data, run=tmp_path / "run", verbose=0).path
+    of_run, of_recipe, page = parent_of_run_and_recipe(vision, run=run, recipe=tmp_path / "child.toml")
+    changes = (Change(key="name", parent='"tiny"', own='"child"'),)
+    assert of_run == of_recipe == Parent(name="base", number=1, digest=base.sha256, changes=changes)
+    assert "Difference from its parent" in page
+    seeded = zoo.finetune("vision/base", trained.data, ["train.seed=4"], run=tmp_path / "seeded", verbose=0).path
+    made = compose(seeded)
+    vision.publish("seeded", made.files, made.metadata)
+    (found,) = (one.newest.read().parent for one in gather(vision).recipes if one.name == "seeded")
+    changes = (Change(key="train.seed", parent="0", own="4"),)
+    assert found == Parent(name="base", number=1, digest=base.sha256, changes=changes)
 
 
 def test_what_a_version_needs_and_the_licence_of_its_weights_are_shown(vision):

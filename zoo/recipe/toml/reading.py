@@ -14,15 +14,12 @@ from zoo.system.regular_files import TooLargeError, read_regular
 MOST_BYTES = 1_000_000
 
 
-def read_recipe_file(
-    path: Path, name: str, *, at_most: int = MOST_BYTES, content: bytes | None = None
-) -> tuple[Overlay, int]:
+def read_recipe_file(path: Path, name: str, *, content: bytes | None = None) -> tuple[Overlay, int]:
     """Reads a file; what is wrong with a line does not keep the others from being read.
 
     Args:
         path: Where it is.
         name: What to call it in messages.
-        at_most: How many bytes it may have.
         content: Its bytes, where they were read already.
 
     Returns:
@@ -33,7 +30,7 @@ def read_recipe_file(
             TOML in such a way that nothing of it can be read.
     """
     if content is None:
-        content = _content(path, name, at_most)
+        content = read_content(path, name)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,7 +67,17 @@ def _key_around(path: KeyPath) -> KeyPath:
     return path
 
 
-def _content(path: Path, name: str, at_most: int) -> bytes:
+def read_content(path: Path, name: str, *, at_most: int = MOST_BYTES) -> bytes:
+    """Reads the bytes of a recipe's file.
+
+    Args:
+        path: Where it is.
+        name: What to call it in messages.
+        at_most: How many bytes it may have.
+
+    Raises:
+        RecipeError: It is not a regular file, or too large.
+    """
     try:
         return read_regular(path, limit=at_most)
     except TooLargeError as error:

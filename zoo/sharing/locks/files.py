@@ -78,7 +78,7 @@ def write_lock(
 
 
 def _grown(before: Lock, lock: Lock) -> Lock:
-    """Returns a run's lock with the parents that its recipe was locked with; a run knows only what they came to."""
+    """Returns a run's lock with the parents that its recipe was locked with, where an earlier zoo did not note them."""
     is_of_a_run = before.expected is None and lock.expected is not None and not lock.recipe.parents
     if not is_of_a_run or before.recipe.sha256 != lock.recipe.sha256:
         return lock

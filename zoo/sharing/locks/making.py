@@ -13,7 +13,6 @@ from zoo.errors import RunError, WeightsError
 from zoo.foreign.saved_models import BY_HASH
 from zoo.jobs.resolving import Job, make_job
 from zoo.models.downloads import pinned_sha256
-from zoo.recipe.parents import written_files
 from zoo.recipe.schema import Recipe
 from zoo.registry import Card, Download
 from zoo.registry.fitting import ImageFit
@@ -22,7 +21,7 @@ from zoo.runs.exactness import listed, recipe_differences
 from zoo.runs.folder import runs_within
 from zoo.runs.images import RunImages
 from zoo.runs.packages import deciding, naming_missing_plug_ins
-from zoo.runs.record import BatchRecord, RunRecord, WeightsRecord
+from zoo.runs.record import BatchRecord, RecipeFileRecord, RunRecord, WeightsRecord
 from zoo.sharing.finished_run import NUMBERS, FinishedRun, open_finished
 from zoo.sharing.locks.data import DataLock
 from zoo.sharing.locks.lock import (
@@ -73,7 +72,7 @@ def _lock_of_runs(runs: Sequence[FinishedRun]) -> Lock:
         recipe = first.folder.recipe()
     height, width, channels = first.card.blueprint.input_shape
     return _lock(
-        RecipeLock(name=first.record.recipe, sha256=sha256_of(first.recipe), resolved=first.recipe),
+        _recipe_lock(first.record.recipe, first.recipe, first.record.recipe_files),
         weights=weights_of(recipe, first.record.weights),
         record=first.record,
         images=images[0],
@@ -114,13 +113,11 @@ def lock_recipe(
         ZooError: The recipe does not hold, or its images cannot be read.
     """
     job = make_job(reference, data)
-    files = written_files(reference) if str(reference) not in registry.list_models() else []
-    parents = tuple(ParentLock(name=file.name, sha256=sha256_of(file.content)) for file in files[1:])
     load()
     from zoo.backend.callers_state import alone
 
     with make_display(verbose, logger="zoo.recipe") as display, alone(display.line):
-        return lock_job(job, display, parents=parents).lock
+        return lock_job(job, display).lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,13 +133,12 @@ class LockedJob:
     dataset: "Dataset"
 
 
-def lock_job(job: Job, display: ProgressDisplay, *, parents: tuple[ParentLock, ...] = ()) -> LockedJob:
+def lock_job(job: Job, display: ProgressDisplay) -> LockedJob:
     """Locks what is known of a job before it is trained; Keras is imported.
 
     Args:
         job: The recipe and its images.
         display: Shows how images are read.
-        parents: What the recipe extends.
 
     Raises:
         ZooError: Its images cannot be read.
@@ -154,11 +150,10 @@ def lock_job(job: Job, display: ProgressDisplay, *, parents: tuple[ParentLock, .
     prepared = prepare(job.recipe, job.data, weights=job.weights)
     inputs = read_inputs(prepared, display)
     record = first_record(prepared, inputs)
-    resolved = prepared.asked.to_toml()
     height, width, channels = prepared.input_shape
     card = registry.info(job.recipe.model.name)
     lock = _lock(
-        RecipeLock(name=record.recipe, sha256=sha256_of(resolved), resolved=resolved, parents=parents),
+        _recipe_lock(record.recipe, prepared.asked.to_toml(), job.recipe_files),
         weights=weights_of(job.recipe, record.weights),
         record=record if prepared.has_auto_batch else _with_batch(record, prepared.recipe),
         images=images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation),
@@ -167,6 +162,12 @@ def lock_job(job: Job, display: ProgressDisplay, *, parents: tuple[ParentLock, .
         expected=None,
     )
     return LockedJob(lock=lock, dataset=prepared.source.dataset)
+
+
+def _recipe_lock(name: str, resolved: str, files: Sequence[RecipeFileRecord] | None) -> RecipeLock:
+    """Returns what is locked of a recipe, and the hashes of the files that it extends."""
+    parents = tuple(ParentLock(name=one.name, sha256=one.sha256) for one in (files or ())[1:])
+    return RecipeLock(name=name, sha256=sha256_of(resolved), resolved=resolved, parents=parents)
 
 
 def _with_batch(record: RunRecord, recipe: Recipe) -> RunRecord:

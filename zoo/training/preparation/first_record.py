@@ -46,6 +46,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
         weights=weights.record if weights else None,
         code=code_hashes(recipe),
         origin=prepared.origin,
+        recipe_files=prepared.recipe_files,
     )
     claim = claim_of(record, deterministic=recipe.train.deterministic, device_kind=prepared.device.kind)
     return replace(record, exactness=claim)

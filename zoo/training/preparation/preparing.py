@@ -20,7 +20,7 @@ from zoo.models.taking_over import NewClassifierWarning
 from zoo.recipe.checks.without_effect import without_effect
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
-from zoo.runs.record import OriginRecord
+from zoo.runs.record import OriginRecord, RecipeFileRecord
 from zoo.training.batch_size import AUTO, batch_size_of, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
@@ -47,6 +47,7 @@ class Prepared:
         input_shape: Height, width and channels of the model's input.
         warnings: What the user should know of recipe, data and device, one line each.
         origin: The version on a shelf, or the bundle, that the recipe is from, or None.
+        recipe_files: What the recipe was written in, where it extends anything, or None.
     """
 
     asked: Recipe
@@ -59,6 +60,7 @@ class Prepared:
     input_shape: tuple[int, ...]
     warnings: tuple[str, ...]
     origin: OriginRecord | None = None
+    recipe_files: tuple[RecipeFileRecord, ...] | None = None
 
     @property
     def settings(self) -> Settings:
