@@ -26,7 +26,7 @@ def test_a_shelf_is_kept_until_it_is_removed(user):
     [
         ("Vision", "cannot be the name of a shelf"),
         ("../x", "cannot be"),
-        ("finetune", "begins names of recipes already"),
+        ("finetune", "begins names of recipes or runs already"),
     ],
 )
 def test_a_name_that_means_something_else_is_refused(name, said, user):
