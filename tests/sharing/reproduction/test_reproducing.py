@@ -21,7 +21,7 @@ from zoo.data.images.index import contents as contents_of
 from zoo.errors import ContractError, NotFoundError
 from zoo.sharing.locks.lock import read_lock
 from zoo.sharing.locks.making import lock_runs
-from zoo.sharing.reproduction.trying import PREFIX
+from zoo.sharing.reproduction.workplaces import PREFIX
 
 NAME = "tiny"
 

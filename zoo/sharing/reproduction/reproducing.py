@@ -19,7 +19,7 @@ from zoo.sharing.reproduction.causes import Cause, causes_between, is_number_of_
 from zoo.sharing.reproduction.image_changes import image_changes, with_files_known_here
 from zoo.sharing.reproduction.original import Original, find_original, given_reference
 from zoo.sharing.reproduction.searching import Explanation, Trials, ended_in_order, explain
-from zoo.sharing.reproduction.trying import Outcome, try_it, whole_run, workplace
+from zoo.sharing.reproduction.trying import Outcome, try_it, whole_run
 from zoo.sharing.reproduction.verdicts import (
     ComparedLosses,
     ComparedMetric,
@@ -29,6 +29,7 @@ from zoo.sharing.reproduction.verdicts import (
     verdict_of_losses,
     verdict_of_run,
 )
+from zoo.sharing.reproduction.workplaces import remove_dead_workplaces, workplace
 from zoo.system.paths import given_path
 
 
@@ -190,6 +191,7 @@ def run_under_lock(
     """
     if asked.run is not None:
         RunFolder.refuse_taken(asked.run)
+    remove_dead_workplaces()
     original = find_original(asked.reference, asked.data, asked.weights)
     if asked.quick and not original.expected.first_losses:
         raise ContractError(

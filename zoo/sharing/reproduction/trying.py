@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,11 @@ from zoo.runs.folder import RunFolder
 from zoo.runs.record import ResultRecord
 from zoo.sharing.finished_run import NUMBERS
 from zoo.sharing.reproduction.attempts import Attempt
+from zoo.sharing.reproduction.workplaces import workplace
 from zoo.system.files import sha256
 from zoo.system.partial_entries import removed_after
 from zoo.training.prefix import storing as activations
 
-# What temporary folders are called.
-PREFIX = "zoo-reproduce-"
 CHILD = "zoo.sharing.reproduction.child"
 # So long a trial in another process has to end in order.
 SECONDS_TO_END = 8
@@ -60,13 +57,6 @@ class Outcome:
             return bool(self.losses) and self.losses == other.losses
         mine, others = (one.result.metrics if one.result else None for one in (self, other))
         return self.model_sha256 == other.model_sha256 and mine == others
-
-
-@contextlib.contextmanager
-def workplace() -> Generator[Path]:
-    """Gives a temporary folder, which is gone at the end, however that comes."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as path:
-        yield Path(path)
 
 
 def without_traces() -> contextlib.AbstractContextManager[None]:
