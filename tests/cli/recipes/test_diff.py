@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.recipes.conftest import run
 from tests.tiny import phase, recipe, result, write_run
+from zoo.errors import ContractError
 from zoo.runs.record import DataRecord
 
 
@@ -76,3 +78,12 @@ def test_diff_fits_a_narrow_screen(monkeypatch):
     lines = run("diff", "quickstart", "finetune/default").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("description  ") and line.count("...") == 2 for line in lines)
+
+
+def test_a_damaged_run_is_refused_as_by_whatever_shares_one(here):
+    one = write_run("one", recipe(phase("head", "head")))
+    path = Path(one) / "run.json"
+    path.write_bytes(path.read_bytes() + b"{")
+    refused = run("diff", one, "quickstart").exception
+    assert isinstance(refused, ContractError)
+    assert str(path) in str(refused)

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 import zoo
 from tests.tiny import environment, tiny_recipe, write_photos
 from zoo.data.images.index import contents as contents_of
-from zoo.errors import ContractError, NotFoundError
+from zoo.errors import ContractError, NotFoundError, RunError
 from zoo.sharing.locks.lock import read_lock
 from zoo.sharing.locks.making import lock_runs
 from zoo.sharing.reproduction.workplaces import PREFIX
@@ -232,7 +232,7 @@ def test_a_recipe_without_a_lock_and_one_that_was_never_run_are_refused(team):
         again(team)
     (team / "away.lock").rename(team / f"{NAME}.lock")
     relock(team, expected=None)
-    with pytest.raises(ContractError, match="does not say what the recipe came to"):
+    with pytest.raises(RunError, match="does not say what the recipe came to"):
         again(team)
 
 

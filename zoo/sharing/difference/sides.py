@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from zoo.errors import ContractError, NotFoundError
+from zoo.errors import ContractError, NotFoundError, RecipeError, RunError
+from zoo.jobs.run_verification import refuse_damage
 from zoo.recipe.finding import RECIPE_FILE, find_recipe
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import MadeOn
@@ -119,18 +120,17 @@ def compared(reference: str) -> Compared:
     Raises:
         NotFoundError: It leads nowhere.
         RecipeError: The recipe does not hold.
-        RunError: The run is damaged.
-        ContractError: A receipt beside the recipe is damaged, or another recipe's.
+        RunError: The run was made by a newer zoo.
+        ContractError: The run is damaged; or a receipt beside the recipe is, or is another recipe's.
     """
     path = Path(reference)
     seeds = [path / name for name in runs_within(path) if name.startswith(SEED)] if path.is_dir() else []
     if seeds:
-        return _several(reference, [RunFolder.open(seed) for seed in seeds])
+        return _of_runs(reference, [RunFolder.open(seed) for seed in seeds], are_seeds=True)
     if held := holds_runs(path) if path.is_dir() else "":
         raise NotFoundError(held)
     if (path / "run.json").is_file():
-        run = RunFolder.open(path)
-        return Compared.of_runs(reference, run.recipe().to_dict(), [run.record()])
+        return _of_runs(reference, [RunFolder.open(path)], are_seeds=False)
     file = find_recipe(reference)  # once: from a shelf it is pulled
     values = load_recipe(file).to_dict()
     if file.name == RECIPE_FILE and file.with_name(RECEIPT_FILE).is_file():
@@ -155,8 +155,14 @@ def _proved(reference: str, values: Mapping[str, Any], file: Path) -> Compared:
     )
 
 
-def _several(reference: str, runs: Sequence[RunFolder]) -> Compared:
-    values = runs[0].recipe().to_dict()
-    records = [run.record() for run in runs]
-    values["train"] = {**values["train"], "seed": [record.seed for record in records]}
+def _of_runs(reference: str, runs: Sequence[RunFolder], *, are_seeds: bool) -> Compared:
+    try:
+        values = runs[0].recipe().to_dict()
+        records = [run.record() for run in runs]
+    except (RunError, RecipeError):
+        for run in runs:
+            refuse_damage(run)  # as whatever else is shared of a run
+        raise
+    if are_seeds:
+        values["train"] = {**values["train"], "seed": [record.seed for record in records]}
     return Compared.of_runs(reference, values, records)

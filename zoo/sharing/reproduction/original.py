@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import ContractError, NotFoundError, RecipeError, shown
+from zoo.errors import NotFoundError, RecipeError, RunError, shown
 from zoo.jobs.resolving import Job, make_job
 from zoo.recipe.finding import find_recipe
 from zoo.registry import list_models
@@ -59,7 +59,8 @@ def find_original(reference: str | Path, data: Path | None = None, weights: Path
 
     Raises:
         NotFoundError: It leads nowhere, or there is no lock beside the recipe.
-        ContractError: The lock, or a file of the run, is damaged; or the recipe was never run under the lock.
+        ContractError: The lock, or a file of the run, is damaged.
+        RunError: The recipe was never run under the lock.
         ZooError: The recipe does not hold, or there are no images.
     """
     if is_run_or_runs(reference):
@@ -92,7 +93,5 @@ def _job_of_run(path: Path, data: Path | None, weights: Path | None) -> Job:
 
 def _expected(lock: Lock, place: str, next_step: str) -> ExpectedLock:
     if lock.expected is None:
-        raise ContractError(
-            f"{place}: does not say what the recipe came to, as it was locked before training; {next_step}"
-        )
+        raise RunError(f"{place}: does not say what the recipe came to, as it was locked before training; {next_step}")
     return lock.expected
