@@ -47,7 +47,8 @@ def verify(path: os.PathLike[str] | str) -> Verification:
     place = given_path(path, "the path to verify")
     if not os.path.lexists(place):
         raise NotFoundError(
-            f"{place}: there is no such file or folder; expected a run, a cache, weights, a recipe, a lock or a version"
+            f"{place}: there is no such file or folder; expected a run, a cache, weights, a recipe, "
+            "a lock, a bundle or a shelf"
         )
     if not place.is_dir():
         return _verify_file(place)
@@ -59,7 +60,9 @@ def verify(path: os.PathLike[str] | str) -> Verification:
         return combined(place, "seeds", [verify_run(place / name) for name in names])
     if os.path.lexists(place / CARD_FILE):
         return _verify_model(place)
-    raise NotFoundError(f"{place}: holds nothing that can be verified; expected a run, a folder of runs, or the cache")
+    raise NotFoundError(
+        f"{place}: holds nothing that can be verified; expected a run, a folder of runs, a shelf, or the cache"
+    )
 
 
 def _is_run(folder: Path) -> bool:

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.tiny import tiny_recipe, write_npz, write_photos
+from zoo.recipe.schema import Recipe
 
 
 @pytest.fixture
@@ -60,3 +62,19 @@ def test_a_run_knows_its_images(typed, trained, tmp_path):
     code, _, err = typed("recipe", "lock", trained.run, "--data", trained.data)
     assert code == 2
     assert "a RUN knows its images" in err
+
+
+def test_a_run_is_not_locked_beside_a_recipe_that_says_something_else(typed, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resolved = (trained.run / "recipe.toml").read_text()
+    recipe = Path(f"{Recipe.load(trained.run / 'recipe.toml').name}.toml")
+    recipe.write_text(resolved.replace("seed = 0", "seed = 5"))
+    code, _, err = typed("recipe", "lock", trained.run)
+    lock = recipe.with_suffix(".lock")
+    other = f"{recipe.stem}-of-run.lock"
+    said = f"{lock}: lies beside {recipe}, which differs from the run's recipe in train.seed; type zoo recipe lock "
+    assert (code, err.splitlines()) == (3, [f"zoo: {said}{trained.run} --out {other}"])
+    assert not lock.exists()
+    assert typed("recipe", "lock", trained.run, "--out", other)[0] == 0
+    recipe.write_text(resolved)
+    assert typed("recipe", "lock", trained.run)[0] == 0

@@ -38,13 +38,15 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
       zoo recipe lock pets.toml --data photos/
       zoo recipe lock runs/pets --out pets.lock
     """
-    from zoo.sharing.locks.files import default_lock_path, write_lock
+    from zoo.sharing.locks.files import default_lock_path, refuse_beside_another_recipe, write_lock
     from zoo.sharing.locks.making import is_run_or_runs, lock_recipe, lock_runs
 
     if is_run_or_runs(reference):
         if data is not None:
             raise click.UsageError("--data is for a RECIPE; a RUN knows its images")
         lock, names = lock_runs(InPath().convert(reference, None, None)), None
+        if not force:
+            refuse_beside_another_recipe(lock, out or default_lock_path(reference, lock), reference)
     else:
         from zoo.cli.shell.start import start_backend
         from zoo.sharing.locks.image_files import image_files

@@ -1,11 +1,14 @@
 """Where a lock lies, and when one that is there is replaced."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from zoo.errors import ContractError, NotFoundError, ZooError
+from zoo.recipe.by_key import value_differences, values_of_text
+from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import Difference, listed
 from zoo.sharing.locks.data import FileNames
 from zoo.sharing.locks.lock import SUFFIX, Lock, lock_differences, read_lock
@@ -33,6 +36,30 @@ def default_lock_path(reference: str | Path, lock: Lock) -> Path:
     """Returns NAME.lock beside a recipe's file; for a run, or a recipe by name, in the current folder."""
     path = Path(reference)
     return path.with_suffix(SUFFIX) if path.suffix == ".toml" else Path(f"{lock.recipe.name}{SUFFIX}")
+
+
+def refuse_beside_another_recipe(lock: Lock, path: Path, run: str) -> None:
+    """Refuses to lock a run beside a recipe that says something else, as one that was changed by `--set` does.
+
+    Raises:
+        ContractError: It does; the message says in which keys.
+    """
+    recipe = path.with_suffix(".toml")
+    if not recipe.is_file():
+        return
+    try:
+        now = load_recipe(recipe).to_toml()
+    except ZooError:  # of whatever is called so, and is not the run's recipe as it was
+        return
+    differences = value_differences(values_of_text(lock.recipe.resolved), values_of_text(now))
+    keys = [one.key for one in differences if one.key != "model.handle"]
+    if keys:
+        more = f" and {len(keys) - 3} more" if keys[3:] else ""
+        other = path.with_stem(f"{path.stem}-of-run")
+        raise ContractError(
+            f"{path}: lies beside {recipe}, which differs from the run's recipe in {', '.join(keys[:3])}{more}; "
+            f"type zoo recipe lock {shlex.quote(run)} --out {shlex.quote(str(other))}"
+        )
 
 
 def write_lock(
