@@ -1,7 +1,7 @@
 """What a proposed recipe costs on this machine: a short run of it, in a folder that goes again, taken apart.
 
 The short run is a run: the same preparation, prefix cache, phases, checkpoints, curves and end, on fewer images and for
-two epochs a phase. So what it takes for is what a run takes time for.
+two epochs a phase, or a few more where they are short. So what it takes for is what a run takes time for.
 """
 
 import math
@@ -33,11 +33,14 @@ from zoo.training.prefix.storing import KIND, find_entry
 from zoo.training.preparation.preparing import Prepared, prepare
 from zoo.training.run import train
 
-# Epochs of a phase: the first also compiles, the other tells the rest apart.
-EPOCHS = 2
+# Epochs of a phase: the first also compiles, another tells the rest apart; more of them where they are short, since a
+# machine is now faster and now slower.
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 6
 # An epoch of the short run should take so long, in seconds, within these numbers of batches.
 EPOCH_SECONDS = 4.0
-FEWEST_BATCHES, MOST_BATCHES = 4, 24
+FEWEST_BATCHES, MOST_BATCHES = 4, 64
+# And all epochs of a phase so long.
+PHASE_SECONDS = 12.0
 # Batches that validate, at most.
 VALIDATION_BATCHES = 3
 
@@ -70,9 +73,9 @@ def measure(recipe: Recipe, data: Path, model: ModelFacts, display: ProgressDisp
     prepared = prepare(recipe, data)
     source = prepared.source
     batch = batch_size_of(prepared.recipe)
-    batches = _batches(prepared, model, batch)
+    batches, epochs = _batches_and_epochs(prepared, model, batch)
     small, read_image = _small_source(prepared, images=batches * batch, validating=VALIDATION_BATCHES * batch)
-    phases = tuple(phase.model_copy(update={"epochs": EPOCHS}) for phase in prepared.recipe.phases)
+    phases = tuple(phase.model_copy(update={"epochs": epochs}) for phase in prepared.recipe.phases)
     short = replace(
         prepared,
         asked=prepared.asked.model_copy(update={"phases": phases}),
@@ -82,7 +85,7 @@ def measure(recipe: Recipe, data: Path, model: ModelFacts, display: ProgressDisp
     )
     timeline = Timeline()
     names = [phase.name for phase in recipe.phases]
-    display.line(f"times {EPOCHS} epochs of {', '.join(names)} on {len(small.train):,} images ...")
+    display.line(f"times {epochs} epochs of {', '.join(names)} on {len(small.train):,} images ...")
     with tempfile.TemporaryDirectory(prefix="zoo-timing-") as place, _entries_removed(small), alone(display.line):
         folder = RunFolder.create(Path(place) / "run")
         with claim(folder.path):
@@ -95,7 +98,7 @@ def measure(recipe: Recipe, data: Path, model: ModelFacts, display: ProgressDisp
         train=len(small.train),
         validation=len(small.validation) if small.validation is not None else 0,
         batch_size=batch,
-        epochs=dict.fromkeys(names, EPOCHS),
+        epochs=dict.fromkeys(names, epochs),
     )
     costs = replace(costs_of(timeline.events, began=began, ended=ended, work=work), read_image=read_image)
     return Measured(
@@ -109,12 +112,14 @@ def measure(recipe: Recipe, data: Path, model: ModelFacts, display: ProgressDisp
     )
 
 
-def _batches(prepared: Prepared, model: ModelFacts, batch: int) -> int:
-    """Chooses how many batches an epoch of the short run has."""
+def _batches_and_epochs(prepared: Prepared, model: ModelFacts, batch: int) -> tuple[int, int]:
+    """Chooses how many batches an epoch of the short run has, and how many epochs a phase."""
     pixels = (prepared.settings.height / model.size) ** 2
     seconds = TRAINING_COST * batch * pixels * (model.madds or 1e9) / COMPUTING_SPEED
     wanted = min(max(int(EPOCH_SECONDS / seconds), FEWEST_BATCHES), MOST_BATCHES)
-    return min(wanted, math.ceil(len(prepared.source.train) / batch))
+    batches = min(wanted, math.ceil(len(prepared.source.train) / batch))
+    epochs = math.ceil(PHASE_SECONDS / (batches * seconds))
+    return batches, min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS)
 
 
 def _small_source(prepared: Prepared, *, images: int, validating: int) -> tuple[Source, float]:
