@@ -128,6 +128,7 @@ def test_the_picture_of_a_filter_has_numbers_a_grid_and_a_scale_for_each_map(dra
 NEW_ARCHITECTURE = (CONVNETS.parent / "new-architecture.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_package_of_one_file_is_in_the_zoo(tmp_path: Path) -> None:
     """As pip would leave the page's package: the module, and its entry points."""
     module, contract = re.findall(r"```python\n(.*?)```", NEW_ARCHITECTURE, flags=re.DOTALL)
@@ -211,6 +212,7 @@ ECOSYSTEM = re.findall(
 PRINTED_LAST = ["(None, 10)", "2 True", "(2,)", "('cat', 'dog')"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' files, by h5py
 @pytest.mark.parametrize(("code", "last"), list(zip(ECOSYSTEM, PRINTED_LAST, strict=True)))
 def test_what_the_page_on_other_tools_shows_works(

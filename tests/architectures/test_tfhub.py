@@ -209,6 +209,7 @@ def test_a_clumsy_call_is_answered_with_what_to_do(settings, fault, message):
         build(**settings)
 
 
+@pytest.mark.slow
 def test_a_run_carries_its_module_and_is_not_run_elsewhere_unasked(tmp_path, monkeypatch):
     original = tmp_path / "module"
     shutil.copytree(module(), original)

@@ -95,6 +95,7 @@ def test_the_range_test_gives_the_generators_back_too(data):
     assert draws() == second
 
 
+@pytest.mark.slow
 def test_runs_of_two_threads_take_turns_and_are_what_they_are_alone(data, tmp_path, capsys):
     plans = {seed: PLAN.model_copy(update={"train": PLAN.train.model_copy(update={"seed": seed})}) for seed in (1, 2)}
     for seed, plan in plans.items():
@@ -122,6 +123,7 @@ def test_a_run_within_a_run_of_the_same_thread_does_not_wait_for_itself():
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's warning")
 def test_several_runs_and_classifiers_in_one_process_warn_of_no_retracing(data, tmp_path, caplog):
     images = np.zeros((5, 28, 28), np.uint8)

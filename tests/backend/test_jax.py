@@ -138,6 +138,7 @@ def test_a_net_is_trained_and_used(tmp_path):
     assert found["sums"] == pytest.approx([1] * 16, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_threads_predict_at_once(tmp_path):
     assert run_on_jax(THREADS, tmp_path) == {"same": True, "features": 0.0}
 

@@ -309,6 +309,7 @@ def test_the_command_line_answers_a_foreign_backend_in_one_line(command, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_settings_from_a_file_change_nothing_that_is_built(tmp_path):
     (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.5}')
     code = """

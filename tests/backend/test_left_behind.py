@@ -49,6 +49,7 @@ def left_behind():
     return counts
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_batches_functions_and_graphs(tmp_path):
     data = {"train": Images(40), "validation": Images(16)}
     counts = []

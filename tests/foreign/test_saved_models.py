@@ -217,6 +217,7 @@ def test_a_script_on_a_module_prints_nothing_of_tensorflows_log():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_module_is_fetched_once_and_its_address_means_the_same_from_then_on(tmp_path, cache):
     Hub.data = archive(tmp_path / "net.tar.gz").read_bytes()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)

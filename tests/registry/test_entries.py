@@ -339,6 +339,7 @@ assert (keras.config.floatx(), keras.config.image_data_format()) == ("float32", 
 """
 
 
+@pytest.mark.slow
 def test_eight_threads_list_build_and_load_the_same(tmp_path):
     data = write_npz(tmp_path / "data.npz", count=16)
     run = zoo.finetune(recipe(phase("all", "all", epochs=1), model="mnist_conv_tiny"), data, run=tmp_path / "run").path

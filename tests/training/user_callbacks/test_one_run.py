@@ -88,6 +88,7 @@ def test_callbacks_see_one_training_of_the_whole_model(data, tmp_path, augment):
         assert float(-np.log(likely).mean()) == pytest.approx(row["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_a_callback_saved_is_loaded_by_keras_alone_and_trains_on(data, tmp_path):
     plan = two_phases(train={"ema": 0.9, "accumulate": 2, "loss": "focal"}, data={"balance": "class_weight"})
     zoo.finetune(plan, data, run=tmp_path / "run", callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "x.keras")])
@@ -213,6 +214,7 @@ def test_epochs_count_on_when_a_run_is_resumed(data, tmp_path):
     assert witness.events[0] == "train begins"
 
 
+@pytest.mark.slow
 def test_callbacks_change_nothing(data, tmp_path):
     board = keras.callbacks.TensorBoard(tmp_path / "board")
     runs = [
@@ -335,6 +337,7 @@ def test_a_callback_of_ones_own_that_sets_the_rate_is_refused_with_what_decides_
         zoo.finetune(two_phases(), data, run=tmp_path / "run", callbacks=Halve())
 
 
+@pytest.mark.slow
 def test_half_precision_scales_the_loss_in_every_phase_and_its_files_are_loaded_and_trained_on(data, tmp_path):
     path = Path(tmp_path / "half.keras")
     run = zoo.finetune(
