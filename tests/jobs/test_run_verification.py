@@ -317,3 +317,12 @@ def test_a_run_that_was_killed_before_its_manifest_is_checked_and_gets_it(finish
     zoo.finetune(None, run=finished, resume=True, verbose=0)
     assert manifest.read_bytes() == before
     assert verify_run(finished).is_whole
+
+
+def test_more_lines_than_a_checkpoint_can_keep_are_not_read(made, tmp_path, monkeypatch):
+    run = shutil.copytree(made / "interrupted", tmp_path / "run")
+    (history,) = sorted(run.glob("checkpoints/*/history.jsonl"))[-1:]
+    size = history.stat().st_size
+    monkeypatch.setattr("zoo.jobs.run_verification.HISTORY_LIMIT", size - 1)
+    fault = next(one for one in zoo.verify(run).faults if one.path.name == history.name)
+    assert f"holds {size:,} bytes" in str(fault)

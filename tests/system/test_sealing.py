@@ -65,7 +65,7 @@ def test_what_is_not_a_document_is_damaged(content):
 def test_a_document_that_is_too_large_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "card.json").open("wb") as file:
         file.truncate(3_000_000_000)
-    with pytest.raises(TooLargeError, match="holds 3,000,000,000 bytes; expected at most 16,000,000"):
+    with pytest.raises(TooLargeError, match="holds 3,000,000,000 bytes; expected at most 12,000,000"):
         read_document(tmp_path / "card.json")
 
 

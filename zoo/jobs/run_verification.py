@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from zoo.errors import ContractError, RunError
 from zoo.models.saved_card import CardError, parse_card
-from zoo.runs.checkpoint import FOLDER_NAME
+from zoo.runs.checkpoint import FOLDER_NAME, HISTORY_LIMIT
 from zoo.runs.claim import FILE as CLAIM_FILE
 from zoo.runs.claim import is_claimed
 from zoo.runs.failed_batch import FILE as FAILED_BATCH
@@ -212,8 +212,12 @@ def _metrics(found: Findings, newest: str | None) -> None:
             found.note(METRICS, "cannot be compared: no checkpoint keeps its lines")
         found.seen.add(METRICS)
         return
-    with open_below(found.folder, history, limit=None) as file:
-        kept = file.read()
+    try:
+        with open_below(found.folder, history, limit=HISTORY_LIMIT) as file:
+            kept = file.read()
+    except OSError as fault:
+        found.fault(history, str(fault.strerror))
+        return
     found.count(METRICS, len(lines))
     if kept.startswith(lines):
         return
@@ -224,7 +228,7 @@ def _metrics(found: Findings, newest: str | None) -> None:
 
 def _is_row(content: bytes, *, after: int) -> bool:
     """Returns whether a text is the one line of the epoch after others, or the beginning of one that a crash cut."""
-    if content.count(b"\n") > 1 or not content.startswith(b'{"'):
+    if content.count(b"\n") > 1 or not content.startswith(b'{"') or len(content) > LIMIT:
         return False
     if not content.endswith(b"\n"):
         return True

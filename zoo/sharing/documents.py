@@ -7,12 +7,9 @@ from typing import Any, TypeVar
 from zoo.errors import ContractError, NotFoundError, shown
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.regular_files import read_regular
-from zoo.system.sealing import DamagedDocumentError, Document, parse_document, sealed
+from zoo.system.sealing import LIMIT, DamagedDocumentError, Document, parse_document, sealed
 
 SCHEMA = 1
-# Most bytes of a lock or a receipt; the worst of that size takes 400 MB while it is read.
-LIMIT = 12_000_000
-
 _O = TypeVar("_O", bound=JsonObject)
 
 

@@ -13,7 +13,6 @@ from zoo.recipe.finding import is_bundle_file, is_version
 from zoo.recipe.loading import load_recipe
 from zoo.runs.exactness import listed
 from zoo.sharing import receipt
-from zoo.sharing.documents import LIMIT
 from zoo.sharing.finished_run import CARD, NUMBERS
 from zoo.sharing.locks import lock
 from zoo.sharing.locks.lock import Lock, lock_differences, parse_lock
@@ -30,7 +29,7 @@ from zoo.system.integrity.manifests import files_in
 from zoo.system.integrity.verification import MOST_BYTES, FileFault, Findings, Verification
 from zoo.system.paths import given_path
 from zoo.system.regular_files import open_below, read_regular
-from zoo.system.sealing import DamagedDocumentError, parse_document
+from zoo.system.sealing import LIMIT, DamagedDocumentError, parse_document
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
