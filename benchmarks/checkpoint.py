@@ -136,7 +136,7 @@ def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
     from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
     from zoo.training.callbacks.counting import PhaseCounts
     from zoo.training.callbacks.early_stopping import EarlyStopping
-    from zoo.training.callbacks.metrics_writer import MetricsWriter
+    from zoo.training.callbacks.metrics_writer import FirstLosses, MetricsWriter
     from zoo.training.callbacks.validation_average import AverageForValidation
     from zoo.training.feeding.streams import StopWatch
     from zoo.training.of_all_phases import Training
@@ -172,6 +172,7 @@ def _zoo(model: Any, batches: int, costs: list[float]) -> Callable[[Path], Any]:
             folder=path,
             writer=CheckpointWriter(path, keep=2, history=(), errors=errors),
             save_errors=errors,
+            first_losses=FirstLosses(Progress()),
             one_run=nothing,
             display=nothing,
         )

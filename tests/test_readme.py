@@ -87,6 +87,7 @@ def test_the_tour_runs_as_it_is_typed(
 ) -> None:
     """In one folder, one command after the other, with a tiny model and an epoch a phase."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "docs").symlink_to(HERE / "docs")
     (recipe,) = blocks("toml")
     pets = recipe.replace("stage6+", "stage1+").replace("[set]", '[set]\n"model.name" = "mnist_conv_tiny"')
