@@ -1,5 +1,6 @@
 import contextlib
 import signal
+import sys
 import threading
 
 import pytest
@@ -168,3 +169,22 @@ def test_another_thread_works_without_signals():
         thread.start()
         thread.join()
     assert faults == []
+
+
+def test_what_python_drops_of_a_signal_is_not_printed(monkeypatch):
+    class Owner:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    class Faulty:
+        def __del__(self):
+            raise ValueError("of its own")
+
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: printed.append(fault.exc_type))
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), noticed():
+        Owner()
+        Faulty()
+    assert printed == [ValueError]
+    assert sys.unraisablehook is before

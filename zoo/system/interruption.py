@@ -44,7 +44,7 @@ def noticed() -> Generator[None]:
     if not _has_signals():
         yield
         return
-    with _counted(), _handled(lambda handler: _noting(handler) if callable(handler) else None):
+    with _counted(), _handled(lambda handler: _noting(handler) if callable(handler) else None), _dropped_quietly():
         try:
             yield
             raise_lost()
@@ -214,6 +214,22 @@ def _handled(make: Callable[[object], _Handler | None]) -> Generator[None]:
     finally:
         for number in new:
             signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def _dropped_quietly() -> Generator[None]:
+    """Lets nothing be printed where Python drops the exception of a signal, as in a weak reference's callback."""
+    before = sys.unraisablehook
+
+    def hook(fault: "sys.UnraisableHookArgs") -> None:
+        if not any(fault.exc_value is one for one in _raised):
+            before(fault)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _noting(handler: _Handler) -> _Handler:
