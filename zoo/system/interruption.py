@@ -222,7 +222,7 @@ def _dropped_quietly() -> Generator[None]:
     before = sys.unraisablehook
 
     def hook(fault: "sys.UnraisableHookArgs") -> None:
-        if not any(fault.exc_value is one for one in _raised):
+        if fault.exc_value not in _raised:
             before(fault)
 
     sys.unraisablehook = hook
