@@ -69,14 +69,14 @@ def test_a_command_that_is_told_to_end_ends_in_order_with_one_line_and_its_code(
     process = busy("python")
     process.send_signal(sent)
     process.send_signal(sent)  # as `timeout` and a closing terminal do
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err.strip()) == (expected, "in order\n", "zoo: interrupted")
 
 
 def test_a_command_that_finishes_its_step_says_so(busy):
     process = busy("deferred")
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (143, "in order\n")
     assert err.splitlines() == ["finishing the step and saving; once more to exit at once", "zoo: interrupted"]
 
@@ -94,8 +94,8 @@ def test_a_second_signal_ends_the_command_at_once_inside_a_long_compiled_step(bu
     assert process.poll() is None
     process.send_signal(sent)
     began = time.monotonic()
-    process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+    process.communicate(timeout=120)
+    assert time.monotonic() - began < 60  # and the step takes many minutes
     assert process.returncode == expected
 
 
@@ -105,7 +105,7 @@ def test_a_hang_up_is_ignored_under_nohup(busy):
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 143
 
 

