@@ -47,6 +47,14 @@ def test_the_image_that_came_is_named_by_its_file(typed, written, tmp_path):
     assert (code, "dog/more.png" in err) == (3, True)
 
 
+def test_a_lock_that_cannot_be_written_is_refused_before_an_image_is_read(typed, tmp_path, decoded):
+    path, photos = tmp_path / "tiny.toml", write_photos(tmp_path / "photos", count=4)
+    path.write_text(tiny_recipe().to_toml())
+    (tmp_path / "tiny.lock").mkdir()
+    code, _, err = typed("recipe", "lock", path, "--data", photos)
+    assert (code, "tiny.lock' is a directory" in err, sum(decoded.values())) == (2, True, 0)
+
+
 def test_a_lock_as_json(typed, written):
     path, data = written
     code, out, _ = typed("recipe", "lock", path, "--data", data, "--out", path.parent / "other.lock", "--json")

@@ -121,10 +121,12 @@ def test_requirements_have_a_hash_or_are_a_comment():
             WheelRecord(name="a", version="1.0", file="a-1.0-py3-none-any.whl", sha256="b" * 64),
             WheelRecord(name="b", version="2.0"),
             WheelRecord(name="zoo", version="0.1.0", is_local=True),
-        ]
+        ],
+        ["acme-missing"],
     )
     assert text.splitlines()[1:] == [
         f"a==1.0 --hash=sha256:{'b' * 64}",
         "# b==2.0: the hash of its wheel is not known",
         "# zoo==0.1.0: was not installed from an index",
+        "# acme-missing: is required too, and was not installed where this was made",
     ]

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 import zoo
 from tests.tiny import environment, tiny_recipe, write_photos
 from zoo.data.images.index import contents as contents_of
-from zoo.errors import ContractError, NotFoundError, RunError
+from zoo.errors import NotFoundError, RunError
 from zoo.sharing.locks.lock import read_lock
 from zoo.sharing.locks.making import lock_runs
 from zoo.sharing.reproduction.workplaces import PREFIX
@@ -243,7 +243,7 @@ def test_nobody_is_told_to_write_a_lock_into_the_package_or_the_cache():
 
 def test_a_lock_of_an_earlier_zoo_has_nothing_to_compare_quickly(team):
     relock(team, expected=replace(read_lock(team / f"{NAME}.lock").expected, first_losses=None))
-    with pytest.raises(ContractError, match="leave out --quick"):
+    with pytest.raises(RunError, match="leave out --quick"):
         again(team)
 
 

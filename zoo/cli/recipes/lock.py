@@ -51,6 +51,8 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
         from zoo.cli.shell.start import start_backend
         from zoo.sharing.locks.image_files import image_files
 
+        if out is None and Path(reference).suffix == ".toml":
+            OutFile().convert(Path(reference).with_suffix(".lock"), None, None)
         lock = lock_recipe(reference, data, load=start_backend)
         names = partial(image_files, reference, data)
     written = write_lock(lock, out or default_lock_path(reference, lock), force=force, names=names)

@@ -170,7 +170,7 @@ def bundle_of_contents(
             files[VERSION_SIGNATURE] = files.pop(SIGNATURE)
         files[VERSION] = version.text
     files |= contents.weights.files
-    files[REQUIREMENTS] = requirements_text(packages).encode()
+    files[REQUIREMENTS] = requirements_text(packages, contents.missing).encode()
     if wheels is not None:
         files |= {WHEELS + one.file: wheels / one.file for one in packages if one.file is not None}
     document = BundleDocument(

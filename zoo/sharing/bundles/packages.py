@@ -143,8 +143,13 @@ def platform_name() -> str:
     return f"{name}-{platform.libc_ver()[0] or 'libc'}" if name.startswith("linux") else name
 
 
-def requirements_text(packages: Sequence[WheelRecord]) -> str:
-    """Returns requirements.txt for `pip install --require-hashes`; what has no known hash stands in it as a comment."""
+def requirements_text(packages: Sequence[WheelRecord], missing: Sequence[str] = ()) -> str:
+    """Returns requirements.txt for `pip install --require-hashes`; what has no known hash stands in it as a comment.
+
+    Args:
+        packages: What was installed here.
+        missing: The names of what is required and was not.
+    """
     lines = [f"# For Python {python_version()} on {platform_name()}."]
     for one in packages:
         if one.sha256 is not None:
@@ -152,4 +157,5 @@ def requirements_text(packages: Sequence[WheelRecord]) -> str:
         else:
             why = "was not installed from an index" if one.is_local else "the hash of its wheel is not known"
             lines.append(f"# {one.name}=={one.version}: {why}")
+    lines += [f"# {name}: is required too, and was not installed where this was made" for name in missing]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.backend.quiet_start import import_keras
-from zoo.errors import ContractError, ZooError, in_one_line
+from zoo.errors import RunError, ZooError, in_one_line
 from zoo.recipe.by_key import values_by_key, values_of_text
 from zoo.report.progress import ProgressDisplay, Verbose, make_display
 from zoo.runs.folder import RunFolder, reserve_default_path
@@ -194,7 +194,7 @@ def run_under_lock(
     remove_dead_workplaces()
     original = find_original(asked.reference, asked.data, asked.weights)
     if asked.quick and not original.expected.first_losses:
-        raise ContractError(
+        raise RunError(
             f"{original.reference}: has no losses of first batches, as an earlier zoo made it; leave out --quick"
         )
     load()
