@@ -34,7 +34,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         cut_after: Bytes after which each connection is cut; one number for each request, None for all.
         wait: Seconds for each 100 kB.
         asked: What was asked for: the ranges, None without.
-        sent: All bytes that were sent.
+        sent: All bytes that were sent, or were about to be.
     """
 
     data, etag, ranges, cut_after, wait, asked, sent = DATA, '"1"', True, [], 0.0, [], 0
@@ -65,12 +65,12 @@ class Server(http.server.BaseHTTPRequestHandler):
         end = len(self.data) if stop is None else min(len(self.data), start + stop)
         for place in range(start, end, 100_000):
             piece = self.data[place : min(end, place + 100_000)]
+            kind.sent += len(piece)  # before: the client may be done before this thread goes on
             try:
                 self.wfile.write(piece)
                 self.wfile.flush()
             except OSError:
                 return
-            kind.sent += len(piece)
             time.sleep(self.wait)
 
     def log_message(self, format, *args):
@@ -175,6 +175,7 @@ def test_what_belongs_to_another_address_is_not_used(server, partial):
 
 
 def test_a_file_larger_than_the_disk_is_refused_before_it_is_fetched(server, partial, monkeypatch):
+    server.wait = 1.0
     real = downloading.shutil.disk_usage(partial.parent)
     monkeypatch.setattr(downloading.shutil, "disk_usage", lambda _: real._replace(free=1_000_000))
     with pytest.raises(OSError, match=r"1\.0 MB are free; the file needs 2\.0 MB more"):
