@@ -43,7 +43,7 @@ class Fill(keras.callbacks.Callback):
             self.wait_for_checkpoint(epoch)
             self.filler.write_bytes(bytes(shutil.disk_usage(self.filler.parent).free))
         if epoch == self.free:
-            time.sleep(0.5)  # until the epoch before has found no room
+            time.sleep(3)  # until the epoch before has found no room
             self.filler.unlink()
 
     def wait_for_checkpoint(self, epoch):
