@@ -169,6 +169,17 @@ def test_affine_batchnorm_changes_gamma_and_beta_only(model):
     assert moved_by_a_step(model) == AFFINE
 
 
+@pytest.mark.parametrize("again", ["train_only", "freeze"])
+def test_what_affine_batchnorm_trained_is_frozen_again(model, again):
+    train_only(model, "all", batchnorm="affine")
+    if again == "freeze":
+        zoo.freeze(model)
+    else:
+        train_only(model, "head", batchnorm="frozen")
+    assert not any(weight.trainable for weight in model.weights if not weight.path.startswith("classifier"))
+    assert moved_by_a_step(model) == {"classifier/kernel", "classifier/bias"}
+
+
 def test_trained_batchnorm_changes_statistics(model):
     train_only(model, "all", batchnorm="train")
     moved = moved_by_a_step(model)

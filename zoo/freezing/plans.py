@@ -117,7 +117,7 @@ def freeze(model: "keras.Model", selector: Selector = "!head") -> Plan:
     """
     named = selected_layers(model, selector)
     for layer in named:
-        layer.trainable = False
+        _switch_off(layer)
     table = plan(model)
     if not any(layer.weights for layer in named):
         warnings.warn(
@@ -185,7 +185,7 @@ def _switch_on(model: Any) -> None:
 def train_only(model: "keras.Model", selector: Selector, *, batchnorm: BatchNormMode) -> Plan:
     """Makes exactly the layers that a selector names trainable, and freezes all others."""
     for layer in layers_of(model):
-        layer.trainable = False
+        _switch_off(layer)
     return unfreeze(model, selector, batchnorm=batchnorm)
 
 
@@ -236,9 +236,21 @@ def layers_of(model: "keras.Model") -> list[Any]:
     return [layer for stage in stages(model) for layer in stage.layers]
 
 
+def _switch_off(layer: Any) -> None:
+    layer.trainable = False
+    # On TensorFlow a value that an attribute has already is not set again, so that gamma and beta of an affine
+    # BatchNorm, whose own switch is off, would be left on: `AutoTrackable.__setattr__` in
+    # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/trackable/autotrackable.py
+    for weight in layer.weights:
+        weight.trainable = False
+
+
 def _set_batchnorm(layer: Any, mode: BatchNormMode) -> None:
     # trainable=False also puts the layer into inference mode, whatever `training` says, so its statistics stay.
-    layer.trainable = mode == "train"
+    if mode == "train":
+        layer.trainable = True
+    else:
+        _switch_off(layer)
     if mode == "affine":
         for weight in (layer.gamma, layer.beta):
             if weight is not None:

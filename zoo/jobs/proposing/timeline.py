@@ -12,12 +12,12 @@ from typing import Any, Literal
 import keras
 
 from zoo.jobs.proposing.forecast import Costs, PhaseCosts, Work
+from zoo.training.prefix.caching import RUNNING
 from zoo.training.prefix.policy import TRAINING_COST
 
 Kind = Literal["begin", "move", "end", "epoch", "test", "test_batch", "tested"]
-# What images are read under, and a frozen prefix is run under, on a display.
+# What images are read under, on a display.
 READING = "reading "
-PASSES = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def costs_of(events: Sequence[Event], *, began: float, ended: float, work: Work)
 
 def _phase_costs(events: Sequence[Event], name: str, *, began: float, ended: float, work: Work) -> PhaseCosts:
     passed, pass_seconds = 0, 0.0
-    for what in PASSES:
+    for what in {event.name: None for event in events if event.name.startswith(RUNNING)}:
         bar = [event for event in events if event.name == what]
         moves = [event for event in bar if event.kind == "move"]
         if bar and moves:

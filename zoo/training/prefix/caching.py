@@ -24,6 +24,8 @@ from zoo.training.prefix.storing import ARRAY_FILE, KIND, Seeds, UnfinishedEntry
 from zoo.training.prefix.views import AT_ONCE, View
 
 CHUNK = 1024
+# What a bar of it is called begins so.
+RUNNING = "frozen layers, "
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def get_or_compute(
     if there is not None:
         return PrefixOutput(there, computed=0)
     count = len(images) * max(1, len(views))
-    with bar(f"frozen layers, {what} images", count) as move:
+    with bar(f"{RUNNING}{what} images", count) as move:
         if in_memory:
             return PrefixOutput(_in_memory(prefix, images, views, move), computed=count)
         folder.parent.mkdir(parents=True, exist_ok=True)
