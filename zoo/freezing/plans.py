@@ -176,7 +176,7 @@ def _switch_on(model: Any) -> None:
         model.trainable = True
         for layer in flat_operations(graph):
             if is_layer(layer):
-                layer.trainable = False
+                _switch_off(layer)
     for operation in graph.operations:
         if is_nested(operation):
             _switch_on(operation)
