@@ -38,7 +38,12 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
       zoo recipe lock pets.toml --data photos/
       zoo recipe lock runs/pets --out pets.lock
     """
-    from zoo.sharing.locks.files import default_lock_path, refuse_beside_another_recipe, write_lock
+    from zoo.sharing.locks.files import (
+        default_lock_path,
+        lock_path_beside,
+        refuse_beside_another_recipe,
+        write_lock,
+    )
     from zoo.sharing.locks.making import is_run_or_runs, lock_recipe, lock_runs
 
     if is_run_or_runs(reference):
@@ -51,8 +56,8 @@ def lock_command(reference: str, data: Path | None, out: Path | None, force: boo
         from zoo.cli.shell.start import start_backend
         from zoo.sharing.locks.image_files import image_files
 
-        if out is None and Path(reference).suffix == ".toml":
-            OutFile().convert(Path(reference).with_suffix(".lock"), None, None)
+        if out is None and (beside := lock_path_beside(reference)) is not None:
+            out = OutFile().convert(beside, None, None)
         lock = lock_recipe(reference, data, load=start_backend)
         names = partial(image_files, reference, data)
     written = write_lock(lock, out or default_lock_path(reference, lock), force=force, names=names)

@@ -32,10 +32,15 @@ class LockFile:
     differences: tuple[Difference, ...] = ()
 
 
+def lock_path_beside(reference: str | Path) -> Path | None:
+    """Returns NAME.lock beside a recipe's file; None for a run, or a recipe by name."""
+    path = Path(reference)
+    return path.with_suffix(SUFFIX) if path.suffix == ".toml" else None
+
+
 def default_lock_path(reference: str | Path, lock: Lock) -> Path:
     """Returns NAME.lock beside a recipe's file; for a run, or a recipe by name, in the current folder."""
-    path = Path(reference)
-    return path.with_suffix(SUFFIX) if path.suffix == ".toml" else Path(f"{lock.recipe.name}{SUFFIX}")
+    return lock_path_beside(reference) or Path(f"{lock.recipe.name}{SUFFIX}")
 
 
 def refuse_beside_another_recipe(lock: Lock, path: Path, run: str) -> None:
