@@ -31,9 +31,10 @@ def test_b_finds_and_reproduces_on_each_shelf_what_a_pushed(tmp_path, monkeypatc
             "7 files, every hash verified, signed",
             "bitwise equal",
         ]
-    runs = [tmp_path / "a/work/runs/pets", *(tmp_path / "b/work/runs" / shelf for shelf in SHELVES[1:])]
+    of_a, of_b = (tmp_path / team / "work" / "runs" for team in ("a", "b"))
+    runs = [of_a / "pets", *(of_b / shelf for shelf in SHELVES[1:])]
     assert len({(run / "model/model.safetensors").read_bytes() for run in runs}) == 1
-    other = tmp_path / "b/work/runs/one-thread/model/model.safetensors"
+    other = of_b / "one-thread/model/model.safetensors"
     is_same = other.read_bytes() == (runs[0] / "model/model.safetensors").read_bytes()
     assert [row["came to"] for row in rows[-2:]] == [
         f"with 1 thread: {'bitwise equal' if is_same else 'within tolerance; cause: threads'}",
