@@ -44,6 +44,8 @@ class EnvironmentRecord(JsonObject):
         cpus: How many it has.
         processor: What the CPU is called, where the system says.
         threads: How many threads computed an operation on the CPU.
+        fused_batchnorm: Whether BatchNorms that train are computed by one operation, which rounds otherwise; None on
+            another backend than TensorFlow, and of an earlier zoo, which computed them by several.
     """
 
     python: str
@@ -53,6 +55,7 @@ class EnvironmentRecord(JsonObject):
     cpus: int | None
     processor: str | None = field(default=None, metadata=LEFT_OUT)
     threads: int | None = field(default=None, metadata=LEFT_OUT)
+    fused_batchnorm: bool | None = field(default=None, metadata=LEFT_OUT)
 
 
 Claim = Literal["bitwise", "equivalent, not bitwise"]

@@ -20,8 +20,12 @@ _SOURCE = "keras/src/layers/normalization/batch_normalization.py"
 _NAMES = ("axis", "momentum", "epsilon", "gamma", "beta", "moving_mean", "moving_variance", "renorm", "synchronized")
 
 
-def is_asked() -> bool:
-    """Returns whether the operation is to be used: `ZOO_FUSED_BATCHNORM=0` turns it off."""
+def is_used() -> bool | None:
+    """Returns whether the operation computes what trains: `ZOO_FUSED_BATCHNORM=0` turns it off; None without it."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return None
     return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "off", "false", "no")
 
 
@@ -44,11 +48,7 @@ def fused(layers: Iterable[Any]) -> Generator[tuple[str, ...]]:
     Raises:
         ZooError: The installed Keras has another BatchNormalization than zoo knows.
     """
-    import keras
-
-    changed: list[Any] = []
-    if is_asked() and keras.backend.backend() == "tensorflow":
-        changed = [layer for layer in layers if _is_known(layer)]
+    changed = [layer for layer in layers if _is_known(layer)] if is_used() else []
     try:
         for layer in changed:
             layer.call = _fused_call(layer)
@@ -67,9 +67,7 @@ def _is_known(layer: Any) -> bool:
         return False
     missing = [name for name in _NAMES if not hasattr(layer, name)]
     if missing:
-        raise unsupported(
-            f"BatchNormalization has no {', '.join(missing)}", expected=", ".join(_NAMES), source=_SOURCE
-        )
+        raise unsupported(f"BatchNormalization has no {', '.join(missing)}", expected=", ".join(_NAMES), source=_SOURCE)
     return layer.built and layer.axis in (-1, 3) and not layer.renorm and not layer.synchronized
 
 

@@ -26,6 +26,7 @@ class Attempt:
         weights: What the model begins with in place of the recipe's weights, or None.
         threads: How many threads compute; None for as many as do in this process.
         backend: Keras' backend; None for that of this process.
+        fused_batchnorm: Whether one operation computes a BatchNorm; None for as it is in this process.
         run: The folder of a whole run; None for the first batches only.
     """
 
@@ -34,6 +35,7 @@ class Attempt:
     weights: str | None = None
     threads: int | None = None
     backend: str | None = None
+    fused_batchnorm: bool | None = None
     run: str | None = None
 
     @classmethod
@@ -73,7 +75,7 @@ class Attempt:
     @property
     def needs_a_process(self) -> bool:
         """Whether it needs a process of its own."""
-        return self.threads is not None or self.backend is not None
+        return any(one is not None for one in (self.threads, self.backend, self.fused_batchnorm))
 
 
 @contextlib.contextmanager
@@ -93,6 +95,8 @@ def reverted(now: Attempt, causes: Sequence[Cause], files: Sequence[str], work: 
             _put_back(recipe, one)
         elif one.kind in ("threads", "backend"):
             changes[one.kind] = one.value
+        elif one.kind == "batchnorm":
+            changes["fused_batchnorm"] = one.value
     images = [one.image for one in causes if one.image is not None]
     folder = work / "images"
     if images and now.data is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.backend.keras_internals import fused_batchnorm
 from zoo.data.packs import finding as packs
 from zoo.errors import ContractError, ZooError, in_one_line
 from zoo.jobs.finetuning import carry_out
@@ -126,6 +127,8 @@ def _in_a_process(attempt: Attempt) -> Outcome:
         environment["KERAS_BACKEND"] = attempt.backend
     if attempt.threads is not None:
         environment |= dict.fromkeys(_THREADS, str(attempt.threads))
+    if attempt.fused_batchnorm is not None:
+        environment[fused_batchnorm.SWITCH] = str(int(attempt.fused_batchnorm))
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     with workplace() as work:
         environment |= dict.fromkeys(_TEMPORARY, str(work))  # whatever it leaves there is gone with it

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from zoo.backend import determinism
+from zoo.backend.keras_internals import fused_batchnorm
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
 from zoo.runs.exactness import claim_of
@@ -32,6 +33,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
             cpus=os.cpu_count(),
             processor=determinism.processor(),
             threads=determinism.threads(),
+            fused_batchnorm=fused_batchnorm.is_used(),
         ),
         versions=installed_versions(recipe),
         seed=recipe.train.seed,
