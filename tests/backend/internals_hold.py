@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.backend.keras_internals import experimental, graphs, optimizers, process_state
+from zoo.backend.keras_internals import experimental, fused_batchnorm, graphs, optimizers, process_state
 
 
 def branching():
@@ -111,6 +111,20 @@ def check_experimental():
     options = tf.data.Options()
     experimental.leave_unrewritten(options)
     assert [int(number) for number in dataset.with_options(options)] == [0]
+
+
+def check_fused_batchnorm():
+    pixels = np.random.default_rng(0).normal(size=(4, 3, 3, 2)).astype("float32")
+    layers = [keras.layers.BatchNormalization(name=name) for name in ("theirs", "ours")]
+    for layer in layers:
+        layer.build(pixels.shape)
+    theirs = layers[0](pixels, training=True)
+    with fused_batchnorm.fused(layers[1:]) as names:
+        assert names == ("ours",)
+        ours = layers[1](pixels, training=True)
+    assert np.allclose(ours, theirs, atol=1e-5)
+    for one, other in zip(*(layer.weights for layer in layers), strict=True):
+        assert np.allclose(one, other, atol=1e-6)
 
 
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]

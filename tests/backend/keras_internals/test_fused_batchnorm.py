@@ -163,15 +163,19 @@ def test_a_run_trains_by_it_and_says_so(called, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["mnist_conv", "mnist_conv_tiny", "mnist_striding_batchnorm"])
 def test_fifty_steps_come_to_the_same(model, tmp_path, monkeypatch):
-    data = write_npz(tmp_path / "images.npz", count=100, val=20)
+    data = write_npz(tmp_path / "images.npz", count=320, val=20)
     keys = {"epochs": 5, "optimizer": "sgd", "learning_rate": 1e-4, "batchnorm": "train"}
-    plan = recipe(phase("all", "all", **keys), model=model, train={"batch_size": 10})
+    plan = recipe(phase("all", "all", **keys), model=model, train={"batch_size": 32})
     runs = []
     for setting in ("0", "1"):
         monkeypatch.setenv(SWITCH, setting)
         runs.append(zoo.finetune(plan, data, run=tmp_path / setting, verbose=0))
     theirs, ours = ([row["loss"] for row in run.history] for run in runs)
     assert runs[1].history[-1]["step"] == 50
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
-    for one, other in zip(runs[1].model.weights, runs[0].model.weights, strict=True):
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    then, now = (run.model for run in runs)
+    for one, other in zip(now.trainable_weights, then.trainable_weights, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
+    for one, other in zip(now.non_trainable_weights, then.non_trainable_weights, strict=True):
+        # What rounds otherwise grows from batch to batch; a wrong correction would be 1e-3 in the smallest stage.
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=1e-3)
