@@ -8,10 +8,11 @@ import keras
 import numpy as np
 
 from zoo.backend import determinism, devices
+from zoo.backend.keras_internals.fused_batchnorm import fused
 from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches
 from zoo.freezing.contract import Contract
-from zoo.freezing.plans import Plan
+from zoo.freezing.plans import Plan, layers_of
 from zoo.runs.checkpoint import OF_AN_EPOCH, Checkpoint
 from zoo.runs.progress import Progress
 from zoo.runs.record import ContractRecord, PhaseRecord, PlanRowRecord, PrefixCacheRecord
@@ -137,7 +138,8 @@ class PhaseRun:
         epoch_state = self._restore(optimizer, counts)
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
-        with self._training.display.bar(self._phase.name, rate.batches) as move:
+        bar = self._training.display.bar(self._phase.name, rate.batches)
+        with fused(layers_of(self._model)), bar as move:
             watch = watch_fit(
                 self._training,
                 training_model,

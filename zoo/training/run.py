@@ -8,12 +8,10 @@ import keras
 
 from zoo.backend import allocator, devices
 from zoo.backend.keras_globals import pinned, require_no_strategy
-from zoo.backend.keras_internals.fused_batchnorm import fused
 from zoo.data import Pack
 from zoo.data.inputs import Inputs
 from zoo.errors import ContractError
 from zoo.evaluation.scores import score
-from zoo.freezing.plans import layers_of
 from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.curves import save_history
@@ -113,8 +111,7 @@ def train(
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
                 display=display,
             )
-            with fused(layers_of(model)):
-                _train_phases(training, resume_from, recorded)
+            _train_phases(training, resume_from, recorded)
         best = _restore_best(training)
         recorded.update(kept=best, first_losses=training.first_losses.losses or recorded.record.first_losses)
         result = _measure(model, inputs.validation)
