@@ -17,8 +17,8 @@ from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
 from zoo.runs.progress import Best, Progress
+from zoo.training.callbacks.monitor import shortfall
 from zoo.training.compiling.optimizer_state import OF_ONE_PHASE
-from zoo.training.run import shortfall
 
 KEYS = [
     *("phase", "epoch", "epoch_in_phase", "step", "loss", "accuracy", "val_loss", "val_accuracy"),

@@ -29,6 +29,7 @@ from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
 from zoo.runs.recording import Recording, recording
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
 from zoo.training.callbacks.metrics_writer import FirstLosses
+from zoo.training.callbacks.monitor import shortfall
 from zoo.training.compiling.optimizer_state import OptimizerState
 from zoo.training.compiling.training_state import restore_weights
 from zoo.training.feeding.batching import batches_of
@@ -282,40 +283,6 @@ def _restore_best(training: Training) -> BestRecord:
         training.display.line(f"warning: {fell_short}")
     figures = figures_of(saved, folder.metrics(), monitor=recipe.checkpoint.monitor)
     return BestRecord(step=saved.progress.step, figures=figures, shortfall=fell_short)
-
-
-def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
-    """Says when phases stayed below what they began from, as fine-tuning may that began from a linear probe.
-
-    Args:
-        history: The lines of metrics.jsonl.
-        monitor: The metric that decides which epoch is kept; `val_loss` is best when lowest.
-
-    Returns:
-        A sentence, or None where the last phase is as good as any or nothing was monitored.
-    """
-    sign = -1 if monitor == "val_loss" else 1
-
-    def merit(row: Mapping[str, Any]) -> tuple[float, float]:
-        return sign * row[monitor], -row.get("val_loss", 0.0)
-
-    best: dict[str, Mapping[str, Any]] = {}
-    for row in history:
-        before = best.get(row["phase"])
-        if row.get(monitor) is not None and (before is None or merit(row) > merit(before)):
-            best[row["phase"]] = row
-    if not best:
-        return None
-    kept = max(best.values(), key=merit)
-    later = list(best)[list(best).index(kept["phase"]) + 1 :]
-    worse = [name for name in later if best[name][monitor] != kept[monitor]]
-    if not worse or worse != later:
-        return None
-    came_to = ", ".join(f"'{name}' came to {best[name][monitor]:.4f}" for name in later)
-    return (
-        f"epoch {kept['epoch_in_phase']} of phase '{kept['phase']}' is kept, with {monitor} {kept[monitor]:.4f}; "
-        f"{came_to}: below what it began from"
-    )
 
 
 def _measure(model: keras.Model, validation: Pack | None) -> ResultRecord:

@@ -1,8 +1,9 @@
 """Which epoch is the best: by the metric that a recipe monitors, and among equals by the validation loss."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.runs.progress import Best, Progress
 
@@ -38,3 +39,37 @@ class Monitor:
             # A loss that is NaN or infinite is worse than any other; None is of an earlier zoo.
             return best.loss is not None and math.isfinite(loss) and not loss >= best.loss
         return value < best.value if self.metric == "val_loss" else value > best.value
+
+
+def shortfall(history: Sequence[Mapping[str, Any]], monitor: str) -> str | None:
+    """Says when phases stayed below what they began from, as fine-tuning may that began from a linear probe.
+
+    Args:
+        history: The lines of metrics.jsonl.
+        monitor: The metric that decides which epoch is kept; `val_loss` is best when lowest.
+
+    Returns:
+        A sentence, or None where the last phase is as good as any or nothing was monitored.
+    """
+    sign = -1 if monitor == "val_loss" else 1
+
+    def merit(row: Mapping[str, Any]) -> tuple[float, float]:
+        return sign * row[monitor], -row.get("val_loss", 0.0)
+
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in history:
+        before = best.get(row["phase"])
+        if row.get(monitor) is not None and (before is None or merit(row) > merit(before)):
+            best[row["phase"]] = row
+    if not best:
+        return None
+    kept = max(best.values(), key=merit)
+    later = list(best)[list(best).index(kept["phase"]) + 1 :]
+    worse = [name for name in later if best[name][monitor] != kept[monitor]]
+    if not worse or worse != later:
+        return None
+    came_to = ", ".join(f"'{name}' came to {best[name][monitor]:.4f}" for name in later)
+    return (
+        f"epoch {kept['epoch_in_phase']} of phase '{kept['phase']}' is kept, with {monitor} {kept[monitor]:.4f}; "
+        f"{came_to}: below what it began from"
+    )
