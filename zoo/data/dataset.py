@@ -153,6 +153,12 @@ class Dataset:
                 digest.update(b"\ngroups\n" + json.dumps(split.groups).encode())
         return digest.hexdigest()
 
+    def hash_files(self) -> None:
+        """Hashes the files that are not known, so that whoever asks for their contents finds them."""
+        for split in self.splits().values():
+            if isinstance(split.images, Sequence):
+                index.contents(split.images)
+
     def splits(self) -> dict[str, Split]:
         """Returns the splits that there are, by name, in the order train, validation, test."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -17,6 +17,7 @@ from zoo.recipe.overrides import GivenOverrides
 from zoo.recipe.schema import Recipe
 from zoo.report.curves import plot_history
 from zoo.report.progress import Verbose, make_display
+from zoo.report.step_times import StepTimes
 from zoo.runs.claim import claim
 from zoo.runs.exactness import listed
 from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, reserve_default_path
@@ -174,6 +175,7 @@ def carry_out(
     verbose: Verbose = "auto",
     is_one_of_several: bool = False,
     load: Callable[[], object] = import_keras,
+    times: StepTimes | None = None,
 ) -> Run:
     """Trains, measures and closes a run.
 
@@ -183,7 +185,9 @@ def carry_out(
         verbose: As for `finetune`.
         is_one_of_several: Whether it is one seed's run: who trains all says how to go on.
         load: Loads Keras and its backend, which takes seconds; a folder that was named is claimed before.
+        times: Knows which step is at work; by default it begins to count here.
     """
+    times = times or StepTimes()
     shown = make_display(verbose, logger="zoo.finetune")
     with contextlib.ExitStack() as at_end:
         folder, notes = None, ()
@@ -196,17 +200,18 @@ def carry_out(
                 _complete(decided.folder)
             display.line(f"{decided.folder.path} is finished already")
             return Run(decided.folder.path)
-        load()
+        with times.step("imports"):
+            load()
+            # These import Keras, which an error does not need.
+            from zoo.backend.callers_state import alone
+            from zoo.backend.determinism import deterministic_operations
+            from zoo.training.run import train
+            from zoo.training.user_callbacks.one_run import check_callbacks
         cache.remove_litter()
-        # These import Keras, which an error does not need.
-        from zoo.backend.callers_state import alone
-        from zoo.backend.determinism import deterministic_operations
-        from zoo.training.run import train
-        from zoo.training.user_callbacks.one_run import check_callbacks
-
         listeners = check_callbacks(callbacks)
         job = decided.job
-        prepared, warnings = _prepared(decided)
+        with times.step("opening"):
+            prepared, warnings = _prepared(decided)
         if folder is None:
             folder, notes = at_end.enter_context(_claimed_folder(decided))
         with (
@@ -219,7 +224,7 @@ def carry_out(
                 display.line(note)
             if isinstance(decided, Lengthen):
                 begin_lengthened(folder, decided.finished, job.recipe, say=display.line)
-            train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display)
+            train(prepared, folder=folder, repeats=job.repeats, callbacks=listeners, display=display, times=times)
         return Run(folder.path)
 
 

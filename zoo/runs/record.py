@@ -291,6 +291,40 @@ class ResultRecord(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondsRecord(JsonObject):
+    """What the process that finished a run took its time for, in seconds; what runs beside a step is not counted.
+
+    Attributes:
+        total: From the beginning, of a command that of its process, until all files but run.json and the manifest
+            were written: the sum of the others.
+        imports: To load Python's modules, TensorFlow's above all.
+        opening: To list the images and decide which of them validate.
+        hashing: To read and hash the images that were not known.
+        decoding: To bring them to size, or to find their pack.
+        build: To build the model, and to read the weights that it begins with.
+        first_pass: To run frozen layers once, or to find what they gave.
+        phases: Of each phase, by its name: compiling, training, validating, checkpoints.
+        measuring: To measure the model that is kept.
+        curves: To draw them.
+        writing: To write the model that is kept.
+        other: What lies between.
+    """
+
+    total: float
+    imports: float = 0.0
+    opening: float = 0.0
+    hashing: float = 0.0
+    decoding: float = 0.0
+    build: float = 0.0
+    first_pass: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict[str, float])
+    measuring: float = 0.0
+    curves: float = 0.0
+    writing: float = 0.0
+    other: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRecord(JsonObject):
     """run.json.
 
@@ -320,6 +354,7 @@ class RunRecord(JsonObject):
         stopped_by: The callback that ended it early, or None.
         kept: The checkpoint whose model was kept; None before.
         result: What the best model was measured at; None before.
+        seconds: What the process that finished it took its time for; None before, and of an earlier zoo.
         reason: Why it failed or was interrupted, or None.
         sha256: The hashes of files that were written whole before this, by their names: recipe.toml and images.json,
             and at the end those that no other document has the hash of; None where an earlier zoo wrote it.
@@ -348,6 +383,7 @@ class RunRecord(JsonObject):
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     result: ResultRecord | None = field(default=None, metadata=FLAT)
+    seconds: SecondsRecord | None = field(default=None, metadata=LEFT_OUT)
     reason: str | None = field(default=None, metadata=LEFT_OUT)
     sha256: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
 
@@ -360,7 +396,7 @@ class RunRecord(JsonObject):
 
     def without_result(self) -> Self:
         """Returns what stays true when the run is trained on: another result will come, and it repeats no run."""
-        return replace(self, kept=None, result=None, repeats=None, reason=None, sha256=None)
+        return replace(self, kept=None, result=None, repeats=None, seconds=None, reason=None, sha256=None)
 
     def going_on(self, now: "RunRecord", *, phases: int) -> "RunRecord":
         """Returns the record of this run when it goes on.

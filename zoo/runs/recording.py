@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from zoo.errors import INTERRUPTIONS, Terminated
 from zoo.runs.folder import RunFolder
-from zoo.runs.record import ResultRecord, RunRecord, Status
+from zoo.runs.record import ResultRecord, RunRecord, SecondsRecord, Status
 from zoo.system.files import sha256_of, write_atomic
 from zoo.system.integrity.manifests import MANIFEST_FILE
 from zoo.system.interruption import noticed
@@ -37,13 +37,17 @@ class Recording:
         """Changes fields of the record, which the next update writes."""
         self.record = replace(self.record, **changes)
 
-    def done(self, result: ResultRecord) -> None:
+    def done(self, result: ResultRecord, seconds: SecondsRecord | None = None) -> None:
         """Writes that the run is done, with the hashes of files that no other document has; then only the manifest.
 
         A process that is killed before the manifest leaves a run whose every file can be checked all the same.
+
+        Args:
+            result: What the model that is kept was measured at.
+            seconds: What the run took its time for.
         """
         hashes = {**(self.record.sha256 or {}), **self._folder.hashes_at_end()}
-        self.update(status="done", result=result, sha256=hashes)
+        self.update(status="done", result=result, seconds=seconds, sha256=hashes)
         self._folder.write_manifest()
 
     def write_texts(self, texts: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from zoo.data import Pack
 from zoo.data.dataset import Split
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.report.step_times import StepTimes
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.metrics_writer import FirstLosses
@@ -30,6 +31,7 @@ class Training:
         one_run: The user's own Keras callbacks.
         first_losses: Those of the first batches.
         display: Shows progress.
+        times: Knows which step is at work.
     """
 
     model: keras.Model
@@ -43,3 +45,4 @@ class Training:
     one_run: OneRun
     first_losses: FirstLosses
     display: ProgressDisplay
+    times: StepTimes

@@ -176,7 +176,8 @@ class PhaseRun:
         prefix = frozen_prefix(self._model)
         if prefix is not None and prefix.silenced:
             self._say(f"dropout is off up to {prefix.cut}, which is frozen: {', '.join(prefix.silenced)}")
-        cached = cache_prefix(prefix, self._recipe, self._phase, train, validation, self._training.display)
+        with self._training.times.step("first_pass"):
+            cached = cache_prefix(prefix, self._recipe, self._phase, train, validation, self._training.display)
         if cached is not None:
             train, validation = cached.train, cached.validation
         classes = len(self._model.blueprint.classes)

@@ -16,6 +16,7 @@ from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.curves import save_history
 from zoo.report.progress import ProgressDisplay
+from zoo.report.step_times import StepTimes
 from zoo.runs import checkpoint, failed_batch
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
@@ -25,7 +26,7 @@ from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
 from zoo.runs.images import RunImages
 from zoo.runs.progress import Progress
-from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord
+from zoo.runs.record import BatchRecord, BestRecord, ResultRecord, RunRecord, SecondsRecord
 from zoo.runs.recording import Recording, recording
 from zoo.training.batch_size import MicroBatches, batch_size_of, find_micro_batches, in_micro_batches
 from zoo.training.callbacks.metrics_writer import FirstLosses
@@ -58,6 +59,7 @@ def train(
     repeats: RunFolder | None = None,
     callbacks: Sequence[Any] = (),
     display: ProgressDisplay,
+    times: StepTimes | None = None,
 ) -> None:
     """Runs a recipe to its end, from its last checkpoint in the folder, or from the start where there is none.
 
@@ -67,25 +69,26 @@ def train(
         repeats: The run whose recipe it is, or None.
         callbacks: The user's own Keras callbacks.
         display: Shows progress.
+        times: Knows which step is at work; by default it begins to count here.
 
     Raises:
         ContractError: The run is done, and its result is not what the recipe expects; or see `zoo.freezing`.
         ZooError: Any of its children; the run's status is then `failed`, and `interrupted` after Ctrl-C.
     """
     require_no_strategy("finetune")
+    times = times or StepTimes()
     keras.utils.set_random_seed(prepared.recipe.train.seed)
     resume_from = newest_good(folder, phases=len(prepared.recipe.phases), say=display.line)
-    model, largest = _begin(prepared, folder, resume_from, display)
-    inputs = read_inputs(prepared, display)
-    images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
-    record = first_record(prepared, inputs)
-    if repeats is not None:
-        record = replace(record, repeats=compare_data(repeats, record, display))
+    with times.step("build"):
+        model, largest = _begin(prepared, folder, resume_from, display)
+    inputs = read_inputs(prepared, display, times)
+    with times.step("hashing"):
+        images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
+        record = _first_record(prepared, inputs, repeats, display)
     before = None if resume_from is None else folder.record()
     if before is not None and resume_from is not None:
         check_same_images(folder, images)
-        claim = claim_after(before, record, deterministic=prepared.recipe.train.deterministic)
-        record = replace(before.going_on(record, phases=resume_from.progress.phase), exactness=claim)
+        record = _going_on(before, record, resume_from, deterministic=prepared.recipe.train.deterministic)
     batches = _choose_batches(prepared, before, largest, inputs, display)
     record = replace(record, batch=BatchRecord(batch_size=batches.batch_size, accumulate=batches.accumulate))
     _say_what_trains(prepared, inputs, folder, display, is_resumed=before is not None)
@@ -111,19 +114,29 @@ def train(
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
                 display=display,
+                times=times,
             )
             _train_phases(training, resume_from, recorded)
-        best = _restore_best(training)
-        recorded.update(kept=best, first_losses=training.first_losses.losses or recorded.record.first_losses)
-        result = _measure(model, inputs.validation)
-        save_history(folder.metrics(), folder.path / "history.png", title=recorded.record.summary, best_step=best.step)
+        result = _close(training, recorded)
         if before is not None and record.exactness is not None:
             display.line(described(record.exactness))
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
         failed_batch.remove(folder)
-        recorded.done(result)
+        recorded.done(result, SecondsRecord(**times.seconds()))
     _check_expectation(prepared.recipe, result)
+
+
+def _first_record(prepared: Prepared, inputs: Inputs, repeats: RunFolder | None, display: ProgressDisplay) -> RunRecord:
+    """Returns what is known of a run before it trains; where it repeats another, whether on the same data."""
+    record = first_record(prepared, inputs)
+    return record if repeats is None else replace(record, repeats=compare_data(repeats, record, display))
+
+
+def _going_on(before: RunRecord, now: RunRecord, resume_from: Checkpoint, *, deterministic: bool) -> RunRecord:
+    """Returns the record of a run that goes on: what it was begun with, and what it may claim from now on."""
+    claim = claim_after(before, now, deterministic=deterministic)
+    return replace(before.going_on(now, phases=resume_from.progress.phase), exactness=claim)
 
 
 def _texts(prepared: Prepared, before: RunRecord | None, folder: RunFolder, images: RunImages) -> dict[str, str]:
@@ -254,7 +267,8 @@ def _each_phase(
             progress = progress.next_phase(index)
         inside = resume_from if resume_from and resume_from.progress.phase == index else None
         phase_run = PhaseRun(training, start=progress, resume_from=inside, optimizer_state=optimizer_state)
-        result = yield from phase_run.run(by_epoch=by_epoch)
+        with training.times.step("phases", phases[index].name):
+            result = yield from phase_run.run(by_epoch=by_epoch)
         progress, optimizer_state = result.progress, result.optimizer_state
         recorded.note(
             phases=(*recorded.record.phases, result.record), first_losses=training.first_losses.losses or None
@@ -266,6 +280,20 @@ def _each_phase(
             left_out = f"; left out: {left}" if left else ""
             display.line(f"{stopped_by} stopped the run after epoch {progress.epoch}{left_out}")
             return
+
+
+def _close(training: Training, recorded: Recording) -> ResultRecord:
+    """Keeps the best epoch's model, measures it, and draws the curves."""
+    folder, times = training.folder, training.times
+    with times.step("writing"):
+        best = _restore_best(training)
+    recorded.update(kept=best, first_losses=training.first_losses.losses or recorded.record.first_losses)
+    with times.step("measuring"):
+        result = _measure(training.model, training.validation)
+    with times.step("curves"):
+        path, title = folder.path / "history.png", recorded.record.summary
+        save_history(folder.metrics(), path, title=title, best_step=best.step)
+    return result
 
 
 def _restore_best(training: Training) -> BestRecord:

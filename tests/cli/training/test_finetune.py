@@ -2,6 +2,7 @@ import errno
 import io
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -49,11 +50,40 @@ def test_json_leaves_only_json_on_stdout(typed, desk):
     code, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", "--json")
     document = json.loads(out)
     assert code == 0
-    assert list(document) == ["schema", "kind", "run", "metrics", "phases", "split"]
+    assert list(document) == ["schema", "kind", "run", "metrics", "phases", "split", "seconds"]
     assert document["split"] == "validation"
     assert (document["schema"], document["kind"], document["run"]) == (1, "finetune", "a")
     assert document["metrics"] == RunFolder.open(desk / "a").record().result.metrics
     assert [one["name"] for one in document["phases"]] == ["head"]
+
+
+def test_json_says_what_a_command_took_its_time_for_and_the_steps_add_up(typed, desk):
+    _, out, _ = typed("finetune", "tiny.toml", "--data", "photos", "--run", "a", "--json")
+    seconds = json.loads(out)["seconds"]
+    assert seconds == json.loads((desk / "a" / "run.json").read_text())["seconds"]
+    total, phases = seconds.pop("total"), seconds.pop("phases")
+    steps = [
+        "imports",
+        "opening",
+        "hashing",
+        "decoding",
+        "build",
+        "first_pass",
+        "measuring",
+        "curves",
+        "writing",
+        "other",
+    ]
+    assert list(seconds) == steps
+    assert list(phases) == ["head"]
+    assert min(seconds["decoding"], seconds["build"], seconds["measuring"], phases["head"]) > 0
+    assert math.isclose(sum(seconds.values()) + sum(phases.values()), total, abs_tol=1e-6)
+
+
+def test_a_run_that_is_finished_already_says_what_it_took_its_time_for_then(typed, desk):
+    words = ("finetune", "tiny.toml", "--data", "photos", "--run", "a", "--json")
+    first, again = (json.loads(typed(*words, *more)[1]) for more in ((), ("--resume",)))
+    assert again["seconds"] == first["seconds"]
 
 
 def test_a_dry_run_shows_the_recipe_and_the_freeze_table_and_makes_nothing(typed, desk):

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shlex
+import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,10 @@ def _checked(asked: FinetuneOptions) -> "Job":
 def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
     from zoo.jobs.finetuning import carry_out
     from zoo.jobs.resuming import Request, decide
+    from zoo.report.step_times import StepTimes, seconds_of_this_process
 
+    # A program that calls us has done other things before.
+    times = StepTimes(before=0.0 if "keras" in sys.modules else seconds_of_this_process())
     request = Request(
         recipe=asked.recipe,
         data=asked.data,
@@ -149,7 +153,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
         more_epochs=asked.more_epochs,
         force=asked.force,
     )
-    run = carry_out(decide(request), load=start_backend)
+    run = carry_out(decide(request), load=start_backend, times=times)
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
@@ -180,6 +184,7 @@ def _document(run: "Run") -> dict[str, Any]:
         "metrics": run.metrics,
         "phases": [phase.to_json() for phase in record.phases],
         "split": record.result.split if record.result else None,
+        "seconds": record.seconds.to_json() if record.seconds else None,
     }
 
 

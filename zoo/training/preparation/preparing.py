@@ -20,6 +20,7 @@ from zoo.models.taking_over import NewClassifierWarning
 from zoo.recipe.checks.without_effect import without_effect
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.report.step_times import StepTimes
 from zoo.runs.record import OriginRecord, RecipeFileRecord
 from zoo.training.batch_size import AUTO, batch_size_of, memory_warning
 from zoo.training.preparation.hyperrule import with_hyperrule
@@ -239,15 +240,24 @@ def model_warnings(prepared: Prepared, model: "keras.Model", phase: Phase) -> li
     return [warning for warning in (random, memory_warning(model, recipe, prepared.device)) if warning]
 
 
-def read_inputs(prepared: Prepared, display: ProgressDisplay) -> Inputs:
+def read_inputs(prepared: Prepared, display: ProgressDisplay, times: StepTimes | None = None) -> Inputs:
     """Decodes the images that train and validate, and says what was skipped or changed, and what validation lacks.
+
+    Args:
+        prepared: Has the images, opened.
+        display: Shows progress.
+        times: Knows which step is at work.
 
     Raises:
         DataError: Images that cannot be read, beyond what `data.on_bad` allows.
     """
     source, data = prepared.source, prepared.recipe.data
     how = replace(prepared.packing, say=display.line)
-    inputs = pack_source(source, prepared.settings, how, bar=display.bar)
+    times = times or StepTimes()
+    with times.step("hashing"):
+        source.dataset.hash_files()
+    with times.step("decoding"):
+        inputs = pack_source(source, prepared.settings, how, bar=display.bar)
     if leak := leak_warning(inputs, check=source.check):
         display.line(f"warning: {leak}")
     for skipped in inputs.skipped:
