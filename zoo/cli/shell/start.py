@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator
 
+from zoo.backend.lean_start import lean_start
 from zoo.backend.quiet_start import descriptor_2_silenced
 from zoo.errors import INTERRUPTIONS
 from zoo.system.interruption import noticed
@@ -14,13 +15,14 @@ def start_backend() -> None:
     """Imports Keras and finds the device, without the messages that TensorFlow's start-up writes.
 
     They come from compiled code and go to file descriptor 2, past Python's `sys.stderr`. Where the start fails, what
-    was written is shown. On a terminal a line says what is going on.
+    was written is shown. On a terminal a line says what is going on. What Keras imports only because it is installed is
+    left out: see `zoo.backend.lean_start`.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed meanwhile, whatever the libraries made of it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _loading_line(), noticed(), descriptor_2_silenced():
+    with _loading_line(), noticed(), descriptor_2_silenced(), lean_start():
         from zoo.backend.allocator import keep_freed_memory
         from zoo.backend.devices import accelerator
 
