@@ -9,7 +9,7 @@ Makes folders of so many JPEGs of 160x120 in ten classes, each with colours and 
     open          `zoo.data.open_dataset`, which lists the files
     pack          `zoo.data.pack(..., keep=True)` at 64 pixels, from an empty cache
     pack again    the same with the pack there: the files' times and the pack's hashes are compared
-    inspect       `zoo.data.check.inspection.inspect`, from an empty cache: all decoded, each compared with all
+    inspect       `zoo.data.check.inspection.inspect`, from an empty cache: all decoded, and those found that are alike
 
 Memory is the most that the process held (`ru_maxrss`); only on Linux is it in the unit that is named. The fewest photos
 are read in each round, the others in the middle one only, so that what the machine does besides is in both.

@@ -8,9 +8,10 @@ from PIL import Image
 from tests.data.check.odd_files import PLAIN, encoded, odd_files, photo
 from tests.pixels import sized
 from zoo.data import Packing, Split, open_dataset
+from zoo.data.check.alike import clusters
 from zoo.data.check.findings import KINDS, Sizes
 from zoo.data.check.inspection import inspect
-from zoo.data.check.perceptual_hash import clusters, perceptual_hash_of
+from zoo.data.check.perceptual_hash import perceptual_hash_of
 from zoo.data.dataset import Dataset
 from zoo.data.images import decoding
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from tests.data.check.odd_files import encoded, photo
 from zoo.data import open_dataset
+from zoo.data.check.alike import clusters, touching
 from zoo.data.check.inspection import inspect
-from zoo.data.check.perceptual_hash import clusters, colour_of, perceptual_hash_of, touching
+from zoo.data.check.perceptual_hash import colour_of, perceptual_hash_of
 from zoo.data.dataset import Dataset, Split
 
 pytestmark = pytest.mark.usefixtures("fresh_cache")

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from zoo.data.check.alike import clusters, touching
 from zoo.data.check.findings import CheckedImage, Finding
-from zoo.data.check.perceptual_hash import clusters, colour_of, shade_of, touching
+from zoo.data.check.perceptual_hash import colour_of, shade_of
 from zoo.data.images.index import IndexedImage
 
 
