@@ -34,7 +34,7 @@ def predict_in_batches(model: "keras.Model", images: Pixels, *, batch_size: int 
 def predict_each_batch(
     model: "keras.Model",
     images: Pixels,
-    take: Callable[[np.ndarray], object],
+    take: Callable[..., object],
     *,
     batch_size: int = 32,
     first: int = 0,
@@ -44,7 +44,7 @@ def predict_each_batch(
     Args:
         model: A classifier, or a part of one.
         images: uint8[n, height, width, channels] in [0, 255], one or more.
-        take: Called with what the model gives for each batch, float32[m, ...], in order.
+        take: Called with what the model gives for each batch, in order: float32[m, ...] of each of its outputs.
         batch_size: Images at a time.
         first: The image to begin with; a batch begins with it where it is a multiple of `batch_size`, and gives what
             it gives among all.
@@ -55,6 +55,7 @@ def predict_each_batch(
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         with devices.one_prediction_at_a_time():
-            found = np.asarray(run(filled))[: len(batch)]
+            found = run(filled)
+            outputs = [np.asarray(each)[: len(batch)] for each in (found if isinstance(found, list) else [found])]
         raise_lost()
-        take(found)
+        take(*outputs)

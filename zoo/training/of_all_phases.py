@@ -12,6 +12,7 @@ from zoo.report.step_times import StepTimes
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.metrics_writer import FirstLosses
+from zoo.training.prefix.feeding import FrozenPrefixes
 from zoo.training.user_callbacks.one_run import OneRun
 
 
@@ -30,6 +31,7 @@ class Training:
         save_errors: Takes what goes wrong in saving.
         one_run: The user's own Keras callbacks.
         first_losses: Those of the first batches.
+        prefixes: What the phases freeze, and what that gives for the images.
         display: Shows progress.
         times: Knows which step is at work.
     """
@@ -44,5 +46,6 @@ class Training:
     save_errors: SaveErrors
     one_run: OneRun
     first_losses: FirstLosses
+    prefixes: FrozenPrefixes
     display: ProgressDisplay
     times: StepTimes

@@ -35,7 +35,7 @@ from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
-from zoo.training.prefix.splitting import Prefix, frozen_prefix
+from zoo.training.prefix.splitting import Prefix
 from zoo.training.trainable import apply_freezing, batchnorm_mode
 from zoo.training.user_callbacks.trackers import unwatched_fit
 
@@ -173,11 +173,12 @@ class PhaseRun:
     def _feed(self) -> Feed:
         """Makes batches: of what a frozen prefix gives for the images, where it is run only once, else of pixels."""
         train, validation = self._training.train, self._training.validation
-        prefix = frozen_prefix(self._model)
+        prefixes, number = self._training.prefixes, self._start.phase
+        prefix = prefixes.phases[number].prefix
         if prefix is not None and prefix.silenced:
             self._say(f"dropout is off up to {prefix.cut}, which is frozen: {', '.join(prefix.silenced)}")
         with self._training.times.step("first_pass"):
-            cached = cache_prefix(prefix, self._recipe, self._phase, train, validation, self._training.display)
+            cached = cache_prefix(prefixes, number, self._recipe, train, validation, self._training.display)
         if cached is not None:
             train, validation = cached.train, cached.validation
         classes = len(self._model.blueprint.classes)

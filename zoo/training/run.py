@@ -37,7 +37,7 @@ from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.phase import PhaseRun
-from zoo.training.prefix.feeding import predict
+from zoo.training.prefix.feeding import FrozenPrefixes, frozen_prefixes, predict
 from zoo.training.preparation.checkpoints import best_checkpoint, figures_of, newest_good
 from zoo.training.preparation.first_record import first_record
 from zoo.training.preparation.kept_images import check_same_images, images_of
@@ -113,6 +113,7 @@ def train(
                 save_errors=errors,
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
+                prefixes=frozen_prefixes(model, recipe),
                 display=display,
                 times=times,
             )
@@ -289,7 +290,7 @@ def _close(training: Training, recorded: Recording) -> ResultRecord:
         best = _restore_best(training)
     recorded.update(kept=best, first_losses=training.first_losses.losses or recorded.record.first_losses)
     with times.step("measuring"):
-        result = _measure(training.model, training.validation)
+        result = _measure(training.model, training.validation, training.prefixes)
     with times.step("curves"):
         path, title = folder.path / "history.png", recorded.record.summary
         save_history(folder.metrics(), path, title=title, best_step=best.step)
@@ -313,11 +314,11 @@ def _restore_best(training: Training) -> BestRecord:
     return BestRecord(step=saved.progress.step, figures=figures, shortfall=fell_short)
 
 
-def _measure(model: keras.Model, validation: Pack | None) -> ResultRecord:
+def _measure(model: keras.Model, validation: Pack | None, prefixes: FrozenPrefixes) -> ResultRecord:
     """Measures the best model on the images that validated it; there may be none."""
     if validation is None:
         return ResultRecord(split=None, metrics={}, per_class={})
-    evaluation = score(predict(model, validation.images), validation.labels, model.blueprint.classes)
+    evaluation = score(predict(model, validation.images, prefixes), validation.labels, model.blueprint.classes)
     return ResultRecord(
         split="validation",
         metrics=evaluation.metrics,

@@ -48,7 +48,8 @@ def keep(prefix, pixels, views=(), *, stop_at=None):
 
         yield move
 
-    return caching.get_or_compute(prefix, pixels, views=views, bar=bar, what="train")
+    folder = caching.folder_of(prefix, pixels, views)
+    return caching.get_or_compute(prefix.prefix, pixels, [folder], views=views, bar=bar, what="train")
 
 
 def contents(folder):
@@ -223,7 +224,8 @@ def test_a_killed_first_pass_costs_a_few_seconds_at_most(prefix, tmp_path, fresh
         "    def move(done, detail):\n"
         "        time.sleep(0.2); print(done, flush=True)\n"
         "    yield move\n"
-        "kept = caching.get_or_compute(frozen_prefix(model), pixels, bar=bar, what='train')\n"
+        "prefix = frozen_prefix(model); folder = caching.folder_of(prefix, pixels)\n"
+        "kept = caching.get_or_compute(prefix.prefix, pixels, [folder], bar=bar, what='train')\n"
         "print('computed', kept.computed, flush=True)"
     )
     pixels = np.random.default_rng(0).integers(0, 256, (3200, 28, 28, 1)).astype("uint8")

@@ -124,7 +124,7 @@ def costs_of(events: Sequence[Event], *, began: float, ended: float, work: Work)
 
 def _phase_costs(events: Sequence[Event], name: str, *, began: float, ended: float, work: Work) -> PhaseCosts:
     passed, pass_seconds = 0, 0.0
-    for what in {event.name for event in events if event.name.startswith(RUNNING)}:
+    for what in {event.name: None for event in events if event.name.startswith(RUNNING)}:
         bar = [event for event in events if event.name == what]
         moves = [event for event in bar if event.kind == "move"]
         if bar and moves:

@@ -1,15 +1,16 @@
-"""No work twice: what a frozen prefix gives for each image is computed once, and kept by all that decides it.
+"""No work twice: what frozen prefixes give for each image is computed once, and kept by all that decides it.
 
 An entry is known by its key: see `keys`. It is written beside its place and renamed, with a checksum that is compared
 when it is read: see `storing`. What an interruption leaves is taken up by the next run, and the least recently used
-entries go when the cache is full.
+entries go when the cache is full. Images that go through layers for a phase leave there what later phases need too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from zoo.data import Pixels
@@ -17,7 +18,7 @@ from zoo.data.inputs import Bar
 from zoo.data.packs.pixels import choose
 from zoo.inference.batches import predict_each_batch
 from zoo.system.cache import cache_folder
-from zoo.system.partial_entries import held, partial_of, remove_litter
+from zoo.system.partial_entries import held, is_held, partial_of, remove_litter
 from zoo.training.prefix.keys import key_of
 from zoo.training.prefix.splitting import Prefix
 from zoo.training.prefix.storing import ARRAY_FILE, KIND, Seeds, UnfinishedEntry, find_entry
@@ -27,19 +28,49 @@ CHUNK = 1024
 # What a bar of it is called begins so.
 RUNNING = "frozen layers, "
 
+# Called with the number of the first of some activations, those of each output, and the seeds of their chunk.
+Take = Callable[[int, Sequence[np.ndarray], Seeds], None]
+
 
 @dataclass(frozen=True)
-class PrefixOutput:
+class PassOutput:
     """Activations, and how they came.
 
     Attributes:
-        activations: float[n, ...] in the prefix's compute dtype; with views float[views * n, ...], one view of all
-            images after the other.
-        computed: How many images the prefix was run on; 0 where they were there.
+        activations: By their place in the cache, float[n, ...] in the prefix's compute dtype; with views
+            float[views * n, ...], one view of all images after the other.
+        computed: How many images the layers were run on; 0 where what is needed now was there.
     """
 
-    activations: np.ndarray
+    activations: Mapping[Path, np.ndarray]
     computed: int
+
+
+class Activations:
+    """The activations that a run has in hand: read from the cache, or kept in memory."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[Path, tuple[str, np.ndarray]] = {}
+
+    def find(self, folder: Path) -> np.ndarray | None:
+        """Returns those of an entry, from the cache where they are not in hand; or None."""
+        if folder in self._arrays:
+            return self._arrays[folder][1]
+        return find_entry(folder)
+
+    def add(self, cut: str, folder: Path, array: np.ndarray) -> None:
+        """Keeps those of an entry in hand.
+
+        Args:
+            cut: Of the prefix that gave them.
+            folder: Where they are in the cache, or would be.
+            array: float[n, ...].
+        """
+        self._arrays[folder] = (cut, array)
+
+    def keep_only(self, cuts: Collection[str]) -> None:
+        """Lets go those of other cuts."""
+        self._arrays = {folder: one for folder, one in self._arrays.items() if one[0] in cuts}
 
 
 def entries_folder() -> Path:
@@ -47,21 +78,36 @@ def entries_folder() -> Path:
     return cache_folder() / KIND
 
 
+def folder_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> Path:
+    """Returns where what a prefix gives for images is kept, or would be."""
+    return entries_folder() / key_of(prefix, images, views)
+
+
+def bytes_there(folder: Path) -> int:
+    """Returns how many bytes an interrupted first pass has taken for an entry; 0 where there is none."""
+    with suppress(OSError):
+        return (partial_of(folder) / ARRAY_FILE).stat().st_size
+    return 0
+
+
 def get_or_compute(
-    prefix: Prefix,
+    model: keras.Model,
     images: Pixels,
+    folders: Sequence[Path],
     *,
     views: Sequence[View] = (),
     in_memory: bool = False,
     bar: Bar,
     what: str,
-) -> PrefixOutput:
-    """Returns what the prefix gives for images: from the cache, or computed and put there.
+) -> PassOutput:
+    """Returns what a model's outputs give for images: from the cache, or computed and put there.
 
     Args:
-        prefix: Split off by `frozen_prefix`.
+        model: One prefix, or several that images go through together: see `joined`.
         images: uint8[n, height, width, channels].
-        views: Fixed views of them; none where the images are taken as they are.
+        folders: Where what each output gives is kept. The first is needed now; the others are left out where another
+            process computes them, and where the first is there.
+        views: Fixed views of the images; none where they are taken as they are.
         in_memory: Keep what is computed for this process only.
         bar: Shows the first pass.
         what: Which images, for the bar.
@@ -69,102 +115,130 @@ def get_or_compute(
     Raises:
         OSError: The cache cannot be written.
     """
-    folder = entries_folder() / key_of(prefix, images, views)
-    there = find_entry(folder)
+    now = folders[0]
+    there = find_entry(now)
     if there is not None:
-        return PrefixOutput(there, computed=0)
+        return PassOutput({now: there}, computed=0)
     count = len(images) * max(1, len(views))
     with bar(f"{RUNNING}{what} images", count) as move:
         if in_memory:
-            return PrefixOutput(_in_memory(prefix, images, views, move), computed=count)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_litter(folder.parent)
-        with held(folder) as partial:
-            there = find_entry(folder)
+            arrays = _in_memory(model, images, views, move)
+            return PassOutput(dict(zip(folders, arrays, strict=True)), computed=count)
+        now.parent.mkdir(parents=True, exist_ok=True)
+        remove_litter(now.parent)
+        with _held(folders) as partials:
+            there = find_entry(now)
             if there is not None:  # from another process, meanwhile
-                return PrefixOutput(there, computed=0)
-            before = _on_disk(prefix, images, views, UnfinishedEntry(partial, count), folder, move)
-    activations = find_entry(folder)
-    assert activations is not None  # it was just written
-    return PrefixOutput(activations, computed=count - before)
+                return PassOutput({now: there}, computed=0)
+            entries = {
+                folder: UnfinishedEntry(partial, count)
+                for folder, partial in partials.items()
+                if folder == now or find_entry(folder) is None
+            }
+            before = _on_disk(model, images, views, [entries.get(folder) for folder in folders], move)
+            for folder, entry in entries.items():
+                entry.finish(folder)
+    activations = {folder: find_entry(folder) for folder in entries}
+    # They were just written; one that is for later may have gone already, where the cache is full.
+    assert activations[now] is not None
+    return PassOutput({at: one for at, one in activations.items() if one is not None}, computed=count - before)
 
 
-def find(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> np.ndarray | None:
-    """Returns what is kept of a prefix for images, or None."""
-    return find_entry(entries_folder() / key_of(prefix, images, views))
+@contextmanager
+def _held(folders: Sequence[Path]) -> Generator[dict[Path, Path]]:
+    """Keeps other processes from writing entries meanwhile, those left out that are for later and held already.
+
+    Yields:
+        Where each is written.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with ExitStack() as stack:
+        partials: dict[Path, Path] = {}
+        # In one order, so that no two processes wait for each other.
+        for folder in sorted(set(folders)):
+            if folder == folders[0] or not is_held(partial_of(folder)):
+                partials[folder] = stack.enter_context(held(folder))
+        yield partials
 
 
-def bytes_there(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> int:
-    """Returns how many bytes an interrupted first pass has taken; 0 where there is none."""
-    with suppress(OSError):
-        return (partial_of(entries_folder() / key_of(prefix, images, views)) / ARRAY_FILE).stat().st_size
-    return 0
+def _in_memory(
+    model: keras.Model, images: Pixels, views: Sequence[View], move: Callable[[int, str], None]
+) -> list[np.ndarray]:
+    """Runs a model over images into arrays, one for each of its outputs."""
+    arrays: list[np.ndarray] = []
 
-
-def _in_memory(prefix: Prefix, images: Pixels, views: Sequence[View], move: Callable[[int, str], None]) -> np.ndarray:
-    """Runs the prefix over images into an array."""
-    array: np.ndarray | None = None
-    done = 0
-
-    def take(rows: np.ndarray, _: Seeds) -> None:
-        nonlocal array, done
-        if array is None:
-            array = np.empty((len(images) * max(1, len(views)), *rows.shape[1:]), rows.dtype)
-        array[done : done + len(rows)] = rows
-        done += len(rows)
+    def take(start: int, rows: Sequence[np.ndarray], _: Seeds) -> None:
+        if not arrays:
+            count = len(images) * max(1, len(views))
+            arrays.extend(np.empty((count, *some.shape[1:]), some.dtype) for some in rows)
+        done = start + len(rows[0])
+        for array, some in zip(arrays, rows, strict=True):
+            array[start:done] = some
         move(done, "")
 
-    _compute(prefix, images, views, take)
-    assert array is not None  # there are images
-    return array
+    _compute(model, images, views, take)
+    return arrays
 
 
 def _on_disk(
-    prefix: Prefix,
+    model: keras.Model,
     images: Pixels,
     views: Sequence[View],
-    entry: UnfinishedEntry,
-    folder: Path,
+    entries: Sequence[UnfinishedEntry | None],
     move: Callable[[int, str], None],
 ) -> int:
-    """Runs the prefix over the images that an entry lacks, and finishes it.
+    """Runs a model over the images that entries lack.
+
+    Args:
+        model: What is run.
+        images: On what.
+        views: Of them.
+        entries: Of each output; None where it is not kept.
+        move: Shows how far it is.
 
     Returns:
-        How many activations it did not lack.
+        How many images none of them lacked.
     """
-    before = entry.done
+    written = [entry for entry in entries if entry is not None]
+    last = min(written, key=lambda entry: entry.done)
+    before = last.done
     move(before, "")
 
-    def take(rows: np.ndarray, seeds: Seeds) -> None:
-        entry.write(rows, seeds)
-        move(entry.done, "")
+    def take(start: int, rows: Sequence[np.ndarray], seeds: Seeds) -> None:
+        for entry, some in zip(entries, rows, strict=True):
+            # An interruption may have left more of one entry than of another.
+            if entry is not None and entry.done < start + len(some):
+                entry.write(some[entry.done - start :], seeds)
+        move(start + len(rows[0]), "")
 
     try:
-        _compute(prefix, images, views, take, done=before, seeds=entry.seeds)
+        _compute(model, images, views, take, done=before, seeds=last.seeds)
     except BaseException:
-        with suppress(OSError):
-            entry.note()
+        for entry in written:
+            with suppress(OSError):
+                entry.note()
         raise
-    entry.finish(folder)
     return before
 
 
 def _compute(
-    prefix: Prefix,
+    model: keras.Model,
     images: Pixels,
     views: Sequence[View],
-    take: Callable[[np.ndarray, Seeds], None],
+    take: Take,
     *,
     done: int = 0,
     seeds: Seeds = (),
 ) -> None:
-    """Runs the prefix over images, batch by batch.
+    """Runs a model over images, batch by batch.
 
     Args:
-        prefix: What is run.
+        model: What is run.
         images: On what.
         views: Of them.
-        take: Called with what it gives for a batch, and the seeds of its chunk.
+        take: Called with what it gives for a batch.
         done: How many activations are there already.
         seeds: Of the chunk of the last of them.
     """
@@ -172,10 +246,12 @@ def _compute(
         first = max(0, done - piece.start)
         if first < len(piece.pixels):
 
-            def take_rows(rows: np.ndarray, seeds: Seeds = piece.seeds) -> None:
-                take(rows, seeds)
+            def take_rows(*rows: np.ndarray, seeds: Seeds = piece.seeds) -> None:
+                nonlocal done
+                take(done, rows, seeds)
+                done += len(rows[0])
 
-            predict_each_batch(prefix.prefix, piece.pixels, take_rows, first=first)
+            predict_each_batch(model, piece.pixels, take_rows, first=first)
 
 
 @dataclass(frozen=True)

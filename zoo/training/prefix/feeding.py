@@ -1,22 +1,47 @@
 """What a phase trains on where its frozen prefix is run only once: activations instead of pixels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
 
+from zoo.backend.determinism import fixed_threads
 from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
 from zoo.data.inputs import Bar
 from zoo.errors import RecipeError
-from zoo.inference.batches import predict_in_batches
-from zoo.recipe.schema import Phase, Recipe
+from zoo.inference.batches import predict_each_batch, predict_in_batches
+from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
-from zoo.system.cache import cache_folder, is_writable, room
+from zoo.system.cache import cache_folder
 from zoo.training.prefix import caching, policy
-from zoo.training.prefix.splitting import Prefix, frozen_prefix
-from zoo.training.prefix.views import View, fixed_views
+from zoo.training.prefix.ahead import PhasePrefix, look_ahead
+from zoo.training.prefix.caching import Activations
+from zoo.training.prefix.planning import NotCached, PrefixPlan, plan_prefix, with_prefix
+from zoo.training.prefix.splitting import Prefix, frozen_prefix, joined
+
+# Images that two ways to run a prefix are compared on.
+BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenPrefixes:
+    """What the phases of a run freeze, and what that gives for its images.
+
+    Attributes:
+        phases: Of each phase, what is known before the first: see `look_ahead`.
+        activations: Those in hand.
+    """
+
+    phases: Sequence[PhasePrefix]
+    activations: Activations = field(default_factory=Activations)
+
+
+def frozen_prefixes(model: keras.Model, recipe: Recipe) -> FrozenPrefixes:
+    """Returns what the phases of a run freeze; the model is left frozen as for the last one."""
+    return FrozenPrefixes(phases=look_ahead(model, recipe))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,164 +63,136 @@ class CachedActivations:
     computed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Needed:
-    """Images whose activations a phase needs.
-
-    Attributes:
-        name: What they are, for a bar.
-        pack: Their pixels.
-        views: Fixed views of them; none where they are taken as they are.
-        found: Their activations, where they are in the cache.
-    """
-
-    name: str
-    pack: Pack
-    views: Sequence[View] = ()
-    found: np.ndarray | None = None
-
-    @property
-    def count(self) -> int:
-        """How many activations there are to be."""
-        return len(self.pack.labels) * max(1, len(self.views))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrefixPlan:
-    """How a frozen prefix is run once.
-
-    Attributes:
-        prefix: What is run.
-        needed: On what: the images to learn from, and those to validate on where there are any.
-        place: Where its activations are, or will be.
-    """
-
-    prefix: Prefix
-    needed: Sequence[Needed]
-    place: policy.Place
-
-    @property
-    def count(self) -> int:
-        """How many activations there are to be."""
-        return sum(each.count for each in self.needed)
-
-    def __str__(self) -> str:
-        if self.place == "there":
-            return f"what comes up to {self.prefix.cut} is in the cache"
-        per_epoch = sum(len(each.pack.labels) for each in self.needed)
-        images = self.needed[0].pack.images
-        forecast = policy.forecast(self.prefix, images, count=self.count, per_epoch=per_epoch)
-        why = "" if is_writable(caching.KIND) else f", since {caching.entries_folder()} cannot be written"
-        return f"runs up to {self.prefix.cut} once: {forecast} {self.place}{why}"
-
-    def run(self, *, in_memory: bool, bar: Bar) -> CachedActivations:
-        """Runs the prefix on what is not in the cache.
-
-        Raises:
-            OSError: The cache cannot be written.
-        """
-        outputs = [
-            caching.PrefixOutput(each.found, computed=0)
-            if each.found is not None
-            else caching.get_or_compute(
-                self.prefix, each.pack.images, views=each.views, in_memory=in_memory, bar=bar, what=each.name
-            )
-            for each in self.needed
-        ]
-        packs = [replace(each.pack, images=found.activations) for each, found in zip(self.needed, outputs, strict=True)]
-        return CachedActivations(
-            prefix=self.prefix,
-            train=packs[0],
-            validation=packs[1] if len(packs) > 1 else None,
-            views=max(1, len(self.needed[0].views)),
-            computed=sum(found.computed for found in outputs),
-        )
-
-
-@dataclass(frozen=True)
-class NotCached:
-    """A phase that trains on pixels.
-
-    Attributes:
-        reason: Why its frozen prefix is not run once.
-    """
-
-    reason: str
-
-
-def plan_prefix(
-    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None
-) -> PrefixPlan | NotCached:
-    """Decides whether a phase's frozen prefix is run once, and where its activations are kept."""
-    if prefix is None:
-        return NotCached("nothing is frozen below what is trained")
-    views = fixed_views(recipe.augment, seed=recipe.train.seed)
-    is_drawn_anew = recipe.augment.mixes or (recipe.augment.changes_images and not views)
-    reason = policy.why_not_cached(prefix, epochs=phase.epochs, augmented=is_drawn_anew, views=len(views))
-    if reason:
-        return NotCached(reason)
-    needed = [Needed(name="train", pack=train, views=views)]
-    if validation is not None:
-        needed.append(Needed(name="validation", pack=validation))
-    # What is there is used even if it would have no room now: a resumed phase goes on as it began.
-    needed = [replace(each, found=caching.find(prefix, each.pack.images, each.views)) for each in needed]
-    size = sum(each.count for each in needed) * policy.bytes_of(prefix)
-    missing = [each for each in needed if each.found is None]
-    begun = sum(caching.bytes_there(prefix, each.pack.images, each.views) for each in missing)
-    place = policy.place_for(size, there=begun) if missing else "there"
-    if place is None:
-        gigabytes = f"its {size / 1e9:.1f} GB"
-        if is_writable(caching.KIND):
-            free = f"where {room(there=begun) / 1e9:.1f} GB may be taken"
-            return NotCached(f"{gigabytes} fit neither in {cache_folder()}, {free}, nor in memory")
-        return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
-    return PrefixPlan(prefix=prefix, needed=needed, place=place)
-
-
 def cache_prefix(
-    prefix: Prefix | None, recipe: Recipe, phase: Phase, train: Pack, validation: Pack | None, display: ProgressDisplay
+    prefixes: FrozenPrefixes,
+    number: int,
+    recipe: Recipe,
+    train: Pack,
+    validation: Pack | None,
+    display: ProgressDisplay,
 ) -> CachedActivations | None:
     """Runs a phase's frozen prefix once, or says why not.
+
+    Args:
+        prefixes: Those of all phases; takes what later ones need.
+        number: Which phase.
+        recipe: The whole recipe.
+        train: Pixels and labels to learn from.
+        validation: Pixels and labels to validate on, or None.
+        display: Shows what is done.
 
     Raises:
         RecipeError: The recipe requires it, and it is not possible.
         OSError: The recipe requires it, and its activations can be kept nowhere.
     """
+    one, activations = prefixes.phases[number], prefixes.activations
 
     def say(text: str) -> None:
-        display.line(f"{phase.name}: {text}")
+        display.line(f"{one.phase.name}: {text}")
 
     asked = recipe.train.prefix_cache
     if asked == "off":
         return None
-    plan = plan_prefix(prefix, recipe, phase, train, validation)
+    activations.keep_only([prefix.cut for _, prefix in with_prefix(prefixes.phases[number:])])
+    plan = plan_prefix(one, recipe, train, validation, activations)
     if isinstance(plan, NotCached):
         if asked == "required":
-            raise RecipeError(f"phase '{phase.name}': train.prefix_cache is \"required\", and {plan.reason}")
+            raise RecipeError(f"phase '{one.phase.name}': train.prefix_cache is \"required\", and {plan.reason}")
         say(f"no prefix cache: {plan.reason}")
         return None
+    plan = _as_each_alone(plan, say)
     say(str(plan))
     try:
-        return plan.run(in_memory=plan.place == "in memory", bar=display.bar)
+        return _timed(plan, activations, display, say)
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
         if has_memory(plan.count * policy.bytes_of(plan.prefix)):
             say(f"{why}; what comes up to {plan.prefix.cut} is kept in memory")
-            return plan.run(in_memory=True, bar=display.bar)
+            return _timed(replace(plan, place="in memory", kept=()), activations, display, say)
         if asked == "required":
             raise
         say(f"no prefix cache: {why}")
         return None
 
 
-def predict(model: keras.Model, images: Pixels) -> np.ndarray:
+def _as_each_alone(plan: PrefixPlan, say: Callable[[str], None]) -> PrefixPlan:
+    """Leaves out later phases where bits are promised, and a pass for all gives others than a pass for each.
+
+    XLA fuses a layer with what comes after it, and sums in another order then. A run that goes on in a later phase may
+    have to compute what that needs alone.
+    """
+    if not plan.kept or fixed_threads() is None:
+        return plan
+    prefixes = plan.prefixes
+    batch = plan.needed[0].pack.images[:BATCH]
+    together: list[np.ndarray] = []
+    predict_each_batch(joined(prefixes), batch, lambda *outputs: together.extend(outputs), batch_size=BATCH)
+    alone = [predict_in_batches(each.prefix, batch, batch_size=BATCH) for each in prefixes]
+    if all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True)):
+        return plan
+    names = ", ".join(name for name, _ in with_prefix(plan.kept))
+    say(f"one pass for {names} too would round otherwise; what they need is computed alone, for the same bits")
+    return replace(plan, kept=())
+
+
+def _timed(
+    plan: PrefixPlan, activations: Activations, display: ProgressDisplay, say: Callable[[str], None]
+) -> CachedActivations:
+    """Runs a prefix, and says what that took and saves.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    began = time.perf_counter()
+    cached = _run(plan, activations, display.bar)
+    seconds = time.perf_counter() - began
+    if cached.computed:
+        per_epoch = sum(len(each.pack.labels) for each in plan.needed)
+        say(str(policy.saving(plan.prefix, seconds=seconds, computed=cached.computed, per_epoch=per_epoch)))
+    return cached
+
+
+def _run(plan: PrefixPlan, activations: Activations, bar: Bar) -> CachedActivations:
+    """Runs a prefix on what is not in the cache.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    prefixes = plan.prefixes
+    model = joined(prefixes)
+    computed = 0
+    packs: list[Pack] = []
+    for each in plan.needed:
+        array = each.found
+        if array is None:
+            folders = [each.folder, *map(each.folder_of, prefixes[1:])]
+            images, in_memory = each.pack.images, plan.place == "in memory"
+            output = caching.get_or_compute(
+                model, images, folders, views=each.views, in_memory=in_memory, bar=bar, what=each.name
+            )
+            computed += output.computed
+            array = output.activations[each.folder]
+            for folder, prefix in zip(folders, prefixes, strict=True):
+                if folder in output.activations:
+                    activations.add(prefix.cut, folder, output.activations[folder])
+        packs.append(replace(each.pack, images=array))
+    return CachedActivations(
+        prefix=plan.prefix,
+        train=packs[0],
+        validation=packs[1] if len(packs) > 1 else None,
+        views=max(1, len(plan.needed[0].views)),
+        computed=computed,
+    )
+
+
+def predict(model: keras.Model, images: Pixels, prefixes: FrozenPrefixes) -> np.ndarray:
     """Computes a trained model's probabilities, from what is kept of its frozen prefix where something is.
 
     Returns:
         float32[n, classes].
     """
     prefix = frozen_prefix(model)
-    kept = None if prefix is None else caching.find(prefix, images)
+    kept = None if prefix is None else prefixes.activations.find(caching.folder_of(prefix, images))
     if prefix is None or kept is None:
         return predict_in_batches(model, images)
     return predict_in_batches(prefix.suffix, kept)

@@ -1,13 +1,11 @@
 """Whether a phase's frozen prefix is worth running once, where its activations are kept, and what that saves."""
 
 import math
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from zoo.backend.memory import has_memory
-from zoo.data import Pixels
-from zoo.inference.batches import predict_in_batches
 from zoo.models.counting import count_madds
 from zoo.system.cache import has_room, is_writable
 from zoo.training.prefix.splitting import Prefix
@@ -24,17 +22,15 @@ COMPUTING_SPEED = 2e10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """What caching a phase's prefix would take and save.
+class Saving:
+    """What a first pass took, and what it saves.
 
     Attributes:
-        bytes: Of all activations.
-        first_pass_seconds: To compute them.
-        epoch_seconds: Of an epoch from them.
-        uncached_epoch_seconds: Of an epoch without them.
+        first_pass_seconds: That it took.
+        epoch_seconds: Of an epoch from what is kept, as far as can be told from counts.
+        uncached_epoch_seconds: Of an epoch without it.
     """
 
-    bytes: int
     first_pass_seconds: float
     epoch_seconds: float
     uncached_epoch_seconds: float
@@ -42,7 +38,7 @@ class Forecast:
     def __str__(self) -> str:
         return (
             f"first pass {_seconds(self.first_pass_seconds)}, then {_seconds(self.epoch_seconds)} an epoch instead of "
-            f"{_seconds(self.uncached_epoch_seconds)}; {self.bytes / 1e6:,.1f} MB"
+            f"{_seconds(self.uncached_epoch_seconds)}"
         )
 
 
@@ -52,27 +48,48 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min"
 
 
-def why_not_cached(prefix: Prefix, *, epochs: int, augmented: bool, views: int = 0) -> str:
-    """Says why a phase's prefix is not cached; empty where it is.
-
-    The answer rests on counts and not on the clock, so that a resumed or repeated run decides alike.
+def why_never(prefix: Prefix | None, *, epochs: int, augmented: bool, views: int = 0) -> str:
+    """Says why what a phase's prefix gives is not kept, whatever other phases do; empty where it may be.
 
     Args:
-        prefix: The frozen part.
+        prefix: The frozen part, or None.
         epochs: Of the phase.
         augmented: Whether each epoch draws its images anew.
         views: Fixed views of each image; 0 where it is taken as it is.
     """
+    if prefix is None:
+        return "nothing is frozen below what is trained"
     if augmented:
         return "augmentation draws the images anew in each epoch"
-    if epochs < 2:
-        return "one epoch runs the prefix once anyway"
-    if epochs <= views:
-        return f"{views} views of each image cost as much as the phase's {epochs} epochs"
+    # What is needed once is written for that alone.
+    moves = 2 if epochs <= max(1, views) else 1
     computing = count_madds(prefix.prefix) / COMPUTING_SPEED
-    if is_counted(prefix.prefix) and bytes_of(prefix) / READING_SPEED > computing:
+    if is_counted(prefix.prefix) and moves * bytes_of(prefix) / READING_SPEED > computing:
         return f"reading {bytes_of(prefix):,} bytes an image takes longer than computing them"
     return ""
+
+
+def why_not_once(phases: Sequence[tuple[int, int]], *, views: int = 0) -> str:
+    """Says why the prefixes of some phases are not run in one pass in the first of them; empty where they are.
+
+    Args:
+        phases: The epochs of each and what its prefix costs, the first one's first, which holds the others.
+        views: Fixed views of each image; 0 where it is taken as it is.
+    """
+    passes = max(1, views)
+    (epochs, cost), *later = phases
+    # A later phase can run its prefix in each epoch, or once in a pass of its own.
+    saved = epochs * cost + sum(min(each, passes) * its_cost for each, its_cost in later)
+    if saved > passes * cost:
+        return ""
+    if epochs < 2:
+        return "one epoch runs the prefix once anyway"
+    return f"{views} views of each image cost as much as the phase's {epochs} epochs"
+
+
+def cost_of(prefix: Prefix | None) -> int:
+    """Returns what a prefix costs for an image, beside others of the same model."""
+    return max(1, count_madds(prefix.prefix)) if prefix is not None and is_counted(prefix.prefix) else 1
 
 
 def is_counted(model: Any) -> bool:
@@ -103,27 +120,21 @@ def bytes_of(prefix: Prefix) -> int:
     return math.prod(output.shape[1:]) * (2 if "16" in output.dtype else 4)
 
 
-def forecast(prefix: Prefix, images: Pixels, *, count: int, per_epoch: int) -> Forecast:
-    """Measures the prefix on a batch and says what caching costs and saves.
+def saving(prefix: Prefix, *, seconds: float, computed: int, per_epoch: int) -> Saving:
+    """Says what a first pass saves, by what it took.
 
     Args:
         prefix: The frozen part.
-        images: uint8[n, height, width, channels], some to measure on.
-        count: Images to run it on, each view counted.
+        seconds: That it took.
+        computed: Images that went through it.
         per_epoch: Images of an epoch and its validation.
     """
-    batch = images[: min(32, len(images))]
-    predict_in_batches(prefix.prefix, batch)
-    began = time.perf_counter()
-    predict_in_batches(prefix.prefix, batch)
-    each = (time.perf_counter() - began) / len(batch)
+    each = seconds / computed
     below, above = count_madds(prefix.prefix), count_madds(prefix.suffix)
     seconds_a_madd = each / max(1, below) if is_counted(prefix.prefix) else 1 / COMPUTING_SPEED
     training = TRAINING_COST * above * seconds_a_madd
-    size = count * bytes_of(prefix)
-    return Forecast(
-        bytes=size,
-        first_pass_seconds=count * each,
+    return Saving(
+        first_pass_seconds=seconds,
         epoch_seconds=per_epoch * (training + bytes_of(prefix) / READING_SPEED),
         uncached_epoch_seconds=per_epoch * (each + training),
     )

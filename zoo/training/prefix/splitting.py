@@ -1,5 +1,6 @@
 """The frozen prefix of a model: all that comes before what a phase trains, and gives the same for the same image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,13 @@ def frozen_prefix(model: keras.Model) -> Prefix | None:
         suffix=keras.Model(last.output, model.output, name="suffix"),
         silenced=silenced,
     )
+
+
+def joined(prefixes: Sequence[Prefix]) -> keras.Model:
+    """Returns a model that gives what each of some prefixes of one model gives, an output each, in one pass."""
+    if len(prefixes) == 1:
+        return prefixes[0].prefix
+    return keras.Model(prefixes[0].prefix.input, [each.prefix.output for each in prefixes], name="prefix")
 
 
 def is_run_apart(prefix: Prefix | None) -> bool:

@@ -1,0 +1,176 @@
+"""Whether a phase's frozen prefix is run once, where its activations are kept, and which of later phases with them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data import Pack
+from zoo.recipe.schema import Recipe
+from zoo.system.cache import cache_folder, is_writable, room
+from zoo.training.prefix import caching, policy
+from zoo.training.prefix.ahead import PhasePrefix
+from zoo.training.prefix.caching import Activations
+from zoo.training.prefix.splitting import Prefix
+from zoo.training.prefix.views import View, fixed_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """Images whose activations a phase needs.
+
+    Attributes:
+        name: What they are, for a bar.
+        pack: Their pixels.
+        views: Fixed views of them; none where they are taken as they are.
+        folder: Where their activations are kept.
+        found: Their activations, where they are there.
+    """
+
+    name: str
+    pack: Pack
+    views: Sequence[View] = ()
+    folder: Path
+    found: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        """How many activations there are to be."""
+        return len(self.pack.labels) * max(1, len(self.views))
+
+    def folder_of(self, prefix: Prefix) -> Path:
+        """Returns where what another prefix gives for the images is kept."""
+        return caching.folder_of(prefix, self.pack.images, self.views)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixPlan:
+    """How a frozen prefix is run once.
+
+    Attributes:
+        prefix: What is run.
+        needed: On what: the images to learn from, and those to validate on where there are any.
+        place: Where its activations are, or will be.
+        kept: Later phases, for which the same pass keeps what their prefixes give.
+        left: Later phases for which it does not, since there is no room.
+    """
+
+    prefix: Prefix
+    needed: Sequence[Needed]
+    place: policy.Place
+    kept: Sequence[PhasePrefix] = ()
+    left: Sequence[PhasePrefix] = ()
+
+    @property
+    def count(self) -> int:
+        """How many activations there are to be."""
+        return sum(each.count for each in self.needed)
+
+    def __str__(self) -> str:
+        if self.place == "there":
+            return f"what comes up to {self.prefix.cut} is in the cache"
+        why = "" if is_writable(caching.KIND) else f", since {caching.entries_folder()} cannot be written"
+        later = [
+            f"; {prefix.cut} is {what} for {name}, {self._megabytes(prefix)}"
+            for what, phases in (("kept", self.kept), ("computed again", self.left))
+            for name, prefix in with_prefix(phases)
+        ]
+        return f"runs up to {self.prefix.cut} once: {self._megabytes(self.prefix)} {self.place}{why}{''.join(later)}"
+
+    def _megabytes(self, prefix: Prefix) -> str:
+        return f"{self.count * policy.bytes_of(prefix) / 1e6:,.1f} MB"
+
+    @property
+    def prefixes(self) -> list[Prefix]:
+        """What images go through together: the phase's own, and those of later phases."""
+        return [self.prefix, *(prefix for _, prefix in with_prefix(self.kept))]
+
+
+def with_prefix(phases: Iterable[PhasePrefix]) -> list[tuple[str, Prefix]]:
+    """Lists the names of phases and what they freeze, but those that freeze nothing."""
+    return [(one.phase.name, one.prefix) for one in phases if one.prefix is not None]
+
+
+@dataclass(frozen=True)
+class NotCached:
+    """A phase that trains on pixels.
+
+    Attributes:
+        reason: Why its frozen prefix is not run once.
+    """
+
+    reason: str
+
+
+def plan_prefix(
+    one: PhasePrefix, recipe: Recipe, train: Pack, validation: Pack | None, activations: Activations
+) -> PrefixPlan | NotCached:
+    """Decides whether a phase's frozen prefix is run once, where its activations are kept, and what with them.
+
+    Args:
+        one: The phase.
+        recipe: The whole recipe.
+        train: Pixels and labels to learn from.
+        validation: Pixels and labels to validate on, or None.
+        activations: Those in hand.
+    """
+    prefix = one.prefix
+    if prefix is None or one.reason:
+        return NotCached(one.reason)
+    packs = [("train", train, fixed_views(recipe.augment, seed=recipe.train.seed))]
+    if validation is not None:
+        packs.append(("validation", validation, []))
+    # What is there is used even if it would have no room now: a resumed phase goes on as it began.
+    needed: list[Needed] = []
+    for name, pack, views in packs:
+        folder = caching.folder_of(prefix, pack.images, views)
+        needed.append(Needed(name=name, pack=pack, views=views, folder=folder, found=activations.find(folder)))
+    missing = [each for each in needed if each.found is None]
+    if not missing:
+        return PrefixPlan(prefix=prefix, needed=needed, place="there")
+    size = sum(each.count for each in needed) * policy.bytes_of(prefix)
+    begun = sum(caching.bytes_there(each.folder) for each in missing)
+    place = policy.place_for(size, there=begun)
+    if place is None:
+        gigabytes = f"its {size / 1e9:.1f} GB"
+        if is_writable(caching.KIND):
+            free = f"where {room(there=begun) / 1e9:.1f} GB may be taken"
+            return NotCached(f"{gigabytes} fit neither in {cache_folder()}, {free}, nor in memory")
+        return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
+    plan = PrefixPlan(prefix=prefix, needed=needed, place=place)
+    return _with_later(plan, one.later, activations, size=size, begun=begun)
+
+
+def _with_later(
+    plan: PrefixPlan, later: Sequence[PhasePrefix], activations: Activations, *, size: int, begun: int
+) -> PrefixPlan:
+    """Adds the later phases whose activations are kept in the same pass, the next first, as far as there is room.
+
+    Args:
+        plan: Of the phase that runs it.
+        later: Those after it.
+        activations: Those in hand.
+        size: Of what the phase itself needs, in bytes.
+        begun: Bytes of it that an interrupted pass has taken.
+    """
+    missing = [each for each in plan.needed if each.found is None]
+    kept: list[PhasePrefix] = []
+    left: list[PhasePrefix] = []
+    cuts = {plan.prefix.cut}
+    for one, (_, prefix) in zip(later, with_prefix(later), strict=True):
+        if prefix.cut in cuts:
+            continue
+        cuts.add(prefix.cut)
+        folders = {each.folder_of(prefix): each.count for each in missing}
+        absent = {folder: count for folder, count in folders.items() if activations.find(folder) is None}
+        if not absent:
+            continue
+        more = sum(absent.values()) * policy.bytes_of(prefix)
+        there = sum(map(caching.bytes_there, absent))
+        if policy.place_for(size + more, there=begun + there) == plan.place:
+            size, begun = size + more, begun + there
+            kept.append(one)
+        else:
+            left.append(one)
+    return replace(plan, kept=kept, left=left)
