@@ -49,6 +49,7 @@ PRINTED = {
     "bundle tiny.toml tiny.zip --no-hashes": "bundle",
     "shelf ls": "shelves",
     "shelf site vision public": "site",
+    "doctor": "doctor",
 }
 
 

@@ -35,6 +35,7 @@ VERBS = {
     "recipe": "zoo.cli.recipes:recipe",
     "shelf": "zoo.cli.shelf:shelf",
     "bundle": "zoo.cli.bundle:bundle_command",
+    "doctor": "zoo.cli.training.doctor:doctor_command",
     "help": "zoo.cli.shell.help:help_command",
 }
 

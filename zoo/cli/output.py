@@ -51,6 +51,7 @@ Kind = Literal[
     "bundle",
     "shelves",
     "site",
+    "doctor",
     "error",
 ]
 # Whether this command has printed something on stdout; an error is then not the only document there.

@@ -29,6 +29,7 @@ ALSO_CALLED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("create", "init", "generate", "propose"), ("new",)),
     **dict.fromkeys(("compare", "difference"), ("diff", "recipe")),
     "eval": ("evaluate",),
+    **dict.fromkeys(("benchmark", "bench", "diagnose", "env"), ("doctor",)),
 }
 
 
