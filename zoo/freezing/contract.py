@@ -30,7 +30,8 @@ def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
 class Contract:
     """The promise of a phase: what is frozen does not move, what is trained is in the optimizer.
 
-    Made after compile and before fit, checked after the first step and at the phase's end.
+    Made after compile and before fit. Checked whole after the first step and at the phase's end, and within what `fit`
+    trains at each epoch's end.
 
     Attributes:
         frozen: Hash of each frozen tensor by path: frozen weights, and the statistics of frozen BatchNorms.
@@ -44,20 +45,19 @@ class Contract:
         self.frozen = fingerprint(frozen_variables(model))
         self.trained = fingerprint(model.trainable_weights)
 
-    def check(self) -> list[str]:
+    def check(self, *, within: "keras.Model | None" = None) -> None:
         """Checks the promise.
 
-        Returns:
-            Paths of the trainable tensors that have not changed so far: listed, never fatal, since a bias before
-            BatchNorm or a warm-up from 0 leaves them where they are.
+        Args:
+            within: Compares only the frozen tensors of this model, which `fit` trains: a prefix that was run once is
+                not in it, no step comes to it, and checkpoints hold it as it was.
 
         Raises:
             ContractError: A frozen tensor moved, the trainable set changed, or the optimizer lacks a tensor.
         """
-        by_path = {weight.path: weight for weight in self._model.weights}
-        moved = [
-            path for path, now in fingerprint(by_path[path] for path in self.frozen).items() if now != self.frozen[path]
-        ]
+        weights = (self._model if within is None else within).weights
+        found = fingerprint(weight for weight in weights if weight.path in self.frozen)
+        moved = [path for path, now in found.items() if now != self.frozen[path]]
         trainable = {weight.path for weight in self._model.trainable_weights}
         changed = sorted(trainable ^ set(self.trained))
         in_optimizer = {weight.path for weight in trained_variables(inner_optimizer(self._optimizer))}
@@ -69,14 +69,20 @@ class Contract:
         ):
             if paths:
                 raise contract_error(self._phase, paths, fault)
-        now = fingerprint(by_path[path] for path in self.trained)
-        return [path for path in now if now[path] == self.trained[path]]
+
+    def unchanged(self) -> list[str]:
+        """Lists the trainable tensors that have not changed so far.
+
+        Never fatal, since a bias before BatchNorm or a warm-up from 0 leaves them where they are.
+        """
+        now = fingerprint(weight for weight in self._model.weights if weight.path in self.trained)
+        return [path for path in self.trained if now[path] == self.trained[path]]
 
 
 def contract_error(phase: str, paths: Sequence[str], fault: str) -> ContractError:
     """Words a broken promise: which tensors, and what happened to them."""
     listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
-    return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; the epoch is not saved")
+    return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; no checkpoint holds it")
 
 
 def frozen_variables(model: "keras.Model") -> list[Any]:

@@ -152,7 +152,8 @@ class PhaseRun:
             )
             yield from self._fit(training_model, feed, watch, by_epoch=by_epoch)
             self._training.writer.wait()
-        unchanged = contract.check()
+        contract.check()
+        unchanged = contract.unchanged()
         if watch.early_stopping.is_over:
             is_back = watch.early_stopping.restore_best(self._model, optimizer, self._training.folder)
             what = "the best one's weights are back" if is_back else "the best one is not saved: the last one's stay"

@@ -71,7 +71,7 @@ def test_what_is_to_be_trained_and_has_no_gradient_breaks_the_contract(name):
         model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
     assert str(raised.value) == (
         "phase 'all': 2 tensors are to be trained, yet have no gradient: hidden/kernel, hidden/bias; "
-        "the epoch is not saved"
+        "no checkpoint holds it"
     )
     assert raised.value.exit_code == 3
 

@@ -1,7 +1,7 @@
 """Saves a checkpoint at each epoch's end and inside of it, and keeps count of the run's best one."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from zoo.training.callbacks.monitor import Monitor
 from zoo.training.callbacks.save_interval import SaveInterval
 from zoo.training.callbacks.validation_average import AverageForValidation
 from zoo.training.compiling.optimizer_state import moving_averages
-from zoo.training.compiling.training_state import epoch_state, saved_weights, training_state
+from zoo.training.compiling.training_model import TrainingModel
+from zoo.training.compiling.training_state import epoch_state, saved_weights, training_state, weights_outside
 from zoo.training.of_all_phases import Training
 
 
@@ -35,24 +36,24 @@ class CheckpointSaver(keras.callbacks.Callback):
     def __init__(
         self,
         training: Training,
+        training_model: TrainingModel,
         *,
         counts: PhaseCounts,
         monitor: Monitor | None,
         early_stopping: EarlyStopping,
         average: AverageForValidation,
         metrics: MetricsWriter,
-        augmentation_layers: Sequence[Any],
     ) -> None:
         """Prepares the checkpoints of one phase.
 
         Args:
             training: The run.
+            training_model: What `fit` trains. Weights that it does not hold are read here, once for all checkpoints.
             counts: Where the phase begins or was left.
             monitor: Tells which epoch is better; None keeps the last.
             early_stopping: What compared the epoch with the best.
             average: What stands in for the weights while they are validated.
             metrics: What the epoch has taken so far.
-            augmentation_layers: Those whose draws go on inside an epoch.
         """
         super().__init__()
         self.progress = counts.start
@@ -62,7 +63,8 @@ class CheckpointSaver(keras.callbacks.Callback):
         self._early_stopping = early_stopping
         self._average = average
         self._metrics = metrics
-        self._augmentation_layers = augmentation_layers
+        self._augmentation_layers = training_model.augmentation_layers
+        self._outside = weights_outside(training.model, training_model.model)
         self._interval = SaveInterval(training.recipe.checkpoint.every)
         self._has_begun = False
         self._epoch = 0
@@ -170,7 +172,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         devices.sync(training_model)
         averages = moving_averages(training_model.optimizer)
         with self._average.put_aside():
-            model = saved_weights(self._training.model, averages)
+            model = saved_weights(self._training.model, averages, known=self._outside)
             state = training_state(self._training.model, training_model.optimizer, averages)
         if progress.partial_epoch is not None and not progress.awaits_validation:
             state |= epoch_state(training_model, self._augmentation_layers)

@@ -24,7 +24,8 @@ SHARPEST_FOCUS = 10
 class ContractGuard(keras.callbacks.Callback):
     """Checks the freezing contract after the first step, before hours are spent on a phase that breaks it.
 
-    And at each epoch's end, before the epoch is saved: a resumed run must not begin with what broke it.
+    And at each epoch's end, before the epoch is saved: a resumed run must not begin with what broke it. Then only what
+    `fit` trains is compared: of the rest, checkpoints hold what the phase began with.
     """
 
     def __init__(self, contract: Contract, *, accumulate: int) -> None:
@@ -41,7 +42,7 @@ class ContractGuard(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks; raises ContractError."""
-        self._contract.check()
+        self._contract.check(within=self.model)
 
 
 class InterruptionGuard(keras.callbacks.Callback):

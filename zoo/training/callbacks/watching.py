@@ -83,12 +83,12 @@ def watch_fit(
     )
     saver = CheckpointSaver(
         training,
+        training_model,
         counts=counts,
         monitor=monitor,
         early_stopping=early_stopping,
         average=average,
         metrics=metrics,
-        augmentation_layers=layers,
     )
     interruption = InterruptionGuard(saver, batches_per_epoch=counts.batches_per_epoch, say=training.display.line)
     callbacks = [

@@ -25,10 +25,25 @@ def restore_weights(model: Any, source: Checkpoint) -> None:
     finalize_state(model)
 
 
-def saved_weights(model: Any, averages: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight."""
-    arrays = arrays_of(model.weights)
-    return {path: array_of(averages[path]) if path in averages else array for path, array in arrays.items()}
+def saved_weights(
+    model: Any, averages: Mapping[str, Any], *, known: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Reads the weights that a kept model has: the moving average of a weight where there is one, else the weight.
+
+    Args:
+        model: The whole model.
+        averages: By the path of the weight.
+        known: Weights that are taken from here and not read.
+    """
+    known = known or {}
+    weights = {path: averages.get(path, weight) for path, weight in by_path(model.weights).items()}
+    return {path: known[path] if path in known else array_of(weight) for path, weight in weights.items()}
+
+
+def weights_outside(model: Any, training_model: Any) -> dict[str, np.ndarray]:
+    """Copies the weights that a training model does not hold: those of a frozen prefix that was run before."""
+    held = {weight.path for weight in training_model.weights}
+    return {path: array.copy() for path, array in arrays_of(w for w in model.weights if w.path not in held).items()}
 
 
 def training_state(model: Any, optimizer: Any, averages: Mapping[str, Any]) -> dict[str, np.ndarray]:
