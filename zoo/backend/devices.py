@@ -104,15 +104,23 @@ def predictor(model: Any) -> Callable[[np.ndarray], Any]:
         return model.predict_on_batch
     import tensorflow as tf
 
+    return lambda batch: traced(model, batch)(tf.convert_to_tensor(batch))
+
+
+def traced(model: Any, batch: np.ndarray) -> Any:
+    """Returns TensorFlow's concrete function of a model in inference mode, for batches like one of any size."""
+    import tensorflow as tf
+
     known: dict[Any, Any] = vars(model).setdefault("_zoo_predictors", {})
+    key = (batch.shape[1:], batch.dtype)
+    if key not in known:
+        function = tf.function(
+            lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
+        )
+        known[key] = function.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
+    return known[key]
 
-    def run(batch: np.ndarray) -> Any:
-        key = (batch.shape[1:], batch.dtype)
-        if key not in known:
-            traced = tf.function(
-                lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
-            )
-            known[key] = traced.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
-        return known[key](tf.convert_to_tensor(batch))
 
-    return run
+def listed(outputs: Any) -> list[np.ndarray]:
+    """Returns what a model gave as arrays, one for each of its outputs."""
+    return [np.asarray(output) for output in (outputs if isinstance(outputs, list) else [outputs])]

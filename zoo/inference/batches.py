@@ -8,6 +8,7 @@ import numpy as np
 from zoo.backend import devices
 from zoo.backend.keras_globals import pinned
 from zoo.data import Pixels
+from zoo.inference.engines import Compiled
 from zoo.system.interruption import raise_lost
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def predict_in_batches(model: "keras.Model", images: Pixels, *, batch_size: int 
 
 @pinned()
 def predict_each_batch(
-    model: "keras.Model",
+    model: "keras.Model | Compiled",
     images: Pixels,
     take: Callable[..., object],
     *,
@@ -42,7 +43,7 @@ def predict_each_batch(
     """Runs a model over images as `predict_in_batches` does, and gives away what comes batch by batch.
 
     Args:
-        model: A classifier, or a part of one.
+        model: A classifier, or a part of one; or what an engine has made of it.
         images: uint8[n, height, width, channels] in [0, 255], one or more.
         take: Called with what the model gives for each batch, in order: float32[m, ...] of each of its outputs.
         batch_size: Images at a time.
@@ -50,12 +51,11 @@ def predict_each_batch(
             it gives among all.
     """
     size = min(batch_size, len(images))
-    run = devices.predictor(model)
+    run = model.run if isinstance(model, Compiled) else devices.predictor(model)
     for start in range(first, len(images), size):
         batch = images[start : start + size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
         with devices.one_prediction_at_a_time():
-            found = run(filled)
-            outputs = [np.asarray(each)[: len(batch)] for each in (found if isinstance(found, list) else [found])]
+            outputs = [output[: len(batch)] for output in devices.listed(run(filled))]
         raise_lost()
         take(*outputs)

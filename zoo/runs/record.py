@@ -137,11 +137,13 @@ class PrefixCacheRecord(JsonObject):
         cut: The layer that it ends at.
         views: How many views of each image.
         computed: How many activations were computed, and not found on disk.
+        engine: What computes them in place of Keras, as `openvino 2026.4.1`; None where Keras does.
     """
 
     cut: str
     views: int = 1
     computed: int
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)

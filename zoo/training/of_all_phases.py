@@ -12,7 +12,7 @@ from zoo.report.step_times import StepTimes
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
 from zoo.runs.folder import RunFolder
 from zoo.training.callbacks.metrics_writer import FirstLosses
-from zoo.training.prefix.feeding import FrozenPrefixes
+from zoo.training.prefix.planning import FrozenPrefixes
 from zoo.training.user_callbacks.one_run import OneRun
 
 

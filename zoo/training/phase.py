@@ -313,7 +313,9 @@ class PhaseRun:
                 trained_tensors=len(contract.trained),
                 unchanged=tuple(unchanged),
             ),
-            prefix_cache=PrefixCacheRecord(cut=cached.prefix.cut, views=cached.views, computed=cached.computed)
+            prefix_cache=PrefixCacheRecord(
+                cut=cached.prefix.cut, views=cached.views, computed=cached.computed, engine=cached.engine or None
+            )
             if cached
             else None,
         )

@@ -12,6 +12,7 @@ from zoo.data import Pack
 from zoo.data.inputs import Inputs
 from zoo.errors import ContractError
 from zoo.evaluation.scores import score
+from zoo.inference import engines
 from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.curves import save_history
@@ -37,7 +38,8 @@ from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.phase import PhaseRun
-from zoo.training.prefix.feeding import FrozenPrefixes, frozen_prefixes, predict
+from zoo.training.prefix.feeding import frozen_prefixes, predict
+from zoo.training.prefix.planning import FrozenPrefixes
 from zoo.training.preparation.checkpoints import best_checkpoint, figures_of, newest_good
 from zoo.training.preparation.first_record import first_record
 from zoo.training.preparation.kept_images import check_same_images, images_of
@@ -113,7 +115,7 @@ def train(
                 save_errors=errors,
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
-                prefixes=frozen_prefixes(model, recipe),
+                prefixes=frozen_prefixes(model, recipe, recorded.record.phases),
                 display=display,
                 times=times,
             )
@@ -156,6 +158,7 @@ def _begin(
     """
     if prepared.weights is not None and resume_from is None:
         prepared.weights.verify(folder.path)
+    engines.asked()
     model = build_model(prepared, is_resumed=resume_from is not None)
     largest = largest_phase(model, prepared.recipe)
     for warning in (*prepared.warnings, *model_warnings(prepared, model, largest)):

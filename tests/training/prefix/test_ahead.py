@@ -269,7 +269,7 @@ def test_where_bits_are_promised_and_would_differ_each_is_computed_alone(data, t
 
 def test_what_no_phase_needs_any_more_is_let_go():
     model = zoo.build("mnist_conv", classes=CLASSES, weights=None)
-    prefixes = frozen_prefixes(model, recipe(*THREE, model="mnist_conv"))
+    prefixes = frozen_prefixes(model, recipe(*THREE, model="mnist_conv"), [])
     activations = prefixes.activations
     for one in prefixes.phases:
         activations.add(one.prefix.cut, cache.cache_folder() / one.prefix.cut, np.zeros(1))

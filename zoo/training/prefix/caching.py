@@ -17,6 +17,7 @@ from zoo.data import Pixels
 from zoo.data.inputs import Bar
 from zoo.data.packs.pixels import choose
 from zoo.inference.batches import predict_each_batch
+from zoo.inference.engines import Compiled
 from zoo.system.cache import cache_folder
 from zoo.system.partial_entries import held, is_held, partial_of, remove_litter
 from zoo.training.prefix.keys import key_of
@@ -78,9 +79,9 @@ def entries_folder() -> Path:
     return cache_folder() / KIND
 
 
-def folder_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> Path:
-    """Returns where what a prefix gives for images is kept, or would be."""
-    return entries_folder() / key_of(prefix, images, views)
+def folder_of(prefix: Prefix, images: Pixels, views: Sequence[View] = (), *, engine: str = "") -> Path:
+    """Returns where what a prefix gives for images is kept, or would be; see `key_of`."""
+    return entries_folder() / key_of(prefix, images, views, engine=engine)
 
 
 def bytes_there(folder: Path) -> int:
@@ -91,7 +92,7 @@ def bytes_there(folder: Path) -> int:
 
 
 def get_or_compute(
-    model: keras.Model,
+    model: keras.Model | Compiled,
     images: Pixels,
     folders: Sequence[Path],
     *,
@@ -103,7 +104,7 @@ def get_or_compute(
     """Returns what a model's outputs give for images: from the cache, or computed and put there.
 
     Args:
-        model: One prefix, or several that images go through together: see `joined`.
+        model: One prefix, or several that images go through together: see `joined`. Or what an engine made of it.
         images: uint8[n, height, width, channels].
         folders: Where what each output gives is kept. The first is needed now; the others are left out where another
             process computes them, and where the first is there.
@@ -164,7 +165,7 @@ def _held(folders: Sequence[Path]) -> Generator[dict[Path, Path]]:
 
 
 def _in_memory(
-    model: keras.Model, images: Pixels, views: Sequence[View], move: Callable[[int, str], None]
+    model: keras.Model | Compiled, images: Pixels, views: Sequence[View], move: Callable[[int, str], None]
 ) -> list[np.ndarray]:
     """Runs a model over images into arrays, one for each of its outputs."""
     arrays: list[np.ndarray] = []
@@ -183,7 +184,7 @@ def _in_memory(
 
 
 def _on_disk(
-    model: keras.Model,
+    model: keras.Model | Compiled,
     images: Pixels,
     views: Sequence[View],
     entries: Sequence[UnfinishedEntry | None],
@@ -224,7 +225,7 @@ def _on_disk(
 
 
 def _compute(
-    model: keras.Model,
+    model: keras.Model | Compiled,
     images: Pixels,
     views: Sequence[View],
     take: Take,

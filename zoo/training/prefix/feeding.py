@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -13,35 +13,28 @@ from zoo.data import Pack, Pixels
 from zoo.data.inputs import Bar
 from zoo.errors import RecipeError
 from zoo.inference.batches import predict_each_batch, predict_in_batches
+from zoo.inference.engines import BATCH, COMPARED
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
+from zoo.runs.record import PhaseRecord
 from zoo.system.cache import cache_folder
 from zoo.training.prefix import caching, policy
-from zoo.training.prefix.ahead import PhasePrefix, look_ahead
+from zoo.training.prefix.ahead import look_ahead
 from zoo.training.prefix.caching import Activations
-from zoo.training.prefix.planning import NotCached, PrefixPlan, plan_prefix, with_prefix
+from zoo.training.prefix.engine import PassEngine
+from zoo.training.prefix.planning import FrozenPrefixes, NotCached, PrefixPlan, plan_prefix, with_prefix
 from zoo.training.prefix.splitting import Prefix, frozen_prefix, joined
 
-# Images that two ways to run a prefix are compared on.
-BATCH = 32
 
+def frozen_prefixes(model: keras.Model, recipe: Recipe, done: Sequence[PhaseRecord]) -> FrozenPrefixes:
+    """Returns what the phases of a run freeze; the model is left frozen as for the last one.
 
-@dataclass(frozen=True, kw_only=True)
-class FrozenPrefixes:
-    """What the phases of a run freeze, and what that gives for its images.
-
-    Attributes:
-        phases: Of each phase, what is known before the first: see `look_ahead`.
-        activations: Those in hand.
+    Args:
+        model: The whole model.
+        recipe: Its phases.
+        done: Those that are finished.
     """
-
-    phases: Sequence[PhasePrefix]
-    activations: Activations = field(default_factory=Activations)
-
-
-def frozen_prefixes(model: keras.Model, recipe: Recipe) -> FrozenPrefixes:
-    """Returns what the phases of a run freeze; the model is left frozen as for the last one."""
-    return FrozenPrefixes(phases=look_ahead(model, recipe))
+    return FrozenPrefixes(phases=look_ahead(model, recipe), engine=PassEngine(done))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +47,7 @@ class CachedActivations:
         validation: Those of the images to validate on, or None.
         views: Fixed views of each image that trains; 1 where it is taken as it is.
         computed: How many images the prefix was run on, each view counted.
+        engine: What computes it in place of Keras, with its version; empty where Keras does.
     """
 
     prefix: Prefix
@@ -61,6 +55,7 @@ class CachedActivations:
     validation: Pack | None
     views: int
     computed: int
+    engine: str
 
 
 def cache_prefix(
@@ -94,21 +89,35 @@ def cache_prefix(
     if asked == "off":
         return None
     activations.keep_only([prefix.cut for _, prefix in with_prefix(prefixes.phases[number:])])
-    plan = plan_prefix(one, recipe, train, validation, activations)
+    plan = plan_prefix(prefixes, number, recipe, train, validation)
+    if prefixes.engine.refusal:
+        say(prefixes.engine.refusal)
+        prefixes.engine.refusal = ""
+    if isinstance(plan, PrefixPlan) and plan.engine and plan.place != "there":
+        compiled = prefixes.engine.take_over(plan.engine, plan.prefixes, plan.needed[0].pack.images[:COMPARED])
+        if isinstance(compiled, str):
+            say(f"{compiled}; Keras computes")
+            prefixes.engine.choose("")
+            plan = plan_prefix(prefixes, number, recipe, train, validation)
+        else:
+            plan = replace(plan, compiled=compiled)
     if isinstance(plan, NotCached):
         if asked == "required":
             raise RecipeError(f"phase '{one.phase.name}': train.prefix_cache is \"required\", and {plan.reason}")
         say(f"no prefix cache: {plan.reason}")
         return None
+    prefixes.engine.choose(plan.engine)
     plan = _as_each_alone(plan, say)
     say(str(plan))
     try:
         return _timed(plan, activations, display, say)
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
-        if has_memory(plan.count * policy.bytes_of(plan.prefix)):
+        # What an engine has taken over computes what it does for later phases too.
+        plan = replace(plan, place="in memory", kept=plan.kept if plan.compiled else ())
+        if has_memory(plan.count * sum(map(policy.bytes_of, plan.prefixes))):
             say(f"{why}; what comes up to {plan.prefix.cut} is kept in memory")
-            return _timed(replace(plan, place="in memory", kept=()), activations, display, say)
+            return _timed(plan, activations, display, say)
         if asked == "required":
             raise
         say(f"no prefix cache: {why}")
@@ -159,13 +168,13 @@ def _run(plan: PrefixPlan, activations: Activations, bar: Bar) -> CachedActivati
         OSError: The cache cannot be written.
     """
     prefixes = plan.prefixes
-    model = joined(prefixes)
+    model = plan.compiled or joined(prefixes)
     computed = 0
     packs: list[Pack] = []
     for each in plan.needed:
         array = each.found
         if array is None:
-            folders = [each.folder, *map(each.folder_of, prefixes[1:])]
+            folders = [each.folder, *(each.folder_of(prefix, plan.engine) for prefix in prefixes[1:])]
             images, in_memory = each.pack.images, plan.place == "in memory"
             output = caching.get_or_compute(
                 model, images, folders, views=each.views, in_memory=in_memory, bar=bar, what=each.name
@@ -182,6 +191,7 @@ def _run(plan: PrefixPlan, activations: Activations, bar: Bar) -> CachedActivati
         validation=packs[1] if len(packs) > 1 else None,
         views=max(1, len(plan.needed[0].views)),
         computed=computed,
+        engine=plan.engine,
     )
 
 
@@ -192,7 +202,9 @@ def predict(model: keras.Model, images: Pixels, prefixes: FrozenPrefixes) -> np.
         float32[n, classes].
     """
     prefix = frozen_prefix(model)
-    kept = None if prefix is None else prefixes.activations.find(caching.folder_of(prefix, images))
-    if prefix is None or kept is None:
+    if prefix is None:
+        return predict_in_batches(model, images)
+    kept = prefixes.activations.find(caching.folder_of(prefix, images, engine=prefixes.engine.name))
+    if kept is None:
         return predict_in_batches(model, images)
     return predict_in_batches(prefix.suffix, kept)

@@ -24,19 +24,22 @@ from zoo.training.prefix.views import View
 FORMAT = 1
 
 
-def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = ()) -> str:
+def key_of(prefix: Prefix, images: Pixels, views: Sequence[View] = (), *, engine: str = "") -> str:
     """Hashes all that decides what a prefix gives for images.
 
     Args:
         prefix: Its weights, layers and dtypes count.
         images: uint8[n, height, width, channels]; their order counts too.
         views: Fixed views of them; none where the images are taken as they are.
+        engine: What computes in place of Keras, with its version; empty where Keras does.
     """
     digest = hashlib.blake2b(digest_size=20)
     computed = {"format": FORMAT, "keras": keras.__version__, "backend": keras.backend.backend()}
     if threads := fixed_threads():
         # A run that promises its bits takes only what was computed as it would compute it.
         computed["deterministic"] = f"{threads} threads on {processor()}"
+    if engine:
+        computed["engine"] = engine
     for part in (
         computed,
         {

@@ -1,19 +1,36 @@
 """Whether a phase's frozen prefix is run once, where its activations are kept, and which of later phases with them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from zoo.data import Pack
+from zoo.inference.engines import Compiled
 from zoo.recipe.schema import Recipe
 from zoo.system.cache import cache_folder, is_writable, room
 from zoo.training.prefix import caching, policy
 from zoo.training.prefix.ahead import PhasePrefix
 from zoo.training.prefix.caching import Activations
+from zoo.training.prefix.engine import PassEngine
 from zoo.training.prefix.splitting import Prefix
 from zoo.training.prefix.views import View, fixed_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenPrefixes:
+    """What the phases of a run freeze, and what that gives for its images.
+
+    Attributes:
+        phases: Of each phase, what is known before the first: see `look_ahead`.
+        activations: Those in hand.
+        engine: What computes them.
+    """
+
+    phases: Sequence[PhasePrefix]
+    activations: Activations = field(default_factory=Activations)
+    engine: PassEngine = field(default_factory=PassEngine)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +56,9 @@ class Needed:
         """How many activations there are to be."""
         return len(self.pack.labels) * max(1, len(self.views))
 
-    def folder_of(self, prefix: Prefix) -> Path:
-        """Returns where what another prefix gives for the images is kept."""
-        return caching.folder_of(prefix, self.pack.images, self.views)
+    def folder_of(self, prefix: Prefix, engine: str) -> Path:
+        """Returns where what another prefix gives for the images, by an engine, is kept."""
+        return caching.folder_of(prefix, self.pack.images, self.views, engine=engine)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +69,8 @@ class PrefixPlan:
         prefix: What is run.
         needed: On what: the images to learn from, and those to validate on where there are any.
         place: Where its activations are, or will be.
+        engine: What computes them in place of Keras, with its version; empty where Keras does.
+        compiled: What it has made of the prefix and those of later phases, where it has to compute.
         kept: Later phases, for which the same pass keeps what their prefixes give.
         left: Later phases for which it does not, since there is no room.
     """
@@ -59,6 +78,8 @@ class PrefixPlan:
     prefix: Prefix
     needed: Sequence[Needed]
     place: policy.Place
+    engine: str = ""
+    compiled: Compiled | None = None
     kept: Sequence[PhasePrefix] = ()
     left: Sequence[PhasePrefix] = ()
 
@@ -76,7 +97,10 @@ class PrefixPlan:
             for what, phases in (("kept", self.kept), ("computed again", self.left))
             for name, prefix in with_prefix(phases)
         ]
-        return f"runs up to {self.prefix.cut} once: {self._megabytes(self.prefix)} {self.place}{why}{''.join(later)}"
+        by = f" by {self.engine}" if self.engine else ""
+        return (
+            f"runs up to {self.prefix.cut} once{by}: {self._megabytes(self.prefix)} {self.place}{why}{''.join(later)}"
+        )
 
     def _megabytes(self, prefix: Prefix) -> str:
         return f"{self.count * policy.bytes_of(prefix) / 1e6:,.1f} MB"
@@ -104,31 +128,40 @@ class NotCached:
 
 
 def plan_prefix(
-    one: PhasePrefix, recipe: Recipe, train: Pack, validation: Pack | None, activations: Activations
+    prefixes: FrozenPrefixes, number: int, recipe: Recipe, train: Pack, validation: Pack | None
 ) -> PrefixPlan | NotCached:
     """Decides whether a phase's frozen prefix is run once, where its activations are kept, and what with them.
 
     Args:
-        one: The phase.
+        prefixes: Those of all phases.
+        number: Which phase.
         recipe: The whole recipe.
         train: Pixels and labels to learn from.
         validation: Pixels and labels to validate on, or None.
-        activations: Those in hand.
     """
+    one, activations = prefixes.phases[number], prefixes.activations
     prefix = one.prefix
     if prefix is None or one.reason:
         return NotCached(one.reason)
-    packs = [("train", train, fixed_views(recipe.augment, seed=recipe.train.seed))]
+    views = fixed_views(recipe.augment, seed=recipe.train.seed)
+    packs = [("train", train, views)]
     if validation is not None:
         packs.append(("validation", validation, []))
     # What is there is used even if it would have no room now: a resumed phase goes on as it began.
-    needed: list[Needed] = []
-    for name, pack, views in packs:
-        folder = caching.folder_of(prefix, pack.images, views)
-        needed.append(Needed(name=name, pack=pack, views=views, folder=folder, found=activations.find(folder)))
+    names = prefixes.engine.candidates(
+        prefix, images=sum(len(pack.labels) for _, pack, _ in packs), has_views=bool(views)
+    )
+    by_name: dict[str, list[Needed]] = {}
+    for name in names:
+        by_name[name] = []
+        for what, pack, seen in packs:
+            folder = caching.folder_of(prefix, pack.images, seen, engine=name)
+            found = activations.find(folder)
+            by_name[name].append(Needed(name=what, pack=pack, views=seen, folder=folder, found=found))
+        if all(each.found is not None for each in by_name[name]):
+            return PrefixPlan(prefix=prefix, needed=by_name[name], place="there", engine=name)
+    engine, needed = names[0], by_name[names[0]]
     missing = [each for each in needed if each.found is None]
-    if not missing:
-        return PrefixPlan(prefix=prefix, needed=needed, place="there")
     size = sum(each.count for each in needed) * policy.bytes_of(prefix)
     begun = sum(caching.bytes_there(each.folder) for each in missing)
     place = policy.place_for(size, there=begun)
@@ -138,7 +171,7 @@ def plan_prefix(
             free = f"where {room(there=begun) / 1e9:.1f} GB may be taken"
             return NotCached(f"{gigabytes} fit neither in {cache_folder()}, {free}, nor in memory")
         return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
-    plan = PrefixPlan(prefix=prefix, needed=needed, place=place)
+    plan = PrefixPlan(prefix=prefix, needed=needed, place=place, engine=engine)
     return _with_later(plan, one.later, activations, size=size, begun=begun)
 
 
@@ -162,7 +195,7 @@ def _with_later(
         if prefix.cut in cuts:
             continue
         cuts.add(prefix.cut)
-        folders = {each.folder_of(prefix): each.count for each in missing}
+        folders = {each.folder_of(prefix, plan.engine): each.count for each in missing}
         absent = {folder: count for folder, count in folders.items() if activations.find(folder) is None}
         if not absent:
             continue

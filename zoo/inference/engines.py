@@ -1,0 +1,165 @@
+"""What computes a forward pass in place of Keras, where it is faster and proves equal: rows of a table.
+
+The environment variable `ZOO_ENGINE` chooses: `auto`, `keras` or the name of a row. An engine takes the graph that
+TensorFlow traced, computes in float32 on the CPU, and is compared with Keras on the first images.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.backend import devices
+from zoo.backend.determinism import fixed_threads, threads
+from zoo.errors import ZooError, shown
+
+if TYPE_CHECKING:
+    import keras
+
+VARIABLE = "ZOO_ENGINE"
+AUTO, KERAS = "auto", "keras"
+# How far an engine may be from Keras, as a share of the largest number that Keras gives. What rounds in another order
+# differs by some 1e-6, what computes in float16 or bfloat16 by 1e-3 and more.
+TOLERANCE = 1e-4
+# Images at once, and how many of them both compute first.
+BATCH, COMPARED = 32, 64
+
+# From a batch to what each output of a model gives for it.
+Run = Callable[[np.ndarray], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Something that computes what Keras traced.
+
+    Attributes:
+        name: As `ZOO_ENGINE` has it; also the module's, the package's and the extra's.
+        prepare: Takes over a model, and returns what runs it on batches of up to as many images as a first one has.
+    """
+
+    name: str
+    prepare: Callable[["keras.Model", np.ndarray], Run]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its package is there."""
+        return importlib.util.find_spec(self.name) is not None
+
+    def __str__(self) -> str:
+        return f"{self.name} {version(self.name)}"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model that an engine has taken over.
+
+    Attributes:
+        name: The model's.
+        run: Computes a batch.
+    """
+
+    name: str
+    run: Run
+
+
+def _openvino(model: "keras.Model", first: np.ndarray) -> Run:
+    """Converts in memory, by the parts that `openvino.convert_model` has inside: that one reports its use over a net.
+
+    https://docs.openvino.ai/2025/about-openvino/additional-resources/telemetry.html
+    """
+    openvino: Any = importlib.import_module("openvino")
+    frontends: Any = importlib.import_module("openvino.frontend")
+    iterators: Any = importlib.import_module("openvino.frontend.tensorflow.graph_iterator")
+    graph = iterators.GraphIteratorTFGraph(devices.traced(model, first).graph, False)
+    frontend = frontends.FrontEndManager().load_by_framework("tf")
+    loaded = frontend.load(graph)
+    converted = frontend.convert(loaded)
+    converted.reshape(list(first.shape))
+    # Left alone it computes in bfloat16 where the processor can, which is another result.
+    how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads(), "PERFORMANCE_HINT": "LATENCY"}
+    request = openvino.Core().compile_model(converted, "CPU", how).create_infer_request()
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        filled = np.concatenate([batch, np.repeat(batch[-1:], len(first) - len(batch), axis=0)])
+        request.infer([filled])
+        outputs = (request.get_output_tensor(number).data for number in range(len(model.outputs)))
+        return [np.array(output[: len(batch)]) for output in outputs]
+
+    return run
+
+
+ENGINES = {engine.name: engine for engine in (Engine("openvino", _openvino),)}
+
+
+def asked() -> str:
+    """Returns what `ZOO_ENGINE` says: `auto`, `keras` or the name of an engine that is installed.
+
+    Raises:
+        ZooError: It says something else.
+    """
+    choice = os.environ.get(VARIABLE, "") or AUTO
+    if choice not in (AUTO, KERAS, *ENGINES):
+        raise ZooError(f"{VARIABLE} is {shown(choice)}; expected {AUTO}, {KERAS} or {', '.join(ENGINES)}")
+    if choice in ENGINES and not ENGINES[choice].is_installed:
+        raise ZooError(f"{VARIABLE} is '{choice}', which is not installed; type pip install 'zoo[{choice}]'")
+    return choice
+
+
+def by_version(name: str) -> Engine | None:
+    """Returns the engine that calls itself so, as `openvino 2026.4.1`; None where that is not installed."""
+    return next((engine for engine in ENGINES.values() if engine.is_installed and str(engine) == name), None)
+
+
+def why_keras(model: "keras.Model") -> str:
+    """Says why only Keras may compute a model here; empty where an engine may."""
+    if devices.name() != "tensorflow":
+        return f"the backend is {devices.name()}"
+    if devices.accelerator().kind != "cpu":
+        return f"it runs on {devices.accelerator().name}"
+    if fixed_threads() is not None:
+        return "train.deterministic promises the bits that Keras gives"
+    dtype = next((output.dtype for output in model.outputs if output.dtype != "float32"), "")
+    return f"it computes in {dtype}" if dtype else ""
+
+
+def prove(engine: Engine, model: "keras.Model", images: np.ndarray) -> Compiled | str:
+    """Lets an engine take over a model, and compares it with Keras on some images.
+
+    Args:
+        engine: The engine.
+        model: Gives float32.
+        images: uint8[n, height, width, channels], some of those that are to be computed; at most `COMPARED` are.
+
+    Returns:
+        What computes in place of Keras; or why it does not, for a line.
+    """
+    compared = images[:COMPARED]
+    starts = range(0, len(compared), BATCH)
+    try:
+        # A whole batch, also of fewer images: others may come in whole ones.
+        run = engine.prepare(model, compared[np.arange(BATCH) % len(compared)])
+        given = [run(compared[start : start + BATCH]) for start in starts]
+    except Exception as fault:  # whatever it is: Keras computes then
+        return f"{engine} cannot compute it ({type(fault).__name__}: {' '.join(str(fault).split())[:200]})"
+    keras_run = devices.predictor(model)
+    for start, outputs in zip(starts, given, strict=True):
+        for mine, theirs in zip(devices.listed(keras_run(compared[start : start + BATCH])), outputs, strict=True):
+            difference = _difference(mine, theirs)
+            if not difference <= TOLERANCE:  # nor where one is NaN
+                return (
+                    f"{engine} differs from Keras by {difference:.1g} of the largest number; "
+                    f"expected at most {TOLERANCE:.0e}"
+                )
+    return Compiled(model.name, run)
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the largest difference of two arrays as a share of the largest number of the first."""
+    if one.shape != other.shape:
+        return float("inf")
+    largest = max(float(np.max(np.abs(one))), float(np.finfo(np.float32).tiny))
+    return float(np.max(np.abs(one - other))) / largest
