@@ -82,6 +82,13 @@ def test_a_fused_operation_that_is_turned_off_is_named():
     assert advice.type == "unset ZOO_FUSED_BATCHNORM"
 
 
+def test_an_engine_that_is_turned_off_is_named_where_it_is_installed():
+    (advice,) = advice_for(QUICK, {"ZOO_ENGINE": "keras"})
+    assert advice.type == "unset ZOO_ENGINE"
+    without = replace(QUICK, instructions={}, engines={**QUICK.engines, "OpenVINO": None})
+    assert advice_for(without, {"ZOO_ENGINE": "keras"}) == ()
+
+
 def test_a_gpu_that_tensorflow_cannot_use_comes_first():
     advice = advice_for(replace(QUICK, has_nvidia=True), {"OMP_NUM_THREADS": "1"})
     assert [one.type for one in advice] == ["pip install 'zoo[cuda]'", "unset OMP_NUM_THREADS"]

@@ -103,6 +103,8 @@ def advice_for(machine: Machine, environment: Mapping[str, str]) -> tuple[Advice
         found.append(
             Advice(why="BatchNorm trains by Keras' own operations, which are slower", type="unset ZOO_FUSED_BATCHNORM")
         )
+    if machine.engines["OpenVINO"] and environment.get("ZOO_ENGINE") == "keras":
+        found.append(Advice(why="frozen layers are left to Keras, which is slower", type="unset ZOO_ENGINE"))
     if machine.engines["OpenVINO"] is None and _has(machine, "AVX2") and _has_extra("openvino"):
         why = "OpenVINO, which runs frozen layers faster on this processor, is not installed"
         found.append(Advice(why=why, type="pip install 'zoo[openvino]'"))

@@ -32,6 +32,10 @@ BATCH, COMPARED = 32, 64
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
+class EngineFaultError(Exception):
+    """An engine that had proved equal failed at a later batch; the text says which and how."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """Something that computes what Keras traced.
@@ -144,7 +148,7 @@ def prove(engine: Engine, model: "keras.Model", images: np.ndarray) -> Compiled 
         run = engine.prepare(model, compared[np.arange(BATCH) % len(compared)])
         given = [run(compared[start : start + BATCH]) for start in starts]
     except Exception as fault:  # whatever it is: Keras computes then
-        return f"{engine} cannot compute it ({type(fault).__name__}: {' '.join(str(fault).split())[:200]})"
+        return f"{engine} cannot compute it ({_said(fault)})"
     keras_run = devices.predictor(model)
     for start, outputs in zip(starts, given, strict=True):
         for mine, theirs in zip(devices.listed(keras_run(compared[start : start + BATCH])), outputs, strict=True):
@@ -154,7 +158,23 @@ def prove(engine: Engine, model: "keras.Model", images: np.ndarray) -> Compiled 
                     f"{engine} differs from Keras by {difference:.1g} of the largest number; "
                     f"expected at most {TOLERANCE:.0e}"
                 )
-    return Compiled(model.name, run)
+    return Compiled(model.name, _naming(engine, run))
+
+
+def _naming(engine: Engine, run: Run) -> Run:
+    """Lets a fault of an engine be told from those of files and of Keras."""
+
+    def named(batch: np.ndarray) -> list[np.ndarray]:
+        try:
+            return run(batch)
+        except Exception as fault:
+            raise EngineFaultError(f"{engine} failed ({_said(fault)})") from fault
+
+    return named
+
+
+def _said(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

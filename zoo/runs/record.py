@@ -137,7 +137,7 @@ class PrefixCacheRecord(JsonObject):
         cut: The layer that it ends at.
         views: How many views of each image.
         computed: How many activations were computed, and not found on disk.
-        engine: What computes them in place of Keras, as `openvino 2026.4.1`; None where Keras does.
+        engine: What computed them in place of Keras, as `openvino 2026.4.1`; None where Keras did.
     """
 
     cut: str
@@ -353,6 +353,8 @@ class RunRecord(JsonObject):
         first_losses: The losses of the first batches, at most 20, as hexadecimal floats that lose no digit. Each is
             the mean of its epoch until then, as Keras reports it; None of an earlier zoo.
         batch: Images to a batch and batches to a step, once they are known.
+        engine: What computes what frozen layers give, `keras` or `openvino 2026.4.1`; None before any did, and of an
+            earlier zoo.
         stopped_by: The callback that ended it early, or None.
         kept: The checkpoint whose model was kept; None before.
         result: What the best model was measured at; None before.
@@ -382,6 +384,7 @@ class RunRecord(JsonObject):
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)
     result: ResultRecord | None = field(default=None, metadata=FLAT)
@@ -416,6 +419,7 @@ class RunRecord(JsonObject):
             continues=self.continues or now.continues,
             repeats=self.repeats or now.repeats,
             first_losses=self.first_losses,
+            engine=self.engine,
         )
 
 

@@ -81,6 +81,7 @@ class Receipt(JsonObject):
         precision: The policy that was resolved.
         batch: Images to a batch and batches to a step; None of an earlier zoo.
         exactness: What the run claims of its numbers; None of an earlier zoo.
+        engine: What computed what frozen layers give: see `zoo.runs.record.RunRecord`.
         code: The SHA-256 of the sources that computed, by package; None of an earlier zoo.
         first_losses: Of the first batches: see `zoo.runs.record.RunRecord`; None of an earlier zoo.
         phases: What each phase froze and trained, and how the freezing contract was kept.
@@ -102,6 +103,7 @@ class Receipt(JsonObject):
     precision: str
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     phases: tuple[PhaseRecord, ...]
@@ -162,6 +164,7 @@ def receipt_of(run: FinishedRun, lock: str, *, time: datetime | None = None) -> 
         precision=record.precision,
         batch=record.batch,
         exactness=record.exactness,
+        engine=record.engine,
         code=record.code,
         first_losses=record.first_losses,
         phases=record.phases,

@@ -38,6 +38,7 @@ from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.phase import PhaseRun
+from zoo.training.prefix.engine import engine_of_run
 from zoo.training.prefix.feeding import frozen_prefixes, predict
 from zoo.training.prefix.planning import FrozenPrefixes
 from zoo.training.preparation.checkpoints import best_checkpoint, figures_of, newest_good
@@ -115,7 +116,7 @@ def train(
                 save_errors=errors,
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
-                prefixes=frozen_prefixes(model, recipe, recorded.record.phases),
+                prefixes=frozen_prefixes(model, recipe, engine_of_run(recorded, repeats, errors)),
                 display=display,
                 times=times,
             )

@@ -75,6 +75,7 @@ def test_runs_differ_in_what_they_ran_on_too(here):
         "environment": environment,
         "versions": {"keras": "3.14.0", "jax": "0.5"},
         "batch": BatchRecord(batch_size=8, accumulate=1),
+        "engine": "keras",
     }
     now = {
         "environment": replace(environment, threads=4, python="3.12.1", device="H100", processor="EPYC"),
@@ -84,6 +85,7 @@ def test_runs_differ_in_what_they_ran_on_too(here):
         "classes": ("cat", "dog", "newt"),
         "weights": WeightsRecord(path="/w", sha256="cd" * 32),
         "batch": BatchRecord(batch_size=4, accumulate=2),
+        "engine": "openvino 2026.4.1",
     }
     found = differing(write_run("one", recipe(), **then), write_run("other", recipe(), **now))
     assert not found.keys
@@ -92,6 +94,7 @@ def test_runs_differ_in_what_they_ran_on_too(here):
         "classes": ("2", "3, only here: newt"),
         "initial weights": ("the recipe's", "cdcdcdcdcdcd"),
         "batch": ("8 images", "4 images x 2"),
+        "engine": ("keras", "openvino 2026.4.1"),
         "precision": ("float32", "mixed_float16"),
         "device": ("2 CPU cores", "H100"),
         "processor": ("Xeon", "EPYC"),

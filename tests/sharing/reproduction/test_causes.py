@@ -6,6 +6,7 @@ import pytest
 
 from tests.sharing.made import ENVIRONMENT, RESOLVED, VERSIONS, make_lock, recipe_lock
 from zoo.errors import ContractError
+from zoo.inference.engines import ENGINES
 from zoo.sharing.locks.lock import parse_lock
 from zoo.sharing.reproduction.attempts import Attempt, reverted
 from zoo.sharing.reproduction.causes import causes_between
@@ -66,6 +67,33 @@ def test_each_difference_is_of_its_kind(then, kind, name, is_revertible):
     (found,) = between(then, NOW)
     assert (found.kind, found.name, found.is_revertible) == (kind, name or found.name, is_revertible)
     assert str(found).startswith(found.name)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "value"),
+    [
+        (str(ENGINES["openvino"]), "keras", "openvino"),
+        ("keras", str(ENGINES["openvino"]), "keras"),
+        # Another version of it is not there to be tried.
+        ("openvino 2020.1", str(ENGINES["openvino"]), None),
+        ("keras", "keras", ""),
+        # Nothing was computed once, or an earlier zoo made the lock.
+        ("keras", None, ""),
+        (None, "keras", ""),
+    ],
+)
+def test_another_engine_is_a_cause_that_a_trial_puts_back_where_it_is_installed(tmp_path, then, now, value):
+    locked = replace(THEN, expected=replace(THEN.expected, engine=then))
+    found = causes_between(locked, NOW, (), is_folder=True, engine=now)
+    if value == "":
+        assert found == []
+        return
+    (cause,) = found
+    assert str(cause) == f"engine: {then}, now {now}"
+    assert (cause.kind, cause.is_revertible) == ("engine", value is not None)
+    if value:
+        with reverted(Attempt(recipe={}, data=None), found, (), tmp_path) as trial:
+            assert (trial.engine, trial.needs_a_process) == (value, True)
 
 
 def test_a_lock_of_an_earlier_zoo_says_nothing_of_code():

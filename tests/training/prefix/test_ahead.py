@@ -15,6 +15,7 @@ from zoo.system import cache
 from zoo.system.partial_entries import held, partial_of
 from zoo.training.prefix import caching, feeding, policy
 from zoo.training.prefix.ahead import look_ahead
+from zoo.training.prefix.engine import PassEngine
 from zoo.training.prefix.feeding import frozen_prefixes
 from zoo.training.prefix.splitting import frozen_prefix, joined
 
@@ -269,7 +270,7 @@ def test_where_bits_are_promised_and_would_differ_each_is_computed_alone(data, t
 
 def test_what_no_phase_needs_any_more_is_let_go():
     model = zoo.build("mnist_conv", classes=CLASSES, weights=None)
-    prefixes = frozen_prefixes(model, recipe(*THREE, model="mnist_conv"), [])
+    prefixes = frozen_prefixes(model, recipe(*THREE, model="mnist_conv"), PassEngine())
     activations = prefixes.activations
     for one in prefixes.phases:
         activations.add(one.prefix.cut, cache.cache_folder() / one.prefix.cut, np.zeros(1))

@@ -109,6 +109,8 @@ def _circumstances(first: Compared, second: Compared) -> Iterator[Difference]:
         yield Difference(name="initial weights", then=begun[0], now=begun[1])
     if then.batch is not None and now.batch is not None and then.batch != now.batch:
         yield Difference(name="batch", then=_batch(then.batch), now=_batch(now.batch))
+    if then.engine and now.engine and then.engine != now.engine:
+        yield Difference(name="engine", then=then.engine, now=now.engine)
     yield from machine_differences(then, now, deterministic=True)
     if then.environment.python != now.environment.python:
         yield Difference(name="python", then=then.environment.python, now=now.environment.python)

@@ -60,6 +60,11 @@ class Made(MadeOn, Protocol):
         """Images to a batch and batches to a step, once they are known."""
         ...
 
+    @property
+    def engine(self) -> str | None:
+        """What computed what frozen layers give, once it is known."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:

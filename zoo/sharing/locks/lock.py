@@ -126,6 +126,8 @@ class ExpectedLock(JsonObject):
         model_sha256: Of the best model's numbers, in the run that is locked.
         first_losses: Of its first batches: see `zoo.runs.record.RunRecord`; None of an earlier zoo.
         exactness: What the run claims of its numbers; None of an earlier zoo.
+        engine: What computed what frozen layers give, in the run that is locked; None where nothing was computed once,
+            and of an earlier zoo.
     """
 
     split: str | None
@@ -134,6 +136,7 @@ class ExpectedLock(JsonObject):
     model_sha256: str
     first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     exactness: ExactnessRecord | None = field(default=None, metadata=LEFT_OUT)
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -261,4 +261,5 @@ def _expected(runs: Sequence[FinishedRun]) -> ExpectedLock:
         model_sha256=first.sha256[NUMBERS],
         first_losses=first.record.first_losses,
         exactness=first.record.exactness,
+        engine=first.record.engine,
     )

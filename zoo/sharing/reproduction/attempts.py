@@ -27,6 +27,7 @@ class Attempt:
         threads: How many threads compute; None for as many as do in this process.
         backend: Keras' backend; None for that of this process.
         fused_batchnorm: Whether one operation computes a BatchNorm; None for as it is in this process.
+        engine: What computes what frozen layers give, as `ZOO_ENGINE` has it; None for as it is in this process.
         run: The folder of a whole run; None for the first batches only.
     """
 
@@ -36,6 +37,7 @@ class Attempt:
     threads: int | None = None
     backend: str | None = None
     fused_batchnorm: bool | None = None
+    engine: str | None = None
     run: str | None = None
 
     @classmethod
@@ -75,7 +77,7 @@ class Attempt:
     @property
     def needs_a_process(self) -> bool:
         """Whether it needs a process of its own."""
-        return any(one is not None for one in (self.threads, self.backend, self.fused_batchnorm))
+        return any(one is not None for one in (self.threads, self.backend, self.fused_batchnorm, self.engine))
 
 
 @contextlib.contextmanager
@@ -93,7 +95,7 @@ def reverted(now: Attempt, causes: Sequence[Cause], files: Sequence[str], work: 
     for one in causes:
         if one.kind in ("recipe", "seed", "precision", "batch"):
             _put_back(recipe, one)
-        elif one.kind in ("threads", "backend"):
+        elif one.kind in ("threads", "backend", "engine"):
             changes[one.kind] = one.value
         elif one.kind == "batchnorm":
             changes["fused_batchnorm"] = one.value

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zoo.inference import engines
 from zoo.recipe.by_key import ABSENT, value_differences, values_of_text
 from zoo.recipe.validation import quoted
 from zoo.runs.exactness import NOT_INSTALLED, Difference, is_fused, on_or_off
@@ -20,6 +21,7 @@ Kind = Literal[
     "backend",
     "threads",
     "batchnorm",
+    "engine",
     "batch",
     "preprocessing",
     "code",
@@ -69,7 +71,9 @@ class Cause(Difference):
         return {"kind": self.kind, "name": self.name, "then": then, "now": now, **of_image}
 
 
-def causes_between(then: Lock, now: Lock, images: Sequence[ImageChange], *, is_folder: bool) -> list[Cause]:
+def causes_between(
+    then: Lock, now: Lock, images: Sequence[ImageChange], *, is_folder: bool, engine: str | None = None
+) -> list[Cause]:
     """Lists all that differs between two locks and may decide what a run comes to.
 
     Args:
@@ -77,6 +81,7 @@ def causes_between(then: Lock, now: Lock, images: Sequence[ImageChange], *, is_f
         now: What there is, which was not trained.
         images: The images that differ.
         is_folder: Whether the data is a folder, of which a copy can be made in which images are put back.
+        engine: What computed what frozen layers give, in training now; None where nothing was computed once.
     """
     of_recipe = list(_of_recipe(then, now))
     keys = {one.name.removeprefix("recipe ") for one in of_recipe}
@@ -87,6 +92,7 @@ def causes_between(then: Lock, now: Lock, images: Sequence[ImageChange], *, is_f
         *_of_images(then, now, images, is_folder=is_folder),
         *_of_what_follows(then, now, keys),
         *_of_environment(then, now),
+        *_of_engine(then, engine),
         *_of_packages(then, now),
     ]
 
@@ -185,6 +191,17 @@ def _of_environment(then: Lock, now: Lock) -> Iterator[Cause]:
         yield Cause(kind="device", name="device", then=before.device, now=after.device)
     if before.processor and after.processor and before.processor != after.processor:
         yield Cause(kind="processor", name="processor", then=before.processor, now=after.processor)
+
+
+def _of_engine(then: Lock, now: str | None) -> Iterator[Cause]:
+    """Yields what computed in place of Keras, or Keras in its place; another version of it is not there to be tried."""
+    before = then.expected.engine if then.expected else None
+    if before is None or now is None or before == now:
+        return
+    row = engines.by_version(before)
+    value = row.name if row else engines.KERAS
+    is_here = row is not None or before == engines.KERAS
+    yield Cause(kind="engine", name="engine", then=before, now=now, is_revertible=is_here, value=value)
 
 
 def _of_packages(then: Lock, now: Lock) -> Iterator[Cause]:

@@ -231,7 +231,7 @@ def _files(now: LockedJob) -> tuple[str, ...]:
     return tuple(name for split in splits for name in file_names(split, now.dataset.root) or ())
 
 
-def _differences(setting: _Setting) -> tuple[Cause, ...]:
+def _differences(setting: _Setting, now: Outcome) -> tuple[Cause, ...]:
     lock, dataset = setting.original.lock, setting.now.dataset
     validation = values_by_key(values_of_text(lock.recipe.resolved)).get("data.validation")
     is_shared = dataset.validation is None and not isinstance(validation, str)
@@ -239,7 +239,7 @@ def _differences(setting: _Setting) -> tuple[Cause, ...]:
     images = with_files_known_here(images, dataset.root)
     data = setting.original.job.data
     is_folder = dataset.is_folder and isinstance(data, Path)
-    return tuple(causes_between(lock, setting.now.lock, images, is_folder=is_folder))
+    return tuple(causes_between(lock, setting.now.lock, images, is_folder=is_folder, engine=now.engine))
 
 
 def _quick(setting: _Setting) -> Reproduction:
@@ -248,7 +248,7 @@ def _quick(setting: _Setting) -> Reproduction:
     setting.display.line("trains the first batches")
     now = try_it(Attempt.of_job(setting.original.job))
     verdict = verdict_of_losses(then.losses, now.losses)
-    differences = _differences(setting)
+    differences = _differences(setting, now)
     with ended_in_order(verdict, differences):
         explanation = _explanation(setting, then, now, differences, whole=False)
     return Reproduction(
@@ -275,7 +275,7 @@ def _whole(setting: _Setting, path: Path | None, verbose: Verbose) -> Reproducti
         now = Outcome(fault=in_one_line(fault, at_most=300))
     then = _outcome_then(setting)
     losses = compared_losses(then.losses, now.losses) if then.losses and now.losses else None
-    verdict, differences = verdict_of_run(expected, now), _differences(setting)
+    verdict, differences = verdict_of_run(expected, now), _differences(setting, now)
     with make_display(verbose, logger="zoo.reproduce") as display, ended_in_order(verdict, differences, folder):
         shown = replace(setting, display=display)
         explanation, is_confirmed = _confirmed(shown, then, now, differences)

@@ -12,6 +12,7 @@ from typing import Any
 from zoo.backend.keras_internals import fused_batchnorm
 from zoo.data.packs import finding as packs
 from zoo.errors import ContractError, ZooError, in_one_line
+from zoo.inference import engines
 from zoo.jobs.finetuning import carry_out
 from zoo.jobs.resolving import Job
 from zoo.jobs.resuming import New
@@ -42,12 +43,14 @@ class Outcome:
         losses: Of its first batches, as run.json has them.
         model_sha256: Of the model's numbers after a whole run; None of the first batches.
         result: What the model was measured at; None of the first batches.
+        engine: What computed what frozen layers give; None where nothing was computed once, and of another process.
         fault: Why it failed; "" where it did not.
     """
 
     losses: tuple[str, ...] = ()
     model_sha256: str | None = None
     result: ResultRecord | None = None
+    engine: str | None = None
     fault: str = ""
 
     def is_same(self, other: "Outcome") -> bool:
@@ -71,14 +74,14 @@ def try_it(attempt: Attempt) -> Outcome:
         return _in_a_process(attempt)
     try:
         if attempt.run is None:
-            return Outcome(losses=first_losses(attempt.job()))
+            return first_batches(attempt.job())
         return whole_run(attempt.job(), Path(attempt.run), verbose=0, is_trial=True)
     except ZooError as fault:
         return Outcome(fault=in_one_line(fault, at_most=300))
 
 
-def first_losses(job: Job) -> tuple[str, ...]:
-    """Trains the first batches of a job in a temporary folder, and returns their losses.
+def first_batches(job: Job) -> Outcome:
+    """Trains the first batches of a job in a temporary folder.
 
     Raises:
         ZooError: It cannot be trained.
@@ -96,7 +99,8 @@ def first_losses(job: Job) -> tuple[str, ...]:
         prepared = replace(prepared, recipe=prepared.recipe.model_copy(update={"checkpoint": checkpoint}))
         with contextlib.suppress(EnoughSeenError):
             train(prepared, folder=RunFolder(work), callbacks=[first], display=display)
-    return tuple(first.losses)
+        engine = RunFolder(work).record().engine
+    return Outcome(losses=tuple(first.losses), engine=engine)
 
 
 def whole_run(job: Job, path: Path, *, verbose: Verbose = "auto", is_trial: bool = False) -> Outcome:
@@ -118,7 +122,12 @@ def whole_run(job: Job, path: Path, *, verbose: Verbose = "auto", is_trial: bool
         if not RunFolder(path).is_begun or RunFolder(path).record().status != "done":
             raise
     record = RunFolder.open(path).record()
-    return Outcome(losses=record.first_losses or (), model_sha256=sha256(path / NUMBERS), result=record.result)
+    return Outcome(
+        losses=record.first_losses or (),
+        model_sha256=sha256(path / NUMBERS),
+        result=record.result,
+        engine=record.engine,
+    )
 
 
 def _in_a_process(attempt: Attempt) -> Outcome:
@@ -129,6 +138,8 @@ def _in_a_process(attempt: Attempt) -> Outcome:
         environment |= dict.fromkeys(_THREADS, str(attempt.threads))
     if attempt.fused_batchnorm is not None:
         environment[fused_batchnorm.SWITCH] = str(int(attempt.fused_batchnorm))
+    if attempt.engine is not None:
+        environment[engines.VARIABLE] = attempt.engine
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     with workplace() as work:
         environment |= dict.fromkeys(_TEMPORARY, str(work))  # whatever it leaves there is gone with it

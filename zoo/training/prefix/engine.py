@@ -1,12 +1,14 @@
 """Which engine runs the first passes of a run: chosen once, and the same for all of its phases."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from zoo.inference import engines
-from zoo.inference.engines import AUTO, KERAS, Compiled
-from zoo.runs.record import PhaseRecord
+from zoo.inference.engines import AUTO, KERAS, VARIABLE, Compiled
+from zoo.runs.checkpoint_writer import SaveErrors
+from zoo.runs.folder import RunFolder
+from zoo.runs.recording import Recording
 from zoo.training.prefix.policy import COMPUTING_SPEED, cost_of
 from zoo.training.prefix.splitting import Prefix, joined
 
@@ -18,17 +20,20 @@ class PassEngine:
     """What computes the first passes: Keras, which is "", or an engine and its version.
 
     Attributes:
-        refusal: Why Keras computes although another was asked for; empty once that is said.
+        refusal: Why Keras computes although another was asked for, or began; empty once that is said.
     """
 
-    def __init__(self, done: Sequence[PhaseRecord] = ()) -> None:
-        """Goes on with the engine of finished phases.
+    def __init__(self, began: str | None = None, *, note: Callable[[str], object] = lambda name: None) -> None:
+        """Goes on with what computed before.
 
         Args:
-            done: Those of the run.
+            began: As run.json has it; None where nothing was computed yet.
+            note: Called with what is chosen, before it computes.
         """
-        caches = [phase.prefix_cache for phase in done if phase.prefix_cache is not None]
-        self._chosen = (caches[-1].engine or "") if caches else None
+        self._chosen = "" if began == KERAS else began
+        self._goes_on = began is not None
+        self._note = note
+        self._noted: str | None = None
         self.refusal = ""
 
     @property
@@ -39,6 +44,9 @@ class PassEngine:
     def choose(self, name: str) -> None:
         """Lets it compute all that comes."""
         self._chosen = name
+        if name != self._noted:
+            self._noted = name
+            self._note(name or KERAS)
 
     def candidates(self, prefix: Prefix, *, images: int, has_views: bool) -> list[str]:
         """Returns whose activations a phase may take, that first that would compute them.
@@ -48,20 +56,36 @@ class PassEngine:
             images: On how many.
             has_views: Whether on views of images, of which only Keras knows how they are drawn.
         """
-        if self._chosen is not None:
-            return [self._chosen]
         choice = engines.asked()
+        why = "views of images are drawn by Keras" if has_views else engines.why_keras(prefix.prefix)
+        if self._chosen is not None:
+            if self._goes_on:
+                self._go_on(choice, why)
+            return [self._chosen]
         if choice == KERAS:
             return [""]
-        why = "views of images are drawn by Keras" if has_views else engines.why_keras(prefix.prefix)
         if why:
-            self.refusal = f"{engines.VARIABLE} is {choice}, and {why}; Keras computes" if choice != AUTO else ""
+            self.refusal = f"{VARIABLE} is {choice}, and {why}; Keras computes" if choice != AUTO else ""
             return [""]
         installed = [str(one) for name, one in engines.ENGINES.items() if choice in (AUTO, name) and one.is_installed]
         if choice != AUTO:
             return installed
         is_long = images * cost_of(prefix) / COMPUTING_SPEED > WORTH_SECONDS
         return [*installed, ""] if is_long else ["", *installed]
+
+    def _go_on(self, choice: str, why: str) -> None:
+        """Goes on with what began, or with Keras, and says why.
+
+        Args:
+            choice: What was asked for.
+            why: Why only Keras may compute here; empty where an engine may.
+        """
+        self._goes_on = False
+        if self._chosen == "" and choice not in (AUTO, KERAS):
+            self.refusal = f"{VARIABLE} is {choice}, and Keras computed before; Keras computes"
+        if self._chosen and (choice == KERAS or why):
+            self.refusal = f"{self._chosen} computed before, and {why or f'{VARIABLE} is {KERAS}'}; Keras computes"
+            self._chosen = ""
 
     def take_over(self, name: str, prefixes: Sequence[Prefix], images: np.ndarray) -> Compiled | str:
         """Lets an engine take over what a pass computes, if it proves equal.
@@ -76,5 +100,24 @@ class PassEngine:
         """
         engine = engines.by_version(name)
         if engine is None:
-            return f"{name} computed what came before and is not installed"
+            return f"{name} computed before, and is not installed"
         return engines.prove(engine, joined(prefixes), images)
+
+
+def engine_of_run(recorded: Recording, repeats: RunFolder | None, errors: SaveErrors) -> PassEngine:
+    """Lets a run go on with the engine that it, or the run that it repeats, was computed by; run.json says which.
+
+    Args:
+        recorded: Its record.
+        repeats: The run that it repeats, or None.
+        errors: What becomes of a fault in writing the record.
+    """
+
+    def note(name: str) -> None:
+        if name != recorded.record.engine:
+            recorded.note(engine=name)
+            with errors.handled():
+                recorded.update()
+
+    before = [recorded.record, *([] if repeats is None else [repeats.record()])]
+    return PassEngine(next((one.engine for one in before if one.engine), None), note=note)

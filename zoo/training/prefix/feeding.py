@@ -1,7 +1,7 @@
 """What a phase trains on where its frozen prefix is run only once: activations instead of pixels."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import keras
@@ -13,11 +13,11 @@ from zoo.data import Pack, Pixels
 from zoo.data.inputs import Bar
 from zoo.errors import RecipeError
 from zoo.inference.batches import predict_each_batch, predict_in_batches
-from zoo.inference.engines import BATCH, COMPARED
+from zoo.inference.engines import BATCH, COMPARED, EngineFaultError
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
-from zoo.runs.record import PhaseRecord
 from zoo.system.cache import cache_folder
+from zoo.system.partial_entries import discard, is_held, partial_of
 from zoo.training.prefix import caching, policy
 from zoo.training.prefix.ahead import look_ahead
 from zoo.training.prefix.caching import Activations
@@ -26,15 +26,15 @@ from zoo.training.prefix.planning import FrozenPrefixes, NotCached, PrefixPlan, 
 from zoo.training.prefix.splitting import Prefix, frozen_prefix, joined
 
 
-def frozen_prefixes(model: keras.Model, recipe: Recipe, done: Sequence[PhaseRecord]) -> FrozenPrefixes:
+def frozen_prefixes(model: keras.Model, recipe: Recipe, engine: PassEngine) -> FrozenPrefixes:
     """Returns what the phases of a run freeze; the model is left frozen as for the last one.
 
     Args:
         model: The whole model.
         recipe: Its phases.
-        done: Those that are finished.
+        engine: What computes their first passes.
     """
-    return FrozenPrefixes(phases=look_ahead(model, recipe), engine=PassEngine(done))
+    return FrozenPrefixes(phases=look_ahead(model, recipe), engine=engine)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,39 @@ def cache_prefix(
     plan = _as_each_alone(plan, say)
     say(str(plan))
     try:
+        return _wherever_it_can_be_kept(plan, activations, display, say, is_required=asked == "required")
+    except EngineFaultError as fault:
+        say(f"{fault}; Keras computes all of the pass")
+        _forget(plan, activations)
+        prefixes.engine.choose("")
+        return cache_prefix(prefixes, number, recipe, train, validation, display)
+
+
+def _forget(plan: PrefixPlan, activations: Activations) -> None:
+    """Removes what an engine that failed has left, but whole entries."""
+    activations.keep_only(())
+    for each in plan.needed:
+        for prefix in plan.prefixes:
+            partial = partial_of(each.folder_of(prefix, plan.engine))
+            if not is_held(partial):
+                discard(partial)
+
+
+def _wherever_it_can_be_kept(
+    plan: PrefixPlan,
+    activations: Activations,
+    display: ProgressDisplay,
+    say: Callable[[str], None],
+    *,
+    is_required: bool,
+) -> CachedActivations | None:
+    """Runs a prefix; where the cache cannot be written, in memory, or not.
+
+    Raises:
+        OSError: The recipe requires it, and its activations can be kept nowhere.
+        EngineFaultError: What computes in place of Keras failed.
+    """
+    try:
         return _timed(plan, activations, display, say)
     except OSError as fault:
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
@@ -118,7 +151,7 @@ def cache_prefix(
         if has_memory(plan.count * sum(map(policy.bytes_of, plan.prefixes))):
             say(f"{why}; what comes up to {plan.prefix.cut} is kept in memory")
             return _timed(plan, activations, display, say)
-        if asked == "required":
+        if is_required:
             raise
         say(f"no prefix cache: {why}")
         return None
