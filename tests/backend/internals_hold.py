@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.backend.keras_internals import experimental, fused_batchnorm, graphs, optimizers, process_state
+from zoo.backend.keras_internals import (
+    depthwise_convolution,
+    experimental,
+    fused_batchnorm,
+    graphs,
+    optimizers,
+    process_state,
+)
 
 
 def branching():
@@ -125,6 +132,16 @@ def check_fused_batchnorm():
     assert np.allclose(ours, theirs, atol=1e-5)
     for one, other in zip(*(layer.weights for layer in layers), strict=True):
         assert np.allclose(one, other, atol=1e-6)
+
+
+def check_depthwise_convolution():
+    pixels = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype("float32")
+    layer = keras.layers.Conv2D(3, 3, groups=3)
+    layer.build(pixels.shape)
+    theirs = layer(pixels)
+    with depthwise_convolution.depthwise([layer]) as names:
+        assert names == (layer.name,)
+        assert np.allclose(layer(pixels), theirs, atol=1e-5)
 
 
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]

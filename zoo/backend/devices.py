@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.backend.keras_internals.depthwise_convolution import depthwise
 from zoo.backend.keras_internals.experimental import device_details
 
 
@@ -117,8 +118,14 @@ def traced(model: Any, batch: np.ndarray) -> Any:
         function = tf.function(
             lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
         )
-        known[key] = function.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
+        with depthwise(_layers_of(model)):
+            known[key] = function.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
     return known[key]
+
+
+def _layers_of(model: Any) -> list[Any]:
+    """Lists a model's layers, and those of models in it."""
+    return [layer for one in model.layers for layer in (_layers_of(one) if hasattr(one, "layers") else [one])]
 
 
 def listed(outputs: Any) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from zoo import registry
 from zoo.backend import allocator, devices, precision
 from zoo.backend.keras_globals import pinned
-from zoo.backend.keras_internals.fused_batchnorm import fused
+from zoo.backend.keras_internals.quick_operations import quick_operations
 from zoo.data import Batches
 from zoo.freezing.plans import layers_of
 from zoo.models.building import build
@@ -95,7 +95,7 @@ def _measured(net: Net, seconds: float, clock: Callable[[], float]) -> Speed:
     predict = devices.predictor(model)
     forward = _images_a_second(lambda: np.asarray(predict(images)), seconds, clock)
     rate = LearningRateSchedule.of_phase(phase, 1000)
-    with fused(layers_of(model)):
+    with quick_operations(layers_of(model)):
         training = make_training_model(model, recipe, phase, rate, batches=batches, prefix=None).model
         trained = _images_a_second(lambda: training.train_on_batch(images, labels), seconds, clock)
     return Speed(name=net.name, size=net.size, forward=forward, training=trained)
