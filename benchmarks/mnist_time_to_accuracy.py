@@ -1,209 +1,157 @@
 """How long two CPU cores train until 99 % of MNIST's test images are right.
 
     pip install '.[bench]'
-    python benchmarks/mnist_time_to_accuracy.py --data mnist.npz --rounds 3
+    python benchmarks/mnist_time_to_accuracy.py --data mnist.npz --environments environments --rounds 10
 
 Side by side, in turns, each in a process of its own:
 
+    fast          `seed/fast` as it is: its accuracy is that of its last epoch, whatever came before
+    keras         `mnist_conv`, weights at random, by plain Keras: `compile("adam")` and `fit` in batches of 128
+    pytorch       the net and the training of PyTorch's MNIST example, in an environment of its own
     recipe        `pretrain/mnist_conv` as it is, whose schedule is made for its last epoch
     short recipe  the same with `phases.all.epochs=2`
-    keras         the same net, weights at random, `compile("adam")` and `fit` at Keras' defaults with batches of 128
-    pytorch       the net and the training of PyTorch's MNIST example (github.com/pytorch/examples, mnist/main.py): two
-                  convolutions, dropout, 1.2 million parameters, Adadelta at 1.0 times 0.7 an epoch, batches of 64;
-                  its images lie in memory as tensors, which is faster than the example's loader
 
-The clock runs while a contestant trains, compilation included, and stands while it is measured on the test images,
-which is after each epoch. Who has not reached the target after its epochs has no time.
+The first three unless `--contestant` names others. The clock runs while a contestant trains, compilation included, and
+stands while it is measured on the test images, which is after each epoch. All but `fast` end where they reach the
+target. Who has not reached it after its epochs has no time. A whole command is all that its process takes, imports and
+measurements included; that of `fast` is `zoo finetune seed/fast`, which runs beside the one that has the clock.
 """
 
 import json
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from environments import last_line, make_environment
+from full_training import PINS
 from reporting import report
+from whole_command import run
 
+HERE = Path(__file__).parent
 MOST_EPOCHS = 14  # as many as PyTorch's example trains
 
 
-class Stopwatch:
-    """Adds up the time between `start` and `stop`, and notes each measurement."""
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """Who trains.
 
-    def __init__(self, target: float) -> None:
-        self.target = target
-        self.seconds = 0.0
-        self.measured: list[dict[str, float]] = []
-        self._began = 0.0
+    Attributes:
+        side: A file of accuracy_sides/.
+        asked: What it is asked beside data, target and seed.
+        command: The recipe whose command is timed as a whole; by default that is the side's process.
+    """
 
-    def start(self) -> None:
-        """Training begins."""
-        self._began = time.perf_counter()
-
-    def stop(self) -> None:
-        """Training pauses."""
-        self.seconds += time.perf_counter() - self._began
-
-    def reached(self, accuracy: float) -> bool:
-        """Notes an epoch's accuracy and says whether it is enough."""
-        self.measured.append({"seconds": round(self.seconds, 2), "accuracy": accuracy})
-        return accuracy >= self.target
+    side: str
+    asked: Mapping[str, Any]
+    command: str = ""
 
 
-class TargetReachedError(Exception):
-    """The target is reached: there is nothing more to train for."""
+def _recipe(name: str, *settings: str, stops: bool) -> dict[str, Any]:
+    return {"recipe": name, "settings": settings, "stops": stops}
 
 
-def _recipe(data: Path, watch: Stopwatch, seed: int, *settings: str) -> None:
-    import keras
-
-    import zoo
-
-    class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            watch.start()
-
-        def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-            watch.stop()
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            if watch.reached((logs or {})["val_accuracy"]):
-                raise TargetReachedError
-
-    with tempfile.TemporaryDirectory() as folder:
-        overrides = ["data.validation=test", f"train.seed={seed}", *settings]
-        try:
-            zoo.finetune(
-                "pretrain/mnist_conv",
-                data=data,
-                overrides=overrides,
-                run=Path(folder) / "run",
-                callbacks=[Clock()],
-            )
-        except TargetReachedError:
-            return
-
-
-def _short_recipe(data: Path, watch: Stopwatch, seed: int) -> None:
-    _recipe(data, watch, seed, "phases.all.epochs=2")
-
-
-def _keras(data: Path, watch: Stopwatch, seed: int) -> None:
-    import keras
-    import numpy as np
-
-    import zoo
-
-    keras.utils.set_random_seed(seed)
-    with np.load(data) as arrays:
-        train = arrays["x_train"][..., None], arrays["y_train"]
-        test = arrays["x_test"][..., None], arrays["y_test"]
-    model = zoo.build("mnist_conv", weights=None)
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    for _ in range(MOST_EPOCHS):
-        watch.start()
-        model.fit(*train, batch_size=128, verbose=0)
-        watch.stop()
-        if watch.reached(model.evaluate(*test, batch_size=1000, verbose=0)[1]):
-            return
-
-
-def _pytorch(data: Path, watch: Stopwatch, seed: int) -> None:
-    import numpy as np
-    import torch
-    from torch import nn
-
-    torch.manual_seed(seed)
-    with np.load(data) as arrays:
-        images, labels, test_images, test_labels = (
-            torch.from_numpy(arrays[name]) for name in ("x_train", "y_train", "x_test", "y_test")
-        )
-
-    def normalised(pixels: torch.Tensor) -> torch.Tensor:
-        return ((pixels.float() / 255 - 0.1307) / 0.3081)[:, None]
-
-    model = nn.Sequential(
-        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-        *(nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(dim=1)),
-    )
-    optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    for _ in range(MOST_EPOCHS):
-        watch.start()
-        model.train()
-        for chosen in torch.randperm(len(images)).split(64):
-            optimizer.zero_grad()
-            nn.functional.nll_loss(model(normalised(images[chosen])), labels[chosen].long()).backward()
-            optimizer.step()
-        schedule.step()
-        watch.stop()
-        model.eval()
-        with torch.no_grad():
-            called = torch.cat([model(normalised(some)).argmax(dim=1) for some in test_images.split(1000)])
-        if watch.reached(float((called == test_labels).float().mean())):
-            return
-
-
-CONTESTANTS: dict[str, Callable[[Path, Stopwatch, int], None]] = {
-    "recipe": _recipe,
-    "short recipe": _short_recipe,
-    "keras": _keras,
-    "pytorch": _pytorch,
+CONTESTANTS = {
+    "fast": Contestant(side="toolkit.py", asked=_recipe("seed/fast", stops=False), command="seed/fast"),
+    "keras": Contestant(side="plain_keras.py", asked={"net": "mnist_conv"}),
+    "pytorch": Contestant(side="pytorch_example.py", asked={}),
+    "recipe": Contestant(side="toolkit.py", asked=_recipe("pretrain/mnist_conv", stops=True)),
+    "short recipe": Contestant(
+        side="toolkit.py", asked=_recipe("pretrain/mnist_conv", "phases.all.epochs=2", stops=True)
+    ),
 }
+SIDE_BY_SIDE = ("fast", "keras", "pytorch")
 
 
-def _run_in_child(contestant: str, data: Path, target: float, seed: int) -> list[dict[str, float]]:
-    command = [sys.executable, __file__, "--data", str(data), "--target", str(target)]
-    done = subprocess.run(
-        [*command, "--contestant", contestant, "--seed", str(seed)], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+class SideError(Exception):
+    """A side ended with an error; the text is the last line that it said."""
+
+
+def measure(name: str, python: str, data: Path, *, target: float, seed: int) -> dict[str, Any]:
+    """Lets a contestant train, alone on the machine.
+
+    Returns:
+        `epochs`: of each, the seconds of training until its end, and the accuracy; `whole`: seconds of the whole
+        command.
+
+    Raises:
+        SideError: Its process failed.
+    """
+    contestant = CONTESTANTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "answer.json"
+        asked = {**contestant.asked, "data": str(data.absolute()), "target": target, "seed": seed}
+        asked |= {"epochs": MOST_EPOCHS, "answer": str(found)}
+        command = [python, str(HERE / "accuracy_sides" / contestant.side), json.dumps(asked)]
+        whole = _seconds(command, Path(folder))
+        if contestant.command:
+            words = ["finetune", contestant.command, "--data", str(data), "--run", f"{folder}/run"]
+            program = [sys.executable, "-c", "from zoo.cli import main; main()"]
+            whole = _seconds([*program, *words, "--set", f"train.seed={seed}"], Path(folder))
+        return {"epochs": json.loads(found.read_text(encoding="utf-8")), "whole": whole}
+
+
+def _seconds(command: Sequence[str], folder: Path) -> float:
+    """Runs a command that finds nothing cached by an earlier one."""
+    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    own = {"PYTHONPATH": path, "XDG_CACHE_HOME": f"{folder}/cache", "XDG_CONFIG_HOME": f"{folder}/config"}
+    log = folder / "log.txt"
+    cost = run(command, log=log, variables={**os.environ, **own, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    if cost.code:
+        raise SideError(last_line(log.read_text(encoding="utf-8", errors="replace")))
+    return cost.seconds
 
 
 @click.command()
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True, help="mnist.npz.")
+@click.option("--environments", type=click.Path(path_type=Path), required=True, help="Where PyTorch is installed.")
 @click.option("--target", default=0.99, show_default=True)
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--contestant", type=click.Choice(list(CONTESTANTS)), help="Only this one, in this process.")
-@click.option("--seed", default=0, show_default=True)
-def main(data: Path, target: float, rounds: int, contestant: str | None, seed: int) -> None:
+@click.option("--rounds", default=10, show_default=True, help="Each with a seed of its own.")
+@click.option("--contestant", "names", multiple=True, type=click.Choice(list(CONTESTANTS)), default=SIDE_BY_SIDE)
+def main(data: Path, environments: Path, target: float, rounds: int, names: tuple[str, ...]) -> None:
     """Times each contestant in turns and prints the medians."""
-    if contestant is not None:
-        watch = Stopwatch(target)
-        CONTESTANTS[contestant](data, watch, seed)
-        click.echo(json.dumps(watch.measured))
-        return
-    runs: dict[str, list[list[dict[str, float]]]] = {name: [] for name in CONTESTANTS}
+    pythons = dict.fromkeys(names, sys.executable)
+    if "pytorch" in pythons:
+        pythons["pytorch"] = str(make_environment(environments, "pytorch", PINS))
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for turn in range(rounds):
         for name, found in runs.items():
-            found.append(_run_in_child(name, data, target, turn))
-            click.echo(f"round {turn + 1}  {name}: {found[-1]}", err=True)
+            found.append(measure(name, pythons[name], data, target=target, seed=turn))
+            click.echo(f"round {turn + 1}  {name}: {json.dumps(found[-1])}", err=True)
     report("mnist_time_to_accuracy", rows_of(runs, target))
 
 
-def rows_of(runs: dict[str, list[list[dict[str, float]]]], target: float) -> list[dict[str, Any]]:
+def rows_of(runs: Mapping[str, Sequence[Mapping[str, Any]]], target: float) -> list[dict[str, Any]]:
     """Sums up each contestant's runs, beside the first contestant's."""
     rows = [_row(name, found, target) for name, found in runs.items()]
-    ours = rows[0]["median seconds"]
+    first = rows[0]["median seconds"]
     for row in rows:
         seconds = row["median seconds"]
-        row["times the recipe"] = round(seconds / ours, 2) if seconds and ours else None
-    return rows
+        row[f"times {rows[0]['contestant']}"] = round(seconds / first, 2) if seconds and first else None
+    # Single runs come last.
+    return [{**{key: value for key, value in row.items() if key != "runs"}, "runs": row["runs"]} for row in rows]
 
 
-def _row(name: str, runs: list[list[dict[str, float]]], target: float) -> dict[str, Any]:
-    reached = [run for run in runs if run[-1]["accuracy"] >= target]
+def _row(name: str, runs: Sequence[Mapping[str, Any]], target: float) -> dict[str, Any]:
+    """Sums up a contestant's runs, each by its last epoch."""
+    reached = [run["epochs"] for run in runs if run["epochs"][-1]["accuracy"] >= target]
+    seconds = [epochs[-1]["seconds"] for epochs in reached]
+    accuracies = [run["epochs"][-1]["accuracy"] for run in runs]
     return {
         "contestant": name,
-        "median seconds": round(statistics.median(run[-1]["seconds"] for run in reached), 1) if reached else None,
-        "median epochs": statistics.median(len(run) for run in reached) if reached else None,
+        "median seconds": round(statistics.median(seconds), 2) if seconds else None,
+        "least": min(seconds, default=None),
+        "most": max(seconds, default=None),
+        "median epochs": statistics.median(map(len, reached)) if reached else None,
         "reached": f"{len(reached)} of {len(runs)}",
-        "runs": runs,
+        "mean accuracy": round(statistics.mean(accuracies), 5),
+        "whole command, median": round(statistics.median(run["whole"] for run in runs), 1),
+        "runs": list(runs),
     }
 
 

@@ -71,7 +71,7 @@ def test_runs_are_offered_where_a_run_is_asked_for(desk, verb):
 
 
 def test_models_are_offered_where_one_is_asked_for():
-    assert offered("show", "mnist_conv_") == ["mnist_conv_tiny"]
+    assert offered("show", "mnist_conv_") == ["mnist_conv_fast", "mnist_conv_tiny"]
     assert offered("weights", "fetch", "resnet50_") == ["resnet50_v2"]
 
 
