@@ -92,7 +92,7 @@ def test_the_shell_is_answered_and_keras_is_not_imported(desk):
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("plain,mnist_conv_tiny\n", "[]\n")
+    assert (done.stdout, done.stderr) == ("plain,mnist_conv_fast\nplain,mnist_conv_tiny\n", "[]\n")
 
 
 def test_bash_takes_the_script():
