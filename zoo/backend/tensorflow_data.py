@@ -9,7 +9,7 @@ import functools
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,28 @@ def tf_gathered(
     return _untuned(with_length(batches, count), supplier)
 
 
-def _untuned(dataset: Any, supplier: _Supplier) -> Any:
+def tf_held(load: Callable[[], Iterable[Batch]], *, batch_size: int) -> Any | None:
+    """Wraps batches that are few enough to be held, as `tf_dataset` does a supply of them.
+
+    Without a function of Python or TensorFlow in it, it is begun anew a hundred times as fast as the others: for what
+    is evaluated after each short epoch.
+
+    Args:
+        load: Gives the batches.
+        batch_size: Images of a batch; the last may be smaller.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    images, labels = (np.concatenate(parts) for parts in zip(*load(), strict=True))
+    with tf.device("CPU:0"):
+        return _untuned(tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size))
+
+
+def _untuned(dataset: Any, supplier: _Supplier | None = None) -> Any:
     """Fetches two batches ahead, and starts no thread that tunes; what it gives holds its supplier."""
     import tensorflow as tf
 

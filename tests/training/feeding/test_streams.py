@@ -14,6 +14,7 @@ from tests.tiny import write_photos
 from zoo.backend.memory import aligned, is_aligned
 from zoo.data import Batches, Packing, open_dataset, pack
 from zoo.data.packs.pixels import Rows, resolve
+from zoo.training.feeding import streams
 from zoo.training.feeding.streams import StopWatch, training_data, validation_data
 
 ON_TENSORFLOW = pytest.mark.skipif(
@@ -177,6 +178,39 @@ def test_a_mapped_pack_is_where_tensorflow_reads_it(tmp_path: Path, fresh_cache:
         assert isinstance(whole, np.ndarray)
         assert is_aligned(whole)
         np.testing.assert_array_equal(whole[rows], images[:])
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32"])
+def test_few_validation_images_are_asked_for_once_and_are_the_same_each_time(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    images = np.random.default_rng(0).random((10, 5)).astype(getattr(ml_dtypes, dtype, dtype))
+    batches = Batches(
+        images=images, labels=np.arange(10) % 3, classes=3, batch_size=4, seed=0, shuffle=False, weights=np.ones(10) / 7
+    )
+    expected = list(batches.epoch(0))
+    asked: list[int] = []
+    real = Batches.epoch_order
+    monkeypatch.setattr(Batches, "epoch_order", lambda self, epoch: asked.append(epoch) or real(self, epoch))
+    data = validation_data(batches)
+    before = len(asked)
+    for _ in range(3):
+        for (pixels, labels), (expected_pixels, expected_labels) in zip(
+            data.as_numpy_iterator(), expected, strict=True
+        ):
+            assert pixels.tobytes() == expected_pixels.tobytes()
+            assert labels.tobytes() == expected_labels.tobytes()
+    assert len(asked) == before > 0
+
+
+@ON_TENSORFLOW
+def test_many_validation_images_are_gathered_and_the_same(monkeypatch: pytest.MonkeyPatch, batches: Batches) -> None:
+    few = list(validation_data(batches).as_numpy_iterator())
+    monkeypatch.setattr(streams, "HELD_BYTES", 0)
+    many = list(validation_data(batches).as_numpy_iterator())
+    for one, other in zip(few, many, strict=True):
+        assert [part.tobytes() for part in one] == [part.tobytes() for part in other]
 
 
 @ON_TENSORFLOW
