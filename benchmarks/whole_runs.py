@@ -1,0 +1,146 @@
+"""What whole commands take, from the prompt to the run's folder: this tree beside another one, by step.
+
+    git worktree add ../before SOME_COMMIT
+    python benchmarks/whole_runs.py --data clothing/ --runs runs/whole --before ../before
+    python benchmarks/whole_runs.py --data clothing/ --runs runs/whole --before ../before --rounds 5 --count 3000
+
+A linear probe of 30 epochs and `finetune/default`, EfficientNet-Lite0 with ImageNet weights at 224 pixels. Both trees
+are run by this Python, in turns. Each command begins with an empty cache, but for the font list of matplotlib, which is
+not ours; "again" is the same command of this tree once more, which finds the cache of the first. A round before the
+first, of one epoch, is not counted: it compiles Python's modules. Steps are those that `zoo finetune --json` prints.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from reporting import report
+from split_photos import prepare
+from whole_command import run
+
+HERE = Path(__file__).parent.parent
+PROBE = ("finetune/linear-probe", "--set", "phases.head.epochs=30")
+CASES = {"linear probe, 30 epochs": PROBE, "finetune/default": ("finetune/default",)}
+SHORT = ("finetune/linear-probe", "--set", "phases.head.epochs=1")
+# Commands end with this where a recipe expects more than it comes to.
+NOT_AS_EXPECTED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One command.
+
+    Attributes:
+        case: What it trained.
+        side: Which tree, or `again`.
+        seconds: From its start to its end.
+        cpu_seconds: On all cores.
+        peak_bytes: The most memory that it held.
+        steps: Seconds by step; empty of a tree that does not print them.
+    """
+
+    case: str
+    side: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    steps: Mapping[str, float]
+
+
+def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Makes a row for each case, side and step, with the median over the rounds, and how far they lie apart."""
+    rows: list[dict[str, Any]] = []
+    for case, side in dict.fromkeys((one.case, one.side) for one in trials):
+        some = [one for one in trials if (one.case, one.side) == (case, side)]
+        seconds = [one.seconds for one in some]
+        rows.append(
+            {
+                "what": case,
+                "side": side,
+                "seconds": round(statistics.median(seconds), 2),
+                "from": round(min(seconds), 2),
+                "to": round(max(seconds), 2),
+                "CPU seconds": round(statistics.median(one.cpu_seconds for one in some), 2),
+                "peak MB": round(statistics.median(one.peak_bytes for one in some) / 1e6),
+            }
+        )
+        for step in some[0].steps:
+            of_step = [one.steps.get(step, 0.0) for one in some]
+            figures = (statistics.median(of_step), min(of_step), max(of_step))
+            taken = dict(zip(("seconds", "from", "to"), (round(figure, 2) for figure in figures), strict=True))
+            rows.append({**rows[-1], "what": f"  {step}", "side": side, **taken, "CPU seconds": None, "peak MB": None})
+    return rows
+
+
+def steps_of(document: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the seconds of each step and phase, from what the command printed."""
+    steps = dict(document.get("seconds") or {})
+    steps.pop("total", None)
+    phases = steps.pop("phases", {})
+    return {**steps, **{f"phase {name}": seconds for name, seconds in phases.items()}}
+
+
+def take(case: str, side: str, words: Sequence[str], *, tree: Path, folder: Path, keeps_cache: bool) -> Trial:
+    """Runs a command of a tree, with an empty cache or the one that is there."""
+    place = folder / tree.resolve().name
+    if not keeps_cache:
+        shutil.rmtree(place / "cache" / "zoo", ignore_errors=True)
+    shutil.rmtree(place / "run", ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    log = place / "printed.txt"
+    command = [sys.executable, "-m", "zoo", "finetune", *words, "--data", str(folder / "photos")]
+    cost = run(
+        [*command, "--run", str(place / "run"), "--json"],
+        log=log,
+        variables={**os.environ, "PYTHONPATH": str(tree.resolve()), "XDG_CACHE_HOME": str(place / "cache")},
+    )
+    said = log.read_text(encoding="utf-8")
+    if cost.code not in (0, NOT_AS_EXPECTED):
+        raise click.ClickException(f"{tree}: zoo finetune {' '.join(words)} ended with {cost.code}:\n{said[-2000:]}")
+    # What goes to stderr comes before the document.
+    document = json.loads(said[said.index("\n{\n") :] if "\n{\n" in said else said)
+    return Trial(
+        case=case,
+        side=side,
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        peak_bytes=cost.peak_bytes,
+        steps=steps_of(document),
+    )
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True, help="Has train/ and validation/.")
+@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Where photos, caches and runs go.")
+@click.option("--before", type=click.Path(exists=True, path_type=Path), help="Another tree of the project.")
+@click.option("--count", default=1000, show_default=True, help="How many photos train and validate.")
+@click.option("--rounds", default=3, show_default=True, help="How often each is run.")
+def main(data: Path, runs: Path, before: Path | None, count: int, rounds: int) -> None:
+    """Runs both commands of both trees in turns, and prints what they took by step."""
+    folder = (runs / str(count)).resolve()
+    prepare(data, folder / "photos", count)
+    shutil.rmtree(folder / "photos" / "test", ignore_errors=True)
+    sides = {"after": HERE, **({"before": before} if before else {})}
+    for side, tree in sides.items():
+        take("", side, SHORT, tree=tree, folder=folder, keeps_cache=False)
+    trials: list[Trial] = []
+    for number in range(rounds):
+        for case, words in CASES.items():
+            # Who goes first changes from round to round.
+            for side in sorted(sides, reverse=number % 2 == 0):
+                trials.append(take(case, side, words, tree=sides[side], folder=folder, keeps_cache=False))
+                click.echo(f"{case}, {side}: {trials[-1].seconds:.2f} s", err=True)
+            trials.append(take(case, "again", words, tree=HERE, folder=folder, keeps_cache=True))
+            click.echo(f"{case}, again: {trials[-1].seconds:.2f} s", err=True)
+    report("whole_runs", rows_of(sorted(trials, key=lambda one: (one.case, one.side))))
+
+
+if __name__ == "__main__":
+    main()
