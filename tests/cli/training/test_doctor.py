@@ -31,3 +31,4 @@ def test_measuring_shows_three_nets(typed):
     speeds = json.loads(out)["speeds"]
     assert [one["name"] for one in speeds] == ["mnist_conv", "efficientnet_lite0", "resnet50"]
     assert all(one["forward"] > one["training"] > 0 for one in speeds)
+    assert all(one["first_pass"] > one["training"] and one["engine"] for one in speeds)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from zoo.backend.keras_globals import pinned
 from zoo.backend.keras_internals.quick_operations import quick_operations
 from zoo.data import Batches
 from zoo.freezing.plans import layers_of
+from zoo.inference import engines
+from zoo.inference.engines import AUTO, KERAS, Compiled
 from zoo.models.building import build
 from zoo.recipe.schema import Recipe
 from zoo.training.compiling.schedules import LearningRateSchedule
@@ -49,24 +52,28 @@ class Speed:
     Attributes:
         name: The net.
         size: The side of its images.
-        forward: Images a second in inference.
+        forward: Images a second in inference, by Keras.
+        engine: What runs frozen layers here, where they are run for long: `keras`, or another and its version.
+        first_pass: Images a second by that.
         training: Images a second in training all layers.
     """
 
     name: str
     size: int
     forward: float
+    engine: str
+    first_pass: float
     training: float
 
 
 def measure_speed(
-    nets: Sequence[Net] = NETS, *, seconds: float = 4.0, clock: Callable[[], float] = time.perf_counter
+    nets: Sequence[Net] = NETS, *, seconds: float = 3.0, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[Speed]:
-    """Measures each net, forward and in training.
+    """Measures each net, forward, by the engine of first passes and in training.
 
     Args:
         nets: Which.
-        seconds: Each of the two is measured for so long, or for a batch where one takes longer.
+        seconds: Each of the three is measured for so long, or for a batch where one takes longer.
         clock: Tells the seconds.
     """
     allocator.keep_freed_memory()
@@ -94,11 +101,25 @@ def _measured(net: Net, seconds: float, clock: Callable[[], float]) -> Speed:
     images, labels = batches.batch(0, 0)
     predict = devices.predictor(model)
     forward = _images_a_second(lambda: np.asarray(predict(images)), seconds, clock)
+    engine, compiled = _engine_for(model, images)
+    first_pass = forward if compiled is None else _images_a_second(lambda: compiled.run(images), seconds, clock)
     rate = LearningRateSchedule.of_phase(phase, 1000)
     with quick_operations(layers_of(model)):
         training = make_training_model(model, recipe, phase, rate, batches=batches, prefix=None).model
         trained = _images_a_second(lambda: training.train_on_batch(images, labels), seconds, clock)
-    return Speed(name=net.name, size=net.size, forward=forward, training=trained)
+    return Speed(name=net.name, size=net.size, forward=forward, engine=engine, first_pass=first_pass, training=trained)
+
+
+def _engine_for(model: Any, images: np.ndarray) -> tuple[str, Compiled | None]:
+    """Returns what runs frozen layers in place of Keras, by its name and version, where one may and proves equal."""
+    choice = engines.asked()
+    if choice != KERAS and not engines.why_keras(model):
+        for name, engine in engines.ENGINES.items():
+            if choice in (AUTO, name) and engine.is_installed:
+                compiled = engines.prove(engine, model, images)
+                if isinstance(compiled, Compiled):
+                    return str(engine), compiled
+    return KERAS, None
 
 
 def _shape(net: Net) -> tuple[int, int, int]:
@@ -113,4 +134,4 @@ def _images_a_second(take_batch: Callable[[], object], seconds: float, clock: Ca
         take_batch()
         batches += 1
         if (taken := clock() - began) >= seconds:
-            return BATCH * batches / taken
+            return round(BATCH * batches / taken, 1)
