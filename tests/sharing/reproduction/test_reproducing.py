@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import zoo
-from tests.tiny import environment, tiny_recipe, write_photos
+from tests.tiny import environment, phase, recipe, tiny_recipe, write_photos
 from zoo.data.images.index import contents as contents_of
 from zoo.errors import NotFoundError, RunError
 from zoo.sharing.locks.lock import read_lock
@@ -224,6 +224,20 @@ def test_another_number_of_threads_or_another_backend_is_put_back_in_a_process_o
         assert kind == "threads"
     else:
         assert [one["kind"] for one in found["causes"]] == [kind]
+
+
+@pytest.mark.slow
+def test_another_engine_is_put_back_in_a_process_of_its_own(tmp_path, monkeypatch):
+    photos = write_photos(tmp_path / "photos", count=20)
+    # Steps so large that losses show the last digits of activations.
+    head = phase("head", "head", learning_rate=3, batchnorm="frozen")
+    plan = recipe(head, model="mnist_conv", train={"prefix_cache": "required"})
+    monkeypatch.setenv("ZOO_ENGINE", "openvino")
+    run = zoo.finetune(plan, photos, run=tmp_path / "run", verbose=0)
+    monkeypatch.setenv("ZOO_ENGINE", "keras")
+    found = zoo.reproduce(run.path, photos, quick=True, verbose=0)
+    assert [(one.kind, one.then, one.now) for one in found.differences] == [("engine", run.record["engine"], "keras")]
+    assert (found.verdict, named(found)) == ("within tolerance", [("engine", "engine")])
 
 
 def test_a_recipe_without_a_lock_and_one_that_was_never_run_are_refused(team):
