@@ -57,7 +57,10 @@ def litert(net: str, first: np.ndarray, threads: int) -> Run:
     model = _keras(net, first.shape[1])
     traced = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
     function = traced.get_concrete_function(tf.TensorSpec(first.shape, tf.uint8))
-    content = tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+    # The converter finds no weights in Keras' model, and what it makes then computes with none: slowly, and NaN.
+    holder = tf.Module()
+    holder.weights = [weight.value for weight in model.weights]
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], holder).convert()
     interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
     given, found = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
