@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 import zoo
 from tests.runs.made_before.make import HERE, machine
+from zoo.backend.keras_internals.fused_batchnorm import SWITCH
 from zoo.cli import main
 from zoo.runs.images import read_images
 
@@ -25,6 +26,14 @@ MODEL = "model/model.safetensors"
 PHOTOS = HERE / "photos"
 LEARNING_RATE = 3e-3
 UNSEEN = sorted((HERE / "unseen").iterdir())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _batchnorm_as_then():
+    """Leaves BatchNorms to Keras, as zoo 0.1 did."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, "0")
+        yield
 
 
 @pytest.fixture(scope="module")
