@@ -31,6 +31,20 @@ _start_beside_reading(decided)
 assert "keras" in sys.modules
 """
 
+# Begins a pack of a folder, and waits for a line.
+PACKING = """
+import sys
+from pathlib import Path
+from zoo.data import Packing, Settings, open_dataset, pack
+
+def wait(done, total):
+    print("packs", flush=True)
+    sys.stdin.readline()
+
+split = open_dataset("folder", Path(sys.argv[1])).train
+pack(split, Settings(height=28, width=28, channels=1), Packing(keep=True, on_progress=wait))
+"""
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -79,6 +93,17 @@ def test_an_interruption_of_the_block_ends_the_reading(photos):
     with pytest.raises(KeyboardInterrupt), reading_ahead(PLAN, photos):
         raise KeyboardInterrupt
     assert reader() == []
+
+
+def test_who_interrupts_the_block_does_not_wait_for_another_process_that_packs_the_same(photos):
+    packs = [sys.executable, "-c", PACKING, str(photos)]
+    with subprocess.Popen(packs, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "packs\n"
+        with pytest.raises(KeyboardInterrupt), reading_ahead(PLAN, photos):
+            wait_for(lambda: sys._current_frames()[reader()[0].ident].f_code.co_name == "lock")
+            raise KeyboardInterrupt
+        assert other.poll() is None
+        other.kill()
 
 
 def test_images_that_cannot_be_read_are_the_runs_business(photos, capfd):

@@ -19,6 +19,8 @@ from zoo.recipe.schema import Recipe
 SOURCES = frozenset({"folder", "csv", "jsonl"})
 # Files that are hashed between two looks at whether to stop.
 _HASHED_AT_ONCE = 64
+# Seconds that an interrupted block waits for the image that is being read.
+_PATIENCE = 1.0
 
 
 class _StoppedError(Exception):
@@ -40,14 +42,17 @@ def reading_ahead(recipe: Recipe, images: object) -> Generator[None]:
         yield
         return
     stop = threading.Event()
-    # A daemon: it may wait for another process that packs the same images, and Ctrl-C must not.
+    # A daemon: it may wait for another process that packs the same images, and who interrupts the block must not.
     reader = threading.Thread(target=_read, args=(recipe, images, stop), name="zoo-ahead", daemon=True)
     reader.start()
     try:
         yield
-    finally:
+    except BaseException:
         stop.set()
-        reader.join()
+        reader.join(_PATIENCE)
+        raise
+    stop.set()
+    reader.join()
 
 
 def _read(recipe: Recipe, images: Path, stop: threading.Event) -> None:
