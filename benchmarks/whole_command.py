@@ -55,12 +55,13 @@ def run(command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> C
             peak = memory.stop()
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    # Linux counts in KiB. Short commands end before the first look.
+    # For commands that end before the first look, and other systems. Linux counts in KiB, and before the command begins
+    # the process holds what ours does.
     largest = usage.ru_maxrss * (1024 if PROCESSES.is_dir() else 1)
     return Cost(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=max(peak, largest),
+        peak_bytes=peak or largest,
         code=process.returncode,
     )
 
