@@ -95,7 +95,7 @@ def take(case: str, side: str, words: Sequence[str], *, tree: Path, folder: Path
     shutil.rmtree(place / "run", ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     log = place / "printed.txt"
-    command = [sys.executable, "-m", "zoo", "finetune", *words, "--data", str(folder / "photos")]
+    command = [sys.executable, "-P", "-m", "zoo", "finetune", *words, "--data", str(folder / "photos")]
     cost = run(
         [*command, "--run", str(place / "run"), "--json"],
         log=log,
