@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import registry
 from zoo.data import (
     CHECK,
     Dataset,
@@ -27,7 +26,7 @@ from zoo.data import (
 from zoo.data.packs.conversions import Conversions
 from zoo.data.splitting import share_warnings
 from zoo.errors import DataError
-from zoo.recipe.schema import DataSection, Recipe
+from zoo.recipe.schema import DataSection
 from zoo.system.text_tables import counted
 
 # Opens a progress bar (description, total) and gives what advances it (done, detail).
@@ -111,22 +110,6 @@ def _check_command(data: DataSection, images: Path | InCode | None) -> str:
     for option, value in data.options.items():
         words += ["--option", f"{option}={json.dumps(value)}"]
     return shlex.join(words)
-
-
-def input_shape(recipe: Recipe) -> tuple[int, ...]:
-    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
-
-    Raises:
-        DataError: The model takes no images.
-    """
-    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
-    if len(card.input_shape) != 3:
-        raise DataError(
-            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
-            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
-        )
-    size = recipe.data.image_size
-    return (size, size, card.input_shape[-1]) if size else card.input_shape
 
 
 def settings_for_model(data: DataSection, input_shape: tuple[int, ...]) -> Settings:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import Job
-    from zoo.jobs.resuming import AlreadyDone, Lengthen, New, Resume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,25 +153,12 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
         more_epochs=asked.more_epochs,
         force=asked.force,
     )
-    decided = decide(request)
-    run = carry_out(decided, load=lambda: _start_beside_reading(decided), times=times)
+    run = carry_out(decide(request), load=start_backend, times=times)
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
         else:
             _show_result(run)
-
-
-def _start_beside_reading(decided: "New | Resume | Lengthen | AlreadyDone") -> None:
-    """Starts Keras, and reads the images meanwhile."""
-    from zoo.data.ahead import reading_ahead
-
-    job = getattr(decided, "job", None)
-    if job is None or "keras" in sys.modules:
-        start_backend()
-        return
-    with reading_ahead(job.recipe, job.data):
-        start_backend()
 
 
 def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: bool) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import registry
 from zoo.backend import devices, precision
 from zoo.backend.keras_globals import pinned
 from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning
-from zoo.data.inputs import Inputs, Source, input_shape, leak_warning, open_source, pack_source, settings_for_model
-from zoo.errors import RecipeError, offering
+from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source, settings_for_model
+from zoo.errors import DataError, RecipeError, offering
 from zoo.models.blueprint import blueprint_of
 from zoo.models.building import build
 from zoo.models.taking_over import NewClassifierWarning
@@ -160,6 +161,22 @@ def _for_given_weights(recipe: Recipe) -> Recipe:
         for phase in recipe.phases
     ]
     return recipe.model_copy(update={"phases": tuple(phases)})
+
+
+def input_shape(recipe: Recipe) -> tuple[int, ...]:
+    """Returns height, width and channels of the model's input: the recipe's image size, or the card's.
+
+    Raises:
+        DataError: The model takes no images.
+    """
+    card, _ = registry.lookup(recipe.model.name).adapted(recipe.model.builder_options)
+    if len(card.input_shape) != 3:
+        raise DataError(
+            f"model '{card.name}' takes input {'x'.join(map(str, card.input_shape))}; expected height, width and "
+            f"channels, since recipes read images; train it in code: zoo.build('{card.name}').fit(...)"
+        )
+    size = recipe.data.image_size
+    return (size, size, card.input_shape[-1]) if size else card.input_shape
 
 
 @pinned()
