@@ -7,6 +7,7 @@ TensorFlow traced, computes in float32 on the CPU, and is compared with Keras on
 import importlib.util
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ AUTO, KERAS = "auto", "keras"
 # How far an engine may be from Keras, as a share of the largest number that Keras gives. What rounds in another order
 # differs by some 1e-6, what computes in float16 or bfloat16 by 1e-3 and more.
 TOLERANCE = 1e-4
-# Images at once, and how many of them both compute first.
-BATCH, COMPARED = 32, 32
+# Images at once; the first of them both compute.
+BATCH = 32
 # Images that a stream of OpenVINO computes at once: with a stream for each core, that is a fifth more images a second
 # than a batch that all cores divide among them.
 _AT_ONCE = 4
@@ -149,22 +150,24 @@ def prove(engine: Engine, model: "keras.Model", images: np.ndarray) -> Compiled 
     Args:
         engine: The engine.
         model: Gives float32.
-        images: uint8[n, height, width, channels], some of those that are to be computed; at most `COMPARED` are.
+        images: uint8[n, height, width, channels], some of those that are to be computed; at most `BATCH` are.
 
     Returns:
         What computes in place of Keras; or why it does not, for a line.
     """
-    compared = images[:COMPARED]
-    starts = range(0, len(compared), BATCH)
-    try:
-        # A whole batch, also of fewer images: others may come in whole ones.
-        run = engine.prepare(model, compared[np.arange(BATCH) % len(compared)])
-        given = [run(compared[start : start + BATCH]) for start in starts]
-    except Exception as fault:  # whatever it is: Keras computes then
-        return f"{engine} cannot compute it ({_said(fault)})"
+    compared = images[:BATCH]
+    # A whole batch, also of fewer images: others may come in whole ones.
+    batch = compared[np.arange(BATCH) % len(compared)]
     keras_run = devices.predictor(model)
-    for start, outputs in zip(starts, given, strict=True):
-        for mine, theirs in zip(devices.listed(keras_run(compared[start : start + BATCH])), outputs, strict=True):
+    devices.traced(model, batch)  # both take it
+    with ThreadPoolExecutor(1, thread_name_prefix="zoo-prove") as beside:
+        expected = beside.submit(lambda: devices.listed(keras_run(compared)))
+        try:
+            run = engine.prepare(model, batch)
+            given = run(compared)
+        except Exception as fault:  # whatever it is: Keras computes then
+            return f"{engine} cannot compute it ({_said(fault)})"
+        for mine, theirs in zip(expected.result(), given, strict=True):
             difference = _difference(mine, theirs)
             if not difference <= TOLERANCE:  # nor where one is NaN
                 return (

@@ -13,7 +13,7 @@ from zoo.data import Pack, Pixels
 from zoo.data.inputs import Bar
 from zoo.errors import RecipeError
 from zoo.inference.batches import predict_each_batch, predict_in_batches
-from zoo.inference.engines import BATCH, COMPARED, EngineFaultError
+from zoo.inference.engines import BATCH, EngineFaultError
 from zoo.recipe.schema import Recipe
 from zoo.report.progress import ProgressDisplay
 from zoo.system.cache import cache_folder
@@ -94,7 +94,7 @@ def cache_prefix(
         say(prefixes.engine.refusal)
         prefixes.engine.refusal = ""
     if isinstance(plan, PrefixPlan) and plan.engine and plan.place != "there":
-        compiled = prefixes.engine.take_over(plan.engine, plan.prefixes, plan.needed[0].pack.images[:COMPARED])
+        compiled = prefixes.engine.take_over(plan.engine, plan.prefixes, plan.needed[0].pack.images[:BATCH])
         if isinstance(compiled, str):
             say(f"{compiled}; Keras computes")
             prefixes.engine.choose("")
