@@ -6,7 +6,6 @@
 The images are uint8 in memory, at random; all is float32, BatchNorm uses each batch, and every core computes. Sides:
 
     zoo               `zoo.finetune`: an epoch's `seconds` in metrics.jsonl
-    zoo unfused       the same with ZOO_FUSED_BATCHNORM=0, where the net has BatchNorm
     keras             the same model under plain Keras: `compile` and `fit` with NumPy arrays
     pytorch           a loop over torchvision's or timm's net, in channels_last, with a fused optimizer
     pytorch compiled  the same by `torch.compile`
@@ -50,21 +49,19 @@ class Net:
         channels: Of the images.
         batch: Images of a batch.
         images: Of an epoch: a quarter of a minute or so on two cores.
-        has_batchnorm: Whether the fused operation makes a difference.
     """
 
     size: int
     channels: int
     batch: int
     images: int
-    has_batchnorm: bool = True
 
 
 NETS = {
     "resnet50": Net(size=128, channels=3, batch=16, images=480),
     "mobilenet_v2": Net(size=128, channels=3, batch=16, images=1_920),
     "efficientnet_lite0": Net(size=128, channels=3, batch=16, images=1_920),
-    "convnext_tiny": Net(size=128, channels=3, batch=16, images=320, has_batchnorm=False),
+    "convnext_tiny": Net(size=128, channels=3, batch=16, images=320),
     "mnist_conv": Net(size=28, channels=1, batch=64, images=38_400),
 }
 
@@ -75,12 +72,10 @@ class Side:
 
     Attributes:
         worker: A file of training_rounds/.
-        variables: Of its process.
         compiled: Whether PyTorch compiles.
     """
 
     worker: str
-    variables: Mapping[str, str]
     compiled: bool = False
 
     @property
@@ -90,11 +85,10 @@ class Side:
 
 
 SIDES = {
-    "zoo": Side(worker="toolkit.py", variables={"ZOO_FUSED_BATCHNORM": "1"}),
-    "zoo unfused": Side(worker="toolkit.py", variables={"ZOO_FUSED_BATCHNORM": "0"}),
-    "keras": Side(worker="plain_keras.py", variables={}),
-    "pytorch": Side(worker="pytorch.py", variables={}),
-    "pytorch compiled": Side(worker="pytorch.py", variables={}, compiled=True),
+    "zoo": Side(worker="toolkit.py"),
+    "keras": Side(worker="plain_keras.py"),
+    "pytorch": Side(worker="pytorch.py"),
+    "pytorch compiled": Side(worker="pytorch.py", compiled=True),
 }
 
 
@@ -111,7 +105,7 @@ class Worker:
         threads = str(spec["threads"])
         own = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
         path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        variables = {**os.environ, **own, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2", **side.variables}
+        variables = {**os.environ, **own, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
         with log.open("w", encoding="utf-8") as said:
             self._process = subprocess.Popen(
                 [python, str(HERE / "training_rounds" / side.worker), json.dumps({**spec, "compiled": side.compiled})],
@@ -201,8 +195,6 @@ def measure(name: str, net: Net, session: Session) -> dict[str, dict[str, Any]]:
         }
         workers: dict[str, Worker] = {}
         for side, python in session.pythons.items():
-            if side == "zoo unfused" and not net.has_batchnorm:
-                continue
             log = session.runs / f"{name}-{side.replace(' ', '-')}.log"
             worker = Worker(python, SIDES[side], spec, log)
             at_end.callback(worker.end)
@@ -329,7 +321,7 @@ def main(
 
 def rehearsed(net: Net) -> Net:
     """Returns a net with three batches, in which all classes are."""
-    return Net(size=net.size, channels=net.channels, batch=4, images=12, has_batchnorm=net.has_batchnorm)
+    return Net(size=net.size, channels=net.channels, batch=4, images=12)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import tensorflow as tf
 from zoo.backend.keras_internals import (
     depthwise_convolution,
     experimental,
+    fused_adam,
     fused_batchnorm,
     graphs,
     optimizers,
@@ -142,6 +143,19 @@ def check_depthwise_convolution():
     with depthwise_convolution.depthwise([layer]) as names:
         assert names == (layer.name,)
         assert np.allclose(layer(pixels), theirs, atol=1e-5)
+
+
+def check_fused_adam():
+    trained = []
+    for update in (keras.optimizers.Adam.update_step, fused_adam.update):
+        variable = keras.Variable(np.ones((2, 3), "float32"))
+        optimizer = keras.optimizers.Adam(0.5)
+        optimizer.build([variable])
+        assert fused_adam.is_known(optimizer)
+        update(optimizer, tf.fill((2, 3), 0.25), variable.value, 0.5)
+        trained.append(variable.numpy())
+    assert np.allclose(*trained, atol=1e-5)
+    assert not np.allclose(trained[0], 1)
 
 
 CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]

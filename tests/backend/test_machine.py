@@ -78,8 +78,8 @@ def test_threads_that_are_held_back_are_named_with_what_to_type():
 
 
 def test_a_fused_operation_that_is_turned_off_is_named():
-    (advice,) = advice_for(QUICK, {"ZOO_FUSED_BATCHNORM": "0"})
-    assert advice.type == "unset ZOO_FUSED_BATCHNORM"
+    (advice,) = advice_for(QUICK, {"ZOO_NATIVE_OPERATIONS": "0"})
+    assert advice.type == "unset ZOO_NATIVE_OPERATIONS"
 
 
 def test_an_engine_that_is_turned_off_is_named_where_it_is_installed():

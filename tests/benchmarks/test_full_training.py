@@ -67,7 +67,7 @@ def start(script, tmp_path, monkeypatch):
     module = script("full_training")
     file = module.HERE / "training_rounds"
     (tmp_path / "worker.py").write_text(f"import sys\nsys.path.insert(0, {str(file)!r})\n{WORKER}")
-    side = module.Side(worker=str(tmp_path / "worker.py"), variables={})
+    side = module.Side(worker=str(tmp_path / "worker.py"))
     return lambda rounds: module.Worker(sys.executable, side, {"rounds": rounds, "threads": 1}, tmp_path / "worker.log")
 
 

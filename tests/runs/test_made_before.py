@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 import zoo
 from tests.runs.made_before.make import HERE, machine
-from zoo.backend.keras_internals.fused_batchnorm import SWITCH
+from zoo.backend.keras_internals.native_operations import SWITCH
 from zoo.cli import main
 from zoo.runs.images import read_images
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.backend.keras_internals.depthwise_convolution import depthwise
 from zoo.backend.keras_internals.experimental import device_details
+from zoo.backend.keras_internals.native_operations import native_operations
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def traced(model: Any, batch: np.ndarray) -> Any:
         function = tf.function(
             lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
         )
-        with depthwise(_layers_of(model)):
+        with native_operations(_layers_of(model)):
             known[key] = function.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
     return known[key]
 

@@ -99,9 +99,9 @@ def advice_for(machine: Machine, environment: Mapping[str, str]) -> tuple[Advice
         asked = environment.get(name, "")
         if asked.isdecimal() and 0 < int(asked) < machine.cores:
             found.append(Advice(why=f"{name} is {asked}, and {machine.cores} cores may be used", type=f"unset {name}"))
-    if environment.get("ZOO_FUSED_BATCHNORM", "1").strip().lower() in ("0", "off", "false", "no"):
+    if environment.get("ZOO_NATIVE_OPERATIONS", "1").strip().lower() in ("0", "off", "false", "no"):
         found.append(
-            Advice(why="BatchNorm trains by Keras' own operations, which are slower", type="unset ZOO_FUSED_BATCHNORM")
+            Advice(why="nets train by Keras' own operations, which are slower", type="unset ZOO_NATIVE_OPERATIONS")
         )
     if machine.engines["OpenVINO"] and environment.get("ZOO_ENGINE") == "keras":
         found.append(Advice(why="frozen layers are left to Keras, which is slower", type="unset ZOO_ENGINE"))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zoo.backend.keras_internals import fused_batchnorm
+from zoo.backend.keras_internals import native_operations
 from zoo.errors import RunError
 from zoo.recipe.by_key import ABSENT, value_differences
 from zoo.recipe.schema import Recipe
@@ -104,20 +104,20 @@ def machine_differences(before: MadeOn, now: MadeOn, *, deterministic: bool) -> 
         yield Difference(name="processor", then=then.processor, now=here.processor)
     if deterministic and here.threads is not None and then.threads not in (None, here.threads):
         yield thread_difference(before, here.threads)
-    if deterministic and then.backend == here.backend and is_fused(then) != is_fused(here):
+    if deterministic and then.backend == here.backend and has_native_operations(then) != has_native_operations(here):
         was, now_is = (on_or_off(one) for one in (then, here))
-        remedy = f"set {fused_batchnorm.SWITCH}={int(is_fused(then))}"
-        yield Difference(name="fused BatchNorm", then=was, now=now_is, remedy=remedy)
+        remedy = f"set {native_operations.SWITCH}={int(has_native_operations(then))}"
+        yield Difference(name="native operations", then=was, now=now_is, remedy=remedy)
 
 
-def is_fused(environment: EnvironmentRecord) -> bool:
-    """Returns whether BatchNorms were computed by one operation; an earlier zoo, which did not note it, had none."""
-    return bool(environment.fused_batchnorm)
+def has_native_operations(environment: EnvironmentRecord) -> bool:
+    """Returns whether TensorFlow's own operations computed; an earlier zoo, which did not note it, had none."""
+    return bool(environment.native_operations)
 
 
 def on_or_off(environment: EnvironmentRecord) -> str:
-    """Says whether BatchNorms were computed by one operation."""
-    return "on" if is_fused(environment) else "off"
+    """Says whether TensorFlow's own operations computed."""
+    return "on" if has_native_operations(environment) else "off"
 
 
 def thread_difference(before: MadeOn, now: int) -> Difference:

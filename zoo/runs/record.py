@@ -44,8 +44,8 @@ class EnvironmentRecord(JsonObject):
         cpus: How many it has.
         processor: What the CPU is called, where the system says.
         threads: How many threads computed an operation on the CPU.
-        fused_batchnorm: Whether BatchNorms that train are computed by one operation, which rounds otherwise; None on
-            another backend than TensorFlow, and of an earlier zoo, which computed them by several.
+        native_operations: Whether TensorFlow's own operations compute what Keras composes of several; they round
+            otherwise. None on another backend, and of an earlier zoo, which left all to Keras.
     """
 
     python: str
@@ -55,7 +55,7 @@ class EnvironmentRecord(JsonObject):
     cpus: int | None
     processor: str | None = field(default=None, metadata=LEFT_OUT)
     threads: int | None = field(default=None, metadata=LEFT_OUT)
-    fused_batchnorm: bool | None = field(default=None, metadata=LEFT_OUT)
+    native_operations: bool | None = field(default=None, metadata=LEFT_OUT)
 
 
 Claim = Literal["bitwise", "equivalent, not bitwise"]

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from zoo.backend import determinism, devices
+from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.backend.keras_internals.optimizers import inner_optimizer
-from zoo.backend.keras_internals.quick_operations import quick_operations
 from zoo.data import Batches
 from zoo.freezing.contract import Contract
 from zoo.freezing.plans import Plan, layers_of
@@ -139,7 +139,7 @@ class PhaseRun:
         contract = Contract(self._model, optimizer, phase=self._phase.name)
         self._say(f"trains {plan.trainable_params:,} of {self._model.count_params():,} parameters")
         bar = self._training.display.bar(self._phase.name, rate.batches)
-        with quick_operations(layers_of(self._model)), bar as move:
+        with native_operations(layers_of(self._model)), bar as move:
             watch = watch_fit(
                 self._training,
                 training_model,

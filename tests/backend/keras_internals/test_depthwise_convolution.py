@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from zoo.backend import devices
 from zoo.backend.keras_internals.depthwise_convolution import depthwise
-from zoo.backend.keras_internals.quick_operations import quick_operations
+from zoo.backend.keras_internals.native_operations import native_operations
 
 CHANNELS = 4
 PIXELS = np.random.default_rng(0).normal(size=(3, 9, 8, CHANNELS)).astype(np.float32)
@@ -108,7 +108,7 @@ def test_a_layer_that_computes_in_its_own_way_is_left_alone():
 def test_the_layer_is_plain_keras_again_when_it_is_over():
     layer = convolution()
     config = layer.get_config()
-    with pytest.raises(ZeroDivisionError), quick_operations([layer]):
+    with pytest.raises(ZeroDivisionError), native_operations([layer]):
         assert layer.get_config() == config
         raise ZeroDivisionError
     assert "convolution_op" not in vars(layer)

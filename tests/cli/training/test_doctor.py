@@ -4,24 +4,24 @@ import pytest
 
 
 def test_the_doctor_says_what_is_there_and_what_to_type(typed, monkeypatch):
-    monkeypatch.setenv("ZOO_FUSED_BATCHNORM", "0")
+    monkeypatch.setenv("ZOO_NATIVE_OPERATIONS", "0")
     code, out, _ = typed("doctor")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines() if line][:1] == ["cores"]
     assert "\nengines       TensorFlow " in out
-    advice = "faster: BatchNorm trains by Keras' own operations, which are slower: unset ZOO_FUSED_BATCHNORM"
+    advice = "faster: BatchNorm trains by Keras' own operations, which are slower: unset ZOO_NATIVE_OPERATIONS"
     assert advice in out.splitlines()
 
 
 def test_the_doctors_document_holds_the_same(typed, monkeypatch):
-    monkeypatch.setenv("ZOO_FUSED_BATCHNORM", "0")
+    monkeypatch.setenv("ZOO_NATIVE_OPERATIONS", "0")
     code, out, _ = typed("doctor", "--json")
     document = json.loads(out)
     assert code == 0
     keys = ["cores", "all_cores", "memory", "free_memory", "instructions", "engines", "has_nvidia", "advice"]
     assert list(document) == ["schema", "kind", *keys]
     assert document["kind"] == "doctor"
-    assert "unset ZOO_FUSED_BATCHNORM" in [one["type"] for one in document["advice"]]
+    assert "unset ZOO_NATIVE_OPERATIONS" in [one["type"] for one in document["advice"]]
 
 
 @pytest.mark.slow

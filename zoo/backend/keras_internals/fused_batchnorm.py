@@ -6,27 +6,16 @@ https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn
 trained with, is the same arithmetic in one pass each way. docs/upstream.md has the text of an issue for Keras.
 """
 
-import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
 from zoo.backend.keras_internals.guard import unsupported
 
-SWITCH = "ZOO_FUSED_BATCHNORM"
 # cuDNN refuses a smaller epsilon (CUDNN_BN_MIN_EPSILON).
 SMALLEST_EPSILON_ON_GPU = 1e-5
 _SOURCE = "keras/src/layers/normalization/batch_normalization.py"
 _NAMES = ("axis", "momentum", "epsilon", "gamma", "beta", "moving_mean", "moving_variance", "renorm", "synchronized")
-
-
-def is_used() -> bool | None:
-    """Returns whether the operation computes what trains: `ZOO_FUSED_BATCHNORM=0` turns it off; None without it."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return None
-    return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "off", "false", "no")
 
 
 @contextmanager
@@ -48,7 +37,7 @@ def fused(layers: Iterable[Any]) -> Generator[tuple[str, ...]]:
     Raises:
         ZooError: The installed Keras has another BatchNormalization than zoo knows.
     """
-    changed = [layer for layer in layers if _is_known(layer)] if is_used() else []
+    changed = [layer for layer in layers if _is_known(layer)]
     try:
         for layer in changed:
             layer.call = _fused_call(layer)
@@ -63,6 +52,8 @@ def _is_known(layer: Any) -> bool:
     import keras
 
     kind = keras.layers.BatchNormalization
+    if keras.backend.backend() != "tensorflow":
+        return False
     if not isinstance(layer, kind) or type(layer).call is not kind.call or "call" in vars(layer):
         return False
     missing = [name for name in _NAMES if not hasattr(layer, name)]

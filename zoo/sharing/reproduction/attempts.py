@@ -26,7 +26,7 @@ class Attempt:
         weights: What the model begins with in place of the recipe's weights, or None.
         threads: How many threads compute; None for as many as do in this process.
         backend: Keras' backend; None for that of this process.
-        fused_batchnorm: Whether one operation computes a BatchNorm; None for as it is in this process.
+        native_operations: Whether TensorFlow's own operations compute; None for as it is in this process.
         engine: What computes what frozen layers give, as `ZOO_ENGINE` has it; None for as it is in this process.
         run: The folder of a whole run; None for the first batches only.
     """
@@ -36,7 +36,7 @@ class Attempt:
     weights: str | None = None
     threads: int | None = None
     backend: str | None = None
-    fused_batchnorm: bool | None = None
+    native_operations: bool | None = None
     engine: str | None = None
     run: str | None = None
 
@@ -77,7 +77,7 @@ class Attempt:
     @property
     def needs_a_process(self) -> bool:
         """Whether it needs a process of its own."""
-        return any(one is not None for one in (self.threads, self.backend, self.fused_batchnorm, self.engine))
+        return any(one is not None for one in (self.threads, self.backend, self.native_operations, self.engine))
 
 
 @contextlib.contextmanager
@@ -97,8 +97,8 @@ def reverted(now: Attempt, causes: Sequence[Cause], files: Sequence[str], work: 
             _put_back(recipe, one)
         elif one.kind in ("threads", "backend", "engine"):
             changes[one.kind] = one.value
-        elif one.kind == "batchnorm":
-            changes["fused_batchnorm"] = one.value
+        elif one.kind == "operations":
+            changes["native_operations"] = one.value
     images = [one.image for one in causes if one.image is not None]
     folder = work / "images"
     if images and now.data is not None:

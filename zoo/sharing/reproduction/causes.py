@@ -7,7 +7,7 @@ from typing import Any, Literal
 from zoo.inference import engines
 from zoo.recipe.by_key import ABSENT, value_differences, values_of_text
 from zoo.recipe.validation import quoted
-from zoo.runs.exactness import NOT_INSTALLED, Difference, is_fused, on_or_off
+from zoo.runs.exactness import NOT_INSTALLED, Difference, has_native_operations, on_or_off
 from zoo.runs.packages import OF_BACKENDS
 from zoo.sharing.locks.lock import Lock
 from zoo.sharing.reproduction.image_changes import ImageChange
@@ -20,7 +20,7 @@ Kind = Literal[
     "precision",
     "backend",
     "threads",
-    "batchnorm",
+    "operations",
     "engine",
     "batch",
     "preprocessing",
@@ -184,9 +184,9 @@ def _of_environment(then: Lock, now: Lock) -> Iterator[Cause]:
         yield Cause(
             kind="threads", name="threads", then=value, now=after.threads, is_revertible=is_possible, value=value
         )
-    if before.backend == after.backend and is_fused(before) != is_fused(after):
-        was, now_is, value = on_or_off(before), on_or_off(after), is_fused(before)
-        yield Cause(kind="batchnorm", name="fused BatchNorm", then=was, now=now_is, is_revertible=True, value=value)
+    if before.backend == after.backend and has_native_operations(before) != has_native_operations(after):
+        was, now_is, value = on_or_off(before), on_or_off(after), has_native_operations(before)
+        yield Cause(kind="operations", name="native operations", then=was, now=now_is, is_revertible=True, value=value)
     if before.device != after.device:
         yield Cause(kind="device", name="device", then=before.device, now=after.device)
     if before.processor and after.processor and before.processor != after.processor:

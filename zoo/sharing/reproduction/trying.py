@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.backend.keras_internals import fused_batchnorm
+from zoo.backend.keras_internals import native_operations
 from zoo.data.packs import finding as packs
 from zoo.errors import ContractError, ZooError, in_one_line
 from zoo.inference import engines
@@ -136,8 +136,8 @@ def _in_a_process(attempt: Attempt) -> Outcome:
         environment["KERAS_BACKEND"] = attempt.backend
     if attempt.threads is not None:
         environment |= dict.fromkeys(_THREADS, str(attempt.threads))
-    if attempt.fused_batchnorm is not None:
-        environment[fused_batchnorm.SWITCH] = str(int(attempt.fused_batchnorm))
+    if attempt.native_operations is not None:
+        environment[native_operations.SWITCH] = str(int(attempt.native_operations))
     if attempt.engine is not None:
         environment[engines.VARIABLE] = attempt.engine
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from zoo.backend.keras_internals import fused_adam, native_operations
 from zoo.backend.keras_internals import optimizers as internals
 from zoo.errors import RecipeError
 from zoo.freezing.contract import contract_error
@@ -93,7 +94,11 @@ class PerVariable(KerasOptimizer):
         """Updates one variable, by its own rate and at its own age."""
         factor = self._factors[internals.variable_index(self, variable)]
         rate = learning_rate if factor == 1.0 else learning_rate * factor
-        self._at_age(self.age(variable)).update_step(gradient, variable, rate)
+        seen = self._at_age(self.age(variable))
+        if native_operations.is_used() and fused_adam.is_known(seen):
+            fused_adam.update(seen, gradient, variable, rate)
+        else:
+            seen.update_step(gradient, variable, rate)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         # Keras shrinks all by one rate; the decay of a slow stage has to be as slow as its steps.

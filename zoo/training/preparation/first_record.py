@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from zoo.backend import determinism
-from zoo.backend.keras_internals import fused_batchnorm
+from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
 from zoo.runs.exactness import claim_of
@@ -33,7 +33,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
             cpus=os.cpu_count(),
             processor=determinism.processor(),
             threads=determinism.threads(),
-            fused_batchnorm=fused_batchnorm.is_used(),
+            native_operations=native_operations.is_used(),
         ),
         versions=installed_versions(recipe),
         seed=recipe.train.seed,

@@ -14,7 +14,7 @@ import numpy as np
 from zoo.backend import allocator, devices
 from zoo.backend.callers_state import alone
 from zoo.backend.keras_globals import pinned, require_no_strategy
-from zoo.backend.keras_internals.quick_operations import quick_operations
+from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.data import Batches
 from zoo.data.augmentation.building import seed_augmentation
 from zoo.errors import ZooError
@@ -95,7 +95,7 @@ def _find_rate(prepared: Prepared, phase: Phase, rate: RisingRate, display: Prog
     training_model = make_training_model(model, plain, phase, rate, batches=batches, prefix=frozen_prefix(model))
     allocator.keep_freed_memory()
     losses: list[float] = []
-    with quick_operations(layers_of(model)), display.bar("rate", rate.steps) as move:
+    with native_operations(layers_of(model)), display.bar("rate", rate.steps) as move:
         for images, labels in itertools.islice(_stream(batches, training_model, seed=recipe.train.seed), rate.steps):
             try:
                 losses.append(_loss_of_step(training_model, images, labels))

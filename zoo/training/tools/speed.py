@@ -10,7 +10,7 @@ import numpy as np
 from zoo import registry
 from zoo.backend import allocator, devices, precision
 from zoo.backend.keras_globals import pinned
-from zoo.backend.keras_internals.quick_operations import quick_operations
+from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.data import Batches
 from zoo.freezing.plans import layers_of
 from zoo.inference import engines
@@ -104,7 +104,7 @@ def _measured(net: Net, seconds: float, clock: Callable[[], float]) -> Speed:
     engine, compiled = _engine_for(model, images)
     first_pass = forward if compiled is None else _images_a_second(lambda: compiled.run(images), seconds, clock)
     rate = LearningRateSchedule.of_phase(phase, 1000)
-    with quick_operations(layers_of(model)):
+    with native_operations(layers_of(model)):
         training = make_training_model(model, recipe, phase, rate, batches=batches, prefix=None).model
         trained = _images_a_second(lambda: training.train_on_batch(images, labels), seconds, clock)
     return Speed(name=net.name, size=net.size, forward=forward, engine=engine, first_pass=first_pass, training=trained)
