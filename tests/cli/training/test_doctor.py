@@ -9,7 +9,7 @@ def test_the_doctor_says_what_is_there_and_what_to_type(typed, monkeypatch):
     assert code == 0
     assert [line.split()[0] for line in out.splitlines() if line][:1] == ["cores"]
     assert "\nengines       TensorFlow " in out
-    advice = "faster: BatchNorm trains by Keras' own operations, which are slower: unset ZOO_NATIVE_OPERATIONS"
+    advice = "faster: nets train by Keras' own operations, which are slower: unset ZOO_NATIVE_OPERATIONS"
     assert advice in out.splitlines()
 
 
