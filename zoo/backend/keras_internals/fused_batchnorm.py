@@ -15,7 +15,7 @@ from zoo.backend.keras_internals.guard import unsupported
 # cuDNN refuses a smaller epsilon (CUDNN_BN_MIN_EPSILON).
 SMALLEST_EPSILON_ON_GPU = 1e-5
 _SOURCE = "keras/src/layers/normalization/batch_normalization.py"
-_NAMES = ("axis", "momentum", "epsilon", "gamma", "beta", "moving_mean", "moving_variance", "renorm", "synchronized")
+_NAMES = ("axis", "momentum", "epsilon", "gamma", "beta", "moving_mean", "moving_variance", "synchronized")
 
 
 @contextmanager
@@ -59,7 +59,8 @@ def _is_known(layer: Any) -> bool:
     missing = [name for name in _NAMES if not hasattr(layer, name)]
     if missing:
         raise unsupported(f"BatchNormalization has no {', '.join(missing)}", expected=", ".join(_NAMES), source=_SOURCE)
-    return layer.built and layer.axis in (-1, 3) and not layer.renorm and not layer.synchronized
+    is_plain = not layer.synchronized and not getattr(layer, "renorm", False)  # Keras 3.13 has no renormalisation
+    return layer.built and layer.axis in (-1, 3) and is_plain
 
 
 def _fused_call(layer: Any) -> Callable[..., Any]:
