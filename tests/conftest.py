@@ -150,3 +150,18 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> "collections.Counter[str]":
     for module in ("zoo.data.images.reading", "zoo.data.check.inspection"):
         monkeypatch.setattr(f"{module}.decode", counting)
     return counts
+
+
+class Clock:
+    """Stands where it is put."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """A clock that a test sets by hand."""
+    return Clock()

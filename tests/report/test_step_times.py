@@ -9,20 +9,6 @@ import pytest
 from zoo.report.step_times import StepTimes, seconds_of_this_process
 
 
-class Clock:
-    """Stands where it is put."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 def test_a_step_inside_another_takes_its_seconds_from_it(clock):
     times = StepTimes(clock=clock)
     clock.now += 1

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.backend.keras_internals import native_operations
 from zoo.backend.memory import available_bytes
 
 # What Linux calls the instructions that convolutions are faster by, on processors of Intel and AMD, and of ARM.
@@ -99,10 +100,9 @@ def advice_for(machine: Machine, environment: Mapping[str, str]) -> tuple[Advice
         asked = environment.get(name, "")
         if asked.isdecimal() and 0 < int(asked) < machine.cores:
             found.append(Advice(why=f"{name} is {asked}, and {machine.cores} cores may be used", type=f"unset {name}"))
-    if environment.get("ZOO_NATIVE_OPERATIONS", "1").strip().lower() in ("0", "off", "false", "no"):
-        found.append(
-            Advice(why="nets train by Keras' own operations, which are slower", type="unset ZOO_NATIVE_OPERATIONS")
-        )
+    if native_operations.is_switched_off(environment):
+        why = "nets train by Keras' own operations, which are slower"
+        found.append(Advice(why=why, type=f"unset {native_operations.SWITCH}"))
     if machine.engines["OpenVINO"] and environment.get("ZOO_ENGINE") == "keras":
         found.append(Advice(why="frozen layers are left to Keras, which is slower", type="unset ZOO_ENGINE"))
     if machine.engines["OpenVINO"] is None and _has(machine, "AVX2") and _has_extra("openvino"):

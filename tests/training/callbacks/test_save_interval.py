@@ -3,18 +3,6 @@ import pytest
 from zoo.training.callbacks.save_interval import SaveInterval
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 def due_at(interval, clock, seconds, *, step=1, is_whole_step=True):
     before, clock.now = clock.now, clock.now + seconds
     due = interval.is_due(step, is_whole_step=is_whole_step)

@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,12 @@ def is_used() -> bool | None:
 
     if keras.backend.backend() != "tensorflow":
         return None
-    return os.environ.get(SWITCH, "1").strip().lower() not in ("0", "off", "false", "no")
+    return not is_switched_off(os.environ)
+
+
+def is_switched_off(environment: Mapping[str, str]) -> bool:
+    """Returns whether the variables of a process leave all to Keras."""
+    return environment.get(SWITCH, "1").strip().lower() in ("0", "off", "false", "no")
 
 
 @contextmanager
