@@ -151,3 +151,17 @@ def rewrite(path: Path, document: Mapping[str, Any]) -> None:
                 content = path.read_bytes()
                 listed["sha256"][name], listed["bytes"][name] = hashlib.sha256(content).hexdigest(), len(content)
                 rewrite(manifest, listed)
+
+
+def stopping_bar(stop_at):
+    """Returns what opens a progress bar on which Ctrl-C comes when so many are done; never for None."""
+
+    @contextlib.contextmanager
+    def bar(description, total):
+        def move(done, detail):
+            if stop_at is not None and done >= stop_at:
+                raise KeyboardInterrupt
+
+        yield move
+
+    return bar

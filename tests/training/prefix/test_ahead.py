@@ -1,13 +1,11 @@
 """A first pass leaves what later phases need: no image goes through a frozen layer twice in a run."""
 
-import contextlib
-
 import keras
 import numpy as np
 import pytest
 
 import zoo
-from tests.tiny import phase, recipe, write_photos
+from tests.tiny import phase, recipe, stopping_bar, write_photos
 from zoo.freezing.plans import train_only
 from zoo.inference import batches
 from zoo.inference.batches import predict_each_batch
@@ -147,14 +145,7 @@ def images(count=200):
 def keep(prefixes, pixels, *, stop_at=None):
     """Computes and keeps activations in one pass; Ctrl-C comes when so many are done."""
 
-    @contextlib.contextmanager
-    def bar(description, total):
-        def move(done, detail):
-            if stop_at is not None and done >= stop_at:
-                raise KeyboardInterrupt
-
-        yield move
-
+    bar = stopping_bar(stop_at)
     folders = [caching.folder_of(prefix, pixels) for prefix in prefixes]
     return caching.get_or_compute(joined(prefixes), pixels, folders, bar=bar, what="train")
 

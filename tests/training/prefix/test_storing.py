@@ -1,6 +1,5 @@
 """A first pass that ends anywhere is taken up where it ended, and finished to the very bytes of one that did not."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.tiny import stopping_bar
 from zoo.freezing.plans import train_only
 from zoo.recipe.schema import AugmentSection
 from zoo.system import cache
@@ -40,14 +40,7 @@ def images(count=200):
 def keep(prefix, pixels, views=(), *, stop_at=None):
     """Computes and keeps activations; Ctrl-C comes when so many are done."""
 
-    @contextlib.contextmanager
-    def bar(description, total):
-        def move(done, detail):
-            if stop_at is not None and done >= stop_at:
-                raise KeyboardInterrupt
-
-        yield move
-
+    bar = stopping_bar(stop_at)
     folder = caching.folder_of(prefix, pixels, views)
     return caching.get_or_compute(prefix.prefix, pixels, [folder], views=views, bar=bar, what="train")
 
