@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-CHILD = "import sys; held = bytearray(b'1' * 80_000_000); print(flush=True); sys.stdin.read()"
+CHILD = "import sys; held = b'1' * 80_000_000; print(flush=True); sys.stdin.read()"
 # Both hold their bytes for a while.
 PARENT = f"""
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-S", "-c", {CHILD!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-held = bytearray(b"1" * 80_000_000)
+held = b"1" * 80_000_000
 child.stdout.readline()
 time.sleep(0.5)
 child.communicate()
@@ -22,7 +22,7 @@ sys.exit(3)
 def test_memory_is_that_of_all_processes_at_once(script, tmp_path, monkeypatch):
     module = script("whole_command")
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
-    ours = bytearray(b"1" * 400_000_000)  # is none of theirs
+    ours = b"1" * 400_000_000  # is none of theirs
     cost = module.run([sys.executable, "-S", "-c", PARENT], log=tmp_path / "log", variables=os.environ)
     assert cost.code == 3
     assert 160e6 < cost.peak_bytes < 300e6 < len(ours)
