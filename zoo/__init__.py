@@ -29,9 +29,9 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.freezing.plans import unfreeze as unfreeze
     from zoo.freezing.stages import stages as stages
     from zoo.inference.classifier import Classifier as Classifier
-    from zoo.inference.classifier import Prediction as Prediction
     from zoo.inference.classifier import load as load
     from zoo.inference.features import features as features
+    from zoo.inference.prediction import Prediction as Prediction
     from zoo.jobs.estimator import Estimator as Estimator
     from zoo.jobs.finetuning import Run as Run
     from zoo.jobs.finetuning import finetune as finetune
@@ -60,8 +60,9 @@ _NAMES_OF = {
     "zoo.foreign.saved_models": "trust",
     "zoo.freezing.plans": "freeze unfreeze",
     "zoo.freezing.stages": "stages",
-    "zoo.inference.classifier": "Classifier Prediction load",
+    "zoo.inference.classifier": "Classifier load",
     "zoo.inference.features": "features",
+    "zoo.inference.prediction": "Prediction",
     "zoo.jobs.estimator": "Estimator",
     "zoo.jobs.finetuning": "Run finetune",
     "zoo.models.building": "build",

@@ -1,22 +1,19 @@
 """A trained classifier: photos in, class names and probabilities out."""
 
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry
-from zoo.errors import DataError, NotFoundError, WeightsError, did_you_mean, offering
-from zoo.models import weights
+from zoo.errors import DataError, offering
+from zoo.inference.prediction import Prediction, compute_batches, compute_each, predict_all, predict_each, read_one
+from zoo.inference.sources import check_source, model_folder
 from zoo.models.arrays import arrays_of
 from zoo.models.blueprint import Blueprint, blueprint_of
 from zoo.models.building import build, load_model, rebuild
-from zoo.models.saving import CARD_FILE
-from zoo.registry import Card, Download
+from zoo.registry import Card
 from zoo.registry.fitting import ImageFit
-from zoo.runs.folder import RunFolder, holds_runs, resume_command
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
@@ -25,29 +22,6 @@ if TYPE_CHECKING:
 
     from zoo.data.given import GivenImage
     from zoo.data.images.settings import Settings
-
-BATCH_SIZE = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What the classifier thinks of one image.
-
-    Attributes:
-        path: The image's file, or None for an array.
-        label: The likeliest class.
-        probability: Its probability.
-        probabilities: Every class's, in the order of the classes; they sum to 1.
-    """
-
-    path: str | None
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the prediction as plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -102,12 +76,7 @@ class Classifier:
         Raises:
             DataError: It is not an image, or more than one.
         """
-        from zoo.data.given import read_batches
-
-        found = [pixels for _, batch in read_batches(image, self._settings, size=2) for pixels in batch[:2]]
-        if len(found) != 1:
-            raise DataError(f"read: expected one image; found {'none' if not found else 'several'}")
-        return found[0]
+        return read_one(image, self._settings)
 
     def predict(self, images: object) -> list[Prediction]:
         """Classifies images.
@@ -132,11 +101,7 @@ class Classifier:
             for prediction in zoo.load("runs/pets").predict(["cat.jpg"]):
                 print(prediction.label, prediction.probability)
         """
-        return [
-            self._prediction(path, row)
-            for paths, rows in self._probabilities(images)
-            for path, row in zip(paths, rows, strict=True)
-        ]
+        return predict_all(images, self._settings, self._compute, self.classes)
 
     def predict_proba(self, images: object) -> "np.ndarray":
         """Computes the probabilities of the classes.
@@ -152,15 +117,14 @@ class Classifier:
         """
         import numpy as np
 
-        rows = [rows for _, rows in self._probabilities(images)]
+        rows = [rows for _, rows in compute_batches(images, self._settings, self._compute)]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
 
     def predict_each(
         self, images: "Iterable[Path | str | GivenImage]"
     ) -> "Iterator[tuple[GivenImage, Prediction | DataError]]":
         """Classifies images in batches, in their order; one that cannot be read yields its fault instead."""
-        for image, found in self.compute_each(images, self.model):
-            yield image, found if isinstance(found, DataError) else self._prediction(image.path, found)
+        return predict_each(images, self._settings, self._compute, self.classes)
 
     def compute_each(
         self, images: "Iterable[Path | str | GivenImage]", model: "keras.Model"
@@ -170,40 +134,21 @@ class Classifier:
         Yields:
             Each image with what the model gives, float32[...], or with the fault where it cannot be read.
         """
-        import numpy as np
-
-        from zoo.data.given import GivenImage, read_each
         from zoo.inference.batches import predict_in_batches
 
-        given = (one if isinstance(one, GivenImage) else GivenImage(Path(one), str(one)) for one in images)
-        while batch := list(itertools.islice(given, BATCH_SIZE)):
-            results = dict(enumerate(read_each(batch, self._settings)))
-            pixels = {number: one for number, one in results.items() if not isinstance(one, DataError)}
-            if pixels:
-                results |= zip(pixels, predict_in_batches(model, np.stack(list(pixels.values()))), strict=True)
-            yield from zip(batch, results.values(), strict=True)
+        return compute_each(images, self._settings, lambda pixels: predict_in_batches(model, pixels))
 
-    def _probabilities(self, images: object) -> "Iterator[tuple[list[str | None], np.ndarray]]":
-        from zoo.data.given import read_batches
+    def _compute(self, pixels: "np.ndarray") -> "np.ndarray":
+        """Computes float32[n, classes] of uint8[n, height, width, channels] in [0, 255]."""
         from zoo.inference.batches import predict_in_batches
 
-        for paths, pixels in read_batches(images, self._settings, size=BATCH_SIZE):
-            yield paths, predict_in_batches(self.model, pixels)
+        return predict_in_batches(self.model, pixels)
 
     @property
     def _settings(self) -> "Settings":
         from zoo.data.given import settings_for
 
         return settings_for(self.input_shape, self.fit, model=self.card.name)
-
-    def _prediction(self, path: str | None, row: "np.ndarray") -> Prediction:
-        best = int(row.argmax())
-        return Prediction(
-            path=path,
-            label=self.classes[best],
-            probability=float(row[best]),
-            probabilities=dict(zip(self.classes, map(float, row), strict=True)),
-        )
 
 
 def _rebuilt(blueprint: Blueprint, precision: str, arrays: "Mapping[str, np.ndarray]") -> Classifier:
@@ -228,51 +173,6 @@ def load(run: os.PathLike[str] | str) -> Classifier:
         classifier = zoo.load("runs/quickstart-20260101T120000Z")
     """
     check_source(run)
-    folder = _model_folder(given_path(run, "the path of the run"))
+    folder = model_folder(given_path(run, "the path of the run"))
     with offering(""):  # random weights predict nothing
         return Classifier(build(str(run)) if folder is None else load_model(folder))
-
-
-def check_source(source: os.PathLike[str] | str) -> None:
-    """Looks whether there is a classifier to load, before anything is.
-
-    Raises:
-        NotFoundError: There is no finished run, and no model of this name that has classes of its own.
-        WeightsError: The model's weights are not on this machine.
-    """
-    name, path = str(source), given_path(source, "the path of the run")
-    if _model_folder(path) is not None:
-        return
-    if name not in registry.list_models():
-        if held := holds_runs(path):
-            raise NotFoundError(held)
-        hint = "" if path.exists() else did_you_mean(name.lower(), registry.list_models())
-        raise NotFoundError(
-            f"{name}: not a run folder (no run.json in it) and not a model's name.{hint} See 'zoo list' for models."
-        )
-    card = registry.info(name)
-    weight_set = card.weight_set("default")
-    if weight_set is None:
-        raise NotFoundError(
-            f"model '{name}' has no pretrained weights, and so no classes of its own; train it first: "
-            f"zoo finetune {name} --data PHOTOS"
-        )
-    if not isinstance(weight_set.source, Download) and weights.locate(weight_set) is None:
-        raise WeightsError(
-            f"{name}: weights '{weight_set.name}' are not here; get them with '{weights.how_to_get(weight_set, name)}'"
-        )
-
-
-def _model_folder(path: Path) -> Path | None:
-    """Returns the folder of a run's model; None where there is no run."""
-    if (path / CARD_FILE).is_file():
-        return path
-    folder = RunFolder(path)
-    if not folder.record_path.is_file():
-        return None
-    if not (folder.model / CARD_FILE).is_file():
-        raise NotFoundError(
-            f"{path}: the run holds no finished model (status {folder.record().status}); "
-            f"go on with it: {resume_command(path)}"
-        )
-    return folder.model

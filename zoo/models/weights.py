@@ -193,8 +193,7 @@ def open_verified(weight_set: WeightSet, path: Path, model_name: str) -> Generat
 
 
 def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes], copy: IO[bytes] | None = None) -> None:
-    source = weight_set.source
-    expected = weight_set.sha256 or (_noted_sha256(source, path) if isinstance(source, Download) else "")
+    expected = expected_sha256(weight_set, path)
     size = os.fstat(file.fileno()).st_size
     size_is_right = weight_set.bytes in (None, size)
     found = _hash(file, copy) if size_is_right else f"a file of {size} bytes"
@@ -204,6 +203,23 @@ def _verify(weight_set: WeightSet, path: Path, model_name: str, file: IO[bytes],
             f"{path}: found {found}, expected {right}; the file is damaged or another version: "
             f"get it again with '{how_to_get(weight_set, model_name, again=True)}'"
         )
+
+
+def expected_sha256(weight_set: WeightSet, path: Path | None = None) -> str:
+    """Returns the hash that a weight set's file has to have, in hex; empty where nothing says it.
+
+    Args:
+        weight_set: The set.
+        path: Its file; None for the one that `locate` finds.
+
+    Raises:
+        WeightsError: What was noted of its download is damaged.
+    """
+    source = weight_set.source
+    if weight_set.sha256 or not isinstance(source, Download):
+        return weight_set.sha256
+    place = path or locate(weight_set)
+    return "" if place is None else _noted_sha256(source, place)
 
 
 def _noted_sha256(source: Download, path: Path) -> str:

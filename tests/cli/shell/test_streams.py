@@ -293,7 +293,7 @@ def test_the_line_of_the_start_is_wiped_with_what_a_terminal_adds_on_ctrl_c(monk
 def test_a_class_of_a_card_and_a_name_of_a_file_fake_no_line_and_send_no_escape(monkeypatch):
     from zoo.cli.inference.predict import PredictionPrinter
     from zoo.errors import DataError
-    from zoo.inference.classifier import Prediction
+    from zoo.inference.prediction import Prediction
 
     name = "\x1b]0;pwn\x07\nzoo: ok\u202e"
     found = Prediction(label=name, probability=1.0, probabilities={name: 1.0}, path=name)
