@@ -7,7 +7,7 @@
     ├── WeightsError        weights that are missing, damaged or do not fit
     │   └── MissingWeightsError   not on this machine, and not fetched
     ├── TrustError          a program that is not trusted on this machine
-    ├── RunError            a run folder that is taken, incomplete or damaged
+    ├── RunError            a run or export that is taken, incomplete or damaged
     └── ContractError       exit code 3: a check, contract or expectation failed
 
 A message is one line: where, found, expected, what to type next. It quotes names and texts that others wrote, and is
@@ -106,7 +106,7 @@ class TrustError(ZooError):
 
 
 class RunError(ZooError):
-    """A run folder that is taken, incomplete or damaged."""
+    """A run folder, or an export, that is taken, incomplete or damaged."""
 
 
 class ContractError(ZooError):

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from zoo.backend.float32 import LARGEST, SMALLEST, in_float32
 from zoo.registry.augmentations import AUGMENTATIONS
 from zoo.registry.losses import LOSSES
-from zoo.registry.numbers import LARGEST, SMALLEST, in_float32
 from zoo.registry.optimizers import OPTIMIZERS
 from zoo.registry.schedules import SCHEDULES
 from zoo.registry.tables import Option

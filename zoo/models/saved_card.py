@@ -48,17 +48,17 @@ def parse_card(document: Mapping[str, Any]) -> SavedCard:
         raise CardError(f"schema is {shown(document['schema'])}; expected {SCHEMA}; use a newer zoo")
     licence = _value(document, "licence", dict, default={}).get("initial_weights")
     blueprint = Blueprint(
-        architecture=_name(document, "architecture"),
-        input_shape=_input_shape(document),
-        classes=_classes(document),
-        weights=_name(document, "weights"),
+        architecture=read_name(document, "architecture"),
+        input_shape=read_input_shape(document),
+        classes=read_classes(document),
+        weights=read_name(document, "weights"),
         dropout=_dropout(document),
         options=_value(document, "options", dict),
     )
     return SavedCard(
         replace(
             blueprint,
-            own_fit=_fit(_value(document, "preprocessing", dict)),
+            own_fit=read_fit(_value(document, "preprocessing", dict)),
             own_licence=licence if isinstance(licence, str) else None,
         ),
         precision=_value(document, "precision", str, default=""),
@@ -78,14 +78,24 @@ def _value(document: Mapping[str, Any], key: str, kind: type, default: Any = Non
     return value
 
 
-def _name(document: Mapping[str, Any], key: str) -> str:
+def read_name(document: Mapping[str, Any], key: str) -> str:
+    """Reads a name that a line can show.
+
+    Raises:
+        CardError: It is missing, or not a name.
+    """
     name = _value(document, key, str)
     if not name or len(name) > LONGEST_NAME or hidden_sign(name):
         raise CardError(f"{key} is {shown(name)}; expected a name")
     return name
 
 
-def _input_shape(document: Mapping[str, Any]) -> tuple[int, ...]:
+def read_input_shape(document: Mapping[str, Any]) -> tuple[int, ...]:
+    """Reads `input_shape`.
+
+    Raises:
+        CardError: It is missing, not a shape, or larger than any image.
+    """
     sizes = cast("list[Any]", _value(document, "input_shape", list))
     if not sizes or any(type(size) is not int or size < 1 for size in sizes):
         raise CardError(f"input_shape is {shown(sizes)}; expected positive whole numbers")
@@ -95,7 +105,12 @@ def _input_shape(document: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _classes(document: Mapping[str, Any]) -> tuple[str, ...]:
+def read_classes(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Reads `classes`.
+
+    Raises:
+        CardError: They are missing, too many, or not names that differ and that a line can show.
+    """
     names = cast("list[Any]", _value(document, "classes", list))
     if not 2 <= len(names) <= MOST_CLASSES:
         raise CardError(f"classes has {len(names):,} names; expected 2 to {MOST_CLASSES:,}")
@@ -120,8 +135,12 @@ def _dropout(document: Mapping[str, Any]) -> float | None:
     return dropout
 
 
-def _fit(preprocessing: Mapping[str, Any]) -> ImageFit:
-    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear."""
+def read_fit(preprocessing: Mapping[str, Any]) -> ImageFit:
+    """Reads what a card says; one that is older than share, interpolation and white means the whole, bilinear.
+
+    Raises:
+        CardError: A value is of another type, or out of range.
+    """
     share, white = preprocessing.get("crop_share", 1.0), preprocessing.get("white", 0)
     if not isinstance(share, int | float) or isinstance(share, bool):
         raise CardError(f"preprocessing.crop_share is {shown(share)}; expected a number")

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from zoo.backend.float32 import in_float32
 from zoo.errors import LONGEST_PATH, UNSHOWABLE
 from zoo.registry import augmentations, sources
-from zoo.registry.numbers import in_float32
 from zoo.registry.tables import Table
 
 # A name is also that of a folder; a path is as long as Linux takes one; a table has as many keys as a person writes.

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
+from zoo.backend.float32 import SMALLEST, in_float32
 from zoo.errors import NotFoundError, ZooError, did_you_mean, in_one_line, printable, shown
 from zoo.registry.loading import Loader
-from zoo.registry.numbers import SMALLEST, in_float32
 
 Value = bool | int | float | str | tuple["Value", ...]
 """What an option can be: a recipe is data, and these are TOML's values; a tuple is a list of them."""

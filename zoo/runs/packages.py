@@ -22,7 +22,7 @@ RECORDED = ("zoo", "keras", "tensorflow", "jax", "jaxlib", "numpy", "pillow")
 # Of these only a run's own decides.
 OF_BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 # Rooms of zoo that compute nothing of a run.
-_BESIDE = ("cli", "report", "sharing", "shelves", "testing")
+_BESIDE = ("cli", "export", "report", "sharing", "shelves", "testing")
 _TABLES: tuple[Table[Any], ...] = (OPTIMIZERS, LOSSES, SCHEDULES, AUGMENTATIONS)
 
 

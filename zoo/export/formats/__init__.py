@@ -1,0 +1,1 @@
+"""The writers: one file for each format, which takes an `ExportRequest`."""
