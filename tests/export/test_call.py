@@ -1,0 +1,192 @@
+"""call.py: one readable file that answers without zoo, on the command line and in a program."""
+
+import ast
+import hashlib
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.errors import ZooError
+from zoo.export.call.composing import compose, requirements
+from zoo.registry.exports import EXPORTS, ExportFormat
+
+PLAIN = ExportFormat(
+    name="plain",
+    summary="by hand",
+    files=("weights.npy",),
+    runtime="tests.export.plain_runtime",
+    runs_with=("numpy",),
+    build=print,
+)
+WITH_A_RUNTIME = ["keras", "litert", "onnx", "openvino", "saved_model"]
+# Where these are imported, all is as if they were not installed.
+WITHOUT = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(["zoo", "keras", "tensorflow", "jax"]))
+path, *sys.argv[1:] = sys.argv[1:]
+sys.argv[0] = path
+runpy.run_path(path, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    """An export of the plain format: the reddest photo is a cat, the greenest a dog."""
+    folder = tmp_path_factory.mktemp("plain")
+    np.save(folder / "weights.npy", np.array([[9.0, 0.0], [0.0, 9.0], [0.0, 0.0]]))
+    document = {
+        "files": {"weights.npy": hashlib.sha256((folder / "weights.npy").read_bytes()).hexdigest()},
+        "classes": ["cat", "dog \x1b[1m"],
+        "input": {"shape": [4, 6, 3]},
+        "fit": {"resize": "crop", "crop_share": 1.0, "interpolation": "bilinear", "white": 0},
+    }
+    (folder / "export.json").write_text(json.dumps(document))
+    (folder / "call.py").write_text(compose(PLAIN))
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    Image.new("RGB", (40, 30), (255, 0, 0)).save(tmp_path / "red.png")
+    Image.new("RGB", (40, 30), (0, 255, 0)).save(tmp_path / "green.jpg", quality=100)
+    (tmp_path / "letter.jpg").write_text("no photo")
+    return tmp_path
+
+
+def call(export, *arguments, stdin=None, **options):
+    command = [sys.executable, "-I", "-c", WITHOUT, str(export / "call.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, input=stdin, **options)
+
+
+def test_a_line_for_each_photo_as_predict_prints_them(export, photos):
+    done = call(export, "red.png", "green.jpg", cwd=photos)
+    assert (done.returncode, done.stderr) == (0, "")
+    # e^9 / (e^9 + 1) = 0.99988
+    assert done.stdout.splitlines() == [
+        "red.png  cat 100.0 %  dog \\x1b[1m 0.0 %",
+        "green.jpg  dog \\x1b[1m 100.0 %  cat 0.0 %",
+    ]
+    assert call(export, "red.png", "--top", "1", cwd=photos).stdout == "red.png  cat 100.0 %\n"
+
+
+def test_json_lines_and_a_photo_that_cannot_be_read(export, photos):
+    done = call(export, "red.png", "letter.jpg", "nowhere.png", "green.jpg", "--json", cwd=photos)
+    assert done.returncode == 1
+    red, letter, nowhere, green = map(json.loads, done.stdout.splitlines())
+    share = math.exp(9) / (math.exp(9) + 1)
+    assert red == {
+        "path": "red.png",
+        "label": "cat",
+        "probability": pytest.approx(share, abs=1e-7),
+        "probabilities": {"cat": pytest.approx(share, abs=1e-7), "dog \x1b[1m": pytest.approx(1 - share, abs=1e-7)},
+    }
+    assert letter["path"] == "letter.jpg"
+    assert letter["error"].startswith("letter.jpg: cannot be read as a photo (cannot identify image file")
+    assert nowhere["error"] == "nowhere.png: cannot be read as a photo (No such file or directory)"
+    assert green["label"] == "dog \x1b[1m"
+    plain = call(export, "letter.jpg", "red.png", cwd=photos)
+    assert (plain.returncode, plain.stdout) == (1, "red.png  cat 100.0 %  dog \\x1b[1m 0.0 %\n")
+    assert plain.stderr.startswith("letter.jpg: cannot be read as a photo (")
+
+
+@pytest.mark.parametrize("end", ["\n", "\0", "\r\n"])
+def test_paths_come_from_a_list_too(export, photos, end):
+    text = end.join(["red.png", "green.jpg", ""])
+    done = call(export, "--json", "--top", "1", "--paths-from", "-", stdin=text, cwd=photos)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["path"] for one in answers] == ["red.png", "green.jpg"]
+    assert [list(one["probabilities"]) for one in answers] == [["cat"], ["dog \x1b[1m"]]
+    (photos / "list.txt").write_text(text)
+    assert len(call(export, "red.png", "--paths-from", "list.txt", cwd=photos).stdout.splitlines()) == 3
+
+
+def test_nothing_to_classify_is_a_fault_of_usage(export, photos):
+    assert call(export).returncode == 2
+    assert call(export, "red.png", "--top", "0", cwd=photos).returncode == 2
+
+
+def test_more_photos_than_a_batch_keep_their_order(export, photos):
+    names = ["red.png", "green.jpg", "letter.jpg", "red.png"] * 20
+    done = call(export, "--json", "--paths-from", "-", stdin="\n".join(names), cwd=photos)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["path"] for one in answers] == names
+    of = {"red.png": "cat", "green.jpg": "dog \x1b[1m", "letter.jpg": None}
+    assert [one.get("label") for one in answers] == [of[name] for name in names]
+
+
+def test_a_program_imports_the_classifier(export, photos):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from call import Classifier\n"
+        "classifier = Classifier()\n"
+        "red, green, bad = classifier.predict(['red.png', open('green.jpg', 'rb').read(), b'none'])\n"
+        "print(red['path'], red['label'], green['path'], green['label'][:3], bad['error'][:15])\n"
+        "print(classifier.read('red.png').shape, classifier.compute(classifier.read('red.png')[None]).dtype)\n"
+        "print(*{one.split('.')[0] for one in sys.modules} & {'zoo', 'keras', 'tensorflow', 'jax'})\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code, str(export)], capture_output=True, text=True, cwd=photos)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["red.png cat None dog bytes: cannot b", "(4, 6, 3) float32", ""]
+
+
+def test_a_model_file_that_is_another_is_refused(export, photos, tmp_path):
+    damaged = shutil.copytree(export, tmp_path / "damaged")
+    np.save(damaged / "weights.npy", np.zeros((3, 2)))
+    done = call(damaged, "red.png", cwd=photos)
+    assert (done.returncode, done.stdout) == (1, "")
+    place = damaged / "weights.npy"
+    assert done.stderr == f"call.py: {place}: is not the file that was exported (its SHA-256 is another)\n"
+    (damaged / "weights.npy").unlink()
+    assert "No such file or directory" in call(damaged, "red.png", cwd=photos).stderr
+
+
+@pytest.mark.parametrize("name", [*WITH_A_RUNTIME, "safetensors"])
+def test_the_text_of_each_format_is_tidy_and_says_what_it_needs(name, tmp_path):
+    row = EXPORTS.lookup(name)
+    text = compose(row)
+    (tmp_path / "call.py").write_text(text)
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (["format", "--check"], ["check", "--select", "E,F,W,I,B,UP,SIM"]):
+        done = subprocess.run(
+            [*ruff, *command, "--line-length", "120", "--no-cache", str(tmp_path)], capture_output=True
+        )
+        assert done.returncode == 0, done.stdout.decode()
+    header = ast.get_docstring(ast.parse(text))
+    assert header is not None
+    listed = [line.split("==")[0] for line in requirements(row).splitlines()]
+    assert listed
+    assert all(package in header for package in listed)
+    if name in WITH_A_RUNTIME:
+        assert "import zoo" not in text and "from zoo" not in text
+        assert {"numpy", "pillow", *row.runs_with} == set(listed)
+    else:
+        assert "zoo.load(" in text
+        assert listed == ["zoo"]
+
+
+def test_a_runtime_that_cannot_be_composed_is_named(tmp_path, monkeypatch):
+    def runtime(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        return ExportFormat(name="x", summary="x", files=("x",), runtime=name, build=print)
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    needs_zoo = runtime("needs_zoo", "def open_model(folder, threads=None):\n    from zoo.errors import shown\n")
+    with pytest.raises(ZooError, match="needs_zoo: imports zoo; expected the standard library, NumPy and its own"):
+        compose(needs_zoo)
+    twice = runtime("twice", "import os\n\nTURNS = 3\n\n\ndef open_model(folder, threads=None):\n    return None\n")
+    with pytest.raises(ZooError, match=r"twice and zoo\.export\.call\.reader both define TURNS; rename one of them"):
+        compose(twice)
+    with pytest.raises(ZooError, match="nowhere_at_all: has no source text"):
+        compose(ExportFormat(name="x", summary="x", files=("x",), runtime="nowhere_at_all", build=print))
+
+
+def test_safetensors_are_opened_by_zoo():
+    text = compose(EXPORTS.lookup("safetensors"))
+    assert len(text.splitlines()) < 25
+    compile(text, "call.py", "exec")
