@@ -68,7 +68,7 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(own_display) if display is None else display
         images, place = _images(folder, data)
-        source = _open(recipe, images, is_own=data is None)
+        source = open_images(recipe, images, is_own=data is None)
         chosen = choose(folder, source, split, is_own=data is None)
         for warning in chosen.warnings:
             shown.line(f"warning: {warning}")
@@ -108,7 +108,17 @@ def _images(folder: RunFolder, data: Path | str | InCode | None) -> tuple[Path |
     return path, str(path)
 
 
-def _open(recipe: Recipe, images: Path | InCode | None, *, is_own: bool) -> Source:
+def open_images(recipe: Recipe, images: Path | InCode | None, *, is_own: bool) -> Source:
+    """Opens the images that a classifier is measured on.
+
+    Args:
+        recipe: The run's.
+        images: Where they are; None of a source that ships or downloads.
+        is_own: Whether they are where the run had them; others are not divided again.
+
+    Raises:
+        DataError: They cannot be used.
+    """
     data = recipe.data
     if not is_own:
         # They are not divided again: a share of them would be chosen by chance. Where the recipe's source cannot be
@@ -143,7 +153,7 @@ def _measure(
     called: list[str] = []
     for part in chosen.parts:
         packed = pack_split(
-            Split(images=part.split.images, labels=_labels(part, names, classifier.classes)),
+            Split(images=part.split.images, labels=labels_of(part, names, classifier.classes)),
             settings,
             how,
             bar=display.bar,
@@ -159,8 +169,17 @@ def _measure(
     return np.concatenate(probabilities), np.concatenate(labels), called
 
 
-def _labels(part: MeasuredPart, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
-    """Returns indices of the classifier's own classes, int64[n]."""
+def labels_of(part: MeasuredPart, names: Sequence[str], classes: Sequence[str]) -> "np.ndarray":
+    """Returns indices of the classifier's own classes, int64[n].
+
+    Args:
+        part: Images.
+        names: The data's classes.
+        classes: The classifier's.
+
+    Raises:
+        DataError: One of them has a class that the classifier does not know.
+    """
     import numpy as np
 
     labels: list[int] = part.split.labels.tolist()
