@@ -3,12 +3,12 @@
 Screenshots of each page, width and colour scheme are left beside the site, in pytest's folder (--basetemp).
 """
 
-import shutil
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
+from tests import chromium as chromium_of_the_system
 from tests.sharing.site.made import PING, hostile_shelf, team_shelf, version
 from zoo.sharing.site.contents import Metric, Recipe, Shelf
 from zoo.sharing.site.folder import write_site
@@ -16,21 +16,12 @@ from zoo.sharing.site.pages import pages_of
 
 pytestmark = pytest.mark.slow
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
-INSTALL = "install one: apt install chromium, or playwright install chromium"
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with playwright.sync_playwright() as started:
-        try:
-            browser = started.chromium.launch(executable_path=installed, chromium_sandbox=False, args=quiet)
-        except playwright.Error as fault:
-            pytest.skip(f"no Chromium can be started ({str(fault).splitlines()[0]}); {INSTALL}")
+    with chromium_of_the_system.started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -298,8 +289,6 @@ def test_what_is_planted_into_a_page_is_stopped_by_its_policy(visit, site, tmp_p
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("path", ["index", "recipes/clothing-lite0", "recipes/cut-off"])
 def test_axe_finds_no_barrier(visit, path, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = visit(f"team/{path}.html", scheme=scheme, bypass_csp=True)
-    found = axe.Axe().run(page)
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
-    assert len(found.response["passes"]) > 15
+    found, passed = chromium_of_the_system.barriers(page)
+    assert found == [] and passed > 15
