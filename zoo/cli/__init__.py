@@ -26,6 +26,7 @@ VERBS = {
     "reproduce": "zoo.cli.runs.reproduce:reproduce_command",
     "evaluate": "zoo.cli.runs.evaluate:evaluate_command",
     "predict": "zoo.cli.inference.predict:predict_command",
+    "serve": "zoo.cli.inference.serve:serve_command",
     "verify": "zoo.cli.runs.verify:verify_command",
     "features": "zoo.cli.inference.features:features_command",
     "data": "zoo.cli.data:data",

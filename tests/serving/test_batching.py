@@ -1,0 +1,183 @@
+"""Photos of several requests through a model at once."""
+
+import asyncio
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.serving.made import LIMITS, SHAPE, brightness
+from zoo.serving.batching import Batcher, sizes_of, warm
+from zoo.serving.refusals import RefusedError
+
+FOR_EVER = 1000.0
+
+
+class Recorder:
+    """A model that keeps the size of each batch, with and without what fills it up."""
+
+    def __init__(self, compute=brightness):
+        self.filled = []
+        self.batches = []
+        self._compute = compute
+
+    def compute(self, pixels):
+        self.filled.append(len(pixels))
+        return self._compute(pixels)
+
+    def batcher(self, **changes):
+        limits = dataclasses.replace(LIMITS, **{"max_wait": FOR_EVER, **changes})
+        return Batcher(self.compute, limits, lambda photos, seconds: self.batches.append(photos))
+
+
+def grey(*levels):
+    return np.stack([np.full(SHAPE, level, np.uint8) for level in levels])
+
+
+def run(work):
+    return asyncio.run(asyncio.wait_for(work, 20))
+
+
+def test_batch_sizes_are_powers_of_two_up_to_the_largest():
+    assert sizes_of(1) == [1]
+    assert sizes_of(4) == [1, 2, 4]
+    assert sizes_of(12) == [1, 2, 4, 8, 12]
+    recorder = Recorder()
+    warm(recorder.compute, SHAPE, 12)
+    assert recorder.filled == [1, 2, 4, 8, 12]
+
+
+def test_a_photo_alone_waits_for_nobody():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(1) as compute:
+            rows = await compute(grey(51))
+        await batcher.close()
+        return rows
+
+    assert np.allclose(run(work()), [[0.8, 0.2]])
+    assert recorder.batches == [1]
+
+
+def test_photos_that_are_being_decoded_are_waited_for():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(1) as one, batcher.places(2) as other:
+            first = asyncio.create_task(one(grey(0)))
+            await asyncio.sleep(0.02)
+            assert recorder.batches == []
+            rows = await other(grey(255, 51))
+            return np.concatenate([await first, rows])
+
+    assert np.allclose(run(work())[:, 1], [0, 1, 0.2])
+    assert recorder.batches == [3] and recorder.filled == [4]
+
+
+def test_a_photo_that_cannot_be_decoded_is_waited_for_no_longer():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(1) as one:
+            with batcher.places(1):
+                first = asyncio.create_task(one(grey(0)))
+                await asyncio.sleep(0.02)
+                assert recorder.batches == []
+            await first
+
+    run(work())
+    assert recorder.batches == [1]
+
+
+def test_no_photo_waits_longer_than_is_said():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher(max_wait=0.01)
+        with batcher.places(1) as one, batcher.places(1) as other:
+            await one(grey(0))  # whose answer comes though the other was not decoded
+            await other(grey(0))
+
+    run(work())
+    assert recorder.batches == [1, 1]
+
+
+def test_requests_are_cut_and_gathered_up_to_the_largest_batch():
+    recorder = Recorder()
+    levels = [*range(0, 250, 25)]
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(len(levels)) as compute:
+            return await compute(grey(*levels))
+
+    assert np.allclose(run(work())[:, 1] * 255, levels)
+    assert recorder.batches == [4, 4, 2] and recorder.filled == [4, 4, 2]
+
+
+def test_many_requests_get_their_own_rows():
+    recorder = Recorder()
+
+    async def ask(batcher, level):
+        with batcher.places(1) as compute:
+            await asyncio.sleep(level / 50_000)
+            return (await compute(grey(level)))[0, 1] * 255
+
+    async def work():
+        batcher = recorder.batcher(max_wait=0.002)
+        return await asyncio.gather(*(ask(batcher, level) for level in range(100)))
+
+    assert np.allclose(run(work()), range(100))
+    assert sum(recorder.batches) == 100 and max(recorder.batches) <= 4 and len(recorder.batches) < 100
+
+
+def test_what_a_model_raises_is_told_to_every_request_of_the_batch():
+    def fails(pixels):
+        raise ValueError("no such operation")
+
+    recorder = Recorder(fails)
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(1) as one, batcher.places(1) as other:
+            return await asyncio.gather(one(grey(0)), other(grey(1)), return_exceptions=True)
+
+    assert [str(fault) for fault in run(work())] == ["no such operation"] * 2
+    assert recorder.batches == []
+
+
+def test_places_are_bounded_and_given_back():
+    async def work():
+        batcher = Recorder().batcher(queue=3)
+        with batcher.places(2):
+            with pytest.raises(RefusedError, match="2 photos are in hand; expected at most 3") as refused:
+                batcher.check_room(2)
+            assert (refused.value.status, refused.value.retry_after) == (503, 1)
+            batcher.check_room(1)
+        batcher.check_room(3)
+        with pytest.raises(RefusedError, match="the request needs 4 places; expected at most 3") as refused:
+            batcher.check_room(4)
+        assert (refused.value.status, refused.value.retry_after) == (413, None)
+        assert batcher.in_hand == 0
+
+    run(work())
+
+
+def test_closing_waits_for_what_is_in_hand():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher()
+        with batcher.places(1) as compute:
+            closing = asyncio.create_task(batcher.close())
+            await asyncio.sleep(0.05)
+            assert not closing.done()
+            await compute(grey(0))
+        await closing
+
+    run(work())
+    assert recorder.batches == [1]

@@ -1,0 +1,1 @@
+"""A server of classifiers: photos in by HTTP, classes and probabilities out."""

@@ -1,0 +1,197 @@
+"""Photos of several requests through a model at once: none waits longer than is said, and no more wait than that."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.serving.refusals import BUSY, TOO_LARGE, RefusedError
+from zoo.serving.settings import Limits
+
+Compute = Callable[[np.ndarray], np.ndarray]
+# How much the newest batch counts in the time that a photo takes.
+_NEWEST = 0.2
+_LONGEST_RETRY = 60
+# Between two looks at what is still in hand of a model that is replaced.
+_LOOK_SECONDS = 0.02
+
+
+def sizes_of(max_batch: int) -> list[int]:
+    """Returns the batch sizes that a model is asked for: so few that each can be compiled before the first request."""
+    sizes = [1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch]
+    return [*sizes, max_batch]
+
+
+def warm(compute: Compute, shape: tuple[int, ...], max_batch: int) -> None:
+    """Runs a model once with each batch size, so that no request waits for it."""
+    for size in sizes_of(max_batch):
+        compute(np.zeros((size, *shape), np.uint8))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    """Some photos of one request.
+
+    Attributes:
+        rows: uint8[m, height, width, channels], at most as many as a batch has.
+        answer: Becomes float32[m, classes].
+        since: When they came, by the loop's clock.
+    """
+
+    rows: np.ndarray
+    answer: "asyncio.Future[np.ndarray]"
+    since: float
+
+
+@dataclass
+class _Places:
+    """Places that a request has, and how many of its photos are still to come."""
+
+    expected: int
+
+
+class Batcher:
+    """Collects photos for one model, and runs it in a thread of its own.
+
+    A photo waits for others only while some that were accepted are still being decoded.
+
+    Args:
+        compute: uint8[n, height, width, channels] -> float32[n, classes]; it is called by one thread at a time.
+        limits: How many go through at once, how long one waits, and how many may be in hand.
+        observe: Told of each batch: how many photos, and its seconds.
+    """
+
+    def __init__(self, compute: Compute, limits: Limits, observe: Callable[[int, float], object]) -> None:
+        self._compute = compute
+        self._limits = limits
+        self._observe = observe
+        self._sizes = sizes_of(limits.max_batch)
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = asyncio.Event()
+        self._expected = 0
+        self._seconds_each = 0.0
+        self.in_hand = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoo-compute")
+        self._task = asyncio.create_task(self._run())
+
+    def check_room(self, count: int = 1, *, closes: bool = False) -> None:
+        """Refuses photos that are too many.
+
+        Args:
+            count: How many.
+            closes: Whether a body was not read.
+
+        Raises:
+            RefusedError: So many never fit, or not now.
+        """
+        most = self._limits.queue
+        if count > most:
+            raise RefusedError(TOO_LARGE, f"the request needs {count:,} places; expected at most {most:,} (--queue)")
+        if self.in_hand + count > most:
+            raise RefusedError(
+                BUSY,
+                f"{self.in_hand:,} photos are in hand; expected at most {most:,} (--queue); try again",
+                retry_after=min(max(math.ceil(self.in_hand * self._seconds_each), 1), _LONGEST_RETRY),
+                closes=closes,
+            )
+
+    @contextlib.contextmanager
+    def places(self, count: int) -> Generator[Callable[[np.ndarray], Awaitable[np.ndarray]]]:
+        """Takes places for photos that are going to be decoded.
+
+        Yields:
+            What computes all of them that could be: uint8[m, height, width, channels] -> float32[m, classes]; to be
+            called once at most.
+
+        Raises:
+            RefusedError: So many never fit, or not now.
+        """
+        self.check_room(count)
+        places = _Places(count)
+        self.in_hand += count
+        self._expected += count
+
+        async def answer(rows: np.ndarray) -> np.ndarray:
+            return await self._answers(rows, places)
+
+        try:
+            yield answer
+        finally:
+            self.in_hand -= count
+            self._expect_no_more(places)
+
+    def _expect_no_more(self, places: _Places) -> None:
+        self._expected -= places.expected
+        places.expected = 0
+        self._changed.set()
+
+    async def _answers(self, rows: np.ndarray, places: _Places) -> np.ndarray:
+        loop = asyncio.get_running_loop()
+        size = self._limits.max_batch
+        parts = [
+            _Waiting(rows=rows[start : start + size], answer=loop.create_future(), since=loop.time())
+            for start in range(0, len(rows), size)
+        ]
+        self._waiting += parts
+        self._expect_no_more(places)
+        return np.concatenate(await asyncio.gather(*(part.answer for part in parts)))
+
+    async def _run(self) -> None:
+        while True:
+            await self._until_worthwhile()
+            await self._compute_batch(self._next_batch())
+
+    async def _until_worthwhile(self) -> None:
+        """Waits for a photo, and then for others, as long as that one may wait and others are on their way."""
+        while not self._waiting:
+            await self._until_changed()
+        due = self._waiting[0].since + self._limits.max_wait
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                while self._expected and sum(len(one.rows) for one in self._waiting) < self._limits.max_batch:
+                    await self._until_changed()
+
+    async def _until_changed(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch, count = list[_Waiting](), 0
+        while self._waiting and count + len(self._waiting[0].rows) <= self._limits.max_batch:
+            batch.append(self._waiting.popleft())
+            count += len(batch[-1].rows)
+        return batch
+
+    async def _compute_batch(self, batch: list[_Waiting]) -> None:
+        rows = np.concatenate([one.rows for one in batch])
+        size = next(size for size in self._sizes if size >= len(rows))
+        filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
+        began = time.perf_counter()
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._compute, filled)
+        except Exception as fault:  # a runtime raises any class; each request of the batch is told
+            for one in batch:
+                if not one.answer.done():
+                    one.answer.set_exception(fault)
+            return
+        seconds = time.perf_counter() - began
+        self._seconds_each += _NEWEST * (seconds / len(rows) - self._seconds_each)
+        self._observe(len(rows), seconds)
+        start = 0
+        for one in batch:
+            if not one.answer.done():  # else its request was given up
+                one.answer.set_result(found[start : start + len(one.rows)])
+            start += len(one.rows)
+
+    async def close(self) -> None:
+        """Ends once all that was accepted has its answer."""
+        while self.in_hand:
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._task.cancel()
+        self._thread.shutdown(wait=False)
