@@ -84,7 +84,7 @@ class _Memory:
 
     def _look(self) -> None:
         while not self._stopped.wait(PAUSE_SECONDS):
-            self._peak = max(self._peak, sum(map(_held, processes_of(self._session))))
+            self._peak = max(self._peak, sum(map(held_by, processes_of(self._session))))
 
 
 def processes_of(session: int) -> list[int]:
@@ -101,7 +101,8 @@ def processes_of(session: int) -> list[int]:
     return found
 
 
-def _held(process: int) -> int:
+def held_by(process: int) -> int:
+    """Returns the bytes that a process holds, of what it shares its part; 0 where the system does not tell."""
     try:
         lines = (PROCESSES / str(process) / "smaps_rollup").read_text().splitlines()
     except OSError:  # it has ended
