@@ -1,7 +1,7 @@
 import pytest
 
 from zoo.backend.devices import Accelerator, accelerator
-from zoo.backend.precision import resolve, warning
+from zoo.backend.precision import full_float32, resolve, warning
 
 KERAS_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -62,3 +62,18 @@ def test_an_unknown_backend_counts_as_a_cpu(monkeypatch):
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     assert accelerator() == Accelerator("cpu", "cpu")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_gpus_compute_float32_with_all_of_its_bits_and_then_as_before(before):
+    import tensorflow as tf
+
+    at_first = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(before)
+    try:
+        with pytest.raises(ValueError, match="a fault within"), full_float32():
+            assert not tf.config.experimental.tensor_float_32_execution_enabled()
+            raise ValueError("a fault within")
+        assert tf.config.experimental.tensor_float_32_execution_enabled() == before
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(at_first)

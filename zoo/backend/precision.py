@@ -1,5 +1,9 @@
-"""Which dtype policy a run trains in."""
+"""Which dtype policy a run trains in, and what a GPU makes of float32."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from zoo.backend import devices
 from zoo.backend.devices import Accelerator
 
 
@@ -24,3 +28,29 @@ def warning(policy: str, accelerator: Accelerator) -> str | None:
     if accelerator.kind == "cpu" and policy != "float32":
         return f"{policy} on a CPU is several times slower than float32"
     return None
+
+
+@contextmanager
+def full_float32() -> Generator[None]:
+    """Computes float32 with all of its bits: GPUs multiply with 10 of its 23 bits (TF32) unless they are told.
+
+    https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_tensor_float_32_execution
+    """
+    backend = devices.name()
+    if backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("float32"):
+            yield
+        return
+    if backend != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)

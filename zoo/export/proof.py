@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.backend.precision import full_float32
 from zoo.data.given import GivenImage, settings_for
 from zoo.data.images.settings import Settings
 from zoo.errors import ContractError, DataError
@@ -64,7 +65,7 @@ def prove(
     export = read_export(folder)
     blueprint = blueprint_of(model)
     settings = settings_for(blueprint.input_shape, blueprint.fit, model=blueprint.architecture)
-    with kept_photos(run, blueprint.classes, settings, data) as photos:
+    with full_float32(), kept_photos(run, blueprint.classes, settings, data) as photos:
         if photos.moved:
             display.line(
                 f"warning: {photos.moved:,} of the {photos.moved + len(photos):,} {photos.split} photos of the run are "
