@@ -11,7 +11,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -147,4 +147,5 @@ def labels(answer: Answer) -> Sequence[str | None]:
 if __name__ == "__main__":
     from zoo.serving.server import serve
 
-    serve([source()], port=0, access=Access(), limits=LIMITS, say=lambda text: print(text, flush=True))
+    patient = replace(LIMITS, body_seconds=600, stop_seconds=600)
+    serve([source()], port=0, access=Access(), limits=patient, say=lambda text: print(text, flush=True))

@@ -169,6 +169,8 @@ class Server(uvicorn.Server):
     def _stop(self) -> None:
         if self.should_exit:
             self.force_exit = True
+            for connection in [*self.server_state.connections]:
+                cast(Any, connection).transport.abort()
             return
         self.should_exit = True
         self._say("stopping: what was accepted is answered; once more to exit at once")

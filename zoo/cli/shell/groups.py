@@ -28,6 +28,7 @@ ALSO_CALLED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("publish", "upload", "share"), ("push", "recipe")),
     **dict.fromkeys(("create", "init", "generate", "propose"), ("new",)),
     **dict.fromkeys(("compare", "difference"), ("diff", "recipe")),
+    **dict.fromkeys(("server", "deploy", "host", "http", "api"), ("serve",)),
     "eval": ("evaluate",),
     **dict.fromkeys(("benchmark", "bench", "diagnose", "env"), ("doctor",)),
 }

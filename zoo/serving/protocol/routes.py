@@ -22,6 +22,15 @@ from zoo.serving.service import Service
 
 _MODEL = "/v2/models/{name}"
 _OF_A_VERSION = f"{_MODEL}/versions/{{version}}"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
 
 
 def protocol_routes(service: Service) -> APIRouter:
@@ -60,8 +69,8 @@ def protocol_routes(service: Service) -> APIRouter:
         """Answers where there is such a model."""
         return JSONResponse({"name": served_as(name, version).name, "ready": True})
 
-    @routes.post(f"{_MODEL}/infer")
-    @routes.post(f"{_OF_A_VERSION}/infer")
+    @routes.post(f"{_MODEL}/infer", openapi_extra=_BODY)
+    @routes.post(f"{_OF_A_VERSION}/infer", openapi_extra=_BODY)
     async def infer(request: Request, name: str, version: str = VERSION) -> Response:
         """Computes `probabilities` of `pixels`, or of encoded `images`."""
         served_as(name, version).batcher.check_room(closes=True)
