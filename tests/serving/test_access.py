@@ -1,5 +1,8 @@
 """Who may ask."""
 
+import contextlib
+import http.client
+
 import pytest
 
 from tests.serving.made import form, photo, running
@@ -48,6 +51,18 @@ def test_the_token_lets_a_photo_through(guarded):
     content_type, body = form(("a.png", photo()))
     answer = guarded.ask("POST", "/predict", body, {"Content-Type": content_type, **RIGHT})
     assert answer.status == 200
+
+
+def test_a_client_that_sends_much_hears_why_it_is_refused(guarded):
+    """Else its connection ended while it sends, and what it saw would be that alone."""
+    answer = guarded.ask("POST", "/predict", b"x" * 20_000_000)
+    assert (answer.status, answer.headers["connection"]) == (401, "close")  # as the client asked
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=20)) as connection:
+        for _ in range(2):
+            connection.request("POST", "/predict", b"x" * 5_000_000)
+            refused = connection.getresponse()
+            assert (refused.status, refused.getheader("connection")) == (401, None)
+            refused.read()
 
 
 def test_a_path_that_only_looks_open_is_not(guarded):

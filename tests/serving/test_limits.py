@@ -67,6 +67,13 @@ def test_a_body_of_unknown_length_is_counted_as_it_comes():
         assert server.service.held.held == 0
 
 
+def test_a_client_that_asks_whether_it_may_send_is_told_at_once(server):
+    head = b"Content-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
+    assert answered(raw(server, POST, head))[0] == 413
+    with raw(server, POST, b"Content-Length: 1\r\nExpect: 100-continue\r\n\r\n") as connection:
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 def test_a_slow_body_times_out_and_others_go_on():
     with running(limits=dataclasses.replace(LIMITS, body_seconds=SLOW)) as server:
         slow = [raw(server, POST, b"Content-Length: 1000\r\n\r\nx") for _ in range(5)]

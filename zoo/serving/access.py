@@ -8,8 +8,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zoo.serving.intake.incoming import incoming_of, noticing
 from zoo.serving.refusals import FORBIDDEN, NO_TOKEN, RefusedError
-from zoo.serving.settings import Access, is_loopback
+from zoo.serving.settings import Access, Limits, is_loopback
 
 # What tells nothing of the models: whether the server lives, the page that asks for the token, and the schema.
 OPEN_PATHS = {"/", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"}
@@ -23,11 +24,13 @@ class AccessMiddleware:
     Args:
         app: What answers.
         access: Who may ask.
+        limits: What a request may hold.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, limits: Limits) -> None:
         self._app = app
         self._access = access
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or refuses it before its body is read."""
@@ -43,13 +46,14 @@ class AccessMiddleware:
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)
 
+        incoming = noticing(scope, receive)
         try:
             self._check(scope["path"], Headers(scope=scope))
         except RefusedError as refusal:
-            answer = JSONResponse(refusal.to_json(), refusal.status, refusal.headers)
-            await answer(scope, receive, guarded)
+            answer = await refused_answer(refusal, scope, self._limits)
+            await answer(scope, incoming, guarded)
             return
-        await self._app(scope, receive, guarded)
+        await self._app(scope, incoming, guarded)
 
     def _check(self, path: str, headers: Headers) -> None:
         if self._access.token is None:
@@ -67,6 +71,14 @@ class AccessMiddleware:
             raise _forbidden("the host is not this machine's own; expected localhost or a token")
         if path == RELOAD_PATH:
             raise _forbidden("reload needs a token (--token-file); or send SIGHUP to the process")
+
+
+async def refused_answer(refusal: RefusedError, scope: Scope, limits: Limits) -> JSONResponse:
+    """Returns the answer to a request that is not carried out, once its client can hear it."""
+    headers = refusal.headers
+    if refusal.closes and await incoming_of(scope).drain(Headers(scope=scope), most=limits.max_bytes):
+        headers.pop("Connection", None)
+    return JSONResponse(refusal.to_json(), refusal.status, headers)
 
 
 def _forbidden(message: str) -> RefusedError:

@@ -18,7 +18,7 @@ from zoo.errors import in_one_line
 from zoo.inference.occlusion import covered, heat_of
 from zoo.registry.exports import installed_version
 from zoo.serving import replies
-from zoo.serving.access import AccessMiddleware
+from zoo.serving.access import AccessMiddleware, refused_answer
 from zoo.serving.intake.bodies import HeldBytes
 from zoo.serving.intake.decoding import Decoder
 from zoo.serving.intake.photos import Photo
@@ -98,17 +98,17 @@ def make_app(
     app.state.service = service
     for routes in (photo_routes(service), state_routes(service), protocol_routes(service), page_routes()):
         app.include_router(routes)
-    _explain_faults(app, report)
-    app.add_middleware(AccessMiddleware, access=access)
+    _explain_faults(app, limits, report)
+    app.add_middleware(AccessMiddleware, access=access, limits=limits)
     app.add_middleware(CountingMiddleware, metrics=metrics)
     return app
 
 
-def _explain_faults(app: FastAPI, report: Callable[[str], object]) -> None:
+def _explain_faults(app: FastAPI, limits: Limits, report: Callable[[str], object]) -> None:
     """Lets every fault be a document with `error`."""
 
-    async def refused(_request: Request, fault: Any) -> Response:
-        return JSONResponse(fault.to_json(), fault.status, fault.headers)
+    async def refused(request: Request, fault: Any) -> Response:
+        return await refused_answer(fault, request.scope, limits)
 
     async def not_found(_request: Request, fault: Any) -> Response:
         return JSONResponse({"error": str(fault.detail)}, fault.status_code, fault.headers)
