@@ -36,6 +36,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         # pytest-xdist sets a width for its workers; no line of ours is folded for it.
         patch.delenv("COLUMNS", raising=False)
+        # What predict keeps after its answers takes seconds for each run; its own tests ask for it.
+        patch.setenv("ZOO_RUNTIME", "keras")
         yield
 
 

@@ -107,6 +107,44 @@ def test_looking_around_imports_nothing_heavy(code):
     assert {module.partition(".")[0] for module in modules_after(code)}.isdisjoint(HEAVY)
 
 
+OF_RECIPES = {"annotated_types", "pydantic", "pydantic_core", "tomlkit", "typing_extensions", "typing_inspection"}
+# Every verb that neither trains nor builds a model, and the packages of others that it may import; what is not listed
+# here costs a share of the 0.3 seconds that it may take.
+PACKAGES = {
+    "--help": set(),
+    "help predict": set(),
+    "list": set(),
+    "show resnet50": set(),
+    "weights ls": set(),
+    "weights verify mnist_conv": set(),
+    "cache ls": set(),
+    "cache clear packs": set(),
+    "shelf ls": set(),
+    "recipe ls": set(),
+    "recipe keys": OF_RECIPES,
+    "recipe show quickstart": OF_RECIPES,
+    "recipe check quickstart": OF_RECIPES,
+    "recipe schema": OF_RECIPES,
+    "recipe diff quickstart finetune/default": OF_RECIPES,
+    "doctor": {"PIL"},
+    "data --help": set(),
+}
+
+
+def packages(modules):
+    names = {module.partition(".")[0] for module in modules}
+    return {name for name in names - set(sys.stdlib_module_names) if not name.startswith("_")} - {"zoo", "click"}
+
+
+@pytest.mark.parametrize("words", PACKAGES)
+def test_a_verb_imports_what_it_needs_and_no_more(words):
+    assert packages(modules_after(command(*words.split()))) <= PACKAGES[words]
+
+
+def test_a_run_is_verified_by_the_standard_library_alone(trained):
+    assert packages(modules_after(command("verify", str(trained.run)))) == set()
+
+
 def test_a_path_that_is_not_a_run_is_refused_without_loading_the_models():
     refused = command("evaluate", "runs/nix", code=1)
     assert "zoo.architectures" not in modules_after(refused)

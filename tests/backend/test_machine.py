@@ -2,10 +2,11 @@
 
 import os
 from dataclasses import replace
+from email.message import Message
 
 import pytest
 
-from zoo.backend.machine import Machine, advice_for, this_machine
+from zoo.backend.machine import Machine, advice_for, has_nvidia, this_machine, usable_cores
 
 INTEL = "processor : 0\nmodel name : Xeon\nflags : fpu sse2 avx2 avx512f avx_vnni\n\nprocessor : 1\nflags : fpu\n"
 ARM = "processor : 0\nFeatures : fp asimd i8mm\n"
@@ -93,3 +94,17 @@ def test_a_gpu_that_tensorflow_cannot_use_comes_first():
     advice = advice_for(replace(QUICK, has_nvidia=True), {"OMP_NUM_THREADS": "1"})
     assert [one.type for one in advice] == ["pip install 'zoo[cuda]'", "unset OMP_NUM_THREADS"]
     assert advice_for(QUICK, {}) == ()
+
+
+def test_the_runtime_that_predictions_start_quickest_with_is_named_where_it_is_missing(monkeypatch):
+    installed = Message()
+    installed["Provides-Extra"] = "export"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda name: installed)
+    (advice,) = advice_for(replace(QUICK, engines={**QUICK.engines, "LiteRT": None}), {})
+    assert advice.type == "pip install 'zoo[export]'"
+    assert advice_for(replace(QUICK, engines={**QUICK.engines, "LiteRT": "2.3.0"}), {}) == ()
+
+
+def test_looking_for_cores_and_a_gpu_is_what_the_whole_look_finds(system, tmp_path):
+    machine = system(quota="50000 100000\n", gpu="NVRM 550\n")
+    assert (usable_cores(tmp_path), has_nvidia(tmp_path)) == (machine.cores, machine.has_nvidia) == (1, True)

@@ -44,6 +44,7 @@ def test_it_lists_each_kind(folder, capsys):
         "weights": (1, 300),
         "recipes": (0, 0),
         "bundles": (0, 0),
+        "exports": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -65,6 +66,7 @@ def test_it_lists_what_is_unfinished(folder, capsys):
         "weights": (1, 200_000),
         "recipes": (0, 0),
         "bundles": (0, 0),
+        "exports": (0, 0),
         "modules": (0, 0),
     }
     assert zoo("ls") == 0
@@ -117,6 +119,7 @@ def test_it_counts_only_what_is_gone(folder, capsys, monkeypatch):
         "weights: 300 B freed",
         "recipes: 0 B freed",
         "bundles: 0 B freed",
+        "exports: 0 B freed",
         "modules: 0 B freed",
     ]
     kept = folder / "activations" / "abc" / "activations.npy"
@@ -149,7 +152,7 @@ def test_all_is_removed_only_by_who_says_so(folder, capsys):
     before = sorted(folder.rglob("*"))
     assert zoo("clear") == 2
     assert (
-        "name one KIND of activations, files, packs, weights, recipes, bundles, modules, or say --yes"
+        "name one KIND of activations, files, packs, weights, recipes, bundles, exports, modules, or say --yes"
         in capsys.readouterr().err
     )
     assert sorted(folder.rglob("*")) == before

@@ -55,7 +55,7 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What would make training faster.
+    """What would make training or predictions faster.
 
     Attributes:
         why: What is found, and what it costs.
@@ -72,18 +72,27 @@ def this_machine(root: Path = Path("/")) -> Machine:
     Args:
         root: Where the system's files are.
     """
-    all_cores = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_cores
-    quota = _quota(root)
     return Machine(
-        cores=min(usable, math.ceil(quota)) if quota else usable,
-        all_cores=all_cores,
+        cores=usable_cores(root),
+        all_cores=os.cpu_count() or 1,
         memory=_memory(root),
         free_memory=available_bytes(),
         instructions=_instructions(root),
         engines={name: _version(package) for name, package in _ENGINES.items()},
-        has_nvidia=(root / "proc/driver/nvidia/version").exists(),
+        has_nvidia=has_nvidia(root),
     )
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Returns how many cores this process may use: those that it is bound to, or fewer where a container's quota is."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(root)
+    return min(bound, math.ceil(quota)) if quota else bound
+
+
+def has_nvidia(root: Path = Path("/")) -> bool:
+    """Returns whether a driver of NVIDIA's has found a GPU."""
+    return (root / "proc/driver/nvidia/version").exists()
 
 
 def advice_for(machine: Machine, environment: Mapping[str, str]) -> tuple[Advice, ...]:
@@ -108,6 +117,9 @@ def advice_for(machine: Machine, environment: Mapping[str, str]) -> tuple[Advice
     if machine.engines["OpenVINO"] is None and _has(machine, "AVX2") and _has_extra("openvino"):
         why = "OpenVINO, which runs frozen layers faster on this processor, is not installed"
         found.append(Advice(why=why, type="pip install 'zoo[openvino]'"))
+    if machine.engines.get("LiteRT", "") is None and _has_extra("export"):
+        why = "each prediction starts TensorFlow, since LiteRT is not installed"
+        found.append(Advice(why=why, type="pip install 'zoo[export]'"))
     if not _has_fast_jpeg():
         why = "Pillow decodes JPEG without libjpeg-turbo, several times slower"
         found.append(Advice(why=why, type="pip install --force-reinstall --only-binary :all: pillow"))

@@ -3,9 +3,10 @@
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 # Where the memory of a tensor begins, in bytes (EIGEN_MAX_ALIGN_BYTES).
 TENSOR_ALIGNMENT = 64
@@ -25,15 +26,17 @@ def has_memory(size: int) -> bool:
     return available is not None and size < available / 4
 
 
-def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> np.ndarray:
+def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> "np.ndarray":
     """Makes an array, with arbitrary contents, that TensorFlow takes as a tensor without copying it."""
+    import numpy as np  # here, because `zoo doctor` imports this module and needs no arrays
+
     size = math.prod(shape) * dtype.itemsize
     room = np.empty(size + TENSOR_ALIGNMENT, np.uint8)
     first = -room.ctypes.data % TENSOR_ALIGNMENT
     return room[first : first + size].view(dtype).reshape(shape)
 
 
-def is_aligned(array: np.ndarray) -> bool:
+def is_aligned(array: "np.ndarray") -> bool:
     """Returns whether TensorFlow takes an array as a tensor without copying it."""
     return array.flags.c_contiguous and array.ctypes.data % TENSOR_ALIGNMENT == 0
 

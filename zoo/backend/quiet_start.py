@@ -8,9 +8,9 @@ import threading
 from collections.abc import Generator
 
 LEVEL, QUIET = "TF_CPP_MIN_LOG_LEVEL", "3"
-# As absl writes them, and what TensorFlow writes without its mark. A fault that matters is an exception too.
+# As absl writes them, and what TensorFlow and LiteRT write without its mark. A fault that matters is an exception too.
 _LOG_LINE = re.compile(
-    rb"[IWE]\d{4} .*|WARNING: All log messages before absl.*|To enable the following instructions: .*"
+    rb"[IWE]\d{4} .*|INFO: .*|WARNING: All log messages before absl.*|To enable the following instructions: .*"
 )
 
 

@@ -23,6 +23,7 @@ KINDS = {
     "weights": "downloaded weights; fetched again when needed",
     "recipes": "versions of recipes from shelves; pulled again when needed",
     "bundles": "what bundles hold; unpacked again when needed",
+    "exports": "models as LiteRT, by which predict answers at once; made again when needed",
     "modules": "SavedModels of tfhub models; imported again from their folder, archive, address or run",
 }
 

@@ -13,7 +13,6 @@ from zoo.models import downloads
 from zoo.models import weights as weight_files
 from zoo.models.arrays import MOST_BYTES
 from zoo.models.saving import CARD_FILE, read_card
-from zoo.recipe.loading import load_recipe
 from zoo.registry import Download, WeightSet
 from zoo.runs.folder import runs_within
 from zoo.system.cache import ENTRY_MANIFEST, cache_folder
@@ -81,6 +80,8 @@ def _verify_file(path: Path) -> Verification:
 
 def _verify_recipe(path: Path) -> Verification:
     """Checks a recipe against the schema and its model's card, and the weights and modules that it names."""
+    from zoo.recipe.loading import load_recipe  # imports pydantic
+
     found = Findings(path.parent)
     try:
         recipe = load_recipe(path, against_card=True)
@@ -211,12 +212,19 @@ def _faults_of_bundle(folder: Path) -> list[str]:
     return verify_entry(folder)
 
 
+def _faults_of_kept_export(folder: Path) -> list[str]:
+    from zoo.inference.kept_exports import verify_entry
+
+    return verify_entry(folder)
+
+
 # What lies in folders of their own, each with a manifest.
 _ENTRIES: dict[str, Callable[[Path], list[str]]] = {
     "packs": _faults_of_pack,
     "activations": _faults_of_activations,
     "recipes": _faults_of_version,
     "bundles": _faults_of_bundle,
+    "exports": _faults_of_kept_export,
 }
 
 

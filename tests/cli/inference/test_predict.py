@@ -5,6 +5,7 @@ import io
 import json
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,8 @@ import zoo
 from tests.tiny import write_photos
 from zoo import registry
 from zoo.models import weights
+
+ANSWERED = f"note: keras {keras.__version__} answered"
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def rows(text):
 def test_predict_prints_a_line_an_image(typed, finished):
     cats = finished.data / "cat"
     code, out, err = typed("predict", finished.run.path, cats, finished.data / "dog" / "001.png")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, f"{ANSWERED}\n")
     lines = out.splitlines()
     assert len(lines) == 21
     assert lines[0].startswith(f"{cats / '000.png'}  ")
@@ -161,13 +164,13 @@ def test_csv_on_stdout_has_a_header_and_quotes(typed, finished, tmp_path):
     assert first == [str(image), expected.label, f"{expected.probability:.6f}", ""]
     gone = f"{tmp_path}/gone.png: there is no such file; expected an image; check the path"
     assert second == [f"{tmp_path}/gone.png", "", "", gone]
-    assert (code, err) == (1, f"zoo: {gone}\n")
+    assert (code, err) == (1, f"zoo: {gone}\n{ANSWERED}\n")
 
 
 def test_csv_with_top_has_columns_for_each_class(typed, finished, tmp_path):
     out = tmp_path / "out.csv"
     code, said, err = typed("predict", finished.run.path, finished.data / "dog", "--csv", out, "--top", "3")
-    assert (code, said, err) == (0, f"20 images classified: {out}\n", "")
+    assert (code, said, err) == (0, f"20 images classified: {out}\n", f"{ANSWERED}\n")
     header, *lines = rows(out.read_text())
     assert header == ["path", "label", "probability", "label_2", "probability_2", "label_3", "probability_3", "error"]
     assert len(lines) == 20
@@ -282,7 +285,33 @@ def test_addresses_are_named_and_the_others_go_on(typed, finished):
         f"zoo: https://example.org/cat.jpg: {is_address}",
         "zoo: file:///tmp/cat.jpg: is an address; expected a path; leave out file://",
         f"zoo: s3://bucket/cat.jpg: {is_address}",
+        ANSWERED,
     ]
+
+
+def test_a_quoted_pattern_is_looked_up_in_order(typed, finished, tmp_path):
+    for name in ("b.png", "a.png", "deep/c.png", "[x].png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((finished.data / "cat" / "000.png").read_bytes())
+
+    def named(pattern):
+        code, out, _ = typed("predict", finished.run.path, tmp_path / pattern, "--json")
+        lines = [json.loads(line) for line in out.splitlines()]
+        return code, [line["path"].removeprefix(f"{tmp_path}/") for line in lines], "error" in lines[0]
+
+    assert named("?.png") == (0, ["a.png", "b.png"], False)
+    assert named("**/[a-c].png") == (0, ["a.png", "b.png", "deep/c.png"], False)
+    assert named("d*") == (0, ["deep/c.png"], False)  # a folder, as the shell would give it
+    assert named("[x].png") == (0, ["[x].png"], False)  # a file of this very name is meant
+    assert named("*.gif") == (1, ["*.gif"], True)
+
+
+def test_a_list_is_taken_as_it_is(typed, finished, tmp_path, stdin):
+    (tmp_path / "a.png").write_bytes((finished.data / "cat" / "000.png").read_bytes())
+    stdin(f"{tmp_path}/a.png\n{tmp_path}/?.png\n".encode())
+    code, out, _ = typed("predict", finished.run.path, "--paths-from", "-", "--json")
+    assert code == 1
+    assert ["error" in json.loads(line) for line in out.splitlines()] == [False, True]
 
 
 def test_nothing_is_loaded_for_paths_that_are_not_there(typed, finished, monkeypatch):
@@ -322,6 +351,6 @@ def test_a_name_with_a_line_break_takes_one_line(typed, finished, tmp_path):
     Image.open(finished.data / "cat" / "000.png").save(tmp_path / "a\nb.png")
     (tmp_path / "c\nd.png").write_text("not an image")
     code, out, err = typed("predict", finished.run.path, tmp_path)
-    assert (code, len(out.splitlines()), len(err.splitlines())) == (1, 1, 1)
+    assert (code, len(out.splitlines()), len(err.splitlines())) == (1, 1, 2)
     assert out.startswith(f"{tmp_path}/a\\nb.png  ")
     assert err.startswith(f"zoo: {tmp_path}/c\\nd.png: ")

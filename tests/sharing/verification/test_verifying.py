@@ -153,7 +153,7 @@ def test_links_and_many_files_are_faults(vouched):
 
 def test_more_files_than_a_version_has_are_not_looked_at(made, tmp_path, monkeypatch):
     version = shutil.copytree(made / "unsigned", tmp_path / "version")
-    monkeypatch.setattr("zoo.sharing.verification.verifying.MOST_FILES", 10)
+    monkeypatch.setattr("zoo.sharing.verification.shared.MOST_FILES", 10)
     for number in range(20):
         (version / f"{number:03d}").write_text("")
     (fault,) = (one for one in zoo.verify(version).faults if "more than" in one.reason)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from zoo import registry
-from zoo.cli.inference.predict import PATHS_FROM_OPTION, all_names, fault_of, listed
+from zoo.cli.inference.images import PATHS_FROM_OPTION, all_names, fault_of, listed
 from zoo.cli.options import Choice, OutFile, Reference, json_option, trust_option
 from zoo.cli.output import counted, echo, emit
 from zoo.cli.shell.completion import complete_model_or_run

@@ -3,28 +3,32 @@
 import csv
 import io
 import itertools
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from zoo.cli.options import OutFile, Reference, in_words_of, json_option, trust_option
+from zoo.backend.machine import has_nvidia
+from zoo.cli.inference.images import PATHS_FROM_OPTION, STANDARD, all_names, fault_of, is_there, listed
+from zoo.cli.options import Choice, OutFile, Reference, gathered, json_option, trust_option
 from zoo.cli.output import counted, echo, percent, print_json, stdout_is_read, stdout_width
 from zoo.cli.shell.completion import complete_model_or_run
-from zoo.cli.shell.start import start_backend
+from zoo.cli.shell.start import start_backend, working_line
 from zoo.errors import LONGEST_PATH, DataError, printable
 from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     from zoo.data.given import GivenImage
-    from zoo.inference.classifier import Prediction
+    from zoo.inference.answering import Answerer, FirstBatch
+    from zoo.inference.prediction import Prediction
 
+# Beyond so many images, a GPU makes up for the start of TensorFlow.
+MANY_FOR_A_GPU = 256
 # How many classes a line of text names where the user does not say.
 SHOWN_CLASSES = 3
-STANDARD = "-"
 
 
 class OutFileOrStdout(OutFile):
@@ -35,33 +39,57 @@ class OutFileOrStdout(OutFile):
         return value if value == STANDARD else super().convert(value, param, ctx)
 
 
-PATHS_FROM_OPTION = click.option(
-    "--paths-from", type=click.File("rb"), metavar="FILE", help="Take paths from a file too, one a line; - is stdin."
-)
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest:
+    """What was typed; see the command's own help.
+
+    Attributes:
+        source: A run, a model's name or an export's folder.
+        paths: Images, folders and patterns.
+        paths_from: A list of more of them.
+        top: How many classes are named.
+        table: Where a table goes: a file, `-`, or None.
+        runtime: What computes.
+        as_json: Whether lines are JSON.
+    """
+
+    source: str
+    paths: tuple[str, ...]
+    paths_from: IO[bytes] | None
+    top: int | None
+    table: Path | str | None
+    runtime: str
+    as_json: bool
 
 
 @click.command("predict")
-@click.argument("source", type=Reference(), metavar="RUN|MODEL", shell_complete=complete_model_or_run)
+@click.argument("source", type=Reference(), metavar="RUN|MODEL|EXPORT", shell_complete=complete_model_or_run)
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @PATHS_FROM_OPTION
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Name the K likeliest classes only.")
 @click.option(
     "--csv", "table", type=OutFileOrStdout(".csv", ".txt"), metavar="FILE", help="Write a table; - is stdout."
 )
+@click.option(
+    "--runtime",
+    type=Choice(["auto", "keras", "litert", "onnx", "openvino"]),
+    default="auto",
+    show_default=True,
+    envvar="ZOO_RUNTIME",
+    show_envvar=True,
+    help="What computes.",
+)
 @trust_option
 @json_option("Print a JSON line per image and nothing else.")
-def predict_command(
-    source: str,
-    paths: tuple[str, ...],
-    paths_from: IO[bytes] | None,
-    top: int | None,
-    table: Path | str | None,
-    as_json: bool,
-) -> None:
-    """Classify images, or all images below folders, with a finished RUN or a pretrained MODEL.
+@gathered(PredictRequest)
+def predict_command(asked: PredictRequest) -> None:
+    """Classify images, or all images below folders, with a finished RUN, a pretrained MODEL or an EXPORT's folder.
 
-    The PATH - reads one image from stdin. Exit code 1 when some of them could not be read; the others are classified
-    all the same.
+    The PATH - reads one image from stdin, and a quoted pattern such as 'photos/**/*.jpg' is looked up. Exit code 1 when
+    some of them could not be read; the others are classified all the same.
+
+    After the first answer for a RUN or MODEL, a LiteRT export of it is made, compared with Keras and kept in the cache;
+    from then on it answers within a second, since neither Keras nor TensorFlow starts. --runtime keras makes none.
 
     \b
     Examples:
@@ -69,86 +97,70 @@ def predict_command(
       zoo predict efficientnet_lite0 photo.jpg --top 5
       zoo predict runs/pets holiday/ --csv holiday.csv
       zoo predict runs/pets - --json < cat.jpg
+      zoo predict exports/pets-onnx cat.jpg
       find . -name '*.jpg' | zoo predict runs/pets --paths-from - --csv -
     """
-    if as_json and table is not None:
+    if asked.as_json and asked.table is not None:
         raise click.UsageError("--csv and --json are two forms of one answer; expected one of them")
-    names = all_names(paths, paths_from)
-    from zoo.inference.classifier import check_source, load
+    names = all_names(asked.paths, asked.paths_from)
+    from zoo.inference.answering import check_answers
 
-    check_source(source)
+    check_answers(asked.source)
     images = list(listed(names))
+    printer = PredictionPrinter(top=asked.top, as_json=asked.as_json, table=asked.table)
     if any(is_there(image) for image in images):
-        start_backend()
-        results: Iterable[tuple[GivenImage, Prediction | DataError | None]] = load(source).predict_each(images)
+        _answer(asked, images, printer)
     else:  # nothing to load TensorFlow for: each says why
-        results = ((image, fault_of(image)) for image in images)
-    printer = PredictionPrinter(top=top, as_json=as_json, table=table)
-    for image, found in results:
-        printer.add(image.name, found)
-        if table is None and not stdout_is_read():
-            break
-    printer.close()
+        for image in images:
+            printer.add(image.name, fault_of(image))
+        printer.close()
     if printer.failed:
         raise click.exceptions.Exit(1)
 
 
-def all_names(paths: Sequence[str], paths_from: IO[bytes] | None) -> list[str]:
-    """Collects the paths that were typed and those of a list, with the usage errors of both."""
-    if not paths and paths_from is None:
-        raise click.UsageError("Missing argument 'PATH...'; expected images, folders, or --paths-from FILE")
-    if not all(path.strip() for path in paths):
-        raise click.UsageError("a PATH is empty; expected a file or a folder ('.' for the current one)")
-    takes_stdin = [name for name in paths if name == STANDARD]
-    if len(takes_stdin) + (paths_from is not None and paths_from.name == "<stdin>") > 1:
-        raise click.UsageError("stdin is asked for twice; expected '-' once, as a PATH or of --paths-from")
-    if takes_stdin and sys.stdin.isatty():
-        raise click.UsageError("stdin is a terminal; expected an image's bytes, as in: zoo predict RUN - < cat.jpg")
-    if paths_from is None:
-        return list(paths)
-    # find -print0 ends each path with a zero byte, as a name may hold a line's end.
-    content = paths_from.read().removeprefix(b"\xef\xbb\xbf")
-    lines = content.split(b"\0") if b"\0" in content else content.splitlines()
-    found = [line.decode(sys.getfilesystemencoding(), "surrogateescape") for line in lines if line.strip()]
-    if STANDARD in found:
-        raise click.UsageError("--paths-from: a line is '-'; expected paths ('./-' for a file of that name)")
-    if not found and not paths:
-        raise click.UsageError(f"--paths-from: {paths_from.name} holds no paths; expected one a line")
-    return [*paths, *found]
+def _answer(asked: PredictRequest, images: "Sequence[GivenImage]", printer: "PredictionPrinter") -> None:
+    """Classifies images, says what computed, and keeps an export for the next time."""
+    from zoo.inference.answering import AUTO, KERAS, FirstBatch, open_answerer
+    from zoo.inference.export_folder import is_export
+
+    runtime: Any = asked.runtime
+    if is_export(Path(asked.source)) and not _was_typed("runtime"):
+        runtime = AUTO  # the variable is for runs and models: an export has one runtime
+    elif runtime == AUTO and len(images) > MANY_FOR_A_GPU and has_nvidia():
+        runtime = KERAS
+    if runtime in (AUTO, KERAS):
+        answerer = open_answerer(asked.source, runtime, start_keras=start_backend)
+    else:
+        from zoo.export.keeping import open_or_make
+
+        answerer = open_or_make(asked.source, runtime, start_keras=start_backend)
+    first = FirstBatch()
+    for image, found in first.noticing(answerer).predict_each(images):
+        printer.add(image.name, found)
+        if asked.table is None and not stdout_is_read():
+            return
+    printer.close()
+    if not asked.as_json:
+        echo(f"note: {answerer.runtime} answered", err=True)
+    if runtime == AUTO and answerer.classifier is not None:
+        _keep(asked, answerer, first)
 
 
-def listed(names: Iterable[str]) -> "Iterator[GivenImage]":
-    """Lists the images that names stand for, a folder's in its place; what names none stands for itself."""
-    from zoo.data.given import GivenImage, files_of
-    from zoo.system.paths import given_path
-
-    for name in names:
-        if name == STANDARD:
-            content = sys.stdin.buffer.read()
-            yield GivenImage(content or DataError("-: stdin is empty; expected the bytes of an image"), STANDARD)
-            continue
-        try:
-            yield from (GivenImage(file, str(file)) for file in files_of(given_path(name)))
-        except DataError as fault:
-            context = click.get_current_context(silent=True)
-            yield GivenImage(DataError(in_words_of(context, str(fault))), name)
+def _was_typed(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
-def is_there(image: "GivenImage") -> bool:
-    """Whether there is something to read."""
-    return fault_of(image) is None
+def _keep(asked: PredictRequest, answerer: "Answerer", first: "FirstBatch") -> None:
+    """Keeps an export of what Keras has answered; where none can be, a line says why, once."""
+    from zoo.export.keeping import keep, what_to_keep
 
-
-def fault_of(image: "GivenImage") -> DataError | None:
-    """Says why there is nothing to read; None where there is."""
-    from zoo.data.given import check_file
-
-    try:
-        if isinstance(image.source, Path):
-            check_file(image.source)
-    except DataError as fault:
-        return fault
-    return image.source if isinstance(image.source, DataError) else None
+    identity = what_to_keep(asked.source, answerer)
+    if identity is None:
+        return
+    with working_line("keeping a LiteRT export, which answers within a second next time"):
+        refused = keep(answerer, identity, first)
+    if refused:
+        echo(f"note: no LiteRT export of {asked.source} is kept: {refused}", err=True)
 
 
 @dataclass

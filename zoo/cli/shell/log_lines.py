@@ -5,7 +5,9 @@ import logging
 from collections.abc import Generator
 
 from zoo.cli.output import echo
-from zoo.system.integrity.unverified import LOGGER
+
+# By name: importing the modules that have them would take longer than most commands.
+_LOGGERS = ("zoo.unverified", "zoo.answering")
 
 
 class _Echoing(logging.Handler):
@@ -15,10 +17,13 @@ class _Echoing(logging.Handler):
 
 @contextlib.contextmanager
 def log_lines_shown() -> Generator[None]:
-    """Prints what is said of unverified files, while a command runs."""
+    """Prints what is said of unverified files, and of what answers in place of Keras, while a command runs."""
     handler = _Echoing(logging.WARNING)
-    LOGGER.addHandler(handler)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        LOGGER.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)

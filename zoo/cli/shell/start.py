@@ -32,12 +32,21 @@ def start_backend() -> None:
 
 @contextlib.contextmanager
 def _loading_line() -> Generator[None]:
-    stream = sys.stderr
-    if "keras" in sys.modules or stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+    if "keras" in sys.modules:
         yield
         return
     names = {"tensorflow": "TensorFlow", "jax": "JAX"}
-    line = f"loading {names.get(os.environ.get('KERAS_BACKEND', 'tensorflow'), 'Keras')} ..."
+    with working_line(f"loading {names.get(os.environ.get('KERAS_BACKEND', 'tensorflow'), 'Keras')} ..."):
+        yield
+
+
+@contextlib.contextmanager
+def working_line(line: str) -> Generator[None]:
+    """Shows a line on a terminal, for as long as work takes of which nothing else is seen."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        yield
+        return
     print(line, end="", file=stream, flush=True)
     try:
         yield

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data.dataset import quoted
 from zoo.errors import WeightsError
 from zoo.models.arrays import MODEL_FILE, MOST_BYTES
 from zoo.models.saved_card import SavedCard
@@ -97,6 +96,8 @@ class InitialWeights:
         own = card.blueprint.classes
         if own == tuple(classes):
             return f"begins with {self.path}, its classifier too"
+        from zoo.data.dataset import quoted  # imports NumPy
+
         return f"begins with {self.path}; its classes are {quoted(own)}: the classifier is new"
 
 
