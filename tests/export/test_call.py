@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
+from tests.tiny import environment
 from zoo.errors import ZooError
 from zoo.export.call.composing import compose, requirements
 from zoo.registry.exports import EXPORTS, ExportFormat
@@ -190,3 +192,18 @@ def test_safetensors_are_opened_by_zoo():
     text = compose(EXPORTS.lookup("safetensors"))
     assert len(text.splitlines()) < 25
     compile(text, "call.py", "exec")
+
+
+@pytest.mark.slow
+def test_the_call_of_safetensors_prints_what_predict_prints(trained, tmp_path):
+    """It starts TensorFlow."""
+    shutil.copytree(trained.run / "model", tmp_path / "export")
+    (tmp_path / "export" / "call.py").write_text(compose(EXPORTS.lookup("safetensors")))
+    Image.new("L", (28, 28), 99).save(tmp_path / "x.png")
+    command = [sys.executable, str(tmp_path / "export" / "call.py"), str(tmp_path / "x.png"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    (expected,) = zoo.load(trained.run).predict([tmp_path / "x.png"])
+    answer = json.loads(done.stdout)
+    assert (answer["path"], answer["label"]) == (expected.path, expected.label)
+    assert answer["probabilities"] == pytest.approx(expected.probabilities)

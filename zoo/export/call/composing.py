@@ -20,7 +20,7 @@ _READS_WITH = ("numpy", "pillow")
 _WITHOUT_ZOO = '''\
 """Classifies photos by the model in this folder. zoo wrote it; neither zoo nor the training framework is needed.
 
-Needs        Python 3.10 or newer, and: pip install -r requirements.txt  ({packages})
+Needs        Python 3.11 or newer, and: pip install -r requirements.txt  ({packages})
 In a shell   python call.py PHOTO... [--json] [--top K] [--paths-from FILE]
 In Python    from call import Classifier
              for answer in Classifier().predict(["cat.jpg", "dog.jpg"]):
@@ -28,7 +28,7 @@ In Python    from call import Classifier
 
 {files} and export.json belong to it: class names, input size, how photos are fitted.
 Photos are read by training's own rules, so that a photo gives the same pixels, to the bit, with the same Pillow.
-What zoo refuses this refuses too, but for one kind: files made to waste time, such as a JPEG of a thousand scans.
+What zoo refuses this refuses too, but for limits on parts: it would read a JPEG of a thousand scans, which takes long.
 HEIC photos need pillow-heif beside it.
 """
 '''

@@ -106,6 +106,7 @@ def _image(file: BinaryIO) -> Any:
     if start.startswith(b"\x89PNG"):
         _check_png(file)
     image: Any = Image.open(file, formats=FORMATS)
+    getattr(image, "is_animated", False)  # as training asks: some faults behind the first frame come out here
     tags = image.tag_v2 if image.format == "TIFF" else {}
     if 50706 in tags or (int(tags.get(254, 0)) & 1 and 330 in tags):
         raise ValueError("a camera's raw photo, of which a TIFF reader sees the preview: convert it to JPEG")
