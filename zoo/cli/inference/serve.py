@@ -11,6 +11,7 @@ import click
 from zoo.cli.options import Choice, InPath, Reference, gathered, trust_option
 from zoo.cli.output import echo
 from zoo.cli.shell.completion import complete_model_or_run
+from zoo.cli.shell.start import start_backend
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -143,19 +144,15 @@ def sources_of(typed: Sequence[str], runtime: "Runtime") -> "list[Source]":
     Raises:
         ZooError: Something is not there, or two have one name.
     """
-    from zoo.inference.answering import name_of
-    from zoo.inference.export_folder import is_export
-    from zoo.inference.sources import check_source
+    from zoo.inference.answering import check_answers, name_of
     from zoo.serving.models import Source, check_names
-    from zoo.system.paths import given_path
 
     found: list[Source] = []
     for one in typed:
         name, equals, rest = one.partition("=")
         is_named = bool(equals) and not Path(one).exists()
         source = rest if is_named else one
-        if not is_export(given_path(source, "the path of the run")):
-            check_source(source)
+        check_answers(source)
         opening = functools.partial(_opened, source, runtime)
         found.append(Source(name=name if is_named else name_of(source), open=opening))
     check_names([one.name for one in found])
@@ -163,9 +160,15 @@ def sources_of(typed: Sequence[str], runtime: "Runtime") -> "list[Source]":
 
 
 def _opened(source: str, runtime: "Runtime") -> "Answerer":
-    from zoo.inference.answering import open_answerer
+    """Opens a model; where Keras would answer and LiteRT can, an export is made, proved and kept first."""
+    from zoo.export.keeping import keep, open_or_make, what_to_keep
+    from zoo.inference.answering import AUTO, FirstBatch, open_answerer
 
-    return open_answerer(source, runtime)
+    answerer = open_or_make(source, runtime, start_keras=start_backend)
+    identity = what_to_keep(source, answerer) if runtime == AUTO else None
+    if identity is None or keep(answerer, identity, FirstBatch()):
+        return answerer
+    return open_answerer(source, runtime, start_keras=start_backend)
 
 
 def check_installed() -> None:

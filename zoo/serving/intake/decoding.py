@@ -1,12 +1,12 @@
 """From photos to pixels, on threads; a photo's size is read from its header before memory is taken for it."""
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
 
+from zoo.backend.machine import usable_cores
 from zoo.data.images.decoding import open_image
 from zoo.data.images.facts import BadImageError
 from zoo.data.images.pillow import quiet_pillow
@@ -28,7 +28,7 @@ class Decoder:
     """
 
     def __init__(self, *, max_pixels: int, threads: int | None = None) -> None:
-        count = max(threads or os.cpu_count() or 1, 2)
+        count = max(threads or usable_cores(), 2)
         self._max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="zoo-decode")
         self._large = asyncio.Semaphore(count - 1)
