@@ -17,6 +17,7 @@ SECTIONS = {
     "Freezing": ("stages", "freeze", "unfreeze"),
     "Training": ("finetune", "Run", "Estimator", "Recipe"),
     "What a run has learnt": ("load", "Classifier", "Prediction", "evaluate", "Evaluation", "features"),
+    "In other formats": ("export_run", "Export"),
     "What another team had": ("reproduce", "Reproduction", "verify"),
     "Architectures of your own": ("register", "Card", "Stage", "WeightSet", "Protocol"),
 }
@@ -28,6 +29,7 @@ EXAMPLES = {
     "print(prediction.label, prediction.probability, prediction.probabilities)",
     "Evaluation": 'evaluation = zoo.evaluate("runs/pets", "more-pets/")\n'
     'print(evaluation.metrics["macro_f1"], evaluation.intervals["accuracy"], evaluation.per_class["cat"])',
+    "Export": 'export = zoo.export_run("runs/pets", "onnx")\nprint(export.path, export.document.proof)',
     "Reproduction": 'found = zoo.reproduce("runs/pets", quick=True)\n'
     "print(found.verdict, *found.explanation.named, *found.explanation.without_effect)",
     "Card": 'card = zoo.info("mnist_conv")\nprint(card.params, card.licence, card.weights[0].name)',

@@ -1,5 +1,6 @@
 """What docs/ says is what happens."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from zoo.cli import main
 from zoo.data import open_dataset
+from zoo.export.exporting import export_run
 from zoo.recipe.loading import load_recipe
 from zoo.registry.augmentations import AUGMENTATIONS
 from zoo.registry.exports import EXPORTS
@@ -96,6 +98,25 @@ def test_the_optimizer_loss_and_schedule_of_the_page_are_those_of_its_recipe(tmp
         for table, rows in zip(tables, before, strict=True):
             table._rows.clear()
             table._rows.update(rows)
+
+
+@pytest.mark.slow
+def test_the_export_format_of_the_page_is_written_and_proved(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (CONVNETS.parent / "new-format.md").read_text(encoding="utf-8")
+    writer, runtime = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "frozen.py").write_text(writer)
+    (tmp_path / "frozen_runtime.py").write_text(runtime)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = dict(EXPORTS._rows)
+    try:
+        importlib.import_module("frozen")
+        proof = export_run(trained.run, "frozen", out=tmp_path / "out").document.proof
+        assert proof is not None and proof.disagreements == 0 and proof.largest_difference <= 1e-6
+    finally:
+        EXPORTS._rows.clear()
+        EXPORTS._rows.update(before)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     from zoo.errors import ZooError as ZooError
     from zoo.evaluation.measuring import evaluate as evaluate
     from zoo.evaluation.scores import Evaluation as Evaluation
+    from zoo.export.exporting import Export as Export
+    from zoo.export.exporting import export_run as export_run
     from zoo.foreign.saved_models import trust as trust
     from zoo.freezing.plans import freeze as freeze
     from zoo.freezing.plans import unfreeze as unfreeze
@@ -57,6 +59,7 @@ _NAMES_OF = {
     ),
     "zoo.evaluation.measuring": "evaluate",
     "zoo.evaluation.scores": "Evaluation",
+    "zoo.export.exporting": "Export export_run",
     "zoo.foreign.saved_models": "trust",
     "zoo.freezing.plans": "freeze unfreeze",
     "zoo.freezing.stages": "stages",

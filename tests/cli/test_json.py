@@ -30,6 +30,7 @@ PRINTED = {
     "reproduce RUN --quick": "reproduce",
     "verify RUN": "verify",
     "features mnist_conv_tiny photos --out x.npz": "features",
+    "export RUN --to safetensors --out exported": "export",
     "data check photos": "data-check",
     "data check empty": "data-check",
     "data pack tiny.toml --data photos": "data-pack",

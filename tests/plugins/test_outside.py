@@ -163,6 +163,13 @@ def test_their_rows_stand_in_help():
     assert "stairs" in schema["Phase"]["properties"]["schedule"]["enum"]
 
 
+def test_their_format_stands_in_help_and_is_offered():
+    assert "safetensors, names." in " ".join(zoo("export", "--help")[1].split())
+    code, _, err = zoo("export", "runs/pets", "--to", "nams")
+    assert code == 1
+    assert "Unknown export format 'nams'. Did you mean 'names'? There are: " in err
+
+
 def test_their_schedule_is_drawn(tmp_path):
     path = tmp_path / "striped.toml"
     path.write_text(RECIPE.format("") + 'schedule = "stairs"\n')

@@ -118,14 +118,14 @@ def traced(model: Any, batch: np.ndarray) -> Any:
         function = tf.function(
             lambda pixels: model(pixels, training=False), autograph=False, jit_compile=bool(model.jit_compile)
         )
-        with native_operations(_layers_of(model)):
+        with native_operations(layers_of(model)):
             known[key] = function.get_concrete_function(tf.TensorSpec((None, *batch.shape[1:]), batch.dtype))
     return known[key]
 
 
-def _layers_of(model: Any) -> list[Any]:
+def layers_of(model: Any) -> list[Any]:
     """Lists a model's layers, and those of models in it."""
-    return [layer for one in model.layers for layer in (_layers_of(one) if hasattr(one, "layers") else [one])]
+    return [layer for one in model.layers for layer in (layers_of(one) if hasattr(one, "layers") else [one])]
 
 
 def listed(outputs: Any) -> list[np.ndarray]:

@@ -29,6 +29,7 @@ VERBS = {
     "serve": "zoo.cli.inference.serve:serve_command",
     "verify": "zoo.cli.runs.verify:verify_command",
     "features": "zoo.cli.inference.features:features_command",
+    "export": "zoo.cli.inference.export:export_command",
     "data": "zoo.cli.data:data",
     "weights": "zoo.cli.models.weights:weights",
     "lr-find": "zoo.cli.training.lr_find:lr_find",

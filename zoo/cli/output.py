@@ -32,6 +32,7 @@ Kind = Literal[
     "evaluate",
     "verify",
     "features",
+    "export",
     "data-check",
     "data-pack",
     "data-preview",

@@ -60,6 +60,7 @@ for _row in (
         writes_with=("tensorflow", "onnx", "tf2onnx"),
         runs_with=("onnxruntime",),
         extra=_EXTRA,
+        quantizes=("int8", "float16"),
         build=_onnx,
     ),
     ExportFormat(
@@ -70,6 +71,7 @@ for _row in (
         writes_with=("tensorflow",),
         runs_with=("ai-edge-litert",),
         extra=_EXTRA,
+        quantizes=("int8", "float16"),
         build=_litert,
     ),
     ExportFormat(
@@ -80,6 +82,7 @@ for _row in (
         writes_with=("tensorflow", "openvino"),
         runs_with=("openvino",),
         extra=_EXTRA,
+        quantizes=("float16",),
         build=_openvino,
     ),
     ExportFormat(

@@ -14,12 +14,13 @@ A folder may come from anywhere: each value is checked, and each file compared w
 import hashlib
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.errors import NotFoundError, RunError, printable, shown
+from zoo.inference.prediction import Compute
 from zoo.models.saved_card import CardError, read_classes, read_fit, read_input_shape, read_name
 from zoo.registry.exports import EXPORTS, PIXELS, PROBABILITIES, ExportFormat
 from zoo.registry.fitting import ImageFit
@@ -28,9 +29,6 @@ from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.regular_files import open_below
 from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
-if TYPE_CHECKING:
-    import numpy as np
-
 EXPORT_FILE = "export.json"
 CALL_FILE, REQUIREMENTS_FILE, PREDICTIONS_FILE = "call.py", "requirements.txt", "predictions.jsonl"
 SCHEMA, KIND = 1, "export"
@@ -38,8 +36,6 @@ ANEW = "export the run anew with 'zoo export'"
 # A SavedModel has five.
 MOST_FILES = 1_000
 _HASH = re.compile("[0-9a-f]{64}")
-# From uint8[n, height, width, channels] to float32[n, classes].
-Compute = Callable[["np.ndarray"], "np.ndarray"]
 
 
 @dataclass(frozen=True, kw_only=True)

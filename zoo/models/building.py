@@ -245,12 +245,13 @@ def _built(entry: registry.Entry, pixels: "keras.KerasTensor", blueprint: Bluepr
         ) from fault
 
 
-def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
+def load_model(folder: Path, *, precision: str = "float32", as_saved: bool = True) -> "keras.Model":
     """Builds the model that `save_model` wrote from the registry and loads its numbers; no foreign code runs.
 
     Args:
         folder: Where it wrote.
         precision: The dtype policy where the folder is of a version that did not keep it.
+        as_saved: Whether the policy that the folder keeps goes before it.
 
     Returns:
         The model; its blueprint says how photos are brought to its input size.
@@ -265,9 +266,8 @@ def load_model(folder: Path, *, precision: str = "float32") -> "keras.Model":
     if HANDLE in blueprint.options:
         fetch_module(folder, str(blueprint.options[HANDLE]))
     try:
-        return rebuild(
-            blueprint, saved.arrays, precision=saved.card.precision or precision, origin=str(folder / MODEL_FILE)
-        )
+        kept = saved.card.precision if as_saved else ""
+        return rebuild(blueprint, saved.arrays, precision=kept or precision, origin=str(folder / MODEL_FILE))
     except (WeightsError, RunError, NotFoundError, TrustError):
         raise
     except ZooError as fault:  # of the family, for the shape or the options

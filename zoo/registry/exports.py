@@ -25,8 +25,8 @@ class ExportRequest:
         metadata: What goes into the file where the format has a place: texts by name, lists and objects as JSON.
         classes: The class names in the order of the probabilities.
         quantize: What the numbers become; None for float32.
-        in_float: The stages that stay in float32 all the same.
-        photos: Gives training photos for calibration, uint8[n, height, width, channels] each; None without `quantize`.
+        float_layers: The names of the layers that stay in float32 all the same.
+        photos: Gives training photos for calibration, uint8[1, height, width, channels] each; None without `quantize`.
     """
 
     model: Any
@@ -34,7 +34,7 @@ class ExportRequest:
     metadata: Mapping[str, str]
     classes: Sequence[str]
     quantize: Quantize | None = None
-    in_float: Sequence[str] = ()
+    float_layers: Sequence[str] = ()
     photos: Callable[[], Iterator[Any]] | None = None
 
 

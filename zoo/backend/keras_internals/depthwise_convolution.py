@@ -16,7 +16,7 @@ _SOURCE = "keras/src/layers/convolutional/base_conv.py"
 
 
 @contextmanager
-def depthwise(layers: Iterable[Any]) -> Generator[tuple[str, ...]]:
+def depthwise(layers: Iterable[Any], *, everywhere: bool = False) -> Generator[tuple[str, ...]]:
     """Lets Conv2D layers with a group for each channel compute by `tf.nn.depthwise_conv2d`, until the context ends.
 
     The layers, their weights and what is saved stay as they are; whatever is traced inside keeps the operation. Numbers
@@ -25,6 +25,7 @@ def depthwise(layers: Iterable[Any]) -> Generator[tuple[str, ...]]:
 
     Args:
         layers: Any layers; others are left alone.
+        everywhere: Whether on a GPU too: what is traced for another machine is to hold no XLA.
 
     Yields:
         The names of those that are computed so.
@@ -32,7 +33,7 @@ def depthwise(layers: Iterable[Any]) -> Generator[tuple[str, ...]]:
     Raises:
         ZooError: The installed Keras computes Conv2D by another method than zoo knows.
     """
-    changed = [layer for layer in layers if _is_known(layer)] if _is_slow() else []
+    changed = [layer for layer in layers if _is_known(layer)] if everywhere or _is_slow() else []
     try:
         for layer in changed:
             layer.convolution_op = _operation(layer.groups, layer.strides, layer.padding, layer.dilation_rate)

@@ -1,10 +1,12 @@
 """The graph that formats are converted from: raw pixels in, probabilities out, under the names that exports have.
 
-It is traced as plain Keras computes: native operations are for this machine only.
+It is traced as plain Keras computes, but for convolutions that Keras leaves to XLA, which no other format has.
 """
 
 from typing import Any
 
+from zoo.backend.devices import layers_of
+from zoo.backend.keras_internals.depthwise_convolution import depthwise
 from zoo.registry.exports import PIXELS, PROBABILITIES
 
 
@@ -19,7 +21,11 @@ def serving_function(model: Any) -> Any:
     """Returns the model as a function of TensorFlow, which is traced when it is asked for a concrete one."""
     import tensorflow as tf
 
-    return tf.function(lambda pixels: {PROBABILITIES: model(pixels, training=False)}, autograph=False)
+    def serve(pixels: Any) -> dict[str, Any]:
+        with depthwise(layers_of(model), everywhere=True):
+            return {PROBABILITIES: model(pixels, training=False)}
+
+    return tf.function(serve, autograph=False)
 
 
 def concrete_function(model: Any) -> Any:

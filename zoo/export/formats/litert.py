@@ -1,8 +1,10 @@
 """Writes model.tflite by TensorFlow's converter, with what is known of the model in files that are zipped behind it."""
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zoo.export.formats.graph import concrete_function, holder_of
 from zoo.registry.exports import ExportRequest
@@ -19,12 +21,39 @@ def write_litert(request: ExportRequest) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    converted = _converted(request)
+    write_atomic(request.folder / "model.tflite", with_files(converted, request.classes, request.metadata))
+
+
+def _converted(request: ExportRequest) -> bytes:
     import tensorflow as tf
 
     traced = concrete_function(request.model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], holder_of(request.model))
-    converted: bytes = converter.convert()
-    write_atomic(request.folder / "model.tflite", with_files(converted, request.classes, request.metadata))
+    converter: Any = tf.lite.TFLiteConverter.from_concrete_functions([traced], holder_of(request.model))
+    if request.quantize is None:
+        return converter.convert()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if request.quantize == "float16":  # of numbers at rest: LiteRT computes with them in float32
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+    converter.representative_dataset = lambda: ([photo] for photo in (request.photos or tuple)())
+    if not request.float_layers:
+        return converter.convert()
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_tensors_of_layers(request))
+    debugger: Any = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
+    return debugger.get_nondebug_quantized_model()
+
+
+def _tensors_of_layers(request: ExportRequest) -> list[str]:
+    """Lists what the layers that stay in float32 give: the names of tensors hold the layers', with a number behind."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    traced = concrete_function(request.model)
+    converter: Any = tf.lite.TFLiteConverter.from_concrete_functions([traced], holder_of(request.model))
+    known = re.compile("|".join(rf"/{re.escape(layer)}(_\d+)?/" for layer in request.float_layers))
+    details = Interpreter(model_content=converter.convert()).get_tensor_details()
+    return [tensor["name"] for tensor in details if known.search(tensor["name"])]
 
 
 def with_files(model: bytes, classes: Sequence[str], metadata: Mapping[str, str]) -> bytes:

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from zoo.export.formats.graph import concrete_function
-from zoo.registry.exports import PROBABILITIES, ExportRequest
+from zoo.registry.exports import PIXELS, PROBABILITIES, ExportRequest
 
 
 def write_openvino(request: ExportRequest) -> None:
@@ -22,8 +22,9 @@ def write_openvino(request: ExportRequest) -> None:
     frontend = frontends.FrontEndManager().load_by_framework("tf")
     loaded = frontend.load(graph)
     converted = frontend.convert(loaded)
+    converted.inputs[0].set_names({PIXELS})
     converted.outputs[0].set_names({PROBABILITIES})
     for name, text in request.metadata.items():
         converted.set_rt_info(text, ["zoo", name])
     # Whatever the file says, OpenVINO computes in bfloat16 where the processor can: `open_model` tells it not to.
-    openvino.save_model(converted, request.folder / "model.xml", compress_to_fp16=False)
+    openvino.save_model(converted, request.folder / "model.xml", compress_to_fp16=request.quantize == "float16")

@@ -63,7 +63,7 @@ def kept_photos(
         NotFoundError: The images are no longer where they were.
         DataError: They were given in code, or none of them is there any more.
     """
-    source = open_images(run.recipe(), _place(run) if data is None else data, is_own=data is None)
+    source = open_images(run.recipe(), place_of(run) if data is None else data, is_own=data is None)
     split = next((name for name in _SPLITS if _count(run, source, name)), "train")
     chosen = choose(run, source, split, is_own=data is None)
     with tempfile.TemporaryDirectory(prefix="zoo-photos-") as temporary:
@@ -90,8 +90,13 @@ def _count(run: RunFolder, source: Source, split: str) -> int:
     return 0 if found is None else len(found)
 
 
-def _place(run: RunFolder) -> Path | InCode | None:
-    """Returns the images that a run had; None of a source that ships or downloads."""
+def place_of(run: RunFolder) -> Path | InCode | None:
+    """Returns the images that a run had; None of a source that ships or downloads.
+
+    Raises:
+        NotFoundError: They are no longer there.
+        DataError: They were given in code.
+    """
     inputs = run.record().inputs
     if inputs.in_code is not None:
         raise DataError(

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,5 +18,5 @@ def open_model(folder: Path, threads: int | None = None) -> Callable[[np.ndarray
             tf.config.threading.set_intra_op_parallelism_threads(threads)
     import keras
 
-    model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    model: Any = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     return lambda pixels: np.asarray(model.predict_on_batch(pixels), np.float32)

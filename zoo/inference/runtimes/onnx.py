@@ -15,4 +15,4 @@ def open_model(folder: Path, threads: int | None = None) -> Callable[[np.ndarray
     # Said, because ONNX Runtime would bind threads to cores that a container may not use.
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(["probabilities"], {"pixels": pixels})[0]
+    return lambda pixels: np.asarray(session.run(["probabilities"], {"pixels": pixels})[0])
