@@ -1,0 +1,122 @@
+"""Five nets in each format, proved on every validation photo: disagreements, differences, sizes and seconds.
+
+    pip install '.[export,lite]'
+    python benchmarks/exports.py --data PHOTOS --mnist MNIST.npz
+
+PHOTOS holds the folders train and validation. A new head on frozen features is trained for an epoch on a few photos of
+each class, from the weights that are here, else from random ones: what is measured is not how good it is. `seconds` is
+the whole export, proof included; `cold` is call.py on one photo, from its start to its end.
+"""
+
+import itertools
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from reporting import report
+
+FORMATS = ("saved_model", "onnx", "litert", "openvino")
+# Of `zoo list`, and the weights that they begin with where these are on this machine.
+NETS = ("mnist_conv", "efficientnet_lite0", "mobilenet_v2", "resnet50", "convnext_tiny")
+TRAINED_ON = 4
+
+
+@click.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path, exists=True), help="Photos.")
+@click.option("--mnist", required=True, type=click.Path(path_type=Path, exists=True), help="MNIST, as Keras has it.")
+@click.option("--net", "nets", multiple=True, type=click.Choice(NETS), default=NETS, help="Which; repeatable.")
+@click.option("--to", "formats", multiple=True, default=FORMATS, help="Which formats; repeatable.")
+@click.option("--quantize", type=click.Choice(["int8", "float16"]), help="Make numbers smaller.")
+def main(data: Path, mnist: Path, nets: tuple[str, ...], formats: tuple[str, ...], quantize: str | None) -> None:
+    """Measures, prints a table and writes results/exports.json."""
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        photos = _few(data, Path(temporary) / "photos")
+        for net in nets:
+            run = _trained(net, mnist if net.startswith("mnist") else photos, Path(temporary) / net)
+            for row in _exported(net, run, formats, quantize):
+                rows.append(row)
+                click.echo(row, err=True)
+    report("exports" if quantize is None else f"exports_{quantize}", rows)
+
+
+def _few(data: Path, place: Path) -> Path:
+    """Links all photos that validate, and a few of each class that train."""
+    for split in ("train", "validation"):
+        for folder in sorted(path for path in (data / split).iterdir() if path.is_dir()):
+            (place / split / folder.name).mkdir(parents=True)
+            files = sorted(folder.iterdir())
+            for file in files[:TRAINED_ON] if split == "train" else files:
+                shutil.copy(file, place / split / folder.name / file.name)
+    return place
+
+
+def _trained(net: str, data: Path, run: Path) -> Path:
+    import zoo
+
+    weights = {one.name for one in zoo.info(net).weights}
+    here = "default" if net in ("mnist_conv", "efficientnet_lite0") and weights else "none"
+    recipe = zoo.Recipe.model_validate(
+        {
+            "name": "export",
+            "model": {"name": net, "weights": here},
+            "data": {"source": "npz" if data.is_file() else "folder"},
+            "train": {"batch_size": 32},
+            "phases": [{"name": "head", "train": "head", "epochs": 1, "learning_rate": 5e-3}],
+        }
+    )
+    return zoo.finetune(recipe, data, run=run, verbose=0).path
+
+
+def _exported(net: str, run: Path, formats: tuple[str, ...], quantize: str | None) -> Iterator[dict[str, object]]:
+    import zoo
+
+    for name in formats:
+        begun = time.perf_counter()
+        row: dict[str, object] = {"net": net, "format": name}
+        smaller = {} if quantize is None else {"quantize": quantize}
+        try:
+            made = zoo.export_run(run, name, out=run.parent / f"{net}-{name}", **smaller)
+        except zoo.ZooError as fault:
+            yield {**row, **dict.fromkeys(_FIGURES), "note": str(fault)}
+            continue
+        proof = made.document.proof
+        assert proof is not None
+        figures = (
+            proof.photos,
+            proof.disagreements,
+            proof.largest_difference,
+            100 * (proof.accuracy or 0),
+            100 * (proof.accuracy_of_keras or 0),
+            sum((made.path / file).stat().st_size for file in made.document.files) / 1e6,
+            time.perf_counter() - begun,
+            _cold(made.path),
+        )
+        yield {**row, **dict(zip(_FIGURES, figures, strict=True)), "note": None}
+
+
+_FIGURES = ("photos", "disagreements", "largest difference", "accuracy", "of Keras", "MB", "seconds", "cold")
+
+
+def _cold(folder: Path) -> float:
+    """Returns the least seconds of five that call.py takes for one photo."""
+    from PIL import Image
+
+    photo = folder.parent / "photo.jpg"
+    Image.effect_noise((640, 480), 60).convert("RGB").save(photo)
+    command = [sys.executable, "-IB", str(folder / "call.py"), str(photo)]
+    taken: list[float] = []
+    for _ in itertools.repeat(None, 5):
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        taken.append(time.perf_counter() - begun)
+    return min(taken)
+
+
+if __name__ == "__main__":
+    main()
