@@ -14,11 +14,11 @@ from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
 from zoo.errors import ZooError, in_one_line, shown
 from zoo.export.proving.calling import look_inside
+from zoo.export.writing import write_model
 from zoo.freezing.stages import HEAD, stages
 from zoo.inference.batches import predict_in_batches
 from zoo.inference.export_folder import ExportFolder, open_runtime
 from zoo.inference.features import feature_model
-from zoo.registry.exports import EXPORTS, ExportRequest
 from zoo.registry.fitting import INTERPOLATIONS, RESIZES, ImageFit
 
 if TYPE_CHECKING:
@@ -174,9 +174,6 @@ def _part(model: "keras.Model", stage: str) -> "keras.Model | None":
 
 
 def _exported(export: ExportFolder, part: "keras.Model", pixels: np.ndarray) -> np.ndarray:
-    document = export.document
-    with tempfile.TemporaryDirectory(prefix="zoo-proof-") as temporary:
-        folder = Path(temporary)
-        metadata = {"zoo": document.zoo}
-        EXPORTS.built(export.row, ExportRequest(model=part, folder=folder, metadata=metadata, classes=document.classes))
-        return open_runtime(export.row, folder)(pixels)
+    with tempfile.TemporaryDirectory(prefix="zoo-proof-") as folder:
+        write_model(Path(folder), export.row, part, export.document)
+        return open_runtime(export.row, Path(folder))(pixels)
