@@ -122,6 +122,13 @@ def test_more_photos_than_a_batch_keep_their_order(export, photos):
     assert [one.get("label") for one in answers] == [of[name] for name in names]
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(export, photos):
+    names = "\n".join(["red.png"] * 2000)
+    command = f"{sys.executable} -I {export / 'call.py'} --paths-from - | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, input=names, cwd=photos)
+    assert (done.stdout, done.stderr) == ("red.png  cat 100.0 %  dog \\x1b[1m 0.0 %\n", "")
+
+
 def test_a_program_imports_the_classifier(export, photos):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

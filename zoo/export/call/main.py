@@ -116,5 +116,10 @@ if __name__ == "__main__":
             stream.reconfigure(errors="backslashreplace")  # names that a terminal cannot show
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # as head leaves it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (ImportError, OSError, ValueError) as fault:
         sys.exit(f"call.py: {' '.join(str(fault).split())}")
