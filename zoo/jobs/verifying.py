@@ -1,4 +1,4 @@
-"""`zoo.verify`: every hash of a run, of the runs of seeds, of a cache, of weights, or of a recipe; reads only."""
+"""`zoo.verify`: every hash of a run, of the runs of seeds, an export, a cache, weights, or a recipe; reads only."""
 
 import hashlib
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from zoo import registry
 from zoo.errors import NotFoundError, RecipeError, RunError, WeightsError
 from zoo.foreign import saved_models
+from zoo.inference.export_folder import EXPORT_FILE, read_export
 from zoo.jobs.run_verification import verify_run
 from zoo.models import downloads
 from zoo.models import weights as weight_files
@@ -29,8 +30,8 @@ def verify(path: os.PathLike[str] | str) -> Verification:
     """Compares files with every hash that is known of them; nothing is changed, and no Keras is loaded.
 
     Args:
-        path: A run's folder, finished or not; a folder of runs, such as those of several seeds; the cache, a kind or an
-            entry of it; a file of weights; a recipe's file.
+        path: A run's folder, finished or not; a folder of runs, such as those of several seeds; an export; the cache, a
+            kind or an entry of it; a file of weights; a recipe's file.
 
     Returns:
         What was found: `is_whole` where every hash holds, else `faults`, each with its file.
@@ -53,6 +54,8 @@ def verify(path: os.PathLike[str] | str) -> Verification:
         return _verify_file(place)
     if _is_in_cache(place):
         return _verify_cache(place)
+    if os.path.lexists(place / EXPORT_FILE):
+        return _verify_export(place)
     if _is_run(place):
         return verify_run(place)
     if names := runs_within(place):
@@ -60,7 +63,8 @@ def verify(path: os.PathLike[str] | str) -> Verification:
     if os.path.lexists(place / CARD_FILE):
         return _verify_model(place)
     raise NotFoundError(
-        f"{place}: holds nothing that can be verified; expected a run, a folder of runs, a shelf, or the cache"
+        f"{place}: holds nothing that can be verified; expected a run, a folder of runs, an export, a shelf, or the "
+        "cache"
     )
 
 
@@ -150,6 +154,19 @@ def _verify_model(folder: Path) -> Verification:
         found.count(CARD_FILE, (folder / CARD_FILE).stat().st_size)
         found.compare_one("model.safetensors", card.sha256, CARD_FILE)
     return found.verification("weights")
+
+
+def _verify_export(folder: Path) -> Verification:
+    """Compares an export's files with export.json, which has a seal; call.py has no hash, and may be changed."""
+    found = Findings(folder)
+    try:
+        document = read_export(folder).document
+    except (RunError, NotFoundError) as fault:
+        found.fault(EXPORT_FILE, str(fault).removeprefix(f"{folder / EXPORT_FILE}: "))
+    else:
+        found.count(EXPORT_FILE, (folder / EXPORT_FILE).stat().st_size)
+        found.compare(document.files, EXPORT_FILE, sizes={})
+    return found.verification("export")
 
 
 def _is_in_cache(path: Path) -> bool:

@@ -1,10 +1,15 @@
 """What `zoo export` takes and prints."""
 
 import json
+import signal
+import time
 
 import pytest
 
 from tests.test_imports import HEAVY, command, modules_after
+from tests.tiny import start
+
+EXPORT = "from zoo.cli import main; main()"
 
 
 def test_it_prints_the_proof_what_was_written_how_to_call_it_and_last_the_folder(typed, trained, tmp_path):
@@ -49,3 +54,21 @@ def test_a_refusal_loads_neither_keras_nor_the_converters(tmp_path):
     for words in (("runs/nix", "--to", "onnx"), ("runs/nix", "--to", "onx")):
         loaded = {module.partition(".")[0] for module in modules_after(command("export", *words, code=1))}
         assert loaded.isdisjoint({*HEAVY, "onnx", "onnxruntime", "openvino", "ai_edge_litert"})
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_proof_leaves_nothing(trained, tmp_path):
+    with start(EXPORT, "export", trained.run, "--to", "keras", "--out", tmp_path / "exports" / "out") as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "writing model.keras" in line:
+                break
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("exports/.out.*/call.py")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "zoo: interrupted" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []

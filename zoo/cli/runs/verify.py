@@ -17,7 +17,7 @@ from zoo.errors import ContractError
 )
 @json_option()
 def verify_command(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
-    """Compare every file of PATH with its hash: a run, the runs of seeds, a cache, a file of weights or a recipe.
+    """Compare every file of PATH with its hash: a run, the runs of seeds, an export, a cache, weights or a recipe.
 
     Of a lock, a receipt, a bundle, a version (its folder, or SHELF/NAME) or the folder of a shelf it is said too who
     signed it, or that it is unsigned. A line names each file that is not what was written, and the exit code is then 3.

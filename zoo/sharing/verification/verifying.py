@@ -21,9 +21,9 @@ def verify(path: os.PathLike[str] | str, *, keys: Collection[os.PathLike[str] | 
     """Compares files with every hash that is known of them; nothing is changed, and no Keras is loaded.
 
     Args:
-        path: A run's folder, finished or not; a folder of runs, such as those of several seeds; the cache, a kind or an
-            entry of it; a file of weights; a recipe's file; a lock; a receipt; the folder of a version that was pulled;
-            that of a shelf; a bundle; or a version on a shelf, such as `vision/pets@3`, which is pulled.
+        path: A run's folder, finished or not; a folder of runs, such as those of several seeds; an export; the cache, a
+            kind or an entry of it; a file of weights; a recipe's file; a lock; a receipt; the folder of a version that
+            was pulled; that of a shelf; a bundle; or a version on a shelf, such as `vision/pets@3`, which is pulled.
         keys: Public keys (`.pub` files) of which one must have signed; of what is signed.
 
     Returns:

@@ -34,8 +34,8 @@ class Verification:
 
     Attributes:
         path: What was verified.
-        what: `run`, `seeds`, `cache`, `weights`, `recipe`, `lock`, `receipt`, `version`,
-            `shelf` or `bundle`.
+        what: `run`, `seeds`, `export`, `cache`, `weights`, `recipe`, `lock`, `receipt`, `version`, `shelf` or
+            `bundle`.
         files: How many files were compared with a hash or a seal.
         bytes: Of these files.
         faults: Files that are damaged, missing, or not what they should be.
