@@ -70,6 +70,13 @@ class Desk:
         return cost
 
 
+def variables(folder: Path) -> dict[str, str]:
+    """Returns the variables of each process: compiled modules are kept, as of an installed package, in the folder."""
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    own = {"XDG_CACHE_HOME": str(folder), "PYTHONPYCACHEPREFIX": str(folder / "compiled"), "ZOO_RUNTIME": "auto"}
+    return {**others, **own}
+
+
 def sides(model: str, photo: Path, desk: Desk) -> dict[str, tuple[list[str], str]]:
     """Returns each side's command, and what it has to print."""
     import zoo
@@ -111,7 +118,7 @@ def rows_of(costs: Mapping[str, Sequence[Cost]]) -> list[dict[str, object]]:
 def main(model: str, photo: Path, rounds: int, also: tuple[str, ...]) -> None:
     """Measures cold commands in turns."""
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(folder=Path(folder), variables={**os.environ, "XDG_CACHE_HOME": folder, "ZOO_RUNTIME": "auto"})
+        desk = Desk(folder=Path(folder), variables=variables(Path(folder)))
         desk.cost("save", [sys.executable, "-c", SAVE, model, str(desk.folder / "model.keras")])
         measured = sides(model, photo, desk)
         measured |= {name: (shlex.split(command), "") for name, _, command in (one.partition("=") for one in also)}

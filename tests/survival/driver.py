@@ -286,7 +286,7 @@ def outcome_of(job: Job, starter: Starter) -> Outcome:
 
 
 def _probabilities(job: Job, starter: Starter) -> str:
-    command = job.command("predicted", "predict", str(job.run), str(job.images / "cat"), "--json")
+    command = job.command("predicted", "predict", str(job.run), str(job.images / "cat"), "--json", "--runtime", "keras")
     code = starter.start(command).wait(TIME_LIMIT)
     said = command.output.read_text(encoding="utf-8")
     lines = [json.loads(line)["probabilities"] for line in said.splitlines() if line.startswith("{")]

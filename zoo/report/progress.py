@@ -11,10 +11,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Literal, Protocol, TextIO, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-
 from zoo.errors import LONGEST_LINE, ZooError, printable, shown
 from zoo.system.text_tables import fold, screen_width
 
@@ -121,6 +117,10 @@ class Display:
             logger: The name of the logger to which all is said that is said in words.
             bars: Whether to show bars; by default on a terminal.
         """
+        # Here, because verbs that show no progress import this module too.
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         self._logger = logging.getLogger(logger)
         stream = _Forgiving(sys.stderr)
         # A program without a window has no stderr; rich would take stdout then, which is for results.
@@ -132,7 +132,7 @@ class Display:
             force_terminal=True if bars else None,
         )
         self._shortest = 0
-        self._bars = RichProgress(
+        self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),

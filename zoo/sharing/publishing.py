@@ -23,7 +23,7 @@ from zoo.sharing.finished_run import CARD, NUMBERS, FinishedRun, open_finished
 from zoo.sharing.locks.lock import FILE as LOCK_FILE
 from zoo.sharing.locks.lock import Lock, lock_differences, read_lock
 from zoo.sharing.locks.making import is_run_or_runs, lock_runs, weights_of
-from zoo.sharing.receipt import CURVES, RECIPE, Receipt, receipt_of
+from zoo.sharing.receipt import CURVES, RECIPE, SOURCE, Receipt, receipt_of
 from zoo.sharing.receipt import FILE as RECEIPT_FILE
 from zoo.shelves.bundles.opened import open_bundle
 from zoo.shelves.pulling import pull
@@ -32,8 +32,8 @@ from zoo.system.files import sha256, sha256_of
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-# The recipe as it was written, and below it what it extends by a recipe's name.
-SOURCE, NAMED = "source", "named"
+# Below the recipe as it was written, what it extends by a name.
+NAMED = "named"
 # Class names that a listing shows; lock.json has all.
 MOST_NAMES, MOST_LETTERS = 200, 10_000
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._/-]")

@@ -26,6 +26,8 @@ from zoo.system.json_objects import LEFT_OUT, JsonObject
 KIND = "receipt"
 FILE = "receipt.json"
 RECIPE, CURVES = "recipe.toml", "metrics.jsonl"
+# Beside them in a version: the folder of the recipe as it was written, and of what it extends.
+SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,7 @@ from zoo.sharing import receipt
 from zoo.sharing.finished_run import CARD, NUMBERS
 from zoo.sharing.locks import lock
 from zoo.sharing.locks.lock import Lock, lock_differences, parse_lock
-from zoo.sharing.publishing import SOURCE
-from zoo.sharing.receipt import RECIPE, Receipt, parse_receipt
-from zoo.sharing.verification.bundle import verify_bundle
+from zoo.sharing.receipt import RECIPE, SOURCE, Receipt, parse_receipt
 from zoo.sharing.verification.shelf import is_shelf, verify_shelf
 from zoo.shelves.cached import FILES, VERSION_FILE
 from zoo.shelves.versions import read_version
@@ -67,6 +65,8 @@ def _document_of(folder: Path) -> Path:
 def _verify_file(path: Path, trusted: "Mapping[str, Ed25519PublicKey]") -> Verification | None:
     """Verifies a bundle, a lock or a receipt; one that is of a version with all of it. None where it is neither."""
     if is_bundle_file(path):
+        from zoo.sharing.verification.bundle import verify_bundle
+
         return verify_bundle(path, trusted)
     kind = _kind_of(path)
     if kind is None:

@@ -8,7 +8,6 @@ from zoo.errors import printable
 from zoo.shelves.faults import ShelfError
 from zoo.shelves.places.filesystem import FILE_SYSTEMS, FileSystemPlace
 from zoo.shelves.places.folder import FolderPlace
-from zoo.shelves.places.http import HttpPlace
 from zoo.shelves.places.hub import HubPlace
 from zoo.shelves.places.place import Place
 
@@ -50,5 +49,7 @@ def open_place(url: str) -> Place:
     if scheme is None:
         return FolderPlace(Path(url))
     if scheme[1] in _HTTP:
+        from zoo.shelves.places.http import HttpPlace  # imports ssl, which folders do without
+
         return HttpPlace(url)
     return HubPlace(url) if scheme[1] == "hf" else FileSystemPlace(url)
