@@ -155,6 +155,18 @@ def test_a_model_file_that_is_another_is_refused(export, photos, tmp_path):
     assert "No such file or directory" in call(damaged, "red.png", cwd=photos).stderr
 
 
+def test_a_runtime_that_is_not_installed_is_named_with_what_to_type(export, photos, tmp_path):
+    without = shutil.copytree(export, tmp_path / "without")
+    text = (without / "call.py").read_text()
+    assert text.count("    weights = np.load(") == 1
+    (without / "call.py").write_text(
+        text.replace("    weights = np.load(", "    import a_runtime\n\n    weights = np.load(")
+    )
+    done = call(without, "red.png", cwd=photos)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "call.py: No module named 'a_runtime'; type pip install -r requirements.txt\n"
+
+
 @pytest.mark.parametrize("name", [*WITH_A_RUNTIME, "safetensors"])
 def test_the_text_of_each_format_is_tidy_and_says_what_it_needs(name, tmp_path):
     row = EXPORTS.lookup(name)

@@ -18,7 +18,7 @@ _PARTS = ("zoo.export.call.reader", "zoo.export.call.main")
 # What the reader and the command need, beside a format's runtime.
 _READS_WITH = ("numpy", "pillow")
 _WITHOUT_ZOO = '''\
-"""Classifies photos by the model in this folder. zoo wrote it; neither zoo nor the training framework is needed.
+"""Classifies photos by the model in this folder. zoo wrote this file, and is not needed to run it.
 
 Needs        Python 3.11 or newer, and: pip install -r requirements.txt  ({packages})
 In a shell   python call.py PHOTO... [--json] [--top K] [--paths-from FILE]

@@ -122,4 +122,5 @@ if __name__ == "__main__":
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (ImportError, OSError, ValueError) as fault:
-        sys.exit(f"call.py: {' '.join(str(fault).split())}")
+        advice = "; type pip install -r requirements.txt" if isinstance(fault, ImportError) else ""
+        sys.exit(f"call.py: {' '.join(str(fault).split())}{advice}")
