@@ -28,8 +28,9 @@ def test_wheel_holds_every_recipe_and_asset(wheel: Path) -> None:
     recipes = {f"zoo/recipes/{path.relative_to(ROOT / 'recipes')}" for path in (ROOT / "recipes").rglob("*.toml")}
     assets = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo" / "assets").iterdir()}
     templates = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo/sharing/site/templates").iterdir()}
-    assert recipes and assets and templates
-    assert recipes | assets | templates | {"zoo/py.typed"} <= names
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo/serving/page").glob("page.*")}
+    assert recipes and assets and templates and pages
+    assert recipes | assets | templates | pages | {"zoo/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "recipes/", "benchmarks/"))]
 
 
