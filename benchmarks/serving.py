@@ -64,7 +64,7 @@ class Server:
         return sum(map(held_by, processes_of(self.session)))
 
 
-def command_of(side: str, python: str, run: Path, keras_export: Path, port: int) -> list[str]:
+def command_of(side: str, python: str, run: str, keras_export: Path, port: int) -> list[str]:
     """Returns what starts a side's server."""
     if side == OURS:
         return [python, "-m", "zoo", "serve", f"{MODEL}={run}", "--port", str(port)]
@@ -73,7 +73,7 @@ def command_of(side: str, python: str, run: Path, keras_export: Path, port: int)
 
 
 @contextmanager
-def started(side: str, python: str, run: Path, keras_export: Path, log: Path) -> Generator[Server]:
+def started(side: str, python: str, run: str, keras_export: Path, log: Path) -> Generator[Server]:
     """Starts a server and waits until it answers; ends it."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -182,7 +182,7 @@ def print_attack(heard: Heard, outcomes: Sequence[Outcome], before: int, peak: i
 
 
 @click.command()
-@click.option("--run", type=click.Path(exists=True, path_type=Path), required=True, help="A run, or an export of it.")
+@click.option("--run", required=True, help="A run, an export of it, or a pretrained model's name.")
 @click.option("--keras", "keras_export", type=click.Path(path_type=Path), help="Its export --to keras, for the peers.")
 @click.option("--photos", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--environments", type=click.Path(path_type=Path), default=Path("environments"), show_default=True)
@@ -195,7 +195,7 @@ def print_attack(heard: Heard, outcomes: Sequence[Outcome], before: int, peak: i
 @click.option("--rehearse", is_flag=True, help="Printed only.")
 # Many arguments because each is an option that a user types.
 def main(
-    run: Path,
+    run: str,
     keras_export: Path | None,
     photos: Path,
     environments: Path,
@@ -220,7 +220,7 @@ def main(
         except CannotInstallError as fault:
             click.echo(f"{side}: pip: {fault}", err=True)
             continue
-        with started(side, python, run, keras_export or run, logs / f"{side}.log") as server:
+        with started(side, python, run, keras_export or Path(), logs / f"{side}.log") as server:
             target = target_of(server.port, photos)
             if hostile:
                 asyncio.run(load(target, clients=clients[-1], seconds=WARM_SECONDS))

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from tests.serving.made import LIMITS, SHAPE, brightness
-from zoo.serving.batching import Batcher, sizes_of, warm
+from zoo.serving.batching import Batcher, size_for, sizes_of, warm
 from zoo.serving.refusals import RefusedError
 
 FOR_EVER = 1000.0
+# What a batch takes: as long as a photo does, or as long as its photos one by one.
+SAME, EACH = {1: 1.0, 2: 1.0, 4: 1.0}, {1: 1.0, 2: 2.0, 4: 4.0}
 
 
 class Recorder:
@@ -25,9 +27,9 @@ class Recorder:
         self.filled.append(len(pixels))
         return self._compute(pixels)
 
-    def batcher(self, **changes):
+    def batcher(self, seconds=None, **changes):
         limits = dataclasses.replace(LIMITS, **{"max_wait": FOR_EVER, **changes})
-        return Batcher(self.compute, limits, lambda photos, seconds: self.batches.append(photos))
+        return Batcher(self.compute, seconds or SAME, limits, lambda photos, seconds: self.batches.append(photos))
 
 
 def grey(*levels):
@@ -43,8 +45,27 @@ def test_batch_sizes_are_powers_of_two_up_to_the_largest():
     assert sizes_of(4) == [1, 2, 4]
     assert sizes_of(12) == [1, 2, 4, 8, 12]
     recorder = Recorder()
-    warm(recorder.compute, SHAPE, 12)
-    assert recorder.filled == [1, 2, 4, 8, 12]
+    assert warm(recorder.compute, SHAPE, 12).keys() == set(recorder.filled) == {1, 2, 4, 8, 12}
+
+
+def test_the_size_is_what_takes_least_for_each_photo():
+    assert [size_for(count, SAME) for count in (1, 2, 3, 4, 9)] == [1, 2, 4, 4, 4]
+    assert [size_for(count, EACH) for count in (1, 2, 3, 4, 9)] == [1, 1, 1, 1, 1]
+    # By hand: 3 photos take 3 x 1.0 one by one, 2 x 1.5 as two batches of two, of which one is filled up, or 1 x 2.5.
+    half = {1: 1.0, 2: 1.5, 4: 2.5}
+    assert [size_for(count, half) for count in (1, 2, 3, 4)] == [1, 2, 2, 4]
+
+
+def test_where_a_batch_is_not_faster_nobody_waits_for_one():
+    recorder = Recorder()
+
+    async def work():
+        batcher = recorder.batcher(EACH)
+        with batcher.places(3) as one, batcher.places(1):  # which is on its way for ever
+            return await one(grey(0, 51, 255))
+
+    assert np.allclose(run(work())[:, 1], [0, 0.2, 1])
+    assert recorder.filled == [1, 1, 1]
 
 
 def test_a_photo_alone_waits_for_nobody():

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zoo.serving.intake.incoming import incoming_of, noticing
-from zoo.serving.refusals import FORBIDDEN, NO_TOKEN, RefusedError
+from zoo.serving.refusals import FORBIDDEN, NO_TOKEN, TOO_SLOW, RefusedError
 from zoo.serving.settings import Access, Limits, is_loopback
 
 # What tells nothing of the models: whether the server lives, the page that asks for the token, and the schema.
@@ -76,7 +76,8 @@ class AccessMiddleware:
 async def refused_answer(refusal: RefusedError, scope: Scope, limits: Limits) -> JSONResponse:
     """Returns the answer to a request that is not carried out, once its client can hear it."""
     headers = refusal.headers
-    if refusal.closes and await incoming_of(scope).drain(Headers(scope=scope), most=limits.max_bytes):
+    is_worth_it = refusal.closes and refusal.status != TOO_SLOW
+    if is_worth_it and await incoming_of(scope).drain(Headers(scope=scope), most=limits.max_bytes):
         headers.pop("Connection", None)
     return JSONResponse(refusal.to_json(), refusal.status, headers)
 

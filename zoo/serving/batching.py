@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,6 +18,9 @@ Compute = Callable[[np.ndarray], np.ndarray]
 # How much the newest batch counts in the time that a photo takes.
 _NEWEST = 0.2
 _LONGEST_RETRY = 60
+# How often a batch is timed; one that takes long is timed once.
+_TIMED, _LONG_SECONDS = 3, 1.0
+_CLEARLY = 0.95
 # Between two looks at what is still in hand of a model that is replaced.
 _LOOK_SECONDS = 0.02
 
@@ -28,23 +31,53 @@ def sizes_of(max_batch: int) -> list[int]:
     return [*sizes, max_batch]
 
 
-def warm(compute: Compute, shape: tuple[int, ...], max_batch: int) -> None:
-    """Runs a model once with each batch size, so that no request waits for it."""
-    for size in sizes_of(max_batch):
-        compute(np.zeros((size, *shape), np.uint8))
+def warm(compute: Compute, shape: tuple[int, ...], max_batch: int) -> dict[int, float]:
+    """Runs a model with each batch size, so that no request waits for what is done once.
+
+    Returns:
+        The seconds that each size takes after that: of some runtimes sixteen photos take sixteen times as long as one.
+    """
+    return {size: _timed(compute, np.zeros((size, *shape), np.uint8)) for size in sizes_of(max_batch)}
+
+
+def _timed(compute: Compute, pixels: np.ndarray) -> float:
+    compute(pixels)
+    fastest = math.inf
+    for _ in range(_TIMED):
+        began = time.perf_counter()
+        compute(pixels)
+        fastest = min(fastest, time.perf_counter() - began)
+        if fastest > _LONG_SECONDS:
+            break
+    return fastest
+
+
+def size_for(count: int, seconds: Mapping[int, float]) -> int:
+    """Returns the batch size that takes the least time for each of some photos that wait, what fills it up included.
+
+    Args:
+        count: How many wait.
+        seconds: What each size takes. A larger size has to be clearly faster: those that wait for it wait longer.
+    """
+    best, least = 0, math.inf
+    for size in sorted(seconds):
+        each = seconds[size] / min(size, count)
+        if each < _CLEARLY * least:
+            best, least = size, each
+    return best
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Waiting:
-    """Some photos of one request.
+    """A photo.
 
     Attributes:
-        rows: uint8[m, height, width, channels], at most as many as a batch has.
-        answer: Becomes float32[m, classes].
-        since: When they came, by the loop's clock.
+        row: uint8[height, width, channels].
+        answer: Becomes float32[classes].
+        since: When it came, by the loop's clock.
     """
 
-    rows: np.ndarray
+    row: np.ndarray
     answer: "asyncio.Future[np.ndarray]"
     since: float
 
@@ -59,19 +92,22 @@ class _Places:
 class Batcher:
     """Collects photos for one model, and runs it in a thread of its own.
 
-    A photo waits for others only while some that were accepted are still being decoded.
+    A photo waits for others only while some that were accepted are still being decoded, and only where that is faster.
 
     Args:
         compute: uint8[n, height, width, channels] -> float32[n, classes]; it is called by one thread at a time.
+        seconds: What each batch size takes, as `warm` gives it; the model is asked for no other.
         limits: How many go through at once, how long one waits, and how many may be in hand.
         observe: Told of each batch: how many photos, and its seconds.
     """
 
-    def __init__(self, compute: Compute, limits: Limits, observe: Callable[[int, float], object]) -> None:
+    def __init__(
+        self, compute: Compute, seconds: Mapping[int, float], limits: Limits, observe: Callable[[int, float], object]
+    ) -> None:
         self._compute = compute
+        self._seconds = seconds
         self._limits = limits
         self._observe = observe
-        self._sizes = sizes_of(limits.max_batch)
         self._waiting: deque[_Waiting] = deque()
         self._changed = asyncio.Event()
         self._expected = 0
@@ -133,44 +169,38 @@ class Batcher:
 
     async def _answers(self, rows: np.ndarray, places: _Places) -> np.ndarray:
         loop = asyncio.get_running_loop()
-        size = self._limits.max_batch
-        parts = [
-            _Waiting(rows=rows[start : start + size], answer=loop.create_future(), since=loop.time())
-            for start in range(0, len(rows), size)
-        ]
-        self._waiting += parts
+        photos = [_Waiting(row=row, answer=loop.create_future(), since=loop.time()) for row in rows]
+        self._waiting += photos
         self._expect_no_more(places)
-        return np.concatenate(await asyncio.gather(*(part.answer for part in parts)))
+        return np.stack(await asyncio.gather(*(photo.answer for photo in photos)))
 
     async def _run(self) -> None:
         while True:
             await self._until_worthwhile()
-            await self._compute_batch(self._next_batch())
+            size = size_for(len(self._waiting), self._seconds)
+            await self._compute_batch([self._waiting.popleft() for _ in range(min(size, len(self._waiting)))], size)
 
     async def _until_worthwhile(self) -> None:
-        """Waits for a photo, and then for others, as long as that one may wait and others are on their way."""
+        """Waits for a photo, and then for others, where they are on their way and make a batch that is faster."""
         while not self._waiting:
             await self._until_changed()
         due = self._waiting[0].since + self._limits.max_wait
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(due):
-                while self._expected and sum(len(one.rows) for one in self._waiting) < self._limits.max_batch:
+                while len(self._waiting) < self._size_to_come():
                     await self._until_changed()
+
+    def _size_to_come(self) -> int:
+        """Returns the batch size that is best for the photos that wait and those on their way; as many as these."""
+        count = len(self._waiting) + self._expected
+        return min(size_for(count, self._seconds), count)
 
     async def _until_changed(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch, count = list[_Waiting](), 0
-        while self._waiting and count + len(self._waiting[0].rows) <= self._limits.max_batch:
-            batch.append(self._waiting.popleft())
-            count += len(batch[-1].rows)
-        return batch
-
-    async def _compute_batch(self, batch: list[_Waiting]) -> None:
-        rows = np.concatenate([one.rows for one in batch])
-        size = next(size for size in self._sizes if size >= len(rows))
+    async def _compute_batch(self, batch: list[_Waiting], size: int) -> None:
+        rows = np.stack([one.row for one in batch])
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
         began = time.perf_counter()
         try:
@@ -183,11 +213,9 @@ class Batcher:
         seconds = time.perf_counter() - began
         self._seconds_each += _NEWEST * (seconds / len(rows) - self._seconds_each)
         self._observe(len(rows), seconds)
-        start = 0
-        for one in batch:
+        for one, row in zip(batch, found, strict=False):
             if not one.answer.done():  # else its request was given up
-                one.answer.set_result(found[start : start + len(one.rows)])
-            start += len(one.rows)
+                one.answer.set_result(row)
 
     async def close(self) -> None:
         """Ends once all that was accepted has its answer."""

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,13 @@ class Opened:
         name: What it is called in addresses.
         answerer: Computes probabilities.
         images: How photos are brought to its input.
+        seconds: What each size of batch takes.
     """
 
     name: str
     answerer: "Answerer"
     images: "Settings"
+    seconds: "Mapping[int, float]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,8 @@ def open_model(source: Source, limits: Limits) -> Opened:
     """
     answerer = source.open()
     images = answerer.settings
-    warm(answerer.compute, images.shape, limits.max_batch)
-    return Opened(name=source.name, answerer=answerer, images=images)
+    seconds = warm(answerer.compute, images.shape, limits.max_batch)
+    return Opened(name=source.name, answerer=answerer, images=images, seconds=seconds)
 
 
 def open_models(sources: Sequence[Source], limits: Limits) -> list[Opened]:
@@ -129,7 +131,7 @@ class Models:
             metrics.batches.labels(name).observe(photos)
             metrics.computing.labels(name).inc(seconds)
 
-        batcher = Batcher(opened.answerer.compute, self._limits, observe)
+        batcher = Batcher(opened.answerer.compute, opened.seconds, self._limits, observe)
         return Served(**vars(opened), batcher=batcher, since=time.time())
 
     def all(self) -> list[Served]:
