@@ -25,7 +25,7 @@ class Photos(litserve.LitAPI):
         self.height, self.width = self.model.input_shape[1:3]
         self.model.predict(np.zeros((1, self.height, self.width, 3), np.uint8), verbose=0)
 
-    def decode_request(self, request: dict) -> np.ndarray:
+    def decode_request(self, request):  # LitServe takes a form where no type is said
         """Brings a photo to the model's size."""
         image = Image.open(io.BytesIO(request["file"].file.read())).convert("RGB")
         return np.asarray(image.resize((self.width, self.height)))
