@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -211,6 +212,8 @@ def serve(
     Raises:
         ZooError: The address cannot be listened on, or a model cannot be opened.
     """
+    # A damaged form is counted, as all that clients do wrong, and not a line in the log.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     with listening_socket(access.host, port) as listening:
         opened = open_models(sources, limits)
         app = make_app(sources, opened, limits=limits, access=access, unknown_below=unknown_below, report=say)
