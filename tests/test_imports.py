@@ -116,6 +116,8 @@ OF_RECIPES = {"annotated_types", "pydantic", "pydantic_core", "tomlkit", "typing
 PACKAGES = {
     "--help": set(),
     "help predict": set(),
+    "export --help": set(),
+    "serve --help": set(),
     "list": set(),
     "show resnet50": set(),
     "weights ls": set(),

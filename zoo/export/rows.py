@@ -91,6 +91,7 @@ for _row in (
         files=("model.keras",),
         runtime=f"{_RUNTIMES}.keras",
         runs_with=("keras", "tensorflow"),
+        is_program=True,  # layers of any class are built as the file says, whatever safe_mode leaves out
         build=_keras,
     ),
     ExportFormat(

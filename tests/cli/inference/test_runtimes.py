@@ -258,14 +258,16 @@ def test_an_export_to_safetensors_is_loaded_by_zoo(typed, trained, export, tmp_p
     assert out == typed("predict", trained.run, photos)[1]
 
 
-def test_an_export_that_is_a_program_has_to_be_trusted(typed, export, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writes its own file so
+@pytest.mark.parametrize(("name", "package"), [("saved_model", "tensorflow"), ("keras", "keras")])
+def test_an_export_that_is_a_program_has_to_be_trusted(typed, export, tmp_path, monkeypatch, name, package):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    photos, folder = write_photos(tmp_path / "photos", count=1), export("saved_model")
+    photos, folder = write_photos(tmp_path / "photos", count=1), export(name)
     code, out, err = typed("predict", folder, photos)
     assert (code, out) == (1, "")
     assert err.startswith(f"zoo: {folder}: is a program (SHA-256 ")
     code, out, err = typed("predict", folder, photos, "--trust-code")
-    assert (code, len(out.splitlines()), err) == (0, 2, f"note: saved_model {version('tensorflow')} answered\n")
+    assert (code, len(out.splitlines()), err) == (0, 2, f"note: {name} {version(package)} answered\n")
     assert typed("predict", folder, photos)[0] == 0
 
 
