@@ -45,11 +45,13 @@ class Heard:
         seconds: How long each answer of status 200 took.
         others: How many answers of other statuses there were, and of faults, by name.
         reconnected: How often a connection had ended between two requests.
+        refused: How many clients could not connect any more, and went home.
     """
 
     seconds: list[float] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter[str])
     reconnected: int = 0
+    refused: int = 0
 
     def percentile(self, share: float) -> float:
         """Returns the seconds that so many of the answers took at most."""
@@ -69,7 +71,11 @@ async def _client(target: Target, number: int, until: float, heard: Heard) -> No
     reader = writer = None
     while time.perf_counter() < until:
         if writer is None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+            except ConnectionRefusedError:  # it has stopped
+                heard.refused += 1
+                return
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):

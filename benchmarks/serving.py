@@ -8,7 +8,8 @@ hear. Sides have environments of their own, made by pip, and take turns; the fir
 Requests a second, the median and the 99th percentile of the seconds, and all that is not status 200 are printed, with
 the memory of the server's processes after the first fifth and at the end. What each peer does stands in serving_sides/.
 
-`--hostile` sends fifty hostile requests to `zoo serve` while clients go on, and says what became of each.
+`--hostile` sends fifty hostile requests to `zoo serve` while clients go on, and says what became of each. `--signals`
+sends it SIGHUP twice and then SIGTERM, and says whether a client lost a request.
 """
 
 import asyncio
@@ -164,6 +165,15 @@ async def attacked(server: Server, target: Target, clients: int, seconds: float)
     return heard, [*outcomes], peak
 
 
+async def signalled(server: Server, target: Target, clients: int, seconds: float) -> Heard:
+    """Lets a server reload twice and then stop while clients go on."""
+    asking = asyncio.create_task(load(target, clients=clients, seconds=seconds))
+    for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM):
+        await asyncio.sleep(seconds / 4)
+        os.kill(server.session, number)
+    return await asking
+
+
 def print_attack(heard: Heard, outcomes: Sequence[Outcome], before: int, peak: int, seconds: float) -> None:
     """Prints what became of the hostile requests, and of the good ones."""
     kinds = Counter((one.name, one.outcome) for one in outcomes)
@@ -192,6 +202,7 @@ def print_attack(heard: Heard, outcomes: Sequence[Outcome], before: int, peak: i
 @click.option("--seconds", default=300.0, show_default=True)
 @click.option("--interpreter", "given", multiple=True, metavar="SIDE=PYTHON", help="Use it; make no environment.")
 @click.option("--hostile", is_flag=True, help="Fifty hostile requests to zoo serve, while good ones go on.")
+@click.option("--signals", is_flag=True, help="Two reloads and the end of zoo serve, while clients go on.")
 @click.option("--rehearse", is_flag=True, help="Printed only.")
 # Many arguments because each is an option that a user types.
 def main(
@@ -205,12 +216,13 @@ def main(
     seconds: float,
     given: tuple[str, ...],
     hostile: bool,
+    signals: bool,
     rehearse: bool,
 ) -> None:
     """Asks each server in turn, and prints what was heard."""
     logs.mkdir(parents=True, exist_ok=True)
     pythons = dict(one.split("=", 1) for one in given)
-    sides = [OURS] if hostile else [side for side in PINS if side in only]
+    sides = [OURS] if hostile or signals else [side for side in PINS if side in only]
     rows = list[dict[str, Any]]()
     for side in sides:
         if side != OURS:
@@ -222,6 +234,13 @@ def main(
             continue
         with started(side, python, run, keras_export or Path(), logs / f"{side}.log") as server:
             target = target_of(server.port, photos)
+            if signals:
+                heard = asyncio.run(signalled(server, target, clients[-1], seconds))
+                click.echo(
+                    f"{len(heard.seconds):,} answered, {sum(heard.others.values())} lost {dict(heard.others)}; "
+                    f"{heard.refused} of {clients[-1]} clients could not connect after the end"
+                )
+                return
             if hostile:
                 asyncio.run(load(target, clients=clients[-1], seconds=WARM_SECONDS))
                 before = server.memory

@@ -27,7 +27,7 @@ from whole_command import run
 
 HERE = Path(__file__).parent.parent
 PROBE = ("finetune/linear-probe", "--set", "phases.head.epochs=30")
-CASES = {"linear probe, 30 epochs": PROBE, "finetune/default": ("finetune/default",)}
+CASES = {"probe": PROBE, "default": ("finetune/default",)}
 SHORT = ("finetune/linear-probe", "--set", "phases.head.epochs=1")
 # Commands end with this where a recipe expects more than it comes to.
 NOT_AS_EXPECTED = 3
@@ -55,28 +55,22 @@ class Trial:
 
 
 def rows_of(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Makes a row for each case, side and step, with the median over the rounds, and how far they lie apart."""
-    rows: list[dict[str, Any]] = []
+    """Makes a row for the whole and for each step, with a column of medians over the rounds for each case and side."""
+    columns: dict[str, dict[str, float | None]] = {}
     for case, side in dict.fromkeys((one.case, one.side) for one in trials):
         some = [one for one in trials if (one.case, one.side) == (case, side)]
         seconds = [one.seconds for one in some]
-        rows.append(
-            {
-                "what": case,
-                "side": side,
-                "seconds": round(statistics.median(seconds), 2),
-                "from": round(min(seconds), 2),
-                "to": round(max(seconds), 2),
-                "CPU seconds": round(statistics.median(one.cpu_seconds for one in some), 2),
-                "peak MB": round(statistics.median(one.peak_bytes for one in some) / 1e6),
-            }
-        )
-        for step in some[0].steps:
-            of_step = [one.steps.get(step, 0.0) for one in some]
-            figures = (statistics.median(of_step), min(of_step), max(of_step))
-            taken = dict(zip(("seconds", "from", "to"), (round(figure, 2) for figure in figures), strict=True))
-            rows.append({**rows[-1], "what": f"  {step}", "side": side, **taken, "CPU seconds": None, "peak MB": None})
-    return rows
+        columns[f"{case}, {side}"] = {
+            "whole command": round(statistics.median(seconds), 2),
+            "least": round(min(seconds), 2),
+            "most": round(max(seconds), 2),
+            **{step: round(statistics.median(one.steps.get(step, 0.0) for one in some), 2) for step in some[0].steps},
+            "CPU seconds": round(statistics.median(one.cpu_seconds for one in some), 2),
+            "peak MB": round(statistics.median(one.peak_bytes for one in some) / 1e6),
+        }
+    steps = dict.fromkeys(step for column in columns.values() for step in column)
+    steps |= {last: steps.pop(last) for last in ("CPU seconds", "peak MB")}
+    return [{"step": step, **{name: column.get(step) for name, column in columns.items()}} for step in steps]
 
 
 def steps_of(document: Mapping[str, Any]) -> dict[str, float]:

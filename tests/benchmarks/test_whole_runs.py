@@ -1,23 +1,26 @@
 """The table of whole runs: medians over rounds, of each case, side and step."""
 
 
-def test_rows_are_medians_with_their_range(script):
+def test_a_column_has_the_medians_of_a_case_and_side(script):
     module = script("whole_runs")
 
-    def trial(seconds, decoding):
-        steps = module.steps_of({"seconds": {"total": seconds, "decoding": decoding, "phases": {"head": 1.0}}})
+    def trial(side, seconds, steps):
         return module.Trial(
-            case="probe", side="after", seconds=seconds, cpu_seconds=2 * seconds, peak_bytes=10**9, steps=steps
+            case="probe", side=side, seconds=seconds, cpu_seconds=2 * seconds, peak_bytes=10**9, steps=steps
         )
 
-    rows = module.rows_of([trial(9.0, 0.5), trial(8.0, 0.7), trial(12.0, 0.1)])
-    assert [row["what"] for row in rows] == ["probe", "  decoding", "  phase head"]
-    assert [(row["seconds"], row["from"], row["to"]) for row in rows] == [(9, 8, 12), (0.5, 0.1, 0.7), (1, 1, 1)]
-    assert [(row["CPU seconds"], row["peak MB"]) for row in rows] == [(18, 1000), (None, None), (None, None)]
+    def steps(decoding):
+        return module.steps_of({"seconds": {"total": 9.0, "decoding": decoding, "phases": {"head": 1.0}}})
 
-
-def test_a_tree_that_prints_no_steps_has_one_row(script):
-    module = script("whole_runs")
-    plain = module.Trial(case="probe", side="before", seconds=16.0, cpu_seconds=30.0, peak_bytes=0, steps={})
-    assert module.steps_of({"kind": "finetune"}) == {}
-    assert [row["seconds"] for row in module.rows_of([plain])] == [16.0]
+    after = [trial("after", *figures) for figures in ((9.0, steps(0.5)), (8.0, steps(0.7)), (12.0, steps(0.1)))]
+    plain = trial("before", 16.0, module.steps_of({"kind": "finetune"}))  # a tree that prints no steps
+    assert [tuple(row.values()) for row in module.rows_of([*after, plain])] == [
+        ("whole command", 9, 16),
+        ("least", 8, 16),
+        ("most", 12, 16),
+        ("decoding", 0.5, None),
+        ("phase head", 1, None),
+        ("CPU seconds", 18, 32),
+        ("peak MB", 1000, 1000),
+    ]
+    assert list(module.rows_of([*after, plain])[0]) == ["step", "probe, after", "probe, before"]
