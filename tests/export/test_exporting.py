@@ -25,8 +25,8 @@ from zoo.registry.exports import EXPORTS, ExportFormat
 from zoo.runs.folder import RunFolder
 from zoo.system.files import sha256
 
-# Those whose proof starts no TensorFlow; the others are slow.
-QUICK, SLOW = ("onnx", "litert", "openvino", "safetensors"), ("saved_model", "keras")
+# Those whose runtime is not TensorFlow, and the others.
+OTHERS, TENSORFLOWS = ("onnx", "litert", "openvino", "safetensors"), ("saved_model", "keras")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def exports(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     classifier = zoo.load(finished.run.path)
     document = RunFolder(finished.run.path)
-    for name in (*QUICK, *SLOW):
+    for name in (*OTHERS, *TENSORFLOWS):
         (folder / name).mkdir()
         row = EXPORTS.lookup(name)
         write_export(folder / name, row, classifier.model, described(document, classifier.model, row))
@@ -62,7 +62,7 @@ def table():
     EXPORTS._rows.update(before)
 
 
-@pytest.mark.parametrize("name", [name for name in (*QUICK, *SLOW) if name != "safetensors"])
+@pytest.mark.parametrize("name", [name for name in (*OTHERS, *TENSORFLOWS) if name != "safetensors"])
 def test_its_own_runtime_gives_what_keras_gives_for_any_number_of_images(exports, name, images, by_keras):
     compute = read_export(exports / name).open(threads=1)
     for count in (7, 1, 3, 3):
@@ -77,7 +77,7 @@ def test_what_zoo_opens_itself_gives_the_same_bits(exports, images, by_keras):
     np.testing.assert_array_equal(loaded.model(images, training=False), by_keras)
 
 
-@pytest.mark.parametrize("name", [*QUICK, *SLOW])
+@pytest.mark.parametrize("name", [*OTHERS, *TENSORFLOWS])
 def test_the_document_says_what_the_run_is(exports, finished, name):
     document = read_export(exports / name).document
     assert (document.format, document.quantize, document.in_float) == (name, None, ())
@@ -141,7 +141,14 @@ def test_the_same_run_gives_the_same_bytes(exports, finished, tmp_path):
     assert document.files == read_export(exports / "litert").document.files
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "onnx",
+        "safetensors",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("litert", "openvino", *TENSORFLOWS)),
+    ],
+)
 def test_a_run_is_exported_and_proved_on_the_photos_that_validated(finished, name, tmp_path):
     made = export_run(finished.run.path, name, out=tmp_path / "out")
     assert made.path == tmp_path / "out"
@@ -159,6 +166,7 @@ def test_a_run_is_exported_and_proved_on_the_photos_that_validated(finished, nam
     assert len((made.path / "predictions.jsonl").read_text().splitlines()) == 10
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path, images):
     tiny = recipe(phase("head", "head", epochs=1), model="mnist_conv_tiny", train={"precision": "mixed_bfloat16"})
     run = zoo.finetune(tiny, write_npz(tmp_path / "images.npz", count=16), run=tmp_path / "run", verbose=0)

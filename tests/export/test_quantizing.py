@@ -33,6 +33,7 @@ def size(export):
     return sum((export.path / name).stat().st_size for name in export.document.files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "to", "share"),
     [
@@ -54,6 +55,7 @@ def test_an_export_is_smaller_and_loses_nothing_of_a_clear_case(smaller, finishe
     assert read_export(made.path).open()(np.zeros((3, 28, 28, 1), np.uint8)).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_int8_has_a_scale_for_each_channel_of_every_convolution(smaller):
     model = onnx.load(smaller["onnx", "int8"].path / "model.onnx")
     sizes = {one.name: list(one.dims) for one in model.graph.initializer}
@@ -69,7 +71,7 @@ def test_int8_has_a_scale_for_each_channel_of_every_convolution(smaller):
     assert sorted(scales) == [32, 32, 64, 64, 128]
 
 
-@pytest.mark.parametrize("name", ["litert", "onnx"])
+@pytest.mark.parametrize("name", [pytest.param("litert", marks=pytest.mark.slow), "onnx"])
 def test_a_stage_that_stays_in_float_has_its_kernels_in_float32(finished, name, tmp_path):
     made = export_run(finished.run.path, name, quantize="int8", in_float=["stem"], out=tmp_path / "out")
     assert made.document.in_float == ("stem",)

@@ -1,5 +1,6 @@
 """`zoo export`: a finished run's classifier in another format, proved."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -11,6 +12,7 @@ from zoo.cli.runs.evaluate import refuse_what_is_not_a_run
 from zoo.cli.shell.completion import complete_run
 from zoo.cli.shell.start import start_backend
 from zoo.errors import LONGEST_PATH, printable
+from zoo.inference.export_folder import CALL_FILE
 from zoo.registry.exports import Quantize
 
 if TYPE_CHECKING:
@@ -108,14 +110,14 @@ def _refuse_before_the_start(run: Path, name: str, data: Path | None, out: Path 
 
 def _lines(made: "Export") -> list[str]:
     """Says what was made, and what came of the proof; the last line is the folder's path."""
-    path = printable(made.path, at_most=LONGEST_PATH)
+    call = shlex.quote(str(made.path / CALL_FILE))
     size = sum((made.path / name).stat().st_size for name in made.document.files)
-    lines = [] if made.document.proof is None else _proof_lines(made.document.proof)
+    what = " in ".join(filter(None, [made.document.format, made.document.quantize]))
     return [
-        *lines,
-        f"written   {made.document.format}, {size / 1e6:,.1f} MB",
-        f"call      python {path}/call.py PHOTO",
-        path,
+        *([] if made.document.proof is None else _proof_lines(made.document.proof)),
+        f"written   {what}, {size / 1e6:,.1f} MB",
+        f"call      python {printable(call, at_most=LONGEST_PATH)} PHOTO",
+        printable(made.path, at_most=LONGEST_PATH),
     ]
 
 
