@@ -202,12 +202,16 @@ def test_a_runtime_that_is_asked_for_answers_the_first_time_already(typed, kept,
 def export(trained, tmp_path_factory):
     """Writes an export of `trained`, as `zoo export` leaves it, without its proof."""
 
-    def write(name, folder=None):
-        folder = folder or tmp_path_factory.mktemp("exports") / f"tiny-{name}"
-        folder.mkdir(exist_ok=True)
+    def write(name, content=None):
+        folder = tmp_path_factory.mktemp("exports") / f"tiny-{name}"
+        folder.mkdir()
         classifier, row = zoo.load(trained.run), EXPORTS.lookup(name)
         request = ExportRequest(model=classifier.model, folder=folder, metadata={"zoo": "0"}, classes=CLASSES)
-        row.build(request)
+        if content is None:
+            row.build(request)
+        else:
+            for one in row.files:
+                (folder / one).write_bytes(content)
         files = [path for one in row.files for path in [folder / one, *(folder / one).rglob("*")] if path.is_file()]
         document = ExportDocument(
             format=name,
@@ -269,6 +273,14 @@ def test_an_export_that_is_a_program_has_to_be_trusted(typed, export, tmp_path, 
     code, out, err = typed("predict", folder, photos, "--trust-code")
     assert (code, len(out.splitlines()), err) == (0, 2, f"note: {name} {version(package)} answered\n")
     assert typed("predict", folder, photos)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert", "openvino"])
+def test_an_export_that_its_runtime_cannot_read_is_refused_in_a_line(typed, export, tmp_path, name):
+    photos, folder = write_photos(tmp_path / "photos", count=1), export(name, b"not a model")
+    code, out, err = typed("predict", folder, photos)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert err.startswith(f"zoo: {folder}: {EXPORTS.lookup(name).runtime_name} cannot open it (")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1, "kind": "export"}'])
