@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
 import openvino
 import pytest
 import tensorflow as tf
+import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
 
 import zoo
@@ -251,6 +253,21 @@ def test_an_operation_that_a_format_does_not_have_is_named_with_the_other_format
     document = described(RunFolder(finished.run.path), zoo.load(finished.run.path).model, row)
     with pytest.raises(ZooError, match=r"^format 'litert' cannot hold this model: .*; expected another of saved_model"):
         write_export(tmp_path, row, keras.Model(pixels_in, probabilities), document)
+
+
+def test_a_gelu_is_written_although_tf2onnx_does_not_know_tensorflows_erfc(finished, tmp_path):
+    import keras
+
+    known = [path.read_text(encoding="utf-8") for path in Path(tf2onnx.__file__).parent.rglob("*.py")]
+    assert not any('"Erfc"' in text for text in known), "tf2onnx knows it: zoo/export/formats/onnx_operations.py may go"
+    pixels_in = keras.Input((28, 28, 1), dtype="float32")
+    scaled = keras.layers.Rescaling(8 / 255, offset=-4)(pixels_in)  # from where GELU is 0 to where it is x
+    probabilities = keras.layers.Softmax()(keras.layers.Dense(2)(keras.layers.Flatten()(keras.ops.gelu(scaled, False))))
+    model, row = keras.Model(pixels_in, probabilities), EXPORTS.lookup("onnx")
+    document = described(RunFolder(finished.run.path), zoo.load(finished.run.path).model, row)
+    write_export(tmp_path, row, model, document)
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
+    np.testing.assert_allclose(read_export(tmp_path).open()(images), model(images), atol=1e-6)
 
 
 ON_JAX = """

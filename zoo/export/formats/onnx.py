@@ -3,6 +3,7 @@
 from typing import Any
 
 from zoo.export.formats.graph import serving_function, signature
+from zoo.export.formats.onnx_operations import know_erfc
 from zoo.export.formats.onnx_quantizing import quantized
 from zoo.registry.exports import ExportRequest
 
@@ -19,6 +20,7 @@ def write_onnx(request: ExportRequest) -> None:
     import onnx
     import tf2onnx.convert
 
+    know_erfc()
     converted: Any
     converted, _ = tf2onnx.convert.from_function(
         serving_function(request.model), [signature(request.model)], opset=OPSET
