@@ -17,7 +17,8 @@ import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
 
 import zoo
-from tests.tiny import environment, phase, pixels, recipe, write_npz, write_run
+from tests.modules import module
+from tests.tiny import environment, phase, pixels, recipe, write_npz, write_photos, write_run
 from zoo.errors import NotFoundError, RunError, ZooError
 from zoo.export.exporting import export_run
 from zoo.export.writing import described, write_export
@@ -268,6 +269,29 @@ def test_a_gelu_is_written_although_tf2onnx_does_not_know_tensorflows_erfc(finis
     write_export(tmp_path, row, model, document)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     np.testing.assert_allclose(read_export(tmp_path).open()(images), model(images), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def hub_run(tmp_path_factory):
+    """A run whose graph holds a SavedModel."""
+    folder = tmp_path_factory.mktemp("hub")
+    zoo.trust(module())
+    plan = recipe(phase("head", "head", epochs=1), model="mnist_conv")
+    words = {"model.name": "tfhub", "model.weights": "default", "model.handle": str(module())}
+    return zoo.finetune(plan, write_photos(folder / "photos"), words, run=folder / "run", verbose=0).path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "litert", "openvino", "saved_model"])
+def test_a_run_of_a_saved_model_is_exported_too(hub_run, name, tmp_path):
+    proof = export_run(hub_run, name, out=tmp_path / "out").document.proof
+    assert proof.disagreements == 0 and proof.largest_difference <= 1e-6
+
+
+@pytest.mark.slow
+def test_keras_own_file_holds_no_saved_model(hub_run, tmp_path):
+    with pytest.raises(ZooError, match=r"^format 'keras' cannot hold this model: .*SavedModelLayer"):
+        export_run(hub_run, "keras", out=tmp_path / "out")
 
 
 ON_JAX = """
