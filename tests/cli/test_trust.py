@@ -20,6 +20,8 @@ REFUSED = [
     "evaluate RUN",
     "predict RUN photos",
     "features RUN photos --out x.npz",
+    "export RUN --to saved_model",
+    "serve RUN --port 0",
     "finetune RUN --run new",
     "recipe lock hub.toml --data photos",
     "reproduce RUN --data photos",
@@ -59,10 +61,11 @@ def test_every_verb_on_a_recipe_or_a_run_takes_the_option_and_is_tried_here():
             taking.add(name)
         arguments = {one.name for one in verb.params if isinstance(one, click.Argument)}
         # One that takes images for what it names trains it.
-        if {"recipe", "run", "source"} & arguments or {"reference", "data"} <= {one.name for one in verb.params}:
+        trains = {"reference", "data"} <= {one.name for one in verb.params}
+        if trains or {"recipe", "run", "source", "sources"} & arguments:
             on_a_model.add(name)
     assert taking == on_a_model == {name for name in taking for words in REFUSED if words.startswith(f"{name} ")}
-    assert len(taking) == 9
+    assert len(taking) == 11
 
 
 @pytest.mark.parametrize("typed_words", REFUSED)

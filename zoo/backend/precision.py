@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from zoo.backend import devices
 from zoo.backend.devices import Accelerator
+from zoo.backend.keras_internals.experimental import tensor_float_32
 
 
 def resolve(precision: str, accelerator: Accelerator) -> str:
@@ -32,10 +33,7 @@ def warning(policy: str, accelerator: Accelerator) -> str | None:
 
 @contextmanager
 def full_float32() -> Generator[None]:
-    """Computes float32 with all of its bits: GPUs multiply with 10 of its 23 bits (TF32) unless they are told.
-
-    https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_tensor_float_32_execution
-    """
+    """Computes float32 with all of its bits: GPUs multiply with 10 of its 23 bits (TF32) unless they are told."""
     backend = devices.name()
     if backend == "jax":
         import jax
@@ -46,11 +44,8 @@ def full_float32() -> Generator[None]:
     if backend != "tensorflow":
         yield
         return
-    import tensorflow as tf
-
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    before = tensor_float_32(enabled=False)
     try:
         yield
     finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
+        tensor_float_32(enabled=before)

@@ -4,13 +4,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from zoo.data.given import GivenImage, read_each
 from zoo.data.images.settings import Settings
-from zoo.errors import ContractError, DataError, NotFoundError, ZooError, did_you_mean
+from zoo.errors import ContractError, DataError, NotFoundError, ZooError, did_you_mean, shown
 from zoo.evaluation.choosing import choose
 from zoo.evaluation.measuring import open_images
 from zoo.export.proving.photos import kept_photos, place_of
@@ -37,12 +37,16 @@ _COMPARED_ON = 500
 _NAMED = 3
 
 
-def refuse_quantize(row: ExportFormat, quantize: Quantize | None, in_float: Sequence[str]) -> None:
+def refuse_quantize(row: ExportFormat, quantize: object, in_float: object) -> None:
     """Checks that a format's numbers can be made smaller in this way.
 
     Raises:
-        ZooError: They cannot.
+        ZooError: They cannot, or there is no such way.
     """
+    if quantize is not None and not (isinstance(quantize, str) and quantize in get_args(Quantize)):
+        raise ZooError(f"quantize is {shown(quantize)}; expected {' or '.join(get_args(Quantize))}")
+    if not isinstance(in_float, list | tuple) or not all(isinstance(name, str) for name in in_float):
+        raise ZooError(f"in_float is {shown(in_float)}; expected a list of stages, such as ['head']")
     if quantize is not None and quantize not in row.quantizes:
         able = [one.name for one in EXPORTS.rows() if quantize in one.quantizes]
         raise ZooError(f"format '{row.name}' has no {quantize}; expected one that has: {', '.join(able) or 'none'}")

@@ -1,6 +1,6 @@
 """Names of TensorFlow that it calls experimental, and one that Hugging Face's datasets keeps to itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zoo.backend.keras_internals.guard import private
@@ -49,6 +49,36 @@ def leave_unrewritten(options: Any) -> None:
     optimization = private(options, "experimental_optimization", source=source, package="tensorflow")
     private(optimization, "apply_default_optimizations", source=source, package="tensorflow")
     optimization.apply_default_optimizations = False
+
+
+def tensor_float_32(*, enabled: bool) -> bool:
+    """Sets whether GPUs multiply float32 with 10 of its 23 bits; returns how it was.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/framework/config.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/python/framework/config.py"
+    asked = private(tf.config.experimental, "tensor_float_32_execution_enabled", source=source, package="tensorflow")
+    told = private(tf.config.experimental, "enable_tensor_float_32_execution", source=source, package="tensorflow")
+    before: bool = asked()
+    told(enabled)
+    return before
+
+
+def quantized_but(converter: Any, nodes: Sequence[str]) -> bytes:
+    """Converts by a TFLiteConverter that quantizes, and leaves the nodes that give some tensors in float32.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/lite/tools/optimize/debugging/python/debugger.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/lite/tools/optimize/debugging/python/debugger.py"
+    options = private(tf.lite.experimental, "QuantizationDebugOptions", source=source, package="tensorflow")
+    debugger = private(tf.lite.experimental, "QuantizationDebugger", source=source, package="tensorflow")
+    return debugger(
+        converter=converter, debug_options=options(denylisted_nodes=list(nodes))
+    ).get_nondebug_quantized_model()
 
 
 def fingerprint_of(table: Any) -> str:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo.backend.keras_internals.experimental import quantized_but
 from zoo.export.formats.graph import concrete_function, holder_of
 from zoo.registry.exports import ExportRequest
 from zoo.system.files import write_atomic
@@ -39,9 +40,7 @@ def _converted(request: ExportRequest) -> bytes:
     converter.representative_dataset = lambda: ([photo] for photo in (request.photos or tuple)())
     if not request.float_layers:
         return converter.convert()
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_tensors_of_layers(request))
-    debugger: Any = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
-    return debugger.get_nondebug_quantized_model()
+    return quantized_but(converter, _tensors_of_layers(request))
 
 
 def _tensors_of_layers(request: ExportRequest) -> list[str]:
