@@ -2,13 +2,14 @@
 
     python -m tests.serving.made
 
-is the same in a process of its own, for signals.
+is the same in a process of its own, for signals; over a model that never ends with a white photo.
 """
 
 import contextlib
 import http.client
 import io
 import json
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
@@ -147,5 +148,12 @@ def labels(answer: Answer) -> Sequence[str | None]:
 if __name__ == "__main__":
     from zoo.serving.server import serve
 
-    patient = replace(LIMITS, body_seconds=600, stop_seconds=600)
-    serve([source()], port=0, access=Access(), limits=patient, say=lambda text: print(text, flush=True))
+    def hangs_on_white(pixels: np.ndarray) -> np.ndarray:
+        if pixels.min() == 255:
+            threading.Event().wait()
+        return brightness(pixels)
+
+    # How long it may take to stop.
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600
+    patient = replace(LIMITS, body_seconds=600, stop_seconds=seconds)
+    serve([source(hangs_on_white)], port=0, access=Access(), limits=patient, say=lambda text: print(text, flush=True))

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -202,3 +203,98 @@ def test_closing_waits_for_what_is_in_hand():
 
     run(work())
     assert recorder.batches == [1]
+
+
+def gathered(compute, *levels):
+    """What becomes of requests of one photo each that go through a model at once, and the sizes it was asked for."""
+    recorder = Recorder(compute)
+
+    async def ask(batcher, level):
+        with batcher.places(1) as compute:
+            return (await compute(grey(level)))[0, 1] * 255
+
+    async def work():
+        batcher = recorder.batcher()
+        return await asyncio.gather(*(ask(batcher, level) for level in levels), return_exceptions=True)
+
+    return run(work()), recorder
+
+
+def test_a_photo_at_which_the_model_fails_spoils_no_other():
+    def fails(pixels):
+        if pixels.max() == 255:
+            raise ValueError("too bright")
+        return brightness(pixels)
+
+    (dark, bright, grey_), recorder = gathered(fails, 0, 255, 51)
+    assert (round(dark), str(bright), round(grey_)) == (0, "too bright", 51)
+    assert recorder.filled == [4, 1, 1, 1]
+
+
+def test_a_row_that_is_not_a_number_spoils_no_other():
+    def fails(pixels):
+        rows = brightness(pixels)
+        rows[pixels.reshape(len(pixels), -1).max(axis=1) == 255] = np.nan
+        return rows
+
+    (dark, bright), recorder = gathered(fails, 0, 255)
+    assert (round(dark), str(bright)) == (0, "the model's probabilities are not numbers")
+    assert recorder.filled == [2]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(None, "NoneType[]"), (np.zeros((0, 2), np.float32), "ndarray[0, 2]"), (np.zeros(1), "ndarray[1]")],
+    ids=["nothing", "no row", "no classes"],
+)
+def test_a_model_that_gives_something_else_is_told_and_asked_again(given, said):
+    answers = [given, brightness(grey(51))]
+    recorder = Recorder(lambda pixels: answers.pop(0))
+
+    async def ask(batcher):
+        with batcher.places(1) as compute:
+            return await compute(grey(51))
+
+    async def work():
+        batcher = recorder.batcher()
+        with pytest.raises(ValueError) as fault:
+            await ask(batcher)
+        return str(fault.value), await ask(batcher), batcher.fault
+
+    fault, rows, state = run(work())
+    assert fault == f"the model gives {said}; expected float32[1, classes]"
+    assert np.allclose(rows, [[0.8, 0.2]]) and state == ""
+
+
+def test_a_batch_that_does_not_end_is_a_fault_while_it_lasts():
+    is_open = threading.Event()
+    recorder = Recorder(lambda pixels: is_open.wait(20) and brightness(pixels))
+
+    async def work():
+        batcher = recorder.batcher({1: 0.0}, max_batch=1, stuck_seconds=0.05)
+        with batcher.places(1) as compute:
+            answer = asyncio.create_task(compute(grey(0)))
+            while not batcher.fault:
+                await asyncio.sleep(0.01)
+            assert batcher.fault == "a batch should have ended 0 seconds ago"
+            is_open.set()
+            await answer
+        assert batcher.fault == ""
+        await batcher.close()
+        await asyncio.sleep(0)
+        assert batcher.fault == "its worker has ended"
+
+    run(work())
+
+
+def test_closing_waits_for_requests_that_will_take_places():
+    async def work():
+        batcher = Recorder().batcher()
+        with batcher.kept_open():
+            closing = asyncio.create_task(batcher.close())
+            await asyncio.sleep(0.05)
+            with batcher.places(1) as compute:
+                assert np.allclose(await compute(grey(51)), [[0.8, 0.2]])
+        await closing
+
+    run(work())

@@ -162,6 +162,7 @@ def test_a_photo_is_dropped_and_pasted(visit, photos):
 
 def test_all_is_done_by_keyboard(visit, photos):
     page = visit()
+    page.on("filechooser", lambda chooser: None)  # or the first key may come before the browser reports choosers
     page.get_by_text("7 classes").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "choose"
@@ -229,6 +230,44 @@ def test_two_models_are_chosen_between(visit, photos):
         page.get_by_role("heading", name="heads").wait_for()
         page.get_by_label("Model").select_option("colours")
         page.get_by_role("heading", name="red").wait_for()
+        page.close()
+
+
+def test_a_photo_that_the_browser_cannot_show_is_still_explained(visit, tmp_path):
+    """A HEIC photo of a phone, which Chromium does not decode."""
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    heif.from_pillow(Image.open(io.BytesIO(red_ball()))).save(tmp_path / "ball.heic", quality=90)
+    page = visit(width=390)
+    page.locator("#choose").set_input_files(tmp_path / "ball.heic")
+    page.get_by_role("heading", name="red").wait_for()
+    page.get_by_text("This browser cannot show photos of this kind; the server has read it.").wait_for()
+    assert not page.locator("#photo").is_visible()
+    page.locator("#explain").click()
+    page.locator("#heat").wait_for()
+    page.locator("#explain").click()
+    page.get_by_text("This browser cannot show photos of this kind").wait_for()
+    page.locator("#choose").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": red_ball()})
+    page.locator("#photo").wait_for()
+    assert page.locator("#caption").inner_text() == ""
+
+
+def test_a_name_from_right_to_left_moves_nothing_around_it(visit):
+    name = "\u0642\u0637 (\u0641\u0627\u0631\u0633\u064a)"
+    made = source(colours, name="colours", classes=(name, *CLASSES[1:]), input_shape=(64, 64, 3))
+    with running(made) as server:
+        page = visit(of=server)
+        page.locator("#choose").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": red_ball()})
+        page.locator("#bars li").first.wait_for()
+        left = """(one) => {
+            const range = document.createRange();
+            const end = one.firstChild.data.lastIndexOf("%");
+            range.setStart(one.firstChild, end); range.setEnd(one.firstChild, end + 1);
+            const name = document.createRange();
+            name.setStart(one.firstChild, 7); name.setEnd(one.firstChild, one.firstChild.data.indexOf(","));
+            return range.getBoundingClientRect().left - name.getBoundingClientRect().right;
+        }"""
+        assert page.locator("#status").evaluate(left) > 0
+        assert page.locator("#answer").inner_text() == f"\u2068{name}\u2069"
         page.close()
 
 

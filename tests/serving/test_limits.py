@@ -228,3 +228,27 @@ def test_what_a_photo_holds_is_given_back_with_its_answer(server):
     server.send(("a.png", photo()), ("b.png", b"no photo"))
     assert server.service.held.held == 0
     assert server.service.models.named().batcher.in_hand == 0
+
+
+def test_a_client_that_reads_no_answer_loses_its_connection():
+    with running(limits=dataclasses.replace(LIMITS, answer_seconds=SLOW)) as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            while True:  # more than the system keeps for both
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        assert labels(server.send(("a.png", photo(255)))) == ["bright"]
+        while server.server.server_state.connections:
+            time.sleep(0.01)
+
+
+def test_beyond_the_bound_a_connection_between_two_requests_ends():
+    with running(limits=dataclasses.replace(LIMITS, connections=3)) as server:
+        idle = [raw(server, WHOLE) for _ in range(3)]
+        for connection in idle:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        assert server.get("/healthz").status == 200
+        assert ends(idle[0])
+        for connection in idle:
+            connection.close()

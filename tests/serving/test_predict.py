@@ -1,9 +1,13 @@
 """Photos in, predictions out."""
 
+import dataclasses
+import socket
+import threading
+
 import numpy as np
 import pytest
 
-from tests.serving.made import answerer, labels, photo, running, source
+from tests.serving.made import LIMITS, answerer, brightness, form, labels, photo, running, source
 
 
 def test_a_file_of_a_form_is_classified(server):
@@ -171,3 +175,63 @@ def test_metrics_count_what_was_answered():
     assert lines["zoo_body_bytes"] == "0.0"
     assert float(lines["process_resident_memory_bytes"]) > 1e6
     assert found.headers["content-type"].startswith("text/plain; version=")
+
+
+def test_a_name_beyond_ascii_is_read_as_each_client_writes_it(server):
+    """requests writes it by RFC 5987, browsers and curl as it is."""
+    content_type, body = form(("caf\u00e9.png", photo(51)))
+    for sent in (body, body.replace('filename="caf\u00e9.png"'.encode(), b"filename*=utf-8''caf%C3%A9.png")):
+        answer = server.ask("POST", "/predict", sent, {"Content-Type": content_type})
+        assert [one["name"] for one in answer.document["predictions"]] == ["caf\u00e9.png"]
+
+
+def counted(server):
+    lines = server.get("/metrics").content.decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_faults_are_counted_by_their_kind():
+    def fails(pixels):
+        if pixels.min() == 255:
+            raise ValueError("no such operation")
+        return brightness(pixels)
+
+    with running(source(fails)) as server:
+        failed = server.send(("a.png", photo(255)))
+        assert (failed.status, failed.headers["x-content-type-options"]) == (500, "nosniff")
+        server.send(("a.png", photo(51)), ("b.png", b"no photo"))
+        gone = socket.create_connection(("127.0.0.1", server.port))
+        gone.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
+        gone.close()
+        while 'zoo_requests_total{path="/predict",status="499"}' not in counted(server):
+            pass
+        found = counted(server)
+    assert found['zoo_requests_total{path="/predict",status="500"}'] == "1.0"
+    assert found['zoo_photos_refused_total{model="light",status="422"}'] == "1.0"
+    assert len(server.said) == 1 and "no such operation" in server.said[0]  # and nothing of who went away
+
+
+def test_health_tells_of_a_model_that_is_stuck():
+    is_open = threading.Event()
+
+    def hangs(pixels):
+        if pixels.min() == 255:
+            assert is_open.wait(20)
+        return brightness(pixels)
+
+    limits = dataclasses.replace(LIMITS, stuck_seconds=0.05)
+    with running(source(hangs), limits=limits) as server:
+        paths = ("/healthz", "/v2/health/ready", "/v2/models/light/ready")
+        assert [server.get(path).status for path in paths] == [200] * 3
+        asking = threading.Thread(target=server.send, args=[("a.png", photo(255))])
+        asking.start()
+        while server.get("/healthz").status == 200:
+            pass
+        assert [server.get(path).status for path in paths] == [503] * 3
+        assert server.get("/v2/health/live").status == 200
+        found = server.get("/healthz").document
+        assert found["status"] == "failing" and found["faults"]["light"].startswith("a batch should have ended ")
+        is_open.set()
+        asking.join()
+        while server.get("/healthz").status != 200:
+            pass

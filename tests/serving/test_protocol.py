@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -115,7 +116,9 @@ REFUSED = {
     "truths": (wrong(data=[True] * 192), None, 400, "the data of 'pixels' is not 192 whole numbers, flat or as"),
     "ragged": (wrong(data=[[0], [0, 1]]), None, 400, "the data of 'pixels' is not 192 whole numbers, flat or as"),
     "large": (wrong(data=[256] * 192), None, 400, "'pixels' holds 256 to 256; expected 0 to 255"),
-    "huge": (wrong(data=[10**30] * 192), None, 400, "the data of 'pixels' is not 192 whole numbers, flat or as"),
+    "huge": (wrong(data=[10**30] * 192), None, 400, f"'pixels' holds {10**30} to {10**30}; expected 0 to 255"),
+    "a text": (wrong(data=["7"] * 192), None, 400, "the data of 'pixels' is not 192 whole numbers, flat or as"),
+    "a part that is flat": (wrong(data=[[0] * 192]), None, 400, "the data of 'pixels' is not 192 whole numbers, flat"),
     "no data": (wrong(data=None), None, 400, "the data of 'pixels' is not 192 whole numbers, flat or as"),
     "a head that is too long": (
         b"{}",
@@ -167,3 +170,15 @@ def test_an_output_that_is_not_there_is_refused(outputs, message):
     body = json.dumps({**json.loads(wrong()), "outputs": outputs}).encode()
     with pytest.raises(RefusedError, match=message):
         read_request(body, None, SPEC)
+
+
+def test_a_long_text_among_numbers_takes_no_memory():
+    """NumPy would write each of the 100,000 as long as the first: 400 GB."""
+    body = wrong(data=["x" * 1_000_000] + [""] * 100_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError, match="the data of 'pixels' is not 192 whole numbers"):
+            read_request(body, None, SPEC)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()

@@ -1,13 +1,17 @@
 """New models take over under load."""
 
+import json
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from tests.serving.made import CLASSES, answerer, brightness, labels, photo, running
 from zoo.errors import WeightsError
+from zoo.serving.intake import decoding
 from zoo.serving.models import Source
+from zoo.serving.protocol import routes
 from zoo.serving.settings import Access
 
 ACCESS = Access(token="0123456789abcdef")
@@ -153,3 +157,36 @@ def test_rows_of_the_two_models_differ(level):
     shelf = Shelf()
     one, other = shelf.open(), shelf.open()
     assert one.classes[one.compute(pixels)[0].argmax()] != other.classes[other.compute(pixels)[0].argmax()]
+
+
+PIXELS = {"name": "pixels", "datatype": "UINT8", "shape": [1, 8, 8, 3], "data": [255] * 192}
+
+
+@pytest.mark.parametrize("path", ["/explain", "/v2/models/light/infer"])
+def test_a_request_is_answered_though_its_model_was_replaced_before_it_took_places(path, monkeypatch):
+    """Between the choice of the model and its places lies the reading of the photo, or of the JSON."""
+    is_open, is_reached = threading.Event(), threading.Event()
+
+    def slowly(work):
+        def run(*given):
+            is_reached.set()
+            assert is_open.wait(20)
+            return work(*given)
+
+        return run
+
+    monkeypatch.setattr(decoding, "read_pixels", slowly(decoding.read_pixels))
+    monkeypatch.setattr(routes, "read_request", slowly(routes.read_request))
+    with Shelf().served() as server:
+        answers = []
+        body = photo(255) if path == "/explain" else json.dumps({"inputs": [PIXELS]})
+        asking = threading.Thread(target=lambda: answers.append(server.ask("POST", path, body, RIGHT)))
+        asking.start()
+        assert is_reached.wait(20)
+        old = server.service.models.named()
+        assert server.ask("POST", "/reload", headers=RIGHT).status == 200
+        assert server.service.models.named() is not old
+        time.sleep(0.1)  # in which one that nobody uses is closed
+        is_open.set()
+        asking.join()
+    assert answers[0].status == 200

@@ -9,8 +9,13 @@ import threading
 
 import pytest
 
-from tests.serving.made import brightness, form, labels, photo, running, source
+from tests.serving.made import LIMITS, brightness, form, labels, photo, running, source
 from tests.tiny import environment
+from zoo.errors import ZooError
+from zoo.serving.app import make_app
+from zoo.serving.models import open_models
+from zoo.serving.server import Server, listening_socket
+from zoo.serving.settings import Access
 
 SECONDS = 30
 
@@ -70,9 +75,9 @@ def test_clients_that_keep_their_connections_lose_no_request():
 
 
 @contextlib.contextmanager
-def process():
+def process(*arguments):
     """Starts the server in a process of its own; gives it, and its first line."""
-    command = [sys.executable, "-m", "tests.serving.made"]
+    command = [sys.executable, "-m", "tests.serving.made", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
     ) as one:
@@ -92,7 +97,7 @@ def test_signals_reload_and_stop():
         server.send_signal(signal.SIGHUP)
         assert server.stdout.readline().startswith("reloaded: light (numpy ")
         connection = http.client.HTTPConnection(host, timeout=SECONDS)
-        content_type, body = form(("a.png", photo(255)))
+        content_type, body = form(("a.png", photo(51)))
         connection.request("POST", "/predict", body, {"Content-Type": content_type})
         assert connection.getresponse().status == 200
         server.send_signal(signal.SIGTERM)
@@ -114,3 +119,35 @@ def test_a_second_signal_ends_it_at_once():
             server.stdout.readline()
         assert server.wait(SECONDS) == 0
         half.close()
+
+
+@pytest.mark.slow
+def test_a_model_that_never_ends_keeps_no_process():
+    with process("1") as (server, line):
+        host = line.split("http://")[1].split(";")[0]
+        with contextlib.closing(http.client.HTTPConnection(host, timeout=SECONDS)) as connection:
+            connection.request("POST", "/predict", photo(255), {"Content-Type": "image/png"})
+            asked = http.client.HTTPConnection(host, timeout=SECONDS)
+            while b'zoo_photos_in_hand{model="light"} 1.0' not in get(asked, "/metrics"):
+                pass
+            asked.close()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(SECONDS) == 1
+            assert server.stdout.read().endswith("ended, though a model or a photo was still being computed\n")
+
+
+def get(connection, path):
+    connection.request("GET", path)
+    return connection.getresponse().read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system lets nobody have an address that is bound")
+def test_of_two_that_take_one_address_the_second_is_told():
+    """Until one listens, Linux lets both have it."""
+    with listening_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with listening_socket("127.0.0.1", port) as second:
+            first.listen()
+            app = make_app([source()], open_models([source()], LIMITS), limits=LIMITS, access=Access())
+            with pytest.raises(ZooError, match=rf"127\.0\.0\.1:{port}: cannot be listened on \(Address already "):
+                Server(app, LIMITS).run(sockets=[second])

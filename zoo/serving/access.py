@@ -16,6 +16,8 @@ from zoo.serving.settings import Access, Limits, is_loopback
 OPEN_PATHS = {"/", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"}
 RELOAD_PATH = "/reload"
 _SCHEME = "bearer "
+# An answer is its client's only, and is what its type says.
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
 class AccessMiddleware:
@@ -41,9 +43,8 @@ class AccessMiddleware:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", "no-store")
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
+                for name, value in PRIVATE.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         incoming = noticing(scope, receive)

@@ -13,20 +13,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from PIL import Image
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from zoo.errors import in_one_line
 from zoo.inference.occlusion import covered, heat_of
 from zoo.registry.exports import installed_version
 from zoo.serving import replies
-from zoo.serving.access import AccessMiddleware, refused_answer
+from zoo.serving.access import PRIVATE, AccessMiddleware, refused_answer
 from zoo.serving.intake.bodies import HeldBytes
 from zoo.serving.intake.decoding import Decoder
 from zoo.serving.intake.photos import Photo
-from zoo.serving.metrics import CountingMiddleware, Metrics
+from zoo.serving.metrics import GONE, CountingMiddleware, Metrics
 from zoo.serving.models import Models, Opened, Served, Source
 from zoo.serving.page import page_routes
 from zoo.serving.protocol.routes import protocol_routes
-from zoo.serving.refusals import BAD_REQUEST, FAILED, RefusedError
+from zoo.serving.refusals import BAD_REQUEST, BUSY, FAILED, RefusedError
 from zoo.serving.service import Service
 from zoo.serving.settings import Access, Limits
 
@@ -119,10 +120,14 @@ def _explain_faults(app: FastAPI, limits: Limits, report: Callable[[str], object
 
     async def unforeseen(request: Request, fault: Exception) -> Response:
         report(f"{request.url.path}: {in_one_line(fault)}")
-        return JSONResponse({"error": "the server failed; its log says why"}, FAILED)
+        return JSONResponse({"error": "the server failed; its log says why"}, FAILED, PRIVATE)
+
+    async def gone(_request: Request, _fault: Any) -> Response:
+        return Response(status_code=GONE)  # which nobody reads any more
 
     app.add_exception_handler(RefusedError, refused)
     app.add_exception_handler(HTTPException, not_found)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(RequestValidationError, not_valid)
     app.add_exception_handler(Exception, unforeseen)
 
@@ -167,7 +172,9 @@ def photo_routes(service: Service) -> APIRouter:
         service.models.named(model).batcher.check_room(closes=True)
         async with service.body_of(request) as body:
             photos = await service.photos_of(request, body, most=1)
-            return JSONResponse(await _explanation(service, service.models.named(model), photos[0], label))
+            served = service.models.named(model)
+            with served.batcher.kept_open():
+                return JSONResponse(await _explanation(service, served, photos[0], label))
 
     return routes
 
@@ -225,10 +232,11 @@ def state_routes(service: Service) -> APIRouter:
     """Returns the routes that tell of the server, and the one that reloads it."""
     routes = APIRouter(tags=["server"])
 
-    @routes.get("/healthz", response_model=replies.Health)
+    @routes.get("/healthz", response_model=replies.Health, responses={BUSY: {"model": replies.Health}})
     async def health() -> Response:
-        """Answers while the server does."""
-        return JSONResponse({"status": "ok"})
+        """Answers while the server does; with 503 where one of its models computes no more."""
+        faults = service.models.faults()
+        return JSONResponse({"status": "failing", "faults": faults}, BUSY) if faults else JSONResponse({"status": "ok"})
 
     @routes.get("/metrics", response_class=Response)
     async def metrics() -> Response:

@@ -23,6 +23,8 @@ _TIMED, _LONG_SECONDS = 3, 1.0
 _CLEARLY = 0.95
 # Between two looks at what is still in hand of a model that is replaced.
 _LOOK_SECONDS = 0.02
+# A batch that takes so many times what was measured, and `Limits.stuck_seconds` at least, does not end any more.
+_STUCK_TIMES = 20
 
 
 def sizes_of(max_batch: int) -> list[int]:
@@ -112,9 +114,28 @@ class Batcher:
         self._changed = asyncio.Event()
         self._expected = 0
         self._seconds_each = 0.0
+        self._users = 0
+        self._due = math.inf
         self.in_hand = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoo-compute")
         self._task = asyncio.create_task(self._run())
+
+    @property
+    def fault(self) -> str:
+        """Why the model does not answer any more; empty while it does."""
+        if self._task.done():
+            return "its worker has ended"
+        late = time.perf_counter() - self._due
+        return f"a batch should have ended {late:,.0f} seconds ago" if late > 0 else ""
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Generator[None]:
+        """Lets a request take places later, though the model is replaced meanwhile."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
 
     def check_room(self, count: int = 1, *, closes: bool = False) -> None:
         """Refuses photos that are too many.
@@ -178,7 +199,10 @@ class Batcher:
         while True:
             await self._until_worthwhile()
             size = size_for(len(self._waiting), self._seconds)
-            await self._compute_batch([self._waiting.popleft() for _ in range(min(size, len(self._waiting)))], size)
+            batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
+            if not await self._compute_batch(batch, size) and len(batch) > 1:
+                for one in batch:  # that a photo of another request is at fault is nothing to this one
+                    await self._compute_batch([one], 1)
 
     async def _until_worthwhile(self) -> None:
         """Waits for a photo, and then for others, where they are on their way and make a batch that is faster."""
@@ -199,27 +223,46 @@ class Batcher:
         self._changed.clear()
         await self._changed.wait()
 
-    async def _compute_batch(self, batch: list[_Waiting], size: int) -> None:
+    async def _compute_batch(self, batch: list[_Waiting], size: int) -> bool:
+        """Computes a batch; returns False where the model failed, which is told to a photo that was alone."""
         rows = np.stack([one.row for one in batch])
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
         began = time.perf_counter()
+        self._due = began + max(_STUCK_TIMES * self._seconds[size], self._limits.stuck_seconds)
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self._compute, filled)
-        except Exception as fault:  # a runtime raises any class; each request of the batch is told
-            for one in batch:
-                if not one.answer.done():
-                    one.answer.set_exception(fault)
-            return
+            _check(found, size)
+        except Exception as fault:  # a runtime raises any class
+            if len(batch) == 1:
+                _tell(batch[0], fault)
+            return False
+        finally:
+            self._due = math.inf
         seconds = time.perf_counter() - began
         self._seconds_each += _NEWEST * (seconds / len(rows) - self._seconds_each)
         self._observe(len(rows), seconds)
-        for one, row in zip(batch, found, strict=False):
-            if not one.answer.done():  # else its request was given up
-                one.answer.set_result(row)
+        for one, row in zip(batch, found[: len(batch)], strict=True):
+            _tell(one, row if np.isfinite(row).all() else ValueError("the model's probabilities are not numbers"))
+        return True
 
     async def close(self) -> None:
         """Ends once all that was accepted has its answer."""
-        while self.in_hand:
+        while self.in_hand or self._users:
             await asyncio.sleep(_LOOK_SECONDS)
         self._task.cancel()
         self._thread.shutdown(wait=False)
+
+
+def _check(found: object, size: int) -> None:
+    shape = np.shape(found) if isinstance(found, np.ndarray) else ()
+    if len(shape) != 2 or shape[0] != size:
+        raise ValueError(f"the model gives {type(found).__name__}{list(shape)}; expected float32[{size}, classes]")
+
+
+def _tell(photo: _Waiting, found: "np.ndarray | Exception") -> None:
+    if photo.answer.done():  # its request was given up
+        return
+    if isinstance(found, Exception):
+        photo.answer.set_exception(found)
+    else:
+        photo.answer.set_result(found)

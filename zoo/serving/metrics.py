@@ -7,10 +7,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zoo.serving.refusals import FAILED
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 # Any text can be asked for; a series is kept for each path that is ours.
 _ELSEWHERE = "elsewhere"
+# As nginx has it: the client went away before there was an answer.
+GONE = 499
 
 
 class Metrics:
@@ -24,6 +28,9 @@ class Metrics:
             "zoo_request_seconds", "From a request's head to its answer.", ["path"], buckets=_SECONDS, registry=registry
         )
         self.photos = Counter("zoo_photos", "Photos that were classified.", ["model"], registry=registry)
+        self.refused = Counter(
+            "zoo_photos_refused", "Photos that gave no pixels.", ["model", "status"], registry=registry
+        )
         self.batches = Histogram(
             "zoo_batch_photos", "Photos that went through at once.", ["model"], buckets=_SIZES, registry=registry
         )
@@ -55,7 +62,7 @@ class CountingMiddleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = 499  # as nginx has it: the client went away
+        status = GONE
 
         async def counting(message: Message) -> None:
             nonlocal status
@@ -65,6 +72,9 @@ class CountingMiddleware:
 
         try:
             await self._app(scope, receive, counting)
+        except Exception:
+            status = FAILED  # Starlette answers so, further out
+            raise
         finally:
             path = _path_of(scope)
             self._metrics.requests.labels(path, str(status)).inc()

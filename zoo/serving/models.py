@@ -138,6 +138,10 @@ class Models:
         """Returns the models in the order in which they were given."""
         return list(self._served.values())
 
+    def faults(self) -> dict[str, str]:
+        """Returns why models do not answer any more, by their names."""
+        return {one.name: one.batcher.fault for one in self.all() if one.batcher.fault}
+
     def named(self, name: str = "") -> Served:
         """Returns a model; the first where no name is given.
 

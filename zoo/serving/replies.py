@@ -65,4 +65,5 @@ class ModelList(BaseModel):
 class Health(BaseModel):
     """Whether the server answers."""
 
-    status: str
+    status: str = Field(description="`ok` or `failing`.")
+    faults: dict[str, str] | None = Field(None, description="By model, why it computes no more.")

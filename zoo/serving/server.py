@@ -24,34 +24,39 @@ from zoo.serving.settings import Access, Limits
 # How long clients that keep their connections go on, so that each hears of the end in an answer of its own.
 LAST_ANSWERS_SECONDS = 0.5
 _KEEP_ALIVE_SECONDS = 15
+# After it, and after the time to stop, comes what lets nobody go on.
+_GRACE_SECONDS = 5.0
 _BACKLOG = 1024
 _CLOSE = (b"connection", b"close")
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 by uvicorn, with a time for each request's head, and with a bound on connections.
+    """HTTP/1.1 by uvicorn, with a time for each request's head and answer, and with a bound on connections.
 
-    uvicorn waits for a head without end (https://github.com/Kludex/uvicorn/issues/157): one that is never
-    whole would keep its connection for ever.
+    uvicorn waits for a head without end (https://github.com/Kludex/uvicorn/issues/157), and for a client that reads
+    nothing of its answer: either would keep its connection for ever.
     """
 
     limits = Limits()
     # The connections of this server that have not sent a request's head, the one that has waited longest first.
     headless: "dict[BoundedProtocol, asyncio.TimerHandle]"
+    _has_begun = True
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- uvicorn narrows the type
         """Begins to wait for a head; beyond the bound, the one that has waited longest ends."""
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > self.limits.connections:
-            longest = next(iter(self.headless), self)
+            longest = next((one for one in self.headless if one._unread is None), self)
             longest._give_up()
         if not self.transport.is_closing():
-            self._wait_for_head()
+            self._wait_for_head(self.limits.head_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; between two requests they begin a head."""
-        if self._is_between() and self not in self.headless:
-            self._wait_for_head()
+        if self._is_between() and not self._has_begun:
+            self._has_begun = True
+            self._wait_for_head(self.limits.head_seconds)
         super().data_received(data)
         if not self._is_between():
             self._stop_waiting()
@@ -59,19 +64,55 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Goes on to the next request; what has come of its head already has to be made whole too."""
         super().on_response_complete()
-        if self._is_between() and self.conn.trailing_data[0] and not self.transport.is_closing():
-            self._wait_for_head()
+        if self._is_between():
+            # Else uvicorn closes it before, which ends nothing while the client has not read its answer.
+            self._has_begun = bool(self.conn.trailing_data[0])
+            idle = _KEEP_ALIVE_SECONDS + _GRACE_SECONDS
+            self._wait_for_head(self.limits.head_seconds if self._has_begun else idle)
+
+    def pause_writing(self) -> None:
+        """Begins to wait for the client to read."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """Goes on writing."""
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def _wait_for_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(self.limits.answer_seconds, self._look_at_reader, left)
+
+    def _look_at_reader(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._wait_for_reader()
+        else:
+            self.transport.abort()
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
         self._stop_waiting()
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
 
     def _is_between(self) -> bool:
         return cast(Any, self.cycle) is None or self.cycle.response_complete
 
-    def _wait_for_head(self) -> None:
-        self.headless[self] = self.loop.call_later(self.limits.head_seconds, self._give_up)
+    def _wait_for_head(self, seconds: float) -> None:
+        self._stop_waiting()
+        self.headless[self] = self.loop.call_later(seconds, self._look_for_head, seconds)
+
+    def _look_for_head(self, seconds: float) -> None:
+        if self._unread is None:
+            self._give_up()
+        else:  # the client still reads an answer
+            self._wait_for_head(seconds)
 
     def _stop_waiting(self) -> None:
         timer = self.headless.pop(self, None)
@@ -104,6 +145,7 @@ class Server(uvicorn.Server):
         self._service: Service = app.state.service
         self._started = started
         self._say = say
+        self._stop_seconds = limits.stop_seconds
         self._reloads = set["asyncio.Task[None]"]()
         self._leaves = False
         protocol = type("Protocol", (BoundedProtocol,), {"limits": limits, "headless": {}})
@@ -138,8 +180,17 @@ class Server(uvicorn.Server):
         return run
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens, and says so."""
-        await super().startup(sockets)
+        """Listens, and says so.
+
+        Raises:
+            ZooError: Another process has begun to listen there meanwhile.
+        """
+        try:
+            await super().startup(sockets)
+        except OSError as fault:
+            await self.lifespan.shutdown()
+            host, port = (sockets or [])[0].getsockname()[:2]
+            raise _not_usable(host, port, fault) from fault
         self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -170,11 +221,24 @@ class Server(uvicorn.Server):
     def _stop(self) -> None:
         if self.should_exit:
             self.force_exit = True
+            self._exit_after(_GRACE_SECONDS)
             for connection in [*self.server_state.connections]:
                 cast(Any, connection).transport.abort()
             return
         self.should_exit = True
+        self._exit_after(self._stop_seconds + _GRACE_SECONDS)
         self._say("stopping: what was accepted is answered; once more to exit at once")
+
+    def _exit_after(self, seconds: float) -> None:
+        """Ends the process where a model or a photo does not come to its end: Python would wait for their threads."""
+
+        def end() -> None:
+            self._say("ended, though a model or a photo was still being computed")
+            os._exit(1)
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
 
     def _reload(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reloaded())

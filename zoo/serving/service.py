@@ -57,6 +57,9 @@ class Service:
         with served.batcher.places(len(photos)) as compute:
             found = await asyncio.gather(*(self.decoder.decode(photo, served.images) for photo in photos))
             pixels = {number: one for number, one in enumerate(found) if not isinstance(one, RefusedError)}
+            for one in found:
+                if isinstance(one, RefusedError):
+                    self.metrics.refused.labels(served.name, str(one.status)).inc()
             if not pixels:
                 return [*found]
             rows = dict(zip(pixels, await compute(np.stack([*pixels.values()])), strict=True))

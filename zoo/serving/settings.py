@@ -16,10 +16,12 @@ class Limits:
         max_pixels: Most pixels of a photo, by its header.
         body_seconds: How long a body may take to arrive.
         head_seconds: How long the head of a request may take.
+        answer_seconds: How long a client may read nothing of an answer that waits for it.
         connections: How many may be open; beyond, the one that has waited longest without a request is closed.
         queue: How many photos may be in hand for each model, from their arrival to their answer.
         max_batch: How many go through a model at once.
         max_wait: For how many seconds a photo may wait for others that are being decoded.
+        stuck_seconds: How long a batch may take at least before its model is said to be stuck.
         stop_seconds: How long what was accepted may take once the server is to stop.
     """
 
@@ -28,10 +30,12 @@ class Limits:
     max_pixels: int = 64_000_000
     body_seconds: float = 30.0
     head_seconds: float = 10.0
+    answer_seconds: float = 30.0
     connections: int = 512
     queue: int = 128
     max_batch: int = 16
     max_wait: float = 0.005
+    stuck_seconds: float = 60.0
     stop_seconds: float = 30.0
 
 

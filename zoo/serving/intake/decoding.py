@@ -71,6 +71,6 @@ class Decoder:
             raise RefusedError(NOT_AN_IMAGE, f"{photo.name}: {fault}") from fault
 
     def close(self) -> None:
-        """Ends the threads once they have finished."""
-        self._threads.shutdown()
+        """Ends the threads; nobody waits any more for what they do."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._open.close()

@@ -1,6 +1,7 @@
 """The photos of a request: files of a form, or the body itself."""
 
 from dataclasses import dataclass, field
+from email.message import Message
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -127,7 +128,7 @@ class _Parts:
 
     def _end_headers(self) -> None:
         _, options = parse_options_header(self._disposition)
-        name = options.get(b"filename")
+        name = options.get(b"filename") or _extended_name(self._disposition)
         if name is None:
             field_name = printable(options.get(b"name", b"").decode("utf-8", "replace"))
             raise RefusedError(
@@ -141,3 +142,11 @@ class _Parts:
     def _end(self) -> None:
         self.photos.append(Photo(name=self._name, content=bytes(self._content)))
         self._content = bytearray()
+
+
+def _extended_name(disposition: bytes) -> bytes | None:
+    """Returns a name by RFC 5987, `filename*=utf-8''...`, as requests sends it; its parser drops it."""
+    head = Message()
+    head["Content-Disposition"] = disposition.decode("utf-8", "replace")
+    name = head.get_filename()
+    return None if name is None else name.encode("utf-8", "replace")

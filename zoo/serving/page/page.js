@@ -49,6 +49,11 @@
     return `${(100 * share).toFixed(1)} %`;
   }
 
+  // A name that is written from right to left, so that what stands around it keeps its place.
+  function own(name) {
+    return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name;
+  }
+
   function show(text) {
     fault.hidden = true;
     status.textContent = text;
@@ -134,21 +139,22 @@
   function showPrediction(prediction, below) {
     const isUnknown = prediction.unknown === true;
     state.classes = Object.entries(prediction.probabilities).sort((one, other) => other[1] - one[1]);
-    part("answer").textContent = isUnknown ? "Unknown" : prediction.label;
+    part("answer").textContent = isUnknown ? "Unknown" : own(prediction.label);
     part("doubt").hidden = !isUnknown;
     if (isUnknown) {
       part("doubt").textContent =
-        `The likeliest class, ${prediction.label}, has ${percent(prediction.probability)}; an answer needs ${percent(below)}.`;
+        `The likeliest class, ${own(prediction.label)}, has ${percent(prediction.probability)}; an answer needs ${percent(below)}.`;
     }
     result.classList.toggle("unsure", isUnknown);
     if (state.address) URL.revokeObjectURL(state.address);
     state.address = URL.createObjectURL(state.photo);
+    state.isShowable = true;
     part("photo").src = state.address;
     showHeat(false);
     part("explain").disabled = false;
     drawBars(false);
     result.hidden = false;
-    show(isUnknown ? "Done: unknown." : `Done: ${prediction.label}, ${percent(prediction.probability)}.`);
+    show(isUnknown ? "Done: unknown." : `Done: ${own(prediction.label)}, ${percent(prediction.probability)}.`);
     part("answer").focus();
   }
 
@@ -234,18 +240,19 @@
     pen.drawImage(cells, 0, 0, canvas.width, canvas.height);
     canvas.style.setProperty("--shape", `${image.width} / ${image.height}`);
     const said = most >= 0.001
-      ? `Orange: where covering the photo lowers the probability of ${label} most, by up to ${(100 * most).toFixed(1)} points.`
-      : `Covering no part of the photo lowers the probability of ${label}.`;
+      ? `Orange: where covering the photo lowers the probability of ${own(label)} most, by up to ${(100 * most).toFixed(1)} points.`
+      : `Covering no part of the photo lowers the probability of ${own(label)}.`;
     canvas.setAttribute("aria-label", said);
     state.said = said;
   }
 
   function showHeat(on) {
     part("heat").hidden = !on;
-    part("photo").hidden = on;
+    part("photo").hidden = on || !state.isShowable;
     part("explain").setAttribute("aria-pressed", String(on));
     part("explain").textContent = on ? "Show the photo" : "Show what mattered";
-    part("caption").textContent = on ? `${state.said} This is what the model sees of the photo.` : "";
+    const missing = state.isShowable ? "" : "This browser cannot show photos of this kind; the server has read it.";
+    part("caption").textContent = on ? `${state.said} This is what the model sees of the photo.` : missing;
     if (on) show("Done.");
   }
 
@@ -273,6 +280,10 @@
   model.addEventListener("change", () => {
     showModel();
     if (state.photo) classify(state.photo);
+  });
+  part("photo").addEventListener("error", () => { // a HEIC photo, for most browsers
+    state.isShowable = false;
+    showHeat(!part("heat").hidden);
   });
   part("explain").addEventListener("click", explain);
   part("token-form").addEventListener("submit", (event) => {

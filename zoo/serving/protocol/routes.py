@@ -17,7 +17,7 @@ from zoo.serving.protocol.tensors import (
     read_request,
     write_answer,
 )
-from zoo.serving.refusals import NOT_FOUND, RefusedError
+from zoo.serving.refusals import BUSY, NOT_FOUND, RefusedError
 from zoo.serving.service import Service
 
 _MODEL = "/v2/models/{name}"
@@ -36,6 +36,8 @@ _BODY = {
 def protocol_routes(service: Service) -> APIRouter:
     """Returns the routes below `/v2`."""
     routes = APIRouter(tags=["Open Inference Protocol"])
+    # JSON takes many times its bytes once it is read, and Python reads one at a time anyway.
+    reading = asyncio.Lock()
 
     def served_as(name: str, version: str) -> Served:
         if version != VERSION:
@@ -52,10 +54,15 @@ def protocol_routes(service: Service) -> APIRouter:
         )
 
     @routes.get("/v2/health/live")
+    async def live() -> Response:
+        """Answers while the server does."""
+        return JSONResponse({"live": True})
+
     @routes.get("/v2/health/ready")
-    async def health() -> Response:
-        """Answers while the server does: models are opened and run before it listens."""
-        return JSONResponse({"live": True, "ready": True})
+    async def all_ready() -> Response:
+        """Says whether all models answer: they are opened and run before the server listens."""
+        faults = service.models.faults()
+        return JSONResponse({"ready": not faults}, BUSY if faults else 200)
 
     @routes.get(_MODEL)
     @routes.get(_OF_A_VERSION)
@@ -66,8 +73,10 @@ def protocol_routes(service: Service) -> APIRouter:
     @routes.get(f"{_MODEL}/ready")
     @routes.get(f"{_OF_A_VERSION}/ready")
     async def ready(name: str, version: str = VERSION) -> Response:
-        """Answers where there is such a model."""
-        return JSONResponse({"name": served_as(name, version).name, "ready": True})
+        """Says whether there is such a model, and it answers."""
+        served = served_as(name, version)
+        fault = served.batcher.fault
+        return JSONResponse({"name": served.name, "ready": not fault}, BUSY if fault else 200)
 
     @routes.post(f"{_MODEL}/infer", openapi_extra=_BODY)
     @routes.post(f"{_OF_A_VERSION}/infer", openapi_extra=_BODY)
@@ -78,8 +87,10 @@ def protocol_routes(service: Service) -> APIRouter:
             content = await body.whole()
             served = served_as(name, version)
             spec = Spec(input_shape=served.images.shape, most=service.limits.queue)
-            asked = await asyncio.to_thread(read_request, content, request.headers.get(HEAD_LENGTH), spec)
-            rows = await _computed(service, served, asked)
+            with served.batcher.kept_open():
+                async with reading:
+                    asked = await asyncio.to_thread(read_request, content, request.headers.get(HEAD_LENGTH), spec)
+                rows = await _computed(service, served, asked)
         answer, headers = write_answer(asked, served.name, rows)
         return Response(answer, headers=headers)
 

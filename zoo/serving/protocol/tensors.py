@@ -6,6 +6,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 
 import base64
 import binascii
+import itertools
 import json
 import math
 import struct
@@ -15,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from zoo.errors import shown
+from zoo.errors import printable, shown
 from zoo.registry.exports import PIXELS, PROBABILITIES
 from zoo.serving.refusals import BAD_REQUEST, TOO_LARGE, RefusedError
 
@@ -137,15 +138,27 @@ def _pixels(tensor: Mapping[str, Any], raw: bytes | None, shape: tuple[int, ...]
         if len(raw) != count:
             raise _wrong(f"'{PIXELS}' holds {len(raw):,} bytes; expected {count:,} for {list(shape)}")
         return np.frombuffer(raw, np.uint8).reshape(shape)
-    try:
-        values = np.asarray(tensor.get("data"))
-    except (ValueError, OverflowError):
-        values = np.zeros(0)
-    if values.dtype.kind not in "iu" or values.size != count or values.shape not in ((count,), shape):
+    values = _whole_numbers(tensor.get("data"), shape)
+    if values is None:
         raise _wrong(f"the data of '{PIXELS}' is not {count:,} whole numbers, flat or as {list(shape)}")
-    if values.min() < 0 or values.max() > 255:
-        raise _wrong(f"'{PIXELS}' holds {values.min()} to {values.max()}; expected 0 to 255")
-    return values.astype(np.uint8).reshape(shape)
+    if min(values) < 0 or max(values) > 255:
+        found = [printable(one) for one in (min(values), max(values))]
+        raise _wrong(f"'{PIXELS}' holds {found[0]} to {found[1]}; expected 0 to 255")
+    return np.frombuffer(bytes(values), np.uint8).reshape(shape)
+
+
+def _whole_numbers(data: object, shape: tuple[int, ...]) -> list[int] | None:
+    """Returns the numbers of a tensor, which is flat or nested; None where they are not as many, or not whole.
+
+    NumPy does not do it: of one long text among short ones it makes as many long ones, which take all memory.
+    """
+    sides = shape if isinstance(data, list) and data and isinstance(data[0], list) else (math.prod(shape),)
+    rows: list[Any] = [data]
+    for side in sides:
+        if not all(isinstance(row, list) and len(row) == side for row in rows):
+            return None
+        rows = [*itertools.chain.from_iterable(rows)]
+    return rows if all(map(_is_whole, rows)) else None
 
 
 def _photos(tensor: Mapping[str, Any], raw: bytes | None, shape: tuple[int, ...]) -> tuple[bytes, ...]:
