@@ -19,6 +19,7 @@ from zoo.cli import main
 from zoo.export.formats.litert import write_litert
 from zoo.inference.export_folder import ExportDocument, ExportFit, ExportInput, write_document
 from zoo.inference.kept_exports import identity_of
+from zoo.inference.runtimes.litert import open_model
 from zoo.registry.exports import EXPORTS, ExportRequest
 from zoo.system.files import sha256
 from zoo.system.sealing import read_document, sealed
@@ -289,3 +290,12 @@ def test_a_folder_whose_document_is_none_is_refused_before_anything_is_loaded(ty
     code, out, err = typed("predict", tmp_path, tmp_path / "a.png")
     assert (code, out) == (1, "")
     assert err.startswith(f"zoo: {tmp_path}/export.json: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_file_that_is_written_over_the_one_litert_runs_changes_nothing(kept_once):
+    """Of a file that is mapped, the process would end by SIGBUS."""
+    (file,) = kept_once.cache.rglob("model.tflite")
+    run = open_model(file.parent, 1)
+    assert len(run(np.zeros((1, *zoo.load(kept_once.run).input_shape), np.uint8))) == 1
+    assert "model.tflite" not in Path("/proc/self/maps").read_text(encoding="utf-8")

@@ -11,7 +11,9 @@ def open_model(folder: Path, threads: int | None = None) -> Callable[[np.ndarray
     """Opens the model: uint8[n, height, width, channels] in, float32[n, classes] out; for one thread at a time."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=threads or os.cpu_count() or 1)
+    # Read, since a newer file that is written over a mapped one ends the process.
+    content = (folder / "model.tflite").read_bytes()
+    interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count() or 1)
     pixels_in = interpreter.get_input_details()[0]["index"]
     probabilities_out = interpreter.get_output_details()[0]["index"]
     shape: tuple[int, ...] = ()
