@@ -14,8 +14,10 @@ from PIL import Image
 
 import zoo
 from tests.tiny import environment
+from zoo import errors
 from zoo.errors import ZooError
 from zoo.export.call.composing import compose, requirements
+from zoo.export.call.main import UNSHOWABLE
 from zoo.registry.exports import EXPORTS, ExportFormat
 
 PLAIN = ExportFormat(
@@ -106,6 +108,16 @@ def test_paths_come_from_a_list_too(export, photos, end):
     assert [list(one["probabilities"]) for one in answers] == [["cat"], ["dog \x1b[1m"]]
     (photos / "list.txt").write_text(text)
     assert len(call(export, "red.png", "--paths-from", "list.txt", cwd=photos).stdout.splitlines()) == 3
+
+
+def test_names_are_shown_as_zoo_shows_them(export, photos):
+    """Such as the narrow space in the names of screenshots, and the signs that join emoji."""
+    assert UNSHOWABLE.pattern == errors.UNSHOWABLE.pattern
+    name = "8.01\u202fPM \u3000🐕\u200d🦺 \u202e.png"
+    (photos / name).write_bytes((photos / "red.png").read_bytes())
+    done = call(export, name, "--top", "1", cwd=photos)
+    assert done.stdout == f"{errors.printable(name)}  cat 100.0 %\n"
+    (photos / name).unlink()
 
 
 def test_nothing_to_classify_is_a_fault_of_usage(export, photos):

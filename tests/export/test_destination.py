@@ -89,6 +89,36 @@ def test_nothing_is_left_however_it_ends_and_what_was_there_is_as_it_was(tmp_pat
     assert (old / "model.onnx").read_text() == "the model"
 
 
+def test_the_folder_that_a_command_runs_in_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "empty" / "below")
+    for out in (".", "..", tmp_path / "empty", "../below"):
+        with pytest.raises(RunError, match=r"is where this command runs; expected a new folder; choose another --out"):
+            refuse_taken(Path(out))
+    refuse_taken(Path("new"))
+
+
+def test_a_path_means_what_it_meant_when_it_was_given(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with made_beside(Path("out")) as made:
+        (made / "model.onnx").write_text("new")
+        monkeypatch.chdir("other")
+    assert (tmp_path / "out" / "model.onnx").read_text() == "new"
+
+
+def test_what_came_to_lie_there_meanwhile_is_not_replaced(tmp_path):
+    with (
+        pytest.raises(RunError, match=r"out: is there already, and is not an export of zoo"),
+        made_beside(tmp_path / "out") as made,
+    ):
+        (made / "model.onnx").write_text("new")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
 def test_folders_above_that_were_there_stay(tmp_path):
     (tmp_path / "exports").mkdir()
     with pytest.raises(RuntimeError), made_beside(tmp_path / "exports" / "a" / "b"):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -170,6 +171,13 @@ def test_a_run_is_exported_and_proved_on_the_photos_that_validated(finished, nam
 
 
 @pytest.mark.slow
+def test_a_converter_leaves_no_handler_of_logs_behind(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    model, row = zoo.load(finished.run.path).model, EXPORTS.lookup("litert")
+    write_export(tmp_path, row, model, described(RunFolder(finished.run.path), model, row))
+    assert logging.root.handlers == []
+
+
 def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path, images):
     tiny = recipe(phase("head", "head", epochs=1), model="mnist_conv_tiny", train={"precision": "mixed_bfloat16"})
     run = zoo.finetune(tiny, write_npz(tmp_path / "images.npz", count=16), run=tmp_path / "run", verbose=0)

@@ -1,7 +1,11 @@
 """The proof of an export on files from disk, and planted faults: each is caught, with the stage that departs first."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from PIL import Image
 
 import zoo
 from tests.odd_images import picture
-from tests.tiny import phase, recipe
+from tests.tiny import environment, phase, pixels, recipe, write_photos
 from zoo.data.images import large
 from zoo.errors import ContractError, DataError, NotFoundError
 from zoo.export.exporting import export_run
@@ -135,14 +139,57 @@ def test_images_of_an_archive_are_written_as_files(trained, tmp_path):
     assert [line["path"] for line in lines] == [f"train-{number:06d}.png" for number in range(validated)]
 
 
+def test_a_disk_without_room_for_photos_is_no_photo_that_cannot_be_read(trained, tmp_path):
+    """By a limit on a file's size, in a process of its own."""
+    code = """
+import resource, sys
+from pathlib import Path
+from zoo.export.proving.photos import kept_photos
+from zoo.models.saving import read_card
+from zoo.data.given import settings_for
+from zoo.runs.folder import RunFolder
+run = RunFolder(Path(sys.argv[1]))
+card = read_card(run.model).blueprint
+settings = settings_for(card.input_shape, card.fit, model=card.architecture)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    with kept_photos(run, card.classes, settings):
+        print("all is well")
+except OSError as fault:
+    print(fault.filename, fault.strerror)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, trained.run],
+        env=environment(TMPDIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(r".*/train-000000\.png File too large \(784 bytes needed, [\d,]+ free\)\n", ended.stdout)
+
+
+def test_packages_that_a_variable_leads_to_are_found(run, export, model, tmp_path, monkeypatch):
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "as_on_a_cluster.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"), prepend=os.pathsep)
+    edited(export, "import hashlib\n", "import hashlib\nimport as_on_a_cluster\n")
+    assert prove(run, export, model, display=SilentDisplay()).photos == CHECKED
+
+
 def test_photos_that_both_refuse_are_left_out(run, export, model, monkeypatch):
     monkeypatch.setattr(large, "MAX_BYTES", MOST_BYTES)
     edited(export, "MOST_BYTES = 1 << 30, 178_956_970, 440_000_000", f"MOST_BYTES = 1 << 30, 178_956_970, {MOST_BYTES}")
-    proof = prove(run, export, model, display=SilentDisplay())
+    display = Lines()
+    proof = prove(run, export, model, display=display)
     lines = [json.loads(line) for line in (export / "predictions.jsonl").read_text().splitlines()]
     refused = [line for line in lines if "error" in line]
     assert 0 < len(refused) < CHECKED
     assert (proof.photos, proof.disagreements) == (CHECKED - len(refused), 0)
+    assert display.said == [
+        f"warning: {len(refused)} of the {CHECKED} validation photos cannot be read, as predictions.jsonl says; the "
+        "export is proved on the others"
+    ]
     for line in refused:
         assert line["error"].startswith(f"{line['path']}: cannot be read as a photo (")
 
@@ -160,6 +207,22 @@ def test_photos_that_have_moved_are_counted_and_the_others_proved_on(run, export
     ]
 
 
+def test_images_that_were_given_in_code_are_asked_for_and_others_do(tmp_path):
+    images, labels = pixels(24)
+    one = recipe(phase("head", "head"), model="mnist_conv_tiny", data={"validation": 0.5})
+    run = RunFolder(zoo.finetune(one, (images, labels), run=tmp_path / "run", verbose=0).path)
+    with pytest.raises(DataError, match=r"given in code .* a folder in it for each class, with --data PATH$"):
+        export_run(run.path, "litert", out=tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+    display = Lines()
+    photos = write_photos(tmp_path / "photos", count=3, classes=zoo.load(run.path).classes)
+    made = export_run(run.path, "litert", out=tmp_path / "out", data=photos, display=display)
+    assert made.document.proof.photos == 3 * len(zoo.load(run.path).classes)
+    assert display.said[1:] == [
+        "warning: the run's images were given in code; the export is proved on 6 others, which it may have trained on"
+    ]
+
+
 def test_photos_that_are_all_gone_are_asked_for(run, export, model, tmp_path):
     moved = RunFolder(shutil.copytree(run.path, tmp_path / "run"))
     place = Path(run.record().inputs.data)
@@ -168,7 +231,9 @@ def test_photos_that_are_all_gone_are_asked_for(run, export, model, tmp_path):
         with pytest.raises(NotFoundError, match=r"are no longer at .*; say where they are now with --data PATH"):
             prove(moved, export, model, display=SilentDisplay())
         assert prove(moved, export, model, display=SilentDisplay(), data=tmp_path / "photos").photos == CHECKED
-        with pytest.raises(DataError, match="has no split 'validation' and none of the validation images"):
+        with pytest.raises(
+            DataError, match=r"none of the validation images .*; say where they are now with --data PATH$"
+        ):
             prove(moved, export, model, display=SilentDisplay(), data=_others(tmp_path / "others"))
     finally:
         (tmp_path / "photos").rename(place)

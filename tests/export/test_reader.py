@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.odd_images import picture, png, saved, write_no_images, write_odd_images
 from tests.pixels import sized
-from zoo.data.images import decoding, flattening, large
+from zoo.data.images import content as image_content
+from zoo.data.images import decoding, flattening, large, pillow
 from zoo.data.images.facts import BadImageError
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.reading import read_pixels
@@ -146,6 +147,16 @@ def test_large_jpeg_2000_images_are_decoded_to_fewer_pixels_alike(monkeypatch, m
     expected, called = by_training(content, 3, FITS[0]), by_call(content, 3, FITS[0])
     assert (expected is None) == (called is None)
     assert expected is None or np.array_equal(expected, called)
+
+
+def test_limits_and_formats_are_those_of_training():
+    """Of all that files of a test do not reach: larger ones, and what Pillow would read beside."""
+    assert (reader.MOST_FILE_BYTES, reader.MOST_PIXELS) == (image_content.MAX_FILE_BYTES, large.MAX_PIXELS)
+    assert (reader.MOST_BYTES, reader.LARGE_BYTES) == (large.MAX_BYTES, large.LARGE_BYTES)
+    assert (reader.LARGE_PIXELS, reader.RESERVE) == (large.LARGE_PIXELS, large.RESERVE)
+    assert (reader.MODE_BYTES, reader.FORMAT_BYTES) == (large._MODE_BYTES, large._READER_BYTES)
+    assert (reader.HEIC_BRANDS, reader.TURNS) == (image_content._HEIC_BRANDS, flattening._TURNS)
+    assert set(reader.FORMATS) == set(pillow.RASTER_FORMATS)
 
 
 def test_memory_is_counted_alike(monkeypatch, odd_images):

@@ -179,3 +179,28 @@ def test_a_format_that_no_package_here_registers_is_named(folder):
     write_document(folder, replace(DOCUMENT, format="coreml"))
     with pytest.raises(NotFoundError, match="Unknown export format 'coreml'"):
         read_export(folder).open()
+
+
+def test_a_file_that_a_runtime_would_open_has_to_be_listed(folder):
+    """Else it is compared with nothing, and who trusted what is listed has trusted it too, whatever it becomes."""
+    (folder / "notes.txt").write_bytes(MODEL)
+    write_document(folder, replace(DOCUMENT, files={"notes.txt": hashlib.sha256(MODEL).hexdigest()}))
+    with pytest.raises(
+        RunError, match=r"/model\.onnx: is not listed in export\.json; expected its SHA-256; export the"
+    ):
+        read_export(folder).open()
+    (folder / "saved_model" / "variables").mkdir(parents=True)
+    (folder / "saved_model" / "saved_model.pb").write_bytes(MODEL)
+    listed = {"saved_model/saved_model.pb": hashlib.sha256(MODEL).hexdigest()}
+    write_document(folder, replace(DOCUMENT, format="saved_model", files=listed))
+    read_export(folder).verify()
+    (folder / "saved_model" / "variables" / "more").symlink_to("/dev/zero")
+    with pytest.raises(RunError, match=r"/saved_model/variables/more: is not listed in export\.json"):
+        read_export(folder).open()
+
+
+def test_a_file_that_is_larger_than_any_model_is_not_read(folder):
+    with (folder / "model.onnx").open("ab") as file:
+        file.truncate(10_000_000_000)
+    with pytest.raises(RunError, match=r"holds 10,000,000,000 bytes; expected at most 8,000,000,000; export the run"):
+        read_export(folder).verify()

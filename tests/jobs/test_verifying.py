@@ -1,5 +1,8 @@
 """`zoo.verify` of an export; of runs and what is shared see beside and tests/sharing/verification."""
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 
 import zoo
@@ -29,3 +32,15 @@ def test_a_damaged_file_and_a_damaged_document_are_named(folder):
     (folder / "export.json").write_text(text.replace("Hund", "Hond"), encoding="utf-8")
     (fault,) = zoo.verify(folder).faults
     assert fault.path == folder / "export.json" and fault.reason.startswith("was changed after it was written")
+
+
+def test_what_export_json_does_not_list_is_named(folder):
+    (folder / "weights.bin").write_bytes(b"more of the model")
+    (folder / "predictions.jsonl").write_text("")
+    found = zoo.verify(folder)
+    assert found.is_whole
+    assert found.notes == (f"{folder}/weights.bin: is not listed in export.json, and was not compared",)
+    write_document(folder, replace(DOCUMENT, files={"weights.bin": hashlib.sha256(b"more of the model").hexdigest()}))
+    (fault,) = zoo.verify(folder).faults
+    assert str(fault) == f"{folder}/model.onnx: is not listed in export.json; expected its SHA-256"
+    assert zoo.verify(folder).notes == ()

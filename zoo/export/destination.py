@@ -10,20 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import RunError
-from zoo.inference.export_folder import (
-    CALL_FILE,
-    EXPORT_FILE,
-    PREDICTIONS_FILE,
-    REQUIREMENTS_FILE,
-    is_export,
-    read_export,
-)
+from zoo.inference.export_folder import BESIDE_THE_MODEL, is_export, read_export
 from zoo.registry.exports import Quantize
 from zoo.runs.folder import first_there
 from zoo.system.files import make_folder, sync
-
-# Beside the model's files; the last is Python's, of an import of call.py.
-_WRITTEN = {EXPORT_FILE, CALL_FILE, REQUIREMENTS_FILE, PREDICTIONS_FILE, "__pycache__"}
 
 
 def default_path(run: str, name: str, quantize: Quantize | None) -> Path:
@@ -37,6 +27,8 @@ def refuse_taken(path: Path) -> None:
     Raises:
         RunError: The path is taken by something else than an export, or cannot be written.
     """
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise RunError(f"{path}: is where this command runs; expected a new folder; choose another --out DIR")
     if os.path.lexists(path):
         _refuse_other(path)
     nearest = first_there(path)
@@ -64,7 +56,7 @@ def _refuse_other(path: Path) -> None:
         model = {name.split("/")[0] for name in read_export(path).document.files}
     except RunError as fault:
         raise RunError(f"{fault}; or remove it: rm -r {shlex.quote(str(path))}") from None
-    if others := sorted(names - model - _WRITTEN):
+    if others := sorted(names - model - BESIDE_THE_MODEL):
         raise RunError(f"{path}: holds {others[0]}, which zoo did not write; expected an export alone; {advice}")
 
 
@@ -82,9 +74,10 @@ def made_beside(path: Path) -> Generator[Path]:
         path: What `refuse_taken` let pass.
 
     Raises:
-        RunError: The folder cannot be made.
+        RunError: The folder cannot be made, or something else has come to lie at the path meanwhile.
         OSError: It cannot be moved.
     """
+    path = path.absolute()  # a program may change its folder meanwhile
     first_new = _first_new(path)
     try:
         make_folder(path.parent, parents=True)
@@ -94,6 +87,7 @@ def made_beside(path: Path) -> Generator[Path]:
     try:
         yield made
         made.chmod(0o755)
+        refuse_taken(path)  # minutes have gone by
         _move(made, path)
     finally:
         shutil.rmtree(made, ignore_errors=True)

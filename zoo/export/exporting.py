@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.export.destination import default_path, made_beside, refuse_taken
 from zoo.export.proof import TOLERANCE, prove
+from zoo.export.proving.photos import place_of
 from zoo.export.quantizing import Trial, compared_photos, quantizing_of, refuse_loss, refuse_quantize
 from zoo.export.writing import described, refuse_backend, write_export
 from zoo.inference.export_folder import ExportDocument, write_document
@@ -89,6 +90,8 @@ def export_run(
     refuse_taken(path)
     model_folder(folder.path)
     refuse_backend(row)
+    if row.runtime and images is None:
+        place_of(folder)
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(make_display(verbose, logger="zoo.export")) if display is None else display
         made = stack.enter_context(made_beside(path))

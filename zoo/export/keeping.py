@@ -14,6 +14,7 @@ from zoo.backend.machine import usable_cores
 from zoo.backend.memory import has_memory
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import ZooError, in_one_line
+from zoo.export.writing import refuse_full_disk
 from zoo.inference.answering import (
     AUTO,
     KERAS,
@@ -181,6 +182,7 @@ def _made(answerer: Answerer, identity: Identity, row: ExportFormat, first: Firs
     except (OSError, MemoryError):  # of this moment
         raise
     except Exception as fault:  # whatever a converter raises
+        refuse_full_disk(request, fault)
         proof = f"{row.name} cannot take it over ({in_one_line(fault)})"
     if isinstance(proof, str):
         discard_files(folder)

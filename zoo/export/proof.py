@@ -66,6 +66,11 @@ def prove(
     blueprint = blueprint_of(model)
     settings = settings_for(blueprint.input_shape, blueprint.fit, model=blueprint.architecture)
     with full_float32(), kept_photos(run, blueprint.classes, settings, data) as photos:
+        if not photos.is_own:
+            display.line(
+                f"warning: the run's images were given in code; the export is proved on {len(photos):,} others, which it "
+                "may have trained on"
+            )
         if photos.moved:
             display.line(
                 f"warning: {photos.moved:,} of the {photos.moved + len(photos):,} {photos.split} photos of the run are "
@@ -74,6 +79,11 @@ def prove(
         seen = _compared(export, model, photos, settings, display)
         if not seen.photos and not seen.alone:
             raise DataError(f"{run.path}: none of its {photos.split} photos can be read; an export is proved on them")
+        if unread := len(photos) - seen.photos:
+            display.line(
+                f"warning: {unread:,} of the {len(photos):,} {photos.split} photos cannot be read, as "
+                f"{PREDICTIONS_FILE} says; the export is proved on the others"
+            )
         if seen.is_within(tolerance):
             return seen.to_proof(export, tolerance)
         cause = seen.alone or first_departure(

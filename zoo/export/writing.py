@@ -182,7 +182,7 @@ def _write_quietly(row: ExportFormat, request: ExportRequest) -> None:
     except ZooError:
         raise
     except Exception as fault:
-        _refuse_full_disk(request, fault)
+        refuse_full_disk(request, fault)
         if devices.is_out_of_memory(fault):
             raise
         if not row.is_shipped:
@@ -193,7 +193,7 @@ def _write_quietly(row: ExportFormat, request: ExportRequest) -> None:
         ) from fault
 
 
-def _refuse_full_disk(request: ExportRequest, fault: Exception) -> None:
+def refuse_full_disk(request: ExportRequest, fault: Exception) -> None:
     """Says of a fault that it was for want of room, where it was: converters raise whatever they like then.
 
     Raises:
@@ -211,7 +211,7 @@ def _refuse_full_disk(request: ExportRequest, fault: Exception) -> None:
 def _quietly() -> Generator[None]:
     """Holds back what converters say: to descriptor 2, as warnings and in logs; where they fail, all of it is shown."""
     logs = [logging.getLogger(name) for name in ("", "tensorflow", "tf2onnx", "absl")]
-    levels = [log.level for log in logs]
+    levels, handlers = [log.level for log in logs], list(logging.root.handlers)
     try:
         for log in logs:
             log.setLevel(logging.ERROR)
@@ -221,6 +221,7 @@ def _quietly() -> Generator[None]:
     finally:
         for log, level in zip(logs, levels, strict=True):
             log.setLevel(level)
+        logging.root.handlers[:] = handlers  # TensorFlow's converter adds one, which prints whatever anybody logs
 
 
 def _hashes(row: ExportFormat, folder: Path) -> Mapping[str, str]:

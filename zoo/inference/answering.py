@@ -12,7 +12,7 @@ from zoo.backend.machine import usable_cores
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import NotFoundError, WeightsError, ZooError, in_one_line, shown
 from zoo.foreign import trust
-from zoo.inference.export_folder import ExportDocument, ExportFolder, is_export, open_runtime, read_export
+from zoo.inference.export_folder import ANEW, ExportDocument, ExportFolder, is_export, open_runtime, read_export
 from zoo.inference.kept_exports import LOGGER, Identity, find_kept, identity_of
 from zoo.inference.prediction import Compute, Prediction, predict_all, predict_each, read_one
 from zoo.inference.sources import check_source, weights_of
@@ -225,6 +225,7 @@ class _Opening:
         return run
 
     def kept(self, identity: Identity, row: ExportFormat) -> Answerer:
+        classes = len(identity.blueprint.classes)
         return Answerer(
             name=name_of(self.source),
             classes=identity.blueprint.classes,
@@ -232,7 +233,7 @@ class _Opening:
             fit=identity.blueprint.fit,
             runtime=said_runtime(row),
             weights=identity.weights,
-            compute=opened(row, identity.folder(row), self.threads),
+            compute=checked(opened(row, identity.folder(row), self.threads), identity.folder(row), classes),
         )
 
     def of_export(self, export: ExportFolder, runtime: Runtime) -> Answerer:
@@ -241,10 +242,10 @@ class _Opening:
             raise NotFoundError(
                 f"{export.path}: is an export to {row.name}, which '{runtime}' cannot run; expected --runtime {AUTO}"
             )
+        export.verify()
         if not row.runtime:
             return replace(self.by_keras(), name=document.run)
         row.require_runtime()
-        export.verify()
         if row.is_program:
             trust.require(_program(document), str(export.path))
         if "tensorflow" in row.runs_with:
@@ -256,7 +257,7 @@ class _Opening:
             fit=document.image_fit,
             runtime=said_runtime(row),
             weights=document.weights,
-            compute=opened(row, export.path, self.threads),
+            compute=checked(opened(row, export.path, self.threads), export.path, len(document.classes)),
         )
 
 
@@ -295,6 +296,26 @@ def opened(row: ExportFormat, folder: Path, threads: int) -> Compute:
         return found
 
     return compute
+
+
+def checked(compute: Compute, folder: Path, classes: int) -> Compute:
+    """Refuses what cannot be the probabilities of a number of classes: the file may be anybody's.
+
+    Raises:
+        ZooError: When called: the shape or type is another, or a number is not one.
+    """
+    import numpy as np
+
+    def run(pixels: "np.ndarray") -> "np.ndarray":
+        found = np.asarray(compute(pixels))
+        expected = f"expected float32[{len(pixels)}, {classes}], a probability for each class; {ANEW}"
+        if found.dtype != np.float32 or found.shape != (len(pixels), classes):
+            raise ZooError(f"{folder}: its model gives {found.dtype}{list(found.shape)}; {expected}")
+        if not np.isfinite(found).all():
+            raise ZooError(f"{folder}: its model gives NaN or infinite numbers; {expected}")
+        return found
+
+    return run
 
 
 def answerer_of_keras(source: os.PathLike[str] | str, start_keras: Callable[[], object] = import_keras) -> Answerer:

@@ -25,12 +25,15 @@ from zoo.models.saved_card import CardError, read_classes, read_fit, read_input_
 from zoo.registry.exports import EXPORTS, PIXELS, PROBABILITIES, ExportFormat
 from zoo.registry.fitting import ImageFit
 from zoo.system.files import write_atomic
+from zoo.system.integrity.verification import MOST_BYTES
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.regular_files import open_below
 from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
 EXPORT_FILE = "export.json"
 CALL_FILE, REQUIREMENTS_FILE, PREDICTIONS_FILE = "call.py", "requirements.txt", "predictions.jsonl"
+# What lies beside the model's files; the last is Python's, of an import of call.py.
+BESIDE_THE_MODEL = frozenset({EXPORT_FILE, CALL_FILE, REQUIREMENTS_FILE, PREDICTIONS_FILE, "__pycache__"})
 SCHEMA, KIND = 1, "export"
 ANEW = "export the run anew with 'zoo export'"
 # A SavedModel has five.
@@ -175,11 +178,15 @@ class ExportFolder:
         """Compares the model's files with their hashes.
 
         Raises:
-            RunError: One is missing, damaged, or not a regular file.
+            RunError: One is missing, damaged, too large or not a regular file; or a runtime would open a file that
+                export.json does not list, which would be compared with nothing, and trusted unseen.
+            NotFoundError: The package that registers the format is not installed.
         """
+        for name in self.unlisted():
+            raise RunError(f"{self.path / name}: is not listed in {EXPORT_FILE}; expected its SHA-256; {ANEW}")
         for name, expected in self.document.files.items():
             try:
-                with open_below(self.path, name) as file:
+                with open_below(self.path, name, limit=MOST_BYTES) as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except FileNotFoundError:
                 raise RunError(f"{self.path / name}: is missing; {EXPORT_FILE} lists it; {ANEW}") from None
@@ -187,6 +194,17 @@ class ExportFolder:
                 raise RunError(f"{fault.filename or self.path / name}: {fault.strerror}; {ANEW}") from None
             if found != expected:
                 raise RunError(f"{self.path / name}: is damaged: its SHA-256 is not the one in {EXPORT_FILE}; {ANEW}")
+
+    def unlisted(self) -> list[str]:
+        """Lists the format's own files, and whatever lies in its folders, of which export.json has no hash.
+
+        Raises:
+            NotFoundError: The package that registers the format is not installed.
+        """
+        places = [self.path / name for name in self.row.files]
+        found = [one for place in places for one in ([place, *place.rglob("*")] if place.is_dir() else [place])]
+        names = [one.relative_to(self.path).as_posix() for one in found if one.is_symlink() or not one.is_dir()]
+        return sorted(name for name in names if name not in self.document.files)
 
     def open(self, *, threads: int | None = None) -> Compute:
         """Verifies the files, and opens the model by its format's runtime.

@@ -27,7 +27,7 @@ from zoo.models.saving import HANDLE, read_card
 from zoo.registry.exports import ExportFormat, installed_version
 from zoo.system.cache import ENTRY_MANIFEST, cache_folder
 from zoo.system.files import sha256
-from zoo.system.integrity.verification import is_inside
+from zoo.system.integrity.verification import MOST_BYTES, is_inside
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.paths import given_path
 from zoo.system.regular_files import open_below
@@ -213,7 +213,7 @@ def _faults(folder: Path, kept: KeptExport) -> list[str]:
             found.append(f"{folder / ENTRY_MANIFEST}: lists {name[:80]!a}, which lies outside its folder")
             continue
         try:
-            with open_below(folder, name) as file:
+            with open_below(folder, name, limit=MOST_BYTES) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as fault:
             found.append(f"{folder / name}: {fault.strerror}")

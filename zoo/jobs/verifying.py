@@ -3,12 +3,13 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from zoo import registry
 from zoo.errors import NotFoundError, RecipeError, RunError, WeightsError
 from zoo.foreign import saved_models
-from zoo.inference.export_folder import EXPORT_FILE, read_export
+from zoo.inference.export_folder import BESIDE_THE_MODEL, EXPORT_FILE, read_export
 from zoo.jobs.run_verification import verify_run
 from zoo.models import downloads
 from zoo.models import weights as weight_files
@@ -18,6 +19,7 @@ from zoo.registry import Download, WeightSet
 from zoo.runs.folder import runs_within
 from zoo.system.cache import ENTRY_MANIFEST, cache_folder
 from zoo.system.integrity.checked_reading import RECORD_FILE
+from zoo.system.integrity.manifests import files_in
 from zoo.system.integrity.verification import FileFault, Findings, Verification, combined
 from zoo.system.paths import given_path
 from zoo.system.regular_files import open_regular
@@ -160,12 +162,20 @@ def _verify_export(folder: Path) -> Verification:
     """Compares an export's files with export.json, which has a seal; call.py has no hash, and may be changed."""
     found = Findings(folder)
     try:
-        document = read_export(folder).document
+        export = read_export(folder)
     except (RunError, NotFoundError) as fault:
         found.fault(EXPORT_FILE, str(fault).removeprefix(f"{folder / EXPORT_FILE}: "))
     else:
         found.count(EXPORT_FILE, (folder / EXPORT_FILE).stat().st_size)
-        found.compare(document.files, EXPORT_FILE, sizes={})
+        found.compare(export.document.files, EXPORT_FILE, sizes={})
+        with suppress(NotFoundError):  # the format of a package that is not installed here
+            for name in export.unlisted():
+                found.seen.add(name)
+                found.fault(name, f"is not listed in {EXPORT_FILE}; expected its SHA-256")
+        for path in files_in(folder):
+            name = path.relative_to(folder).as_posix()
+            if name not in found.seen and name.split("/")[0] not in BESIDE_THE_MODEL:
+                found.note(name, f"is not listed in {EXPORT_FILE}, and was not compared")
     return found.verification("export")
 
 

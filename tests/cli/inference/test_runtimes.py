@@ -257,10 +257,15 @@ def test_an_export_answers_by_its_own_runtime(typed, trained, export, tmp_path):
 
 
 def test_an_export_to_safetensors_is_loaded_by_zoo(typed, trained, export, tmp_path):
-    photos = write_photos(tmp_path / "photos", count=3)
-    code, out, err = typed("predict", export("safetensors"), photos)
+    photos, folder = write_photos(tmp_path / "photos", count=3), export("safetensors")
+    code, out, err = typed("predict", folder, photos)
     assert (code, err) == (0, f"{BY_KERAS}\n")
     assert out == typed("predict", trained.run, photos)[1]
+    card = read_document(folder / "card.json").values
+    (folder / "card.json").write_text(sealed(card | {"classes": card["classes"][::-1]}))
+    code, out, err = typed("predict", folder, photos)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"zoo: {folder}/card.json: is damaged: its SHA-256 is not the one in export.json")
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writes its own file so

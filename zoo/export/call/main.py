@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,8 @@ from zoo.export.call.reader import Photo, read_photo
 from zoo.inference.runtimes.onnx import open_model
 
 BATCH_SIZE, READERS, SHOWN_CLASSES = 32, 4, 3
+# What a terminal would obey: control characters, ends of lines, marks of direction.
+UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Classifier:
@@ -105,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             line = json.dumps(answer) if asked.json else "  ".join([answer["path"], *shown])
         else:
             line = json.dumps(answer) if asked.json else answer["error"]
-        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        line = UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], line)
         print(line, flush=True, file=sys.stderr if "error" in answer and not asked.json else sys.stdout)
     return int(failed > 0)
 

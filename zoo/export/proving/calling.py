@@ -1,4 +1,4 @@
-"""An export's call.py, run as others run it: by a Python of its own, which sees neither this process nor its path."""
+"""An export's call.py, run as others run it: by a Python of its own, with the packages that this one has."""
 
 import json
 import os
@@ -15,8 +15,9 @@ import numpy as np
 from zoo.errors import ContractError, printable
 from zoo.inference.export_folder import CALL_FILE
 
-# -I: neither this folder, the user's packages nor Python's variables; -B: nothing is left in the export.
-_PYTHON = (sys.executable, "-IB")
+# -P: no module of a folder that happens to be the current one; -B: nothing is left in the export. Not -I: it hides
+# packages that were installed with pip's --user, or that PYTHONPATH leads to, and with them NumPy.
+_PYTHON = (sys.executable, "-PB")
 # What the classifier in call.py reads, and what it computes of pixels that are given, as arrays in files.
 _LOOK = """
 import sys

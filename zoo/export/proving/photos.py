@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from zoo.data import InCode
 from zoo.data.images.decoding import as_image, flattened
 from zoo.data.images.pillow import quiet_pillow
 from zoo.data.images.settings import Settings
 from zoo.data.inputs import Source
 from zoo.errors import DataError, NotFoundError
-from zoo.evaluation.choosing import MeasuredPart, choose
+from zoo.evaluation.choosing import Chosen, MeasuredPart, choose
 from zoo.evaluation.measuring import labels_of, open_images
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import read_images
+from zoo.system.files import say_room
 
 # What says most of an export is what training did not see, and decided by.
 _SPLITS = ("validation", "test", "train")
+# What photos are called that a run never had.
+GIVEN = "given"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,7 @@ class Photos:
         names: What each is called, without a place on this machine: a path below the data's folder.
         labels: The index of its class among the classifier's.
         moved: How many photos of the split are no longer where the run had them; the others are proved on.
+        is_own: Whether they are the run's; else the run's were given in code, and these are others.
     """
 
     split: str
@@ -39,6 +45,7 @@ class Photos:
     names: tuple[str, ...]
     labels: tuple[int, ...]
     moved: int = 0
+    is_own: bool = True
 
     def __len__(self) -> int:
         return len(self.files)
@@ -65,7 +72,7 @@ def kept_photos(
     """
     source = open_images(run.recipe(), place_of(run) if data is None else data, is_own=data is None)
     split = next((name for name in _SPLITS if _count(run, source, name)), "train")
-    chosen = choose(run, source, split, is_own=data is None)
+    chosen, is_own = _chosen(run, source, split, is_own=data is None)
     with tempfile.TemporaryDirectory(prefix="zoo-photos-") as temporary:
         files: list[Path] = []
         names: list[str] = []
@@ -76,8 +83,24 @@ def kept_photos(
             names += called
             labels += labels_of(part, source.dataset.classes, classes).tolist()
         yield Photos(
-            split=chosen.name, files=tuple(files), names=tuple(names), labels=tuple(labels), moved=chosen.missing
+            split=chosen.name if is_own else GIVEN,
+            files=tuple(files),
+            names=tuple(names),
+            labels=tuple(labels),
+            moved=chosen.missing,
+            is_own=is_own,
         )
+
+
+def _chosen(run: RunFolder, source: Source, split: str, *, is_own: bool) -> tuple[Chosen, bool]:
+    """Chooses the run's photos of a split; of a run whose images were given in code, what other data has."""
+    if run.record().inputs.in_code is not None:
+        return choose(run, source, None, is_own=False), False
+    try:
+        return choose(run, source, split, is_own=is_own), True
+    except DataError as fault:
+        advice = "say where they are now with --data PATH"  # an export has no --split
+        raise DataError(str(fault).replace("choose one with --split", advice)) from None
 
 
 def _count(run: RunFolder, source: Source, split: str) -> int:
@@ -101,7 +124,7 @@ def place_of(run: RunFolder) -> Path | InCode | None:
     if inputs.in_code is not None:
         raise DataError(
             f"{run.path}: its images were given in code ({inputs.in_code}), and a run does not keep them; an export is "
-            "proved on them: give a folder of the same photos with --data PATH"
+            "proved on photos: give a folder of such, a folder in it for each class, with --data PATH"
         )
     path = None if inputs.data is None else Path(inputs.data)
     if path is not None and not path.exists():
@@ -122,10 +145,25 @@ def _files_of(
     names = [f"{part.origin}-{number:06d}.png" for number in range(len(images))]
     with quiet_pillow():
         for number, name in enumerate(names):
+            image = None
             with suppress(Exception):  # whatever a library raises: neither reader finds the file then
                 image, _ = flattened(as_image(images[number]), side=settings.side, white=settings.fit.white)
-                image.save(temporary / name, compress_level=1)
+            if image is not None:
+                _save(image, temporary / name)
     return [temporary / name for name in names], names
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Writes an image; a disk that is full must not pass for an image that cannot be read.
+
+    Raises:
+        OSError: There is no room, ...
+    """
+    try:
+        image.save(path, compress_level=1)
+    except OSError as fault:
+        say_room(fault, path, needed=image.width * image.height * len(image.getbands()))
+        raise
 
 
 def _below(file: Path, root: Path | None) -> str:

@@ -21,7 +21,8 @@ def open_model(folder: Path, threads: int | None = None) -> Callable[[np.ndarray
     def run(pixels: np.ndarray) -> np.ndarray:
         nonlocal shape
         if pixels.shape != shape:
-            interpreter.resize_tensor_input(pixels_in, pixels.shape)
+            shape = ()
+            interpreter.resize_tensor_input(pixels_in, pixels.shape, strict=True)  # else it takes photos of any size
             interpreter.allocate_tensors()
             shape = pixels.shape
         interpreter.set_tensor(pixels_in, pixels)
