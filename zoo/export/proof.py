@@ -68,8 +68,8 @@ def prove(
     with full_float32(), kept_photos(run, blueprint.classes, settings, data) as photos:
         if not photos.is_own:
             display.line(
-                f"warning: the run's images were given in code; the export is proved on {len(photos):,} others, which it "
-                "may have trained on"
+                f"warning: the run's images were given in code; the export is proved on {len(photos):,} others, which "
+                "it may have trained on"
             )
         if photos.moved:
             display.line(
