@@ -167,6 +167,37 @@ def test_a_full_queue_is_said_with_the_time_to_come_back():
         assert (too_many.status, too_many.document) == (413, {"error": "the form holds more than 3 files; send fewer"})
 
 
+def test_photos_of_a_client_that_has_gone_away_take_no_places():
+    gate, seen = Gate(), []
+
+    def compute(pixels):
+        seen.append(pixels.max(axis=(1, 2, 3)).tolist())
+        return gate.compute(pixels)
+
+    with running(source(compute), limits=dataclasses.replace(LIMITS, queue=3)) as server:
+        batcher, answers = server.service.models.named().batcher, []
+        seen.clear()
+        first = threading.Thread(target=lambda: answers.append(server.send(("a.png", photo(255)))))
+        first.start()
+        assert gate.is_reached.wait(20)
+        content_type, body = form(*[("b.png", photo(51))] * 2)
+        head = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        with raw(server, POST, head, body):
+            while batcher.in_hand < 3:
+                time.sleep(0.01)
+        while batcher.in_hand > 1:
+            time.sleep(0.01)
+        last = threading.Thread(target=lambda: answers.append(server.send(*[("c.png", photo(204))] * 2)))
+        last.start()
+        while batcher.in_hand < 3:
+            time.sleep(0.01)
+        gate.is_open.set()
+        first.join()
+        last.join()
+    assert [(answer.status, *labels(answer)) for answer in answers] == [(200, "bright"), (200, "bright", "bright")]
+    assert {level for levels in seen for level in levels} == {255, 204}
+
+
 FORM = "multipart/form-data; boundary=b"
 FIELD = b'--b\r\nContent-Disposition: form-data; name="url"\r\n\r\nhttp://example.com/a.jpg\r\n--b--\r\n'
 LONG_HEAD = b'--b\r\nContent-Disposition: form-data; name="a"; filename="' + b"x" * 9000 + b'"\r\n\r\n\r\n--b--\r\n'

@@ -150,7 +150,8 @@ def photo_routes(service: Service) -> APIRouter:
         async with service.body_of(request) as body:
             photos = await service.photos_of(request, body)
             served = service.models.named(model)
-            found = await service.classify(served, photos)
+            with served.batcher.kept_open():
+                found = await service.while_wanted(request, service.classify(served, photos))
         failed = [one for one in found if isinstance(one, RefusedError)]
         document = {
             **_named(served),
@@ -174,7 +175,8 @@ def photo_routes(service: Service) -> APIRouter:
             photos = await service.photos_of(request, body, most=1)
             served = service.models.named(model)
             with served.batcher.kept_open():
-                return JSONResponse(await _explanation(service, served, photos[0], label))
+                explaining = _explanation(service, served, photos[0], label)
+                return JSONResponse(await service.while_wanted(request, explaining))
 
     return routes
 

@@ -198,6 +198,9 @@ class Batcher:
     async def _run(self) -> None:
         while True:
             await self._until_worthwhile()
+            self._waiting = deque(one for one in self._waiting if not one.answer.done())
+            if not self._waiting:  # all were given up
+                continue
             size = size_for(len(self._waiting), self._seconds)
             batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
             if not await self._compute_batch(batch, size) and len(batch) > 1:

@@ -1,19 +1,24 @@
 """What every route works with: models, limits and counts, and photos' way through them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from zoo.serving.intake.bodies import Body, HeldBytes
 from zoo.serving.intake.decoding import Decoder
+from zoo.serving.intake.incoming import incoming_of
 from zoo.serving.intake.photos import Photo, read_photos
 from zoo.serving.metrics import Metrics
 from zoo.serving.models import Models, Served
 from zoo.serving.refusals import RefusedError
 from zoo.serving.settings import Limits
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,23 @@ class Service:
         """Reads the photos of a request; raises `RefusedError` where there are none, or too many."""
         content_type = request.headers.get("content-type", "")
         return await read_photos(body, content_type, most=most or self.limits.queue)
+
+    async def while_wanted(self, request: Request, work: Coroutine[Any, Any, Found]) -> Found:
+        """Does what a request asks for, once its body is read; gives up when its client goes away.
+
+        Raises:
+            ClientDisconnect: It did.
+        """
+        working = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(incoming_of(request.scope).gone())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise ClientDisconnect
+        finally:
+            working.cancel()
+            leaving.cancel()
 
     async def classify(self, served: Served, photos: Sequence[Photo]) -> "list[np.ndarray | RefusedError]":
         """Computes the probabilities of photos.

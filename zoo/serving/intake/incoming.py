@@ -27,6 +27,11 @@ class Incoming:
         self.is_whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
+    async def gone(self) -> None:
+        """Ends once the client has gone away; for a body that is whole."""
+        while (await self())["type"] != "http.disconnect":
+            pass
+
     async def drain(self, headers: Mapping[str, str], *, most: int) -> bool:
         """Drops the rest of a body that is short enough to be worth it.
 

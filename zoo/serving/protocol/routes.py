@@ -90,7 +90,7 @@ def protocol_routes(service: Service) -> APIRouter:
             with served.batcher.kept_open():
                 async with reading:
                     asked = await asyncio.to_thread(read_request, content, request.headers.get(HEAD_LENGTH), spec)
-                rows = await _computed(service, served, asked)
+                rows = await service.while_wanted(request, _computed(service, served, asked))
         answer, headers = write_answer(asked, served.name, rows)
         return Response(answer, headers=headers)
 
