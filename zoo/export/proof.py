@@ -26,6 +26,7 @@ from zoo.inference.prediction import compute_each
 from zoo.models.blueprint import blueprint_of
 from zoo.report.progress import ProgressDisplay
 from zoo.runs.folder import RunFolder
+from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     import keras
@@ -182,12 +183,13 @@ def _compared(
     seen = Seen(classes=blueprint_of(model).classes)
     given = [GivenImage(file, str(file)) for file in photos.files]
     by_keras = compute_each(given, settings, lambda pixels: predict_in_batches(model, pixels))
+    lines: list[str] = []
     with (
         answers(export.path, photos.files) as by_call,
-        (export.path / PREDICTIONS_FILE).open("w", encoding="utf-8") as lines,
         display.bar(f"proving on {photos.split} photos", len(photos)) as move,
     ):
         for number, ((_, expected), answer) in enumerate(zip(by_keras, by_call, strict=True)):
-            lines.write(json.dumps(seen.take(photos, number, expected, answer)) + "\n")
+            lines.append(json.dumps(seen.take(photos, number, expected, answer)))
             move(number + 1, "")
+    write_atomic(export.path / PREDICTIONS_FILE, "".join(f"{line}\n" for line in lines))
     return seen

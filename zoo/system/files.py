@@ -77,7 +77,7 @@ def say_room(fault: OSError, path: Path, *, needed: int) -> None:
 
     Args:
         fault: Of the system; a write to a full disk does not say where, and others name a temporary file.
-        path: What was to be written.
+        path: What was to be written, or the folder that it was to be in.
         needed: Its bytes.
     """
     is_new = fault.filename != str(path)
@@ -85,7 +85,8 @@ def say_room(fault: OSError, path: Path, *, needed: int) -> None:
     if fault.errno in _FULL and is_new:
         reason = os.strerror(fault.errno)
         with suppress(OSError):
-            free = shutil.disk_usage(next(above for above in path.absolute().parents if above.is_dir())).free
+            places = (path.absolute(), *path.absolute().parents)
+            free = shutil.disk_usage(next(place for place in places if place.is_dir())).free
             reason += f" ({needed:,} bytes needed, {free:,} free)"
         fault.strerror = reason
 
