@@ -230,7 +230,7 @@ def test_health_tells_of_a_model_that_is_stuck():
         assert [server.get(path).status for path in paths] == [503] * 3
         assert server.get("/v2/health/live").status == 200
         found = server.get("/healthz").document
-        assert found["status"] == "failing" and found["faults"]["light"].startswith("a batch should have ended ")
+        assert found["status"] == "failing" and found["faults"][0].startswith("a batch should have ended ")
         is_open.set()
         asking.join()
         while server.get("/healthz").status != 200:

@@ -66,4 +66,4 @@ class Health(BaseModel):
     """Whether the server answers."""
 
     status: str = Field(description="`ok` or `failing`.")
-    faults: dict[str, str] | None = Field(None, description="By model, why it computes no more.")
+    faults: list[str] | None = Field(None, description="Why models are stuck; /v2/models/NAME/ready says which.")
