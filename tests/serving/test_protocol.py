@@ -152,7 +152,7 @@ def test_what_is_no_request_is_refused(case):
 
 @pytest.mark.parametrize("raw", [b"\1", b"\1\0\0\0", b"\2\0\0\0x", b"\0\0\0\0\xff\xff\xff\xffx"])
 def test_an_element_that_is_cut_off_is_refused(raw):
-    head = wrong(**IMAGES, parameters={"binary_data_size": len(raw)})
+    head = wrong(**{**IMAGES, "shape": [2]}, parameters={"binary_data_size": len(raw)})
     with pytest.raises(RefusedError, match="'images' ends within an element"):
         read_request(head + raw, str(len(head)), SPEC)
 
@@ -182,3 +182,10 @@ def test_a_long_text_among_numbers_takes_no_memory():
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_elements_are_counted_no_further_than_the_shape():
+    """A MiB of zeros is 262,144 empty elements."""
+    head = wrong(**IMAGES, parameters={"binary_data_size": 1 << 20})
+    with pytest.raises(RefusedError, match="'images' holds more than 1 elements; expected 1"):
+        read_request(head + bytes(1 << 20), str(len(head)), SPEC)

@@ -163,7 +163,7 @@ def _whole_numbers(data: object, shape: tuple[int, ...]) -> list[int] | None:
 
 def _photos(tensor: Mapping[str, Any], raw: bytes | None, shape: tuple[int, ...]) -> tuple[bytes, ...]:
     _check_type(tensor, "BYTES")
-    found = _from_json(tensor.get("data")) if raw is None else _elements(raw)
+    found = _from_json(tensor.get("data")) if raw is None else _elements(raw, shape[0])
     if len(found) != shape[0]:
         raise _wrong(f"'{IMAGES}' holds {len(found):,} elements; expected {shape[0]:,}")
     return tuple(found)
@@ -180,10 +180,12 @@ def _from_json(data: object) -> list[bytes]:
         ) from fault
 
 
-def _elements(raw: bytes) -> list[bytes]:
+def _elements(raw: bytes, count: int) -> list[bytes]:
     """Parts the elements of a BYTES tensor: of each its length in four bytes, the lowest first, and the element."""
     found, start = list[bytes](), 0
     while start < len(raw):
+        if len(found) == count:
+            raise _wrong(f"'{IMAGES}' holds more than {count:,} elements; expected {count:,}")
         end = start + _LENGTH_BYTES
         length = struct.unpack("<I", raw[start:end])[0] if end <= len(raw) else 0
         if end + length > len(raw):
