@@ -283,3 +283,18 @@ def test_beyond_the_bound_a_connection_between_two_requests_ends():
         assert ends(idle[0])
         for connection in idle:
             connection.close()
+
+
+def test_beyond_the_bound_the_connection_whose_body_has_come_for_longest_ends():
+    with running(limits=dataclasses.replace(LIMITS, connections=3)) as server:
+        slow = []
+        for _ in range(3):
+            slow.append(raw(server, POST, b"Content-Length: 1000\r\n\r\nx"))
+            while server.service.held.held < len(slow):
+                time.sleep(0.01)
+        assert labels(server.send(("a.png", photo(255)))) == ["bright"]
+        assert ends(slow[0])
+        while server.service.held.held > 2:
+            time.sleep(0.01)
+        for connection in slow:
+            connection.close()

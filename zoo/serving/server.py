@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -40,14 +41,17 @@ class BoundedProtocol(H11Protocol):
     limits = Limits()
     # The connections of this server that have not sent a request's head, the one that has waited longest first.
     headless: "dict[BoundedProtocol, asyncio.TimerHandle]"
+    # Those whose request's body has not come whole, in the same order.
+    unfinished: "dict[BoundedProtocol, None]"
     _has_begun = True
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- uvicorn narrows the type
-        """Begins to wait for a head; beyond the bound, the one that has waited longest ends."""
+        """Begins to wait for a head; beyond the bound, the one that has waited longest for its client ends."""
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > self.limits.connections:
-            longest = next((one for one in self.headless if one._unread is None), self)
+            headless = (one for one in self.headless if one._unread is None)
+            longest = next(itertools.chain(headless, self.unfinished), self)
             longest._give_up()
         if not self.transport.is_closing():
             self._wait_for_head(self.limits.head_seconds)
@@ -60,11 +64,16 @@ class BoundedProtocol(H11Protocol):
         super().data_received(data)
         if not self._is_between():
             self._stop_waiting()
+            if self.cycle.more_body:
+                self.unfinished.setdefault(self)
+            else:
+                self.unfinished.pop(self, None)
 
     def on_response_complete(self) -> None:
         """Goes on to the next request; what has come of its head already has to be made whole too."""
         super().on_response_complete()
         if self._is_between():
+            self.unfinished.pop(self, None)
             # Else uvicorn closes it before, which ends nothing while the client has not read its answer.
             self._has_begun = bool(self.conn.trailing_data[0])
             idle = _KEEP_ALIVE_SECONDS + _GRACE_SECONDS
@@ -99,6 +108,7 @@ class BoundedProtocol(H11Protocol):
         """Forgets the connection."""
         self._stop_waiting()
         self._stop_waiting_for_reader()
+        self.unfinished.pop(self, None)
         super().connection_lost(exc)
 
     def _is_between(self) -> bool:
@@ -121,6 +131,7 @@ class BoundedProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._stop_waiting()
+        self.unfinished.pop(self, None)
         self.transport.abort()
 
 
@@ -148,7 +159,7 @@ class Server(uvicorn.Server):
         self._stop_seconds = limits.stop_seconds
         self._reloads = set["asyncio.Task[None]"]()
         self._leaves = False
-        protocol = type("Protocol", (BoundedProtocol,), {"limits": limits, "headless": {}})
+        protocol = type("Protocol", (BoundedProtocol,), {"limits": limits, "headless": {}, "unfinished": {}})
         config = uvicorn.Config(
             self._closing(app),
             http=protocol,

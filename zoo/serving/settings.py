@@ -17,7 +17,8 @@ class Limits:
         body_seconds: How long a body may take to arrive.
         head_seconds: How long the head of a request may take.
         answer_seconds: How long a client may read nothing of an answer that waits for it.
-        connections: How many may be open; beyond, the one that has waited longest without a request is closed.
+        connections: How many may be open; beyond, the one that has waited longest for a request's head is closed, else
+            for a body.
         queue: How many photos may be in hand for each model, from their arrival to their answer.
         max_batch: How many go through a model at once.
         max_wait: For how many seconds a photo may wait for others that are being decoded.
