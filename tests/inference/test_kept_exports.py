@@ -1,6 +1,7 @@
 """An export is kept under a key of all that decides it; what cannot be kept has none."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -50,11 +51,17 @@ def test_another_card_has_another_key(trained, run, values):
 def test_another_runtime_or_builder_has_another_key(trained, tmp_path, monkeypatch):
     before = folder_of(trained.run)
     builder = sys.modules["zoo.architectures.mnist_conv"]
-    (tmp_path / "mnist_conv.py").write_text(Path(builder.__file__).read_text() + "\n")
-    monkeypatch.setattr(builder, "__file__", str(tmp_path / "mnist_conv.py"))
-    changed = folder_of(trained.run)
+    copy = Path(shutil.copytree(Path(builder.__file__).parent, tmp_path / "architectures"))
+    monkeypatch.setattr(builder, "__file__", str(copy / "mnist_conv.py"))
+    assert folder_of(trained.run) == before
+    for name in ("mnist_conv.py", "conv_small.py"):  # what builds it, and what it could import its blocks from
+        with (copy / name).open("a") as file:
+            file.write("\n")
+        changed = folder_of(trained.run)
+        assert changed != before
+        before = changed
     monkeypatch.setattr("zoo.registry.exports.version", lambda package: "9.9.9")
-    assert len({before, changed, folder_of(trained.run)}) == 3
+    assert folder_of(trained.run) != before
 
 
 def test_a_model_goes_by_the_hash_of_its_weights():
@@ -101,6 +108,10 @@ def test_an_entry_is_looked_at_as_a_hostile_one(tmp_path):
     assert faults(sha256={"model.tflite": "0"}) == "model.tflite: No such file or directory"
     (folder / "model.tflite").symlink_to("/dev/zero")
     assert faults(sha256={"model.tflite": "0"}).startswith("model.tflite: is a symbolic link")
+    (folder / "model.tflite").unlink()
+    os.mkfifo(folder / "model.tflite")
+    assert faults(sha256={}, refused="it differs") == "model.tflite: is not listed in manifest.json"
+    (folder / "model.tflite").unlink()
     assert faults(key="b" * 40) == "manifest.json: is not what zoo wrote here"
     assert faults(format=3) == "manifest.json: is damaged (format is 3; expected text)"
     (folder / "manifest.json").write_text(json.dumps(values | {"refused": "it differs"}))

@@ -26,7 +26,7 @@ from zoo.models.blueprint import Blueprint
 from zoo.models.saving import HANDLE, read_card
 from zoo.registry.exports import ExportFormat, installed_version
 from zoo.system.cache import ENTRY_MANIFEST, cache_folder
-from zoo.system.files import sha256
+from zoo.system.files import sha256, sha256_of
 from zoo.system.integrity.verification import MOST_BYTES, is_inside
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.paths import given_path
@@ -148,9 +148,17 @@ def _identity_of_model(name: str) -> Identity | None:
 
 
 def _builder_sha256(architecture: str) -> str:
-    """Returns the hash of the file that builds an architecture: whoever changes it builds another graph."""
-    file = getattr(sys.modules.get(registry.lookup(architecture).build.__module__), "__file__", None)
-    return sha256(Path(file)) if file else ""
+    """Returns the hash of the file that builds an architecture, and of those in its package, such as its blocks.
+
+    Whoever changes one of them builds another graph of the same weights.
+    """
+    module = registry.lookup(architecture).build.__module__
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not file:
+        return ""
+    path = Path(file)
+    files = sorted(path.parent.rglob("*.py")) if "." in module or path.name == "__init__.py" else [path]
+    return sha256_of("".join(sha256(one) for one in files))
 
 
 def find_kept(folder: Path) -> KeptExport | None:
@@ -220,6 +228,10 @@ def _faults(folder: Path, kept: KeptExport) -> list[str]:
             continue
         if digest != expected:
             found.append(f"{folder / name}: its SHA-256 is not the one in {ENTRY_MANIFEST}; it is damaged")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name not in {ENTRY_MANIFEST, *kept.sha256} and (path.is_symlink() or not path.is_dir()):
+            found.append(f"{path}: is not listed in {ENTRY_MANIFEST}")
     if not kept.sha256 and kept.refused is None:
         found.append(f"{folder / ENTRY_MANIFEST}: lists no file")
     return found
