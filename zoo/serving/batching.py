@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.serving.refusals import BUSY, TOO_LARGE, RefusedError
-from zoo.serving.settings import Limits
+from zoo.serving.settings import COMPUTING, Limits
 
 Compute = Callable[[np.ndarray], np.ndarray]
 # How much the newest batch counts in the time that a photo takes.
@@ -117,7 +117,7 @@ class Batcher:
         self._users = 0
         self._due = math.inf
         self.in_hand = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoo-compute")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=COMPUTING)
         self._task = asyncio.create_task(self._run())
 
     @property

@@ -20,7 +20,7 @@ from zoo.serving.app import make_app
 from zoo.serving.models import Source, open_models
 from zoo.serving.refusals import RefusedError
 from zoo.serving.service import Service
-from zoo.serving.settings import Access, Limits
+from zoo.serving.settings import COMPUTING, DECODING, Access, Limits
 
 # How long clients that keep their connections go on, so that each hears of the end in an answer of its own.
 LAST_ANSWERS_SECONDS = 0.5
@@ -158,6 +158,7 @@ class Server(uvicorn.Server):
         self._say = say
         self._stop_seconds = limits.stop_seconds
         self._reloads = set["asyncio.Task[None]"]()
+        self._timers = list[threading.Timer]()
         self._leaves = False
         protocol = type("Protocol", (BoundedProtocol,), {"limits": limits, "headless": {}, "unfinished": {}})
         config = uvicorn.Config(
@@ -250,6 +251,17 @@ class Server(uvicorn.Server):
         timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()
+        self._timers.append(timer)
+
+    def wait_for_threads(self) -> None:
+        """Waits for what a signal has found at work, and then lets the process go on: it may not be the server's."""
+        if not self._timers:
+            return
+        for thread in threading.enumerate():
+            if thread.name.startswith((COMPUTING, DECODING)):
+                thread.join()
+        for timer in self._timers:
+            timer.cancel()
 
     def _reload(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reloaded())
@@ -299,7 +311,9 @@ def serve(
             token = "" if access.token is None else ' -H "Authorization: Bearer $TOKEN"'
             say(f"{names} at {address}; try: curl{token} -F file=@photo.jpg {address}/predict")
 
-        Server(app, limits, started=started, say=say).run(sockets=[listening])
+        server = Server(app, limits, started=started, say=say)
+        server.run(sockets=[listening])
+        server.wait_for_threads()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -3,6 +3,9 @@
 import ipaddress
 from dataclasses import dataclass
 
+# Threads at work, by name: the end of a server waits for them.
+COMPUTING, DECODING = "zoo-compute", "zoo-decode"
+
 MEBIBYTE = 1 << 20
 
 

@@ -69,6 +69,7 @@ def test_a_run_answers_over_http_as_its_classifier_does(typed, trained, port, ru
     assert line.startswith("tiny (") and answers_by in line.partition(")")[0]
     assert line.endswith(f") at http://127.0.0.1:{port}; try: curl -F file=@photo.jpg http://127.0.0.1:{port}/predict")
     assert stopping == "stopping: what was accepted is answered; once more to exit at once"
+    assert not [one for one in threading.enumerate() if isinstance(one, threading.Timer)]  # that would end this process
     (expected,) = zoo.load(trained.run).predict([content])
     (found,) = answers[0]["predictions"]
     assert answers[0]["model"] == "tiny"

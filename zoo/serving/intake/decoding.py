@@ -14,6 +14,7 @@ from zoo.data.images.reading import read_pixels
 from zoo.data.images.settings import Settings
 from zoo.serving.intake.photos import Photo
 from zoo.serving.refusals import NOT_AN_IMAGE, TOO_LARGE, RefusedError
+from zoo.serving.settings import DECODING
 
 # Beyond, decoding takes as long as many photos do: one thread is left to those.
 LARGE_PIXELS = 16_000_000
@@ -30,7 +31,7 @@ class Decoder:
     def __init__(self, *, max_pixels: int, threads: int | None = None) -> None:
         count = max(threads or usable_cores(), 2)
         self._max_pixels = max_pixels
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="zoo-decode")
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix=DECODING)
         self._large = asyncio.Semaphore(count - 1)
         self._open = ExitStack()
         # One region for all photos, since each change of Pillow's settings is for the whole process.
