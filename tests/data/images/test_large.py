@@ -103,6 +103,8 @@ def test_what_may_stand_before_the_pixels_of_a_jpeg_is_passed_over():
         plain[:2] + b"\xff",
         plain[:2] + b"\xff\xe5",
         plain[:2] + b"\xff\xe5\xff\xff",
+        plain[:2] + b"\xff\xda",
+        *(plain[:end] for end in range(2, 700)),
     ):
         check_structure(plain, io.BytesIO(some))  # Pillow says what is wrong
     scans = plain[:-2] + plain[plain.find(b"\xff\xda") : -2] * MAX_SCANS + plain[-2:]

@@ -109,6 +109,7 @@ def _check_jpeg(file: BinaryIO) -> None:
             _check_parts(parts, metadata)
         if len(head) < 2 or head[0] != 0xFF or head[1] == _END:
             return  # damaged: what Pillow says of it is clearer
+        marker = file.tell() - 2
         length = 2 if head[1] in _STAND_ALONE else max(int.from_bytes(file.read(2)), 2)
         place = file.tell() + length - 2
         if head[1] == _START_OF_SCAN:
@@ -119,9 +120,8 @@ def _check_jpeg(file: BinaryIO) -> None:
         parts, metadata = parts + 1, metadata + length
         _check_parts(parts, metadata)
         file.seek(place)
-    place = file.tell() - 5
     # Metadata, or a film behind the image, may hold bytes that look like a scan's beginning: then they are looked at.
-    if _looking_like_scans(file, place) > MAX_SCANS and _scans(file, place) > MAX_SCANS:
+    if _looking_like_scans(file, marker) > MAX_SCANS and _scans(file, marker) > MAX_SCANS:
         raise _too_much("is a JPEG of too many scans", str(MAX_SCANS))
 
 
