@@ -122,6 +122,20 @@ def running(
             assert not thread.is_alive()
 
 
+class Gate:
+    """A model that waits until it is let go on."""
+
+    def __init__(self):
+        self.is_open = threading.Event()
+        self.is_reached = threading.Event()
+
+    def compute(self, pixels):
+        if pixels.max():  # not while it is warmed
+            self.is_reached.set()
+            assert self.is_open.wait(20)
+        return brightness(pixels)
+
+
 def photo(level: int = 51, *, size: tuple[int, int] = (20, 30), kind: str = "PNG") -> bytes:
     """Writes a photo of one grey: of 51 it is 20 % bright."""
     out = io.BytesIO()

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from tests.serving.made import LIMITS, brightness, form, labels, photo, running, source
+from tests.serving.made import LIMITS, Gate, form, labels, photo, running, source
 
 SLOW = 0.4
 POST = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -132,20 +132,6 @@ def test_the_limits_of_training_hold_where_ours_is_raised():
         answer = server.send(("bomb.png", header_of(30_000, 30_000)))
     assert answer.status == 422
     assert "178956970 pixels" in answer.document["predictions"][0]["error"]
-
-
-class Gate:
-    """A model that waits until it is let go on."""
-
-    def __init__(self):
-        self.is_open = threading.Event()
-        self.is_reached = threading.Event()
-
-    def compute(self, pixels):
-        if pixels.max():  # not while it is warmed
-            self.is_reached.set()
-            assert self.is_open.wait(20)
-        return brightness(pixels)
 
 
 def test_a_full_queue_is_said_with_the_time_to_come_back():

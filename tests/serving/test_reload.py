@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.serving.made import CLASSES, answerer, brightness, labels, photo, running
+from tests.serving.made import CLASSES, Gate, answerer, brightness, labels, photo, running
 from zoo.errors import WeightsError
 from zoo.serving.intake import decoding
 from zoo.serving.models import Source
@@ -78,22 +78,15 @@ def test_reloads_under_load_lose_no_request():
 
 
 def test_a_request_that_was_accepted_is_answered_by_its_model():
-    is_open, is_reached = threading.Event(), threading.Event()
-
-    def waits(pixels):
-        if pixels.max():
-            is_reached.set()
-            assert is_open.wait(20)
-        return brightness(pixels)
-
-    with Shelf(waits).served() as server:
+    gate = Gate()
+    with Shelf(gate.compute).served() as server:
         answers = []
         waiting = threading.Thread(target=lambda: answers.append(server.send(("a.png", photo(255)), **RIGHT)))
         waiting.start()
-        assert is_reached.wait(20)
+        assert gate.is_reached.wait(20)
         assert server.ask("POST", "/reload", headers=RIGHT).status == 200
         assert labels(ask(server)) == ["bright"]  # by the newer model, while the older one still computes
-        is_open.set()
+        gate.is_open.set()
         waiting.join()
     assert (answers[0].status, labels(answers[0])) == (200, ["bright"])
     assert answers[0].document["weights"] == f"{1:064}"

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.serving.made import LIMITS, brightness, form, labels, photo, running, source
+from tests.serving.made import LIMITS, Gate, form, labels, photo, running, source
 from tests.tiny import environment
 from zoo.errors import ZooError
 from zoo.serving.app import make_app
@@ -21,24 +21,17 @@ SECONDS = 30
 
 
 def test_what_was_accepted_is_answered_and_nothing_new_is_taken():
-    is_open, is_reached = threading.Event(), threading.Event()
-
-    def waits(pixels):
-        if pixels.max():
-            is_reached.set()
-            assert is_open.wait(20)
-        return brightness(pixels)
-
-    with running(source(waits)) as server:
+    gate = Gate()
+    with running(source(gate.compute)) as server:
         answers = []
         waiting = threading.Thread(target=lambda: answers.append(server.send(("a.png", photo(255)))))
         waiting.start()
-        assert is_reached.wait(20)
+        assert gate.is_reached.wait(20)
         server.server.should_exit = True
         with pytest.raises(OSError):
             while True:
                 server.get("/healthz")
-        is_open.set()
+        gate.is_open.set()
         waiting.join()
     assert (answers[0].status, labels(answers[0])) == (200, ["bright"])
 

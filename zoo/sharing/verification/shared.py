@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zoo.errors import ContractError, ZooError
 from zoo.recipe.finding import is_bundle_file
@@ -15,7 +15,7 @@ from zoo.sharing import receipt
 from zoo.sharing.finished_run import CARD, NUMBERS
 from zoo.sharing.locks import lock
 from zoo.sharing.locks.lock import Lock, lock_differences, parse_lock
-from zoo.sharing.receipt import RECIPE, SOURCE, Receipt, parse_receipt
+from zoo.sharing.receipt import RECIPE, SOURCE, parse_receipt
 from zoo.sharing.verification.shelf import is_shelf, verify_shelf
 from zoo.shelves.cached import FILES, VERSION_FILE
 from zoo.shelves.versions import read_version
@@ -29,6 +29,7 @@ from zoo.system.sealing import LIMIT, DamagedDocumentError, parse_document
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+Parsed = TypeVar("Parsed")
 SIGNATURE_FILE = "signature.json"
 UNSIGNED, ALTERED = "unsigned", "altered, or signed by another key"
 # A version has few files; of what lies in a folder that is none, not more are looked at.
@@ -76,9 +77,9 @@ def _verify_file(path: Path, trusted: "Mapping[str, Ed25519PublicKey]") -> Verif
     found = Findings(path.parent)
     content = _read(found, path.name)
     if content is not None and kind == lock.KIND:
-        _compare_recipe(found, _lock(found, path.name, content), path)
+        _compare_recipe(found, _parsed(found, path.name, content, parse_lock), path)
     elif content is not None:
-        _receipt(found, path.name, content)
+        _parsed(found, path.name, content, parse_receipt)
     if trusted:
         found.fault(path.name, f"is unsigned; expected a signature by {' or '.join(trusted)}")
     return replace(found.verification(kind), path=path, signature=UNSIGNED)
@@ -110,17 +111,10 @@ def _read(found: Findings, name: str) -> bytes | None:
     return content
 
 
-def _lock(found: Findings, name: str, content: bytes) -> Lock | None:
+def _parsed(found: Findings, name: str, content: bytes, parse: Callable[[bytes, str], Parsed]) -> Parsed | None:
+    """Parses a document; None where it is damaged, which is noted."""
     try:
-        return parse_lock(content, name)
-    except ContractError as fault:
-        found.fault(name, str(fault).removeprefix(f"{name}: "))
-        return None
-
-
-def _receipt(found: Findings, name: str, content: bytes) -> Receipt | None:
-    try:
-        return parse_receipt(content, name)
+        return parse(content, name)
     except ContractError as fault:
         found.fault(name, str(fault).removeprefix(f"{name}: "))
         return None
@@ -147,9 +141,13 @@ def _verify_version(folder: Path, trusted: "Mapping[str, Ed25519PublicKey]") -> 
     """Compares the files of a version with its receipt and lock, and all of them with the signature."""
     found = Findings(folder)
     hashes = _hashes(found)
-    locked = _lock(found, lock.FILE, content) if (content := _content(found, hashes, lock.FILE)) is not None else None
+    locked = (
+        _parsed(found, lock.FILE, content, parse_lock)
+        if (content := _content(found, hashes, lock.FILE)) is not None
+        else None
+    )
     given = (
-        _receipt(found, receipt.FILE, content)
+        _parsed(found, receipt.FILE, content, parse_receipt)
         if (content := _content(found, hashes, receipt.FILE)) is not None
         else None
     )
