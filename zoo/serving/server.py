@@ -154,6 +154,7 @@ class Server(uvicorn.Server):
                 thread.join()
         for timer in self._timers:
             timer.cancel()
+            timer.join()
 
     def _reload(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reloaded())
