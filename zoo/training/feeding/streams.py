@@ -4,7 +4,7 @@ Training gets the batches of all epochs in a row, which can begin with any epoch
 whole `fit`, since `steps_per_epoch` is given, so no batch is lost or repeated at an epoch's end. For validation it
 makes a new iterator each epoch. Both are finite and know their length: trackers read such data to its end. On
 TensorFlow both are a `tf.data.Dataset` of our own, whose batches TensorFlow gathers by itself where the images lie in
-memory or a mapped file: see `zoo.backend.tensorflow_data`.
+memory or a mapped file: see `zoo.backend.feeds.tensorflow_data`.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
-from zoo.backend import tensorflow_data
+from zoo.backend.feeds import tensorflow_data
 from zoo.backend.memory import is_aligned
 from zoo.data import Batches
 from zoo.data.batches import EpochOrder

@@ -1,0 +1,1 @@
+"""How batches reach Keras' `fit` on each backend."""
