@@ -18,6 +18,7 @@ import numpy as np
 
 from zoo.errors import printable, shown
 from zoo.registry.exports import PIXELS, PROBABILITIES
+from zoo.serving.protocol.long_json import Numbers, read_json
 from zoo.serving.refusals import BAD_REQUEST, TOO_LARGE, RefusedError
 
 IMAGES = "images"
@@ -102,7 +103,7 @@ def _parted(body: bytes, head_length: str | None) -> tuple[bytes, bytes]:
 
 def _json(head: bytes) -> object:
     try:
-        return json.loads(head)
+        return read_json(head)
     except (ValueError, RecursionError) as fault:
         reason = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
         raise _wrong(f"the request is not JSON ({reason}); expected an object with 'inputs'") from fault
@@ -138,7 +139,13 @@ def _pixels(tensor: Mapping[str, Any], raw: bytes | None, shape: tuple[int, ...]
         if len(raw) != count:
             raise _wrong(f"'{PIXELS}' holds {len(raw):,} bytes; expected {count:,} for {list(shape)}")
         return np.frombuffer(raw, np.uint8).reshape(shape)
-    values = _whole_numbers(tensor.get("data"), shape)
+    data = tensor.get("data")
+    if isinstance(data, Numbers):
+        content = data.read(shape)
+        if content is None:
+            raise _wrong(f"the data of '{PIXELS}' is not {count:,} whole numbers of 0 to 255, flat or as {list(shape)}")
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    values = _whole_numbers(data, shape)
     if values is None:
         raise _wrong(f"the data of '{PIXELS}' is not {count:,} whole numbers, flat or as {list(shape)}")
     if min(values) < 0 or max(values) > 255:
