@@ -17,8 +17,9 @@ from tests.tiny import environment
 from zoo import errors
 from zoo.errors import ZooError
 from zoo.export.call.composing import compose, requirements
-from zoo.export.call.main import UNSHOWABLE
+from zoo.export.call.main import UNSHOWABLE, read_export
 from zoo.registry.exports import EXPORTS, ExportFormat
+from zoo.system.sealing import sealed
 
 PLAIN = ExportFormat(
     name="plain",
@@ -45,12 +46,14 @@ def export(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     np.save(folder / "weights.npy", np.array([[9.0, 0.0], [0.0, 9.0], [0.0, 0.0]]))
     document = {
+        "schema": 1,
+        "kind": "export",
         "files": {"weights.npy": hashlib.sha256((folder / "weights.npy").read_bytes()).hexdigest()},
         "classes": ["cat", "dog \x1b[1m"],
         "input": {"shape": [4, 6, 3]},
         "fit": {"resize": "crop", "crop_share": 1.0, "interpolation": "bilinear", "white": 0},
     }
-    (folder / "export.json").write_text(json.dumps(document))
+    (folder / "export.json").write_text(sealed(document))
     (folder / "call.py").write_text(compose(PLAIN))
     return folder
 
@@ -165,6 +168,89 @@ def test_a_model_file_that_is_another_is_refused(export, photos, tmp_path):
     assert done.stderr == f"call.py: {place}: is not the file that was exported (its SHA-256 is another)\n"
     (damaged / "weights.npy").unlink()
     assert "No such file or directory" in call(damaged, "red.png", cwd=photos).stderr
+
+
+ADVICE = "; copy the whole folder again, or export the run anew\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "is damaged: not JSON ("),
+        (lambda text: "", "is damaged: not JSON (Expecting value: line 1 column 1 (char 0))"),
+        (lambda text: "[" * 100_000, "is damaged: not JSON (maximum recursion depth exceeded"),
+        (lambda text: text.replace("bilinear", "bicubic"), "was changed after it was written (its seal is not that of"),
+        (lambda text: text.replace('"seal"', '"deal"'), "was changed after it was written (its seal is not that of"),
+    ],
+)
+def test_a_damaged_document_is_a_line(export, photos, tmp_path, change, says):
+    damaged = shutil.copytree(export, tmp_path / "damaged")
+    place = damaged / "export.json"
+    place.write_text(change(place.read_text()))
+    done = call(damaged, "red.png", cwd=photos)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"call.py: {place}: {says}") and done.stderr.endswith(ADVICE)
+
+
+def test_a_missing_document_is_a_line(export, photos, tmp_path):
+    (tmp_path / "alone").mkdir()
+    shutil.copy(export / "call.py", tmp_path / "alone")
+    done = call(tmp_path / "alone", "red.png", cwd=photos)
+    assert done.returncode == 1
+    place = tmp_path / "alone" / "export.json"
+    says = f"{place}: cannot be read (No such file or directory), and call.py belongs beside it"
+    assert done.stderr == f"call.py: {says}{ADVICE}"
+
+
+def paths_in(document, *above):
+    for key, value in document.items():
+        yield (*above, key)
+        if isinstance(value, dict) and key != "files":
+            yield from paths_in(value, *above, key)
+
+
+def test_each_key_that_is_missing_or_of_another_kind_is_named_whatever_the_seal(export, tmp_path):
+    whole = json.loads((export / "export.json").read_text())
+    whole = {key: value for key, value in whole.items() if key not in ("sealed", "seal")}
+    place, told = tmp_path / "export.json", set()
+    assert read_export(export / "export.json")["classes"] == whole["classes"]
+    needed = [path for path in paths_in(whole) if path[0] not in ("schema", "kind")]
+    assert len(needed) == 9
+    for path in needed:
+        for wrong in (None, 3.5, "x", True, -1, [], {}, [1], {"x": 1}, float("nan"), 10**400):
+            document = json.loads(json.dumps(whole))
+            within = document
+            for key in path[:-1]:
+                within = within[key]
+            if wrong is None:
+                del within[path[-1]]
+            else:
+                within[path[-1]] = wrong
+            place.write_text(sealed(document))
+            with pytest.raises(
+                ValueError, match=r"^/.*/export\.json: [^\n]*; expected what zoo export wrote; "
+            ) as refused:
+                read_export(place)
+            found = str(refused.value).removeprefix(f"{place}: ").removeprefix("has no ").split()[0].rstrip(";")
+            assert found.startswith(".".join(path))
+            told.add(found)
+    assert told == {"files", "classes", "input.shape", *(f"fit.{key}" for key in whole["fit"])}
+    for nothing in ("null", "[]", "3"):
+        place.write_text(nothing)
+        with pytest.raises(ValueError, match="was changed after it was written"):
+            read_export(place)
+
+
+def test_a_model_that_a_runtime_cannot_open_is_a_line(export, photos, tmp_path):
+    older = shutil.copytree(export, tmp_path / "older")
+    (older / "weights.npy").write_bytes(b"of a newer version")
+    document = json.loads((older / "export.json").read_text())
+    digest = hashlib.sha256(b"of a newer version").hexdigest()
+    (older / "export.json").write_text(sealed({**document, "files": {"weights.npy": digest}}))
+    done = call(older, "red.png", cwd=photos)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"call.py: {older}: cannot be opened (")
+    assert done.stderr.endswith("; pip install -r requirements.txt has the versions that it was proved with\n")
 
 
 def test_a_runtime_that_is_not_installed_is_named_with_what_to_type(export, photos, tmp_path):

@@ -20,6 +20,8 @@ from zoo.export.call.reader import Photo, read_photo
 from zoo.inference.runtimes.onnx import open_model
 
 BATCH_SIZE, READERS, SHOWN_CLASSES = 32, 4, 3
+# Ends export.json: its own SHA-256, which was taken with zeros in this place.
+SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*\}\s*\Z')
 # What a terminal would obey: control characters, ends of lines, marks of direction.
 UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -37,7 +39,7 @@ class Classifier:
     def __init__(self, folder: str | os.PathLike[str] | None = None, threads: int | None = None) -> None:
         """Opens the model beside this file, or in another folder, once its files are what was exported."""
         place = Path(__file__).resolve().parent if folder is None else Path(folder)
-        export = json.loads((place / "export.json").read_text("utf-8"))
+        export = read_export(place / "export.json")
         for name, expected in export["files"].items():
             digest = hashlib.sha256()
             with (place / name).open("rb") as file:
@@ -48,7 +50,13 @@ class Classifier:
         self.classes: list[str] = export["classes"]
         self.shape: list[int] = export["input"]["shape"]
         self.fit: dict[str, Any] = export["fit"]
-        self.compute = open_model(place, threads)
+        try:
+            self.compute = open_model(place, threads)
+        except ImportError:
+            raise
+        except Exception as fault:  # runtimes have classes of their own
+            advice = "pip install -r requirements.txt has the versions that it was proved with"
+            raise ValueError(f"{place}: cannot be opened ({type(fault).__name__}: {fault}); {advice}") from fault
 
     def read(self, photo: Photo) -> np.ndarray:
         """Reads a photo as training did: uint8[height, width, channels]; raises ValueError where it gives no pixels."""
@@ -80,6 +88,48 @@ class Classifier:
         best = int(row.argmax())
         probabilities = dict(zip(self.classes, map(float, row), strict=True))
         return {"label": self.classes[best], "probability": float(row[best]), "probabilities": probabilities}
+
+
+def read_export(path: Path) -> dict[str, Any]:
+    """Reads export.json; raises ValueError where it is damaged, or is not what zoo wrote."""
+    advice = "copy the whole folder again, or export the run anew"
+    try:
+        content = path.read_bytes()
+        export = json.loads(content)
+    except OSError as fault:
+        raise ValueError(
+            f"{path}: cannot be read ({fault.strerror}), and call.py belongs beside it; {advice}"
+        ) from None
+    except (ValueError, RecursionError) as fault:
+        raise ValueError(f"{path}: is damaged: not JSON ({fault}); {advice}") from None
+    seal = SEAL.search(content)
+    unsealed = content if seal is None else content[: seal.start(1)] + b"0" * 64 + content[seal.end(1) :]
+    if seal is None or hashlib.sha256(unsealed).hexdigest().encode() != seal[1]:
+        raise ValueError(f"{path}: was changed after it was written (its seal is not that of its content); {advice}")
+    if wrong := next(wrong_in(export), None):
+        raise ValueError(f"{path}: {wrong}; expected what zoo export wrote; {advice}")
+    return export
+
+
+def wrong_in(export: Any) -> Iterator[str]:
+    """Yields which of the keys that call.py needs are missing or of another kind."""
+    kinds = {
+        "files": (dict, lambda found: found and all(isinstance(one, str) for one in found.values())),
+        "classes": (list, lambda found: found and all(isinstance(one, str) for one in found)),
+        "input.shape": (list, lambda found: len(found) == 3 and all(type(one) is int and one > 0 for one in found)),
+        "fit.resize": (str, lambda found: found in ("crop", "pad", "stretch")),
+        "fit.crop_share": (int | float, lambda found: 0 < found <= 1),
+        "fit.interpolation": (str, lambda found: found in ("bilinear", "bicubic")),
+        "fit.white": (int, lambda found: 0 <= found <= 65535),
+    }
+    for name, (kind, is_right) in kinds.items():
+        found = export
+        for key in name.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        if found is None:
+            yield f"has no {name}"
+        elif not isinstance(found, kind) or isinstance(found, bool) or not is_right(found):
+            yield f"{name} is {str(found)[:60]!a}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,4 +176,5 @@ if __name__ == "__main__":
         sys.exit(1)
     except (ImportError, OSError, ValueError) as fault:
         advice = "; type pip install -r requirements.txt" if isinstance(fault, ImportError) else ""
-        sys.exit(f"call.py: {' '.join(str(fault).split())}{advice}")
+        text = UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(str(fault).split()))
+        sys.exit(f"call.py: {text}{advice}")
