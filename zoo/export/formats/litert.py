@@ -8,10 +8,10 @@ from typing import Any
 
 from zoo.backend.keras_internals.experimental import quantized_but
 from zoo.export.formats.graph import concrete_function, holder_of
+from zoo.export.formats.litert_metadata import LABELS, with_metadata
 from zoo.registry.exports import ExportRequest
 from zoo.system.files import write_atomic
 
-LABELS = "labels.txt"
 # Any: equal models give equal files.
 _WHEN = (1980, 1, 1, 0, 0, 0)
 
@@ -22,8 +22,9 @@ def write_litert(request: ExportRequest) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    converted = _converted(request)
-    write_atomic(request.folder / "model.tflite", with_files(converted, request.classes, request.metadata))
+    shape, name = request.model.input_shape[1:], request.metadata.get("model", request.model.name)
+    model = with_metadata(_converted(request), name, shape, request.classes, request.metadata)
+    write_atomic(request.folder / "model.tflite", with_files(model, request.classes, request.metadata))
 
 
 def _converted(request: ExportRequest) -> bytes:
