@@ -45,7 +45,7 @@ def answerer(compute: Callable[[np.ndarray], np.ndarray] = brightness, **changes
         "classes": CLASSES,
         "input_shape": SHAPE,
         "fit": ImageFit(),
-        "runtime": f"numpy {np.__version__}",
+        "runtimes": [f"numpy {np.__version__}"],
         "weights": "3f" * 32,
     }
     return Answerer(**{**keys, **changes}, compute=compute)

@@ -30,22 +30,21 @@ from zoo.inference.export_folder import is_export
 from zoo.inference.kept_exports import (
     FLOAT32,
     KIND,
-    SCHEMA,
     TOLERANCE,
     Identity,
     KeptExport,
     KeptProof,
     find_kept,
     identity_of,
+    write_manifest,
 )
 from zoo.inference.sources import check_source
 from zoo.registry.exports import EXPORTS, ExportFormat, ExportRequest, installed_version
-from zoo.system.cache import ENTRY_MANIFEST, has_room, make_room
-from zoo.system.files import sha256, write_atomic
+from zoo.system.cache import has_room, make_room
+from zoo.system.files import sha256
 from zoo.system.integrity.manifests import files_in
 from zoo.system.partial_entries import complete, discard, held, is_held, partial_of, remove_litter
 from zoo.system.paths import given_path
-from zoo.system.sealing import sealed
 
 # Of the weights' bytes, for a converter to be let loose: it holds them several times, and this is a quarter of the
 # memory that has to be there.
@@ -137,14 +136,13 @@ def keep(answerer: Answerer, identity: Identity, first: FirstBatch, row: ExportF
             try:
                 make_room(KIND, bytes_expected, beside=partial)
                 kept = _made(answerer, identity, row, first, partial)
-                document = {"schema": SCHEMA, "kind": "kept-export", **kept.to_json()}
-                write_atomic(partial / ENTRY_MANIFEST, sealed(document))
+                write_manifest(partial, kept)
                 complete(partial, folder)
             except BaseException:  # an interruption too: what is half made helps nobody
                 discard(partial)
                 raise
     except OSError as fault:
-        return f"{fault.filename or folder}: {fault.strerror or fault}"
+        return f"{fault.filename or folder}: {fault.strerror or fault}; --runtime {KERAS} makes none"
     except MemoryError:
         return "memory is short"
     return kept.refused or ""

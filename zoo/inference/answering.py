@@ -1,6 +1,5 @@
 """What answers: a run, a model or an export, with the runtime that computes it; `predict` and `serve` share it."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -12,14 +11,14 @@ from zoo.backend.machine import usable_cores
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import NotFoundError, WeightsError, ZooError, in_one_line, shown
 from zoo.foreign import trust
-from zoo.inference.export_folder import ANEW, ExportDocument, ExportFolder, is_export, open_runtime, read_export
+from zoo.inference.export_folder import ANEW, ExportFolder, is_export, open_runtime, read_export
+from zoo.inference.fallback import TRY_AGAIN, given_up, or_by_keras
 from zoo.inference.kept_exports import LOGGER, Identity, find_kept, identity_of
 from zoo.inference.prediction import Compute, Prediction, predict_all, predict_each, read_one
 from zoo.inference.sources import check_source, weights_of
 from zoo.models.saving import MODEL_FOLDER
 from zoo.registry.exports import EXPORTS, ExportFormat
 from zoo.registry.fitting import ImageFit
-from zoo.system.files import sha256_of
 from zoo.system.partial_entries import discard
 from zoo.system.paths import given_path
 
@@ -49,7 +48,8 @@ class Answerer:
         classes: Class names in the order of the probabilities.
         input_shape: Height, width and channels.
         fit: How photos are brought to the input size.
-        runtime: What computes, with its version, as `keras 3.15.1` or `litert 2.3.0`.
+        runtimes: What computes, with its version, as `keras 3.15.1` or `litert 2.3.0`; where that failed behind some
+            answers, what computes since is added.
         weights: SHA-256 of the weights, in hex; empty where it is not known.
         compute: From uint8[n, height, width, channels] in [0, 255], n of 1 or more, to float32[n, classes]. One thread
             at a time may call it.
@@ -60,10 +60,15 @@ class Answerer:
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
     fit: ImageFit
-    runtime: str
+    runtimes: list[str]
     weights: str
     compute: Compute
     classifier: "Classifier | None" = None
+
+    @property
+    def runtime(self) -> str:
+        """What computes now."""
+        return self.runtimes[-1]
 
     @property
     def settings(self) -> "Settings":
@@ -177,8 +182,10 @@ def open_answerer(
         raise NotFoundError(f"{source}: has no export that can be kept; expected --runtime {AUTO} or {KERAS}")
     kept = find_kept(identity.folder(row))
     if kept is None or kept.refused:
-        why = "" if kept is None else f" ({kept.refused})"
-        raise NotFoundError(f"{source}: no {row.name} export is kept{why}; expected --runtime {AUTO} or {KERAS}")
+        why, again = (
+            ("", "") if kept is None else (f" ({kept.refused})", f", or type {TRY_AGAIN} to have it tried again")
+        )
+        raise NotFoundError(f"{source}: no {row.name} export is kept{why}; expected --runtime {AUTO} or {KERAS}{again}")
     return opening.kept(identity, row)
 
 
@@ -196,6 +203,7 @@ class _Opening:
     def kept_or_by_keras(self, identity: Identity, row: ExportFormat) -> Answerer:
         """Takes the kept export, or Keras where there is none, it is damaged, or its runtime fails; that is said."""
         folder = identity.folder(row)
+        kept = None
         try:
             kept = find_kept(folder)
             if kept is None or kept.refused:
@@ -206,23 +214,9 @@ class _Opening:
             discard(folder)  # and the next one is made
             return self.by_keras()
         except (ZooError, OSError) as fault:
-            LOGGER.warning("%s; Keras answers", fault)
+            LOGGER.warning("%s; Keras answers%s", fault, given_up(folder, kept, fault))
             return self.by_keras()
-        return replace(answerer, compute=self._or_by_keras(answerer.compute))
-
-    def _or_by_keras(self, compute: Compute) -> Compute:
-        """Lets Keras compute from the batch on at which a runtime fails."""
-        at_work = [compute]
-
-        def run(pixels: "np.ndarray") -> "np.ndarray":
-            try:
-                return at_work[0](pixels)
-            except ZooError as fault:
-                LOGGER.warning("%s; Keras answers from here on", fault)
-            at_work[0] = self.by_keras().compute
-            return at_work[0](pixels)
-
-        return run
+        return or_by_keras(answerer, self.by_keras, lambda fault: given_up(folder, kept, fault))
 
     def kept(self, identity: Identity, row: ExportFormat) -> Answerer:
         classes = len(identity.blueprint.classes)
@@ -231,7 +225,7 @@ class _Opening:
             classes=identity.blueprint.classes,
             input_shape=identity.blueprint.input_shape,
             fit=identity.blueprint.fit,
-            runtime=said_runtime(row),
+            runtimes=[said_runtime(row)],
             weights=identity.weights,
             compute=checked(opened(row, identity.folder(row), self.threads), identity.folder(row), classes),
         )
@@ -247,7 +241,7 @@ class _Opening:
             return replace(self.by_keras(), name=document.run)
         row.require_runtime()
         if row.is_program:
-            trust.require(_program(document), str(export.path))
+            trust.require(document.program, str(export.path))
         if "tensorflow" in row.runs_with:
             self.start_keras()
         return Answerer(
@@ -255,15 +249,10 @@ class _Opening:
             classes=document.classes,
             input_shape=document.input.shape,
             fit=document.image_fit,
-            runtime=said_runtime(row),
+            runtimes=[said_runtime(row)],
             weights=document.weights,
             compute=checked(opened(row, export.path, self.threads), export.path, len(document.classes)),
         )
-
-
-def _program(document: ExportDocument) -> str:
-    """Returns what an export that is a program is trusted by: a hash of its files' names and hashes."""
-    return sha256_of(json.dumps(dict(document.files), sort_keys=True))
 
 
 def said_runtime(row: ExportFormat) -> str:
@@ -332,7 +321,7 @@ def answerer_of_keras(source: os.PathLike[str] | str, start_keras: Callable[[], 
         classes=classifier.classes,
         input_shape=classifier.input_shape,
         fit=classifier.fit,
-        runtime=f"{KERAS} {version('keras')}",
+        runtimes=[f"{KERAS} {version('keras')}"],
         weights=weights_of(source),
         compute=lambda pixels: predict_in_batches(classifier.model, pixels),
         classifier=classifier,

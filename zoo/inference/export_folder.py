@@ -13,6 +13,7 @@ A folder may come from anywhere: each value is checked, and each file compared w
 
 import hashlib
 import importlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,11 +25,12 @@ from zoo.inference.prediction import Compute
 from zoo.models.saved_card import CardError, read_classes, read_fit, read_input_shape, read_name
 from zoo.registry.exports import EXPORTS, PIXELS, PROBABILITIES, ExportFormat
 from zoo.registry.fitting import ImageFit
-from zoo.system.files import write_atomic
+from zoo.system.files import sha256_of, write_atomic
 from zoo.system.integrity.verification import MOST_BYTES
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
 from zoo.system.regular_files import open_below
 from zoo.system.sealing import DamagedDocumentError, read_document, sealed
+from zoo.system.text_tables import counted
 
 EXPORT_FILE = "export.json"
 CALL_FILE, REQUIREMENTS_FILE, PREDICTIONS_FILE = "call.py", "requirements.txt", "predictions.jsonl"
@@ -96,6 +98,8 @@ class Proof(JsonObject):
         accuracy_of_keras: Of the run's model, on the same photos.
         tolerance: What the largest difference may be.
         runtime: What computed, with its version.
+        split: Which of the run's photos these were: `validation`, `test` or `train`; `given` where the run's own were
+            given in code, and these are others; None of an earlier zoo, which did not say.
     """
 
     photos: int
@@ -105,6 +109,11 @@ class Proof(JsonObject):
     accuracy_of_keras: float | None
     tolerance: float
     runtime: str
+    split: str | None = None
+
+    def count_photos(self) -> str:
+        """Returns how many photos of which kind, as `1,000 validation photos`."""
+        return counted(self.photos, " ".join(filter(None, [self.split, "photo"])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +155,11 @@ class ExportDocument(JsonObject):
     zoo: str
     packages: Mapping[str, str]
     proof: Proof | None = None
+
+    @property
+    def program(self) -> str:
+        """What an export that is a program is trusted by: a hash of its files' names and hashes."""
+        return sha256_of(json.dumps(dict(self.files), sort_keys=True))
 
     @property
     def image_fit(self) -> ImageFit:

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoo import registry
@@ -26,12 +26,13 @@ from zoo.models.blueprint import Blueprint
 from zoo.models.saving import HANDLE, read_card
 from zoo.registry.exports import ExportFormat, installed_version
 from zoo.system.cache import ENTRY_MANIFEST, cache_folder
-from zoo.system.files import sha256, sha256_of
+from zoo.system.files import sha256, sha256_of, write_atomic
 from zoo.system.integrity.verification import MOST_BYTES, is_inside
 from zoo.system.json_objects import JsonObject, JsonObjectError, read_object
+from zoo.system.partial_entries import complete, discard, held
 from zoo.system.paths import given_path
 from zoo.system.regular_files import open_below
-from zoo.system.sealing import DamagedDocumentError, read_document
+from zoo.system.sealing import DamagedDocumentError, read_document, sealed
 
 KIND = "exports"
 SCHEMA = 1
@@ -177,6 +178,32 @@ def find_kept(folder: Path) -> KeptExport | None:
     with suppress(OSError):  # a cache that can only be read
         os.utime(folder)
     return kept
+
+
+def write_manifest(folder: Path, kept: KeptExport) -> None:
+    """Writes what makes an entry whole.
+
+    Args:
+        folder: Where the entry is written.
+        kept: What is said of it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_atomic(folder / ENTRY_MANIFEST, sealed({"schema": SCHEMA, "kind": "kept-export", **kept.to_json()}))
+
+
+def note_refused(folder: Path, kept: KeptExport, reason: str) -> bool:
+    """Puts into an entry's place why it is of no use here; returns whether the cache lets itself be written."""
+    try:
+        with held(folder) as partial:
+            discard(partial)
+            partial.mkdir()
+            write_manifest(partial, replace(kept, sha256={}, proof=None, refused=reason))
+            complete(partial, folder)
+    except OSError:
+        return False
+    return True
 
 
 def verify_entry(folder: Path) -> list[str]:

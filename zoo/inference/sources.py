@@ -25,6 +25,10 @@ def check_source(source: os.PathLike[str] | str) -> None:
     if name not in registry.list_models():
         if held := holds_runs(path):
             raise NotFoundError(held)
+        if path.is_file():
+            raise NotFoundError(
+                f"{name}: is a file; expected the folder of a finished run or of an export, or a model's name"
+            )
         hint = "" if path.exists() else did_you_mean(name.lower(), registry.list_models())
         raise NotFoundError(
             f"{name}: not a run folder (no run.json in it) and not a model's name.{hint} See 'zoo list' for models."

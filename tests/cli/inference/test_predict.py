@@ -74,6 +74,9 @@ def test_predict_goes_on_after_a_bad_file(typed, finished, tmp_path):
     assert err.startswith(f"zoo: {bad}: is a text, not an image")
     assert out.startswith(f"{good}  ")
     assert len(out.splitlines()) == 1
+    assert err.splitlines()[1:] == [ANSWERED]
+    code, out, err = typed("predict", finished.run.path, bad)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)  # nothing was answered
 
 
 def test_predict_says_that_a_folder_is_empty(typed, finished, tmp_path):
@@ -90,6 +93,10 @@ def test_what_is_neither_a_run_nor_a_model_is_refused(typed, tmp_path):
     code, _, err = typed("predict", "mnist_con", "a.png")
     assert code == 1
     assert "not a model's name. Did you mean 'mnist_conv'? See 'zoo list'" in err
+    (tmp_path / "a.png").write_text("typed in the place of the run")
+    code, _, err = typed("predict", tmp_path / "a.png", tmp_path)
+    expected = "is a file; expected the folder of a finished run or of an export, or a model's name"
+    assert (code, err) == (1, f"zoo: {tmp_path / 'a.png'}: {expected}\n")
 
 
 def test_predict_without_images_is_a_usage_error(typed, tmp_path):

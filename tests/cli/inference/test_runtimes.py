@@ -17,6 +17,7 @@ import zoo
 from tests.tiny import CLASSES, environment, write_photos
 from zoo.cli import main
 from zoo.export.formats.litert import write_litert
+from zoo.inference.answering import open_answerer
 from zoo.inference.export_folder import ExportDocument, ExportFit, ExportInput, write_document
 from zoo.inference.kept_exports import identity_of
 from zoo.inference.runtimes.litert import open_model
@@ -148,28 +149,88 @@ def test_a_damaged_export_is_named_and_made_again_while_keras_answers(typed, kep
     assert typed("predict", kept.run, kept.photos / "cat") == (0, out, f"{BY_LITERT}\n")
 
 
-def test_a_runtime_that_cannot_be_imported_is_named_and_keras_answers(typed, kept, monkeypatch):
+def without_litert(monkeypatch, found=None):
+    """Lets LiteRT's module be one that fails: with an ImportError where it is None."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "ai_edge_litert"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    code, _, err = typed("predict", kept.run, kept.photos / "cat")
-    warning, answered = err.splitlines()
-    assert (code, answered) == (0, BY_KERAS)
-    assert "ai-edge-litert" in warning and "cannot open it (ModuleNotFoundError" in warning
-    assert entry(kept).is_dir()
+    if found is not None:
+        monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", found)
 
 
-def test_a_runtime_that_fails_in_the_middle_leaves_the_rest_to_keras(typed, kept):
-    """Of colour images, with the hash that the manifest has."""
+def test_a_runtime_that_cannot_open_an_export_is_named_once_and_keras_answers(typed, kept, monkeypatch):
+    with monkeypatch.context() as patch:
+        without_litert(patch)
+        code, out, err = typed("predict", kept.run, kept.photos / "cat")
+        warning, answered = err.splitlines()
+        assert (code, answered) == (0, BY_KERAS)
+        assert "ai-edge-litert" in warning and "cannot open it (ModuleNotFoundError" in warning
+        assert warning.endswith("; Keras answers; it is not tried again until you type zoo cache clear exports")
+    assert typed("predict", kept.run, kept.photos / "cat") == (0, out, f"{BY_KERAS}\n")
+    code, _, err = typed("predict", kept.run, kept.photos / "cat", "--runtime", "litert")
+    assert code == 1
+    assert f"no litert export is kept (ai-edge-litert {version('ai-edge-litert')} cannot open it (Module" in err
+    assert err.endswith("expected --runtime auto or keras, or type zoo cache clear exports to have it tried again\n")
+    assert typed("verify", kept.cache / "zoo")[0] == 0
+    assert typed("cache", "clear", "exports")[0] == 0
+    assert typed("predict", kept.run, kept.photos / "cat")[2] == f"{BY_KERAS}\n"
+    assert typed("predict", kept.run, kept.photos / "cat") == (0, out, f"{BY_LITERT}\n")
+
+
+def test_want_of_memory_passes_by(typed, kept, monkeypatch):
+    class Full:
+        """In the place of LiteRT's module."""
+
+        @property
+        def Interpreter(self):  # noqa: N802 -- LiteRT's name
+            raise MemoryError
+
+    with monkeypatch.context() as patch:
+        without_litert(patch, Full())
+        warning, answered = typed("predict", kept.run, kept.photos / "cat")[2].splitlines()
+        assert warning.endswith("cannot open it (MemoryError); Keras answers; --runtime keras asks nothing else")
+        assert answered == BY_KERAS
+    assert typed("predict", kept.run, kept.photos / "cat")[2] == f"{BY_LITERT}\n"
+
+
+def of_colour_images(kept):
+    """Puts the export of another net into an entry, with the hash that its manifest has."""
     other = zoo.build("mnist_conv_tiny", classes=2, input_shape=(28, 28, 3), weights=None)
     write_litert(ExportRequest(model=other, folder=entry(kept), metadata={}, classes=CLASSES))
     manifest = entry(kept) / "manifest.json"
     values = read_document(manifest).values | {"sha256": {"model.tflite": sha256(entry(kept) / "model.tflite")}}
     manifest.write_text(sealed(values))
+
+
+def test_a_runtime_that_fails_at_once_leaves_all_to_keras(typed, kept):
+    of_colour_images(kept)
     code, out, err = typed("predict", kept.run, kept.photos, "--json")
     assert (code, [json.loads(line) for line in out.splitlines()]) == (0, kept.lines)
     assert err.count("warning: ") == 1
-    assert err.rstrip().endswith("Keras answers from here on")
+    assert err.rstrip().endswith(
+        "; Keras answers from here on; it is not tried again until you type zoo cache clear exports"
+    )
+    assert typed("predict", kept.run, kept.photos / "cat")[2] == f"{BY_KERAS}\n"
+
+
+def test_the_note_names_keras_alone_where_a_runtime_answered_nothing(typed, kept):
+    of_colour_images(kept)
+    assert typed("predict", kept.run, kept.photos)[2].splitlines()[1:] == [BY_KERAS]
+
+
+def test_what_has_answered_before_a_failure_is_named_before_keras(kept, monkeypatch):
+    answerer = open_answerer(kept.run)
+    (by_litert,) = answerer.runtimes
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    expected = answerer.compute(images)
+    interpreter = "ai_edge_litert.interpreter.Interpreter"
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{interpreter}.invoke", lambda _: 1 / 0)
+        np.testing.assert_allclose(answerer.compute(images), expected, rtol=0, atol=1e-5)
+    assert answerer.runtimes == [by_litert, f"keras {version('keras')}"]
+    assert answerer.runtime == f"keras {version('keras')}"
+    np.testing.assert_allclose(answerer.compute(images), expected, rtol=0, atol=1e-5)
+    assert open_answerer(kept.run).runtimes == [f"keras {version('keras')}"]
 
 
 def test_keras_is_asked_for_by_the_option_or_a_variable_and_then_nothing_is_kept(typed, kept, monkeypatch):

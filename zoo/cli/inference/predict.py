@@ -140,8 +140,8 @@ def _answer(asked: PredictRequest, images: "Sequence[GivenImage]", printer: "Pre
         if asked.table is None and not stdout_is_read():
             return
     printer.close()
-    if not asked.as_json:
-        echo(f"note: {answerer.runtime} answered", err=True)
+    if printer.images and not asked.as_json:
+        echo(f"note: {', then '.join(answerer.runtimes)} answered", err=True)
     if runtime == AUTO and answerer.classifier is not None:
         _keep(asked, answerer, first)
 

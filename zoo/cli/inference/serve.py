@@ -166,7 +166,10 @@ def _opened(source: str, runtime: "Runtime") -> "Answerer":
 
     answerer = open_or_make(source, runtime, start_keras=start_backend)
     identity = what_to_keep(source, answerer) if runtime == AUTO else None
-    if identity is None or keep(answerer, identity, FirstBatch()):
+    if identity is None:
+        return answerer
+    if refused := keep(answerer, identity, FirstBatch()):
+        echo(f"note: no LiteRT export of {source} is kept: {refused}", err=True)
         return answerer
     return open_answerer(source, runtime, start_keras=start_backend)
 
