@@ -31,9 +31,10 @@ class Finished:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What tests cache goes where they go, and nothing that they find there is older than they are."""
+    """What tests cache and trust goes where they go, and nothing that they find there is older than they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         # pytest-xdist sets a width for its workers; no line of ours is folded for it.
         patch.delenv("COLUMNS", raising=False)
         # What predict keeps after its answers takes seconds for each run; its own tests ask for it.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,11 +18,12 @@ import zoo
 from tests.odd_images import picture
 from tests.tiny import environment, phase, pixels, recipe, write_photos
 from zoo.data.images import large
-from zoo.errors import ContractError, DataError, NotFoundError
+from zoo.errors import ContractError, DataError, NotFoundError, TrustError
 from zoo.export.exporting import export_run
 from zoo.export.formats.litert import write_litert
 from zoo.export.proof import TOLERANCE, prove
 from zoo.export.writing import described, write_export
+from zoo.inference.answering import open_answerer
 from zoo.inference.export_folder import read_export, write_document
 from zoo.registry.exports import EXPORTS, ExportFormat
 from zoo.report.progress import SilentDisplay
@@ -116,6 +118,7 @@ def test_a_faithful_export_is_proved_on_each_photo_that_validated(run, export, m
     assert proof.largest_difference <= 1e-6
     assert proof.accuracy == proof.accuracy_of_keras == zoo.evaluate(run.path).metrics["accuracy"]
     assert proof.runtime.startswith("ai-edge-litert 2.")
+    assert (proof.split, proof.count_photos()) == ("validation", f"{CHECKED} validation photos")
     lines = [json.loads(line) for line in (export / "predictions.jsonl").read_text().splitlines()]
     assert len(lines) == CHECKED
     by_zoo = zoo.load(run.path)
@@ -373,6 +376,39 @@ def test_a_file_of_other_numbers_is_named(run, export, model, tmp_path):
     assert "the written file departs: no stage does when it is exported anew" in fault_of(run, export, model)
 
 
+@pytest.mark.parametrize(
+    ("quantize", "shift", "says"),
+    [
+        (
+            None,
+            3e-5,
+            "and probabilities differ by up to 3e-05; expected at most 1e-05; no stage departs by more than 0.0001 of "
+            "its largest number: roundings add up over the net, as this format's runtime computes; choose another "
+            "format with --to",
+        ),
+        (
+            "float16",
+            float("nan"),
+            "and some probabilities are no numbers; expected at most 1; no stage departs in float32: float16 cannot "
+            "hold its numbers; keep some stages in float32 with --in-float STAGES, or leave --quantize out",
+        ),
+    ],
+)
+def test_where_no_stage_departs_it_is_said_what_to_do(table, run, model, tmp_path, quantize, shift, says):
+    """Differences within what a stage may have, and above what probabilities may; and numbers that overflow."""
+    shifts = keras.ops.convert_to_tensor([shift, -shift])
+
+    def wrong(net, pixels, whole):
+        return net(pixels) + shifts if whole and (quantize is None or writing) else net(pixels)
+
+    writing = [True]
+    folder = planted(table, run, model, tmp_path / "planted", wrong)
+    writing.clear()
+    document = read_export(folder).document
+    write_document(folder, replace(document, quantize=quantize))
+    assert fault_of(run, folder, model, tolerance=1.0 if quantize else TOLERANCE).endswith(says)
+
+
 def test_a_call_that_fails_is_named_with_its_last_words(run, export, model):
     edited(export, "    failed = 0\n", "    failed = 0\n    sys.exit('no luck')\n")
     assert fault_of(run, export, model) == f"call.py: ended with exit code 1 after 0 of {CHECKED} photos: no luck"
@@ -389,6 +425,40 @@ def test_what_was_made_smaller_is_measured_and_not_refused(table, run, model, tm
     proof = prove(run, folder, model, display=SilentDisplay(), tolerance=1)
     assert (proof.photos, proof.tolerance) == (CHECKED, 1)
     assert proof.largest_difference > TOLERANCE
+
+
+@pytest.mark.parametrize("has_place", [True, False])
+def test_a_program_that_was_written_and_proved_here_is_trusted_here(table, run, tmp_path, monkeypatch, has_place):
+    (tmp_path / "config").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ("own" if has_place else "config")))
+    row = EXPORTS.lookup("litert")
+    table.register(
+        ExportFormat(
+            name="program",
+            summary="a program",
+            files=row.files,
+            runtime=row.runtime,
+            runs_with=row.runs_with,
+            is_program=True,
+            build=write_litert,
+        )
+    )
+    shown = Lines()
+    made = export_run(run.path, "program", out=tmp_path / "out", display=shown)
+    photo = np.zeros((28, 28, 1), np.uint8)
+    if has_place:
+        assert len(open_answerer(made.path).predict([photo])) == 1
+        assert not [line for line in shown.said if "trusted" in line]
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of another"))
+    else:
+        (line,) = [line for line in shown.said if "trusted" in line]
+        assert line == (
+            f"warning: {made.path}: is not noted as trusted (Not a directory); zoo predict will ask for --trust-code "
+            "once"
+        )
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    with pytest.raises(TrustError, match="is not trusted on this machine"):
+        open_answerer(made.path)
 
 
 def test_nothing_is_left_of_an_export_that_departs(table, run, tmp_path):

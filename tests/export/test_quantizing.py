@@ -150,6 +150,7 @@ def test_a_loss_of_more_than_half_a_point_is_refused_with_the_stages_and_an_offe
         accuracy_of_keras=0.905,
         tolerance=1.0,
         runtime="onnxruntime 1.32.0",
+        split="validation",
     )
     refuse_loss(proof, tried, lambda: compared, display=SilentDisplay())  # half a point is not more than half a point
     with pytest.raises(ContractError) as refused:
@@ -159,6 +160,9 @@ def test_a_loss_of_more_than_half_a_point_is_refused_with_the_stages_and_an_offe
         "format 'onnx' in int8 loses 0.6 points of accuracy on 1,000 validation photos (90.5 % to 89.9 %); expected at "
         "most 0.5 points; most is lost in "
     )
+    test_photo = replace(proof, photos=1, split="test", accuracy=0.0)
+    with pytest.raises(ContractError, match=r"of accuracy on 1 test photo \("):
+        refuse_loss(test_photo, tried, lambda: compared, display=SilentDisplay())
     assert said.endswith(("; --in-float stage1,stage2 loses 0.0 points", "stage2,stage1 loses 0.0 points"))
 
 

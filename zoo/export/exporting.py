@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import TrustError
 from zoo.export.destination import default_path, made_beside, refuse_taken
 from zoo.export.proof import TOLERANCE, prove
 from zoo.export.proving.photos import place_of
 from zoo.export.quantizing import Trial, compared_photos, quantizing_of, refuse_loss, refuse_quantize
 from zoo.export.writing import described, refuse_backend, write_export
+from zoo.foreign import trust
 from zoo.inference.export_folder import ExportDocument, write_document
 from zoo.inference.sources import model_folder
 from zoo.models.building import load_model
@@ -56,7 +58,8 @@ def export_run(
 
     The export takes raw pixels, uint8[n, height, width, channels], and gives probabilities, float32[n, classes], in
     float32 whatever the run trained in. Beside the model lie export.json, which says all of it, and call.py, which
-    classifies photos without zoo. The proof calls it on every photo that the run validated on.
+    classifies photos without zoo. The proof calls it on every photo that the run validated on. An export that is a
+    program, such as a SavedModel, is trusted on this machine from then on: zoo has written it here.
 
     Args:
         run: The run, or its folder.
@@ -64,7 +67,7 @@ def export_run(
         data: Where the run's images are now; None where they were.
         out: The folder, new or an earlier export, which is replaced; by default `exports/<run>-<format>`.
         quantize: `int8` or `float16`, for smaller numbers; None for float32. int8 is calibrated on training photos.
-            The export is refused where it loses more than half a point of accuracy on the validation photos.
+            The export is refused where it loses more than half a point of accuracy on the photos of the proof.
         in_float: Stages that stay in float32 all the same.
         display: Shows progress in place of what `verbose` says.
         verbose: What is shown on stderr; see `zoo.evaluate`.
@@ -110,4 +113,15 @@ def export_run(
                 refuse_loss(proof, trial, lambda: compared_photos(folder, model, images), display=shown)
             document = replace(document, proof=proof)
             write_document(made, document)
+        if row.is_program:
+            _trust_own(document, path, shown)
     return Export(path, document)
+
+
+def _trust_own(document: ExportDocument, path: Path, display: ProgressDisplay) -> None:
+    """Trusts a program that zoo has written of numbers, and run in its proof, on this machine a moment ago."""
+    try:
+        trust.pin(document.program, str(path.absolute()))
+    except (OSError, TrustError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else fault
+        display.line(f"warning: {path}: is not noted as trusted ({reason}); zoo predict will ask for --trust-code once")

@@ -86,13 +86,14 @@ def prove(
                 f"{PREDICTIONS_FILE} says; the export is proved on the others"
             )
         if seen.is_within(tolerance):
-            return seen.to_proof(export, tolerance)
-        cause = seen.alone or first_departure(
-            export, model, blueprint.classes, settings, [case for _, _, case in sorted(seen.worst, reverse=True)]
-        )
+            return seen.to_proof(export, photos.split, tolerance)
+        worst = [case for _, _, case in sorted(seen.worst, reverse=True)]
+        cause = seen.alone or first_departure(export, model, settings, worst, tolerance=tolerance)
+    are_numbers = math.isfinite(seen.largest)
+    differ = f"probabilities differ by up to {seen.largest:.2g}" if are_numbers else "some probabilities are no numbers"
     raise ContractError(
         f"format '{export.row.name}': {seen.disagreements:,} of {seen.photos:,} {photos.split} photos get another "
-        f"class, and probabilities differ by up to {seen.largest:.2g}; expected at most {tolerance:g}; {cause}"
+        f"class, and {differ}; expected at most {tolerance:g}; {cause}"
     )
 
 
@@ -163,7 +164,7 @@ class Seen:
         """Whether both read the same photos, and no probability differs by more."""
         return not self.alone and self.largest <= tolerance
 
-    def to_proof(self, export: ExportFolder, tolerance: float) -> Proof:
+    def to_proof(self, export: ExportFolder, split: str, tolerance: float) -> Proof:
         """Returns what export.json says of it."""
         return Proof(
             photos=self.photos,
@@ -173,6 +174,7 @@ class Seen:
             accuracy_of_keras=self.right_by_keras / self.photos,
             tolerance=tolerance,
             runtime=export.row.runtime_name,
+            split=split,
         )
 
 

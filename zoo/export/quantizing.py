@@ -22,12 +22,11 @@ from zoo.models.blueprint import blueprint_of
 from zoo.registry.exports import EXPORTS, ExportFormat, Quantize
 from zoo.report.progress import ProgressDisplay
 from zoo.runs.folder import RunFolder
-from zoo.system.text_tables import counted
 
 if TYPE_CHECKING:
     import keras
 
-# What accuracy may fall by on the validation photos, as a share of them: half a point.
+# What accuracy may fall by on the photos of the proof, as a share of them: half a point.
 MOST_LOST = 0.005 + 1e-9  # of differences of shares, such as 0.905 - 0.9
 # TensorFlow's guide has 100 to 500: https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
 _CALIBRATED_BY = 200
@@ -93,7 +92,7 @@ def _training_photos(run: RunFolder, settings: Settings, data: Path | None) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Validation photos on which stages are compared.
+    """Photos of the proof, on which stages are compared.
 
     Attributes:
         pixels: uint8[n, height, width, channels].
@@ -109,7 +108,7 @@ class Compared:
 
 
 def compared_photos(run: RunFolder, model: "keras.Model", data: Path | None) -> Compared:
-    """Reads validation photos on which stages are compared."""
+    """Reads some of the photos that the proof is made on; stages are compared on them."""
     settings = settings_of(model)
     with kept_photos(run, blueprint_of(model).classes, settings, data) as photos:
         rows = np.random.default_rng(0).permutation(len(photos))[:_COMPARED_ON].tolist()
@@ -201,7 +200,7 @@ def refuse_loss(proof: Proof, trial: Trial, compared: Callable[[], Compared], *,
     found = trial.costly(compared(), display)
     offer = f"; --in-float {','.join(found.offered)} loses {_points(found.left)}" if found.offered else ""
     raise ContractError(
-        f"{trial} loses {_points(before - now)} of accuracy on {counted(proof.photos, 'validation photo')} "
+        f"{trial} loses {_points(before - now)} of accuracy on {proof.count_photos()} "
         f"({100 * before:.1f} % to {100 * now:.1f} %); expected at most {_points(MOST_LOST)}; most is lost in "
         f"{', '.join(found.stages[:_NAMED])}{offer}"
     )

@@ -1,7 +1,8 @@
 """Which programs this machine may run: SavedModels are programs, and each is named by its SHA-256.
 
 Nothing that a recipe, a run or a download says can grant trust; only the person at this machine can, by `--trust-code`
-or `zoo.trust`. What was trusted once stays so, by hash: a changed file is another program.
+or `zoo.trust`, or by exporting a run here to a program, which zoo itself writes. What was trusted once stays so, by
+hash: a changed file is another program.
 """
 
 import contextlib

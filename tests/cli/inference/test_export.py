@@ -17,7 +17,7 @@ def test_it_prints_the_proof_what_was_written_how_to_call_it_and_last_the_folder
     code, out, err = typed("export", trained.run, "--to", "onnx", "--out", folder)
     assert code in (0, None)
     lines = out.splitlines()
-    assert lines[0].startswith("proof     4 photos by onnxruntime ")
+    assert lines[0].startswith("proof     4 validation photos by onnxruntime ")
     assert "0 disagreements, probabilities within " in lines[0] and lines[0].endswith("(at most 1e-05)")
     assert lines[1].startswith("accuracy  ") and lines[1].endswith("%)")
     assert lines[2] == f"written   onnx, {(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB"

@@ -124,7 +124,7 @@ def _lines(made: "Export") -> list[str]:
 def _proof_lines(proof: "Proof") -> list[str]:
     most = f" (at most {proof.tolerance:.0g})" if proof.tolerance < 1 else ""  # of smaller numbers it is only measured
     lines = [
-        f"proof     {counted(proof.photos, 'photo')} by {proof.runtime}: "
+        f"proof     {proof.count_photos()} by {proof.runtime}: "
         f"{counted(proof.disagreements, 'disagreement')}, probabilities within {proof.largest_difference:.1g}{most}"
     ]
     if proof.accuracy is not None:

@@ -19,6 +19,7 @@ from zoo.freezing.stages import HEAD, stages
 from zoo.inference.batches import predict_in_batches
 from zoo.inference.export_folder import ExportFolder, open_runtime
 from zoo.inference.features import feature_model
+from zoo.models.blueprint import blueprint_of
 from zoo.registry.fitting import INTERPOLATIONS, RESIZES, ImageFit
 
 if TYPE_CHECKING:
@@ -50,20 +51,21 @@ class Case:
 
 
 def first_departure(
-    export: ExportFolder, model: "keras.Model", classes: Sequence[str], settings: Settings, cases: Sequence[Case]
+    export: ExportFolder, model: "keras.Model", settings: Settings, cases: Sequence[Case], *, tolerance: float
 ) -> str:
     """Names the first stage at which an export departs, from the file of a photo on.
 
     Args:
         export: What was written.
         model: The run's, by Keras.
-        classes: The run's.
         settings: How the run reads photos.
         cases: Photos on which it departs; the worst are best.
+        tolerance: What a probability may differ by.
 
     Returns:
         The stage and what is wrong there, for a message.
     """
+    classes = blueprint_of(model).classes
     if found := _of_classes(export.document.classes, classes):
         return found
     files = [case.file for case in cases]
@@ -74,7 +76,7 @@ def first_departure(
         if found.dtype != np.uint8 or not np.array_equal(expected, found):
             return _of_reading(export.path, file, settings, expected, found)
     expected = np.stack([case.expected for case in cases])
-    return _of_order(expected, computed, classes) or _of_stages(export, model, pixels)
+    return _of_order(expected, computed, classes) or _of_stages(export, model, pixels, tolerance)
 
 
 def _of_classes(written: Sequence[str], classes: Sequence[str]) -> str:
@@ -144,8 +146,9 @@ def _of_order(expected: np.ndarray, given: np.ndarray, classes: Sequence[str]) -
     return f"the class order departs: output {place} is that of {shown(found)}; expected {shown(wanted)}"
 
 
-def _of_stages(export: ExportFolder, model: "keras.Model", pixels: np.ndarray) -> str:
+def _of_stages(export: ExportFolder, model: "keras.Model", pixels: np.ndarray, tolerance: float) -> str:
     """Exports the net cut at each stage in turn, and names the first whose output departs from Keras'."""
+    apart = 0.0
     for stage in stages(model):
         part = model if stage.name == HEAD else _part(model, stage.name)
         if part is None:
@@ -162,7 +165,20 @@ def _of_stages(export: ExportFolder, model: "keras.Model", pixels: np.ndarray) -
                 f"by {apart / largest:.2g} of its largest number" if largest and np.isfinite(apart) else "altogether"
             )
             return f"stage {stage.name} departs first: its output differs {share}"
-    return "the written file departs: no stage does when it is exported anew"
+    if export.document.quantize is not None:
+        return (
+            f"no stage departs in float32: {export.document.quantize} cannot hold its numbers; keep some stages in "
+            "float32 with --in-float STAGES, or leave --quantize out"
+        )
+    if apart <= tolerance:  # of the last stage: the whole net
+        return "the written file departs: no stage does when it is exported anew"
+    by_accuracy = (
+        ", or --quantize float16, which is proved by its accuracy" if "float16" in export.row.quantizes else ""
+    )
+    return (
+        f"no stage departs by more than {_STAGE_TOLERANCE:g} of its largest number: roundings add up over the net, as "
+        f"this format's runtime computes; choose another format with --to{by_accuracy}"
+    )
 
 
 def _part(model: "keras.Model", stage: str) -> "keras.Model | None":
