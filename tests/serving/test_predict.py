@@ -80,7 +80,8 @@ def test_top_names_the_likeliest_first():
         refused = started.send(("x.png", photo()), path="/predict?top=0")
     assert list(all_of_them) == ["a", "b", "c"]
     assert list(two) == ["b", "c"]
-    assert (refused.status, refused.document["error"]) == (400, "top: Input should be greater than or equal to 1")
+    assert refused.status == 400
+    assert refused.document["error"] == "top is '0': Input should be greater than or equal to 1"
 
 
 def test_below_the_threshold_the_answer_is_unknown():
@@ -151,7 +152,7 @@ def test_an_explanation_names_the_part_that_counts():
     with running(source(corner)) as started:
         found = started.ask("POST", "/explain", out.getvalue()).document
         other = started.ask("POST", "/explain?label=dark", out.getvalue()).document
-        refused = started.ask("POST", "/explain?label=cat", out.getvalue())
+        refused = started.ask("POST", "/explain?label=brigt", out.getvalue())
     heat = np.array(found["heat"])
     assert (found["label"], found["probability"], heat.shape) == ("bright", 1.0, (8, 8))
     assert heat[:4, :4].min() > 0 and np.allclose(heat[5:, 5:], 0)
@@ -159,7 +160,18 @@ def test_an_explanation_names_the_part_that_counts():
     assert np.allclose(np.array(other["heat"]), -heat)
     with Image.open(io.BytesIO(base64.b64decode(found["seen"].partition(",")[2]))) as seen:
         assert np.array_equal(np.asarray(seen), np.asarray(image))
-    assert refused.document["error"] == "label is 'cat'; expected one of the model's 2 classes"
+    assert refused.document["error"] == (
+        "label is 'brigt'; expected one of the model's 2 classes, which /models lists. Did you mean 'bright'?"
+    )
+
+
+def test_a_wrong_address_or_method_is_answered_with_what_there_is():
+    with running() as started:
+        nowhere, got, put = started.get("/predic"), started.get("/predict"), started.ask("PUT", "/healthz", b"")
+    expected = "there is nothing at /predic; /openapi.json lists what there is, and / is a page"
+    assert (nowhere.status, nowhere.document) == (404, {"error": expected})
+    assert (got.status, got.document) == (405, {"error": "/predict takes no GET; expected POST"})
+    assert (put.status, put.document) == (405, {"error": "/healthz takes no PUT; expected GET"})
 
 
 def test_metrics_count_what_was_answered():

@@ -15,7 +15,7 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from zoo.errors import in_one_line
+from zoo.errors import did_you_mean, in_one_line, printable, shown
 from zoo.inference.occlusion import covered, heat_of
 from zoo.registry.exports import installed_version
 from zoo.serving import replies
@@ -27,7 +27,7 @@ from zoo.serving.metrics import GONE, CountingMiddleware, Metrics
 from zoo.serving.models import Models, Opened, Served, Source
 from zoo.serving.page import page_routes
 from zoo.serving.protocol.routes import protocol_routes
-from zoo.serving.refusals import BAD_REQUEST, BUSY, FAILED, RefusedError
+from zoo.serving.refusals import BAD_REQUEST, BUSY, FAILED, NOT_ALLOWED, NOT_FOUND, RefusedError
 from zoo.serving.service import Service
 from zoo.serving.settings import Access, Limits
 
@@ -111,12 +111,18 @@ def _explain_faults(app: FastAPI, limits: Limits, report: Callable[[str], object
     async def refused(request: Request, fault: Any) -> Response:
         return await refused_answer(fault, request.scope, limits)
 
-    async def not_found(_request: Request, fault: Any) -> Response:
-        return JSONResponse({"error": str(fault.detail)}, fault.status_code, fault.headers)
+    async def not_found(request: Request, fault: Any) -> Response:
+        message, path = str(fault.detail), printable(request.url.path)
+        if fault.status_code == NOT_FOUND:
+            message = f"there is nothing at {path}; /openapi.json lists what there is, and / is a page"
+        elif fault.status_code == NOT_ALLOWED:
+            message = f"{path} takes no {request.method}; expected {(fault.headers or {}).get('Allow', 'another')}"
+        return JSONResponse({"error": message}, fault.status_code, fault.headers)
 
     async def not_valid(_request: Request, fault: Any) -> Response:
         found = fault.errors()[0]
-        return JSONResponse({"error": f"{found['loc'][-1]}: {found['msg']}"}, BAD_REQUEST)
+        message = f"{found['loc'][-1]} is {shown(found.get('input'))}: {found['msg']}"
+        return JSONResponse({"error": message}, BAD_REQUEST)
 
     async def unforeseen(request: Request, fault: Exception) -> Response:
         report(f"{request.url.path}: {in_one_line(fault)}")
@@ -187,7 +193,11 @@ async def _explanation(service: Service, served: Served, photo: Photo, label: st
         raise pixels
     classes = served.answerer.classes
     if label and label not in classes:
-        raise RefusedError(BAD_REQUEST, f"label is '{label}'; expected one of the model's {len(classes):,} classes")
+        raise RefusedError(
+            BAD_REQUEST,
+            f"label is {shown(label)}; expected one of the model's {len(classes):,} classes, which /models lists."
+            f"{did_you_mean(label, classes)}",
+        )
     rows = np.concatenate([pixels[np.newaxis], covered(pixels)])
     with served.batcher.places(len(rows)) as compute:
         found = await compute(rows)
