@@ -105,6 +105,7 @@ class Failing:
             "runs/a/run.json: No space left on device; what was written whole before is kept",
         ),
         (OSError(errno.EIO, "Input/output error"), 1, "Input/output error; what was written whole before is kept"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.txt"), 1, "a.txt: No such file or directory"),
         (OSError("plain"), 1, "plain; what was written whole before is kept"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (

@@ -1,6 +1,7 @@
 """The `zoo` command: a group of verbs, each imported only when it is called."""
 
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -18,6 +19,8 @@ from zoo.cli.shell.signals import ending_on_signals
 from zoo.cli.shell.streams import STDOUT, finish_streams, prepare_streams
 from zoo.errors import INTERRUPTIONS, LONGEST_LINE, Terminated, ZooError, in_one_line, printable
 
+# Of a path that is not there.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 # Verb -> where its click command is.
 VERBS = {
     "list": "zoo.cli.models.catalogue:list_models_command",
@@ -126,7 +129,8 @@ def _explain(fault: Exception) -> str:
         said, notes = f"{place}{printable(fault.strerror or fault)}", getattr(fault, "__notes__", ())
         if fault.filename == STDOUT:
             return "; ".join([said, *(notes or ("the rest of what it would show is lost",))])
-        return "; ".join([said, "what was written whole before is kept", *notes])
+        kept = [] if fault.errno in _NOT_THERE else ["what was written whole before is kept"]
+        return "; ".join([said, *kept, *notes])
     said = in_one_line(fault, at_most=LONGEST_LINE - 100)
     return f"{said}; zoo did not foresee this: 'zoo --debug ...' shows where it happened"
 

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from tests.inference.test_export_folder import DOCUMENT
 from tests.test_imports import HEAVY, command, modules_after
 from tests.tiny import start
+from zoo.inference.export_folder import write_document
 
 EXPORT = "from zoo.cli import main; main()"
 
@@ -23,6 +25,13 @@ def test_it_prints_the_proof_what_was_written_how_to_call_it_and_last_the_folder
     assert lines[2] == f"written   onnx, {(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB"
     assert lines[3:] == [f"call      python '{folder}/call.py' PHOTO", str(folder)]
     assert "writing model.onnx" in err
+
+
+def test_an_export_in_the_place_of_a_run_is_called_one(typed, tmp_path):
+    write_document(tmp_path, DOCUMENT)
+    code, out, err = typed("export", tmp_path, "--to", "keras")
+    assert (code, out) == (1, "")
+    assert err == f"zoo: {tmp_path}: is an export already; expected the run that it was made of: 'pets'\n"
 
 
 def test_json_is_the_document_with_the_folder(typed, trained, tmp_path):

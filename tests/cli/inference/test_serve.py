@@ -86,6 +86,10 @@ def test_other_machines_are_let_in_by_a_token_or_by_saying_so(typed, trained, tm
     code, _, err = typed("serve", trained.run, "--host", "0.0.0.0", "--token-file", short)
     assert code == 1
     assert f"{short}: holds no token; expected one line of 16 ASCII signs or more" in err
+    gone = tmp_path / "gone.txt"
+    code, _, err = typed("serve", trained.run, "--token-file", gone)
+    expected = "cannot be read (No such file or directory); expected a file that holds the token; type openssl rand"
+    assert (code, err) == (1, f"zoo: {gone}: {expected} -hex 32 > {gone}\n")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from zoo.cli.output import counted, echo, emit, percent
 from zoo.cli.runs.evaluate import refuse_what_is_not_a_run
 from zoo.cli.shell.completion import complete_run
 from zoo.cli.shell.start import start_backend
-from zoo.errors import LONGEST_PATH, printable
-from zoo.inference.export_folder import CALL_FILE
+from zoo.errors import LONGEST_PATH, NotFoundError, printable
+from zoo.inference.export_folder import CALL_FILE, is_export, read_export
 from zoo.registry.exports import Quantize
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ def _refuse_before_the_start(run: Path, name: str, data: Path | None, out: Path 
     from zoo.registry.exports import EXPORTS
 
     EXPORTS.lookup(name).require()
+    if is_export(run):
+        made_of = read_export(run).document.run
+        raise NotFoundError(f"{run}: is an export already; expected the run that it was made of: '{made_of}'")
     refuse_what_is_not_a_run(run)
     model_folder(run)
     if out is not None:

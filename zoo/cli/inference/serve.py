@@ -129,7 +129,13 @@ def read_token(path: Path) -> str:
     """
     from zoo.system.regular_files import read_regular
 
-    token = read_regular(path, limit=LONGEST_TOKEN).decode("ascii", "replace").strip()
+    try:
+        token = read_regular(path, limit=LONGEST_TOKEN).decode("ascii", "replace").strip()
+    except OSError as fault:
+        raise ZooError(
+            f"{path}: cannot be read ({fault.strerror}); expected a file that holds the token; "
+            f"type openssl rand -hex 32 > {path}"
+        ) from None
     if not (len(token) >= SHORTEST_TOKEN and token.isascii() and token.isprintable() and " " not in token):
         raise ZooError(
             f"{path}: holds no token; expected one line of {SHORTEST_TOKEN} ASCII signs or more without spaces; "
