@@ -61,10 +61,13 @@ def test_int8_has_a_scale_for_each_channel_of_every_convolution(smaller):
     sizes = {one.name: list(one.dims) for one in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 5
+    numbers = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     dequantized = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
     for node in convolutions:
         of_weights = dequantized[node.input[1]]
         assert sizes[of_weights.input[1]] == [sizes[of_weights.input[0]][0]]
+        # Two products of such and of an activation fit 16 bits: 2 * 255 * 64 = 32,640.
+        assert abs(numbers[of_weights.input[0]].astype(int)).max() == 64
     interpreter = Interpreter(str(smaller["litert", "int8"].path / "model.tflite"))
     kernels = [one for one in interpreter.get_tensor_details() if one["dtype"] == np.int8 and len(one["shape"]) == 4]
     scales = [len(one["quantization_parameters"]["scales"]) for one in kernels if one["shape"][1] in (3, 5)]
@@ -150,19 +153,16 @@ def test_a_loss_of_more_than_half_a_point_is_refused_with_the_stages_and_an_offe
         accuracy_of_keras=0.905,
         tolerance=1.0,
         runtime="onnxruntime 1.32.0",
-        split="validation",
+        split="test",
     )
     refuse_loss(proof, tried, lambda: compared, display=SilentDisplay())  # half a point is not more than half a point
     with pytest.raises(ContractError) as refused:
         refuse_loss(replace(proof, accuracy=0.899), tried, lambda: compared, display=SilentDisplay())
     said = str(refused.value)
     assert said.startswith(
-        "format 'onnx' in int8 loses 0.6 points of accuracy on 1,000 validation photos (90.5 % to 89.9 %); expected at "
+        "format 'onnx' in int8 loses 0.6 points of accuracy on 1,000 test photos (90.5 % to 89.9 %); expected at "
         "most 0.5 points; most is lost in "
     )
-    test_photo = replace(proof, photos=1, split="test", accuracy=0.0)
-    with pytest.raises(ContractError, match=r"of accuracy on 1 test photo \("):
-        refuse_loss(test_photo, tried, lambda: compared, display=SilentDisplay())
     assert said.endswith(("; --in-float stage1,stage2 loses 0.0 points", "stage2,stage1 loses 0.0 points"))
 
 
