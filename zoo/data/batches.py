@@ -11,7 +11,7 @@ from zoo.errors import DataError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EpochOrder:
-    """The images of an epoch, in the order in which they come.
+    """The images of an epoch, or some of them, in the order in which they come.
 
     Attributes:
         rows: int64[m], where each lies in `Batches.images`.
@@ -22,6 +22,16 @@ class EpochOrder:
     rows: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
+
+    def part(self, some: slice) -> "EpochOrder":
+        """Returns some of them."""
+        return EpochOrder(rows=self.rows[some], labels=self.labels[some], weights=self.weights[some])
+
+    def one_hot(self, classes: int) -> np.ndarray:
+        """Returns labels as float32[m, classes], one-hot, times the image's weight."""
+        labels = np.zeros((len(self.labels), classes), np.float32)
+        labels[np.arange(len(self.labels)), self.labels] = self.weights
+        return labels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,12 +127,12 @@ class Batches:
             uint8[batch, height, width, channels] in [0, 255], and the labels as float32[batch, classes], one-hot, times
             the image's weight.
         """
-        drawn = self.epoch_order(epoch)
-        some = slice(number * self.batch_size, (number + 1) * self.batch_size)
-        labels = drawn.labels[some]
-        one_hot = np.zeros((len(labels), self.classes), np.float32)
-        one_hot[np.arange(len(labels)), labels] = drawn.weights[some]
-        return gather(self.images, drawn.rows[some]), one_hot
+        drawn = self.batch_order(epoch, number)
+        return gather(self.images, drawn.rows), drawn.one_hot(self.classes)
+
+    def batch_order(self, epoch: int, number: int) -> EpochOrder:
+        """Returns what a batch of an epoch shows, in order."""
+        return self.epoch_order(epoch).part(slice(number * self.batch_size, (number + 1) * self.batch_size))
 
     def epoch_order(self, epoch: int) -> EpochOrder:
         """Returns what an epoch shows, in order; drawn once for all of its batches."""

@@ -29,7 +29,7 @@ class PartialEpoch:
     Attributes:
         batches: Its finished batches, 1 or more; where they are all, it is not validated yet.
         seconds: What it has taken until then.
-        data_wait_seconds: Of these, what was spent on making batches.
+        data_wait_seconds: Of these, what training waited for batches.
         applied_steps_before: Steps that the phase's optimizer had taken when the epoch began.
         metrics: Its training metrics by name where all its batches are finished, else empty.
     """

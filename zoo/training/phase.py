@@ -32,7 +32,7 @@ from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel, make_training_model
 from zoo.training.compiling.training_state import restore_training_state
 from zoo.training.feeding.batching import batches_of
-from zoo.training.feeding.streams import StopWatch, training_data, validation_data
+from zoo.training.feeding.streams import StopWatch, feeding, training_data, validation_data
 from zoo.training.of_all_phases import Training
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
 from zoo.training.prefix.splitting import Prefix
@@ -272,9 +272,10 @@ class PhaseRun:
         validation = validation_data(feed.validation, with_labels=with_labels) if feed.validation is not None else None
         partial_epoch = self._start.partial_epoch
         if partial_epoch is not None and epochs.first_batch == feed.training.batches_per_epoch:
-            validate_epoch(
-                training_model.model, validation, callbacks, epoch=epochs.first, metrics=partial_epoch.metrics
-            )
+            with feeding(validation):
+                validate_epoch(
+                    training_model.model, validation, callbacks, epoch=epochs.first, metrics=partial_epoch.metrics
+                )
             return
         data = training_data(
             feed.training,
@@ -285,19 +286,20 @@ class PhaseRun:
             with_labels=with_labels,
         )
         batches_per_epoch = feed.training.batches_per_epoch
-        unwatched_fit(
-            training_model.model,
-            data,
-            initial_epoch=epochs.first,
-            epochs=epochs.until,
-            callbacks=counted_from(
-                epochs.first_batch, callbacks, training_model.model, epochs=epochs.until, steps=batches_per_epoch
-            ),
-            steps_per_epoch=batches_per_epoch - epochs.first_batch,
-            validation_data=validation,
-            shuffle=False,
-            verbose=0,
-        )
+        with feeding(data, validation):
+            unwatched_fit(
+                training_model.model,
+                data,
+                initial_epoch=epochs.first,
+                epochs=epochs.until,
+                callbacks=counted_from(
+                    epochs.first_batch, callbacks, training_model.model, epochs=epochs.until, steps=batches_per_epoch
+                ),
+                steps_per_epoch=batches_per_epoch - epochs.first_batch,
+                validation_data=validation,
+                shuffle=False,
+                verbose=0,
+            )
 
     def _describe(self, plan: Plan, feed: Feed, contract: Contract, unchanged: Sequence[str]) -> PhaseRecord:
         """Returns what the run keeps of the phase."""

@@ -1,6 +1,7 @@
 """What reaches `fit` is each batch once, in order."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,29 @@ def test_tensorflow_warns_of_nothing(images, capfd):
     batches = Batches(images=images, labels=labels, classes=2, batch_size=4, seed=0, shuffle=True)
     assert len(list(training_data(batches, 0, StopWatch(), epochs=2))) == 4
     assert "WARNING" not in capfd.readouterr().err
+
+
+class Slow:
+    """Images that take some time."""
+
+    dtype = np.dtype(np.uint8)
+    shape = (20, 2, 2, 1)
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        time.sleep(0.1)
+        return np.zeros((len(rows), 2, 2, 1), np.uint8)
+
+
+def test_what_is_counted_is_what_training_waits_and_not_what_is_made_meanwhile() -> None:
+    batches = Batches(images=Slow(), labels=np.zeros(20, int), classes=2, batch_size=4, seed=0, shuffle=False)
+    watch = StopWatch()
+    data, waited = iter(training_data(batches, 0, watch, epochs=1)), 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        next(data)
+        waited += time.perf_counter() - began
+        time.sleep(0.15)  # the next one is made
+    assert 0 < watch.take() <= waited

@@ -110,7 +110,6 @@ def tf_gathered(
     batch_size: int,
     epochs: int,
     count: int,
-    add_clock: Callable[[Callable[[], float]], None],
 ) -> Any | None:
     """Wraps images that lie in memory or a mapped file, as `tf_dataset` does a supply of batches.
 
@@ -124,7 +123,6 @@ def tf_gathered(
         batch_size: Images of a batch; the last batch of an epoch may be smaller.
         epochs: How many epochs there are.
         count: How many batches they have together.
-        add_clock: Is given what tells the seconds that copying has taken so far.
     """
     import keras
 
@@ -133,7 +131,6 @@ def tf_gathered(
     import tensorflow as tf
 
     with tf.device("CPU:0"):
-        seconds: Any = tf.Variable(tf.zeros((), tf.float64), trainable=False)
         # In a graph, which takes an array as it is; outside of one it would be copied.
         (whole,) = _ask(_Supplier(lambda _: images), tf.zeros((), tf.int64), [tf.as_dtype(images.dtype)])
     whole.set_shape(images.shape)
@@ -152,21 +149,37 @@ def tf_gathered(
         return order.batch(batch_size)
 
     def batch(rows: Any, labels: Any, weights: Any) -> Any:
-        began = now()
-        with tf.control_dependencies([began]):
-            copied = tf.gather(whole, rows)
-        with tf.control_dependencies([copied]):
-            seconds.assign_add(now() - began)
-        return copied, tf.one_hot(labels, classes) * weights[:, tf.newaxis]
-
-    # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
-    now = _clock() if operations_are_deterministic() else tf.timestamp
+        return tf.gather(whole, rows), tf.one_hot(labels, classes) * weights[:, tf.newaxis]
 
     numbers = tf.data.Dataset.range(epochs)
     batches = numbers.flat_map(unconverted(order_of)).map(unconverted(batch), num_parallel_calls=1)
-    add_clock(lambda: float(seconds.numpy()))
     # What reads a dataset before training, as trackers do, has to know its length.
     return _untuned(with_length(batches, count), supplier)
+
+
+def tf_timed(dataset: Any, *, count: int, add_clock: Callable[[Callable[[], float]], None]) -> Any:
+    """Counts the seconds for which who takes the batches of a dataset waits for them.
+
+    Args:
+        dataset: What fetches ahead; nothing that does may come after this.
+        count: How many batches there are.
+        add_clock: Is given what tells the seconds so far.
+    """
+    import tensorflow as tf
+
+    # `tf.timestamp` refuses to run under op determinism; asking Python costs some microseconds a batch.
+    now = _clock() if operations_are_deterministic() else tf.timestamp
+    with tf.device("CPU:0"):
+        seconds: Any = tf.Variable(tf.zeros((), tf.float64), trainable=False)
+
+    def waited(began: Any, batch: Any) -> Any:
+        seconds.assign_add(now() - began)
+        return batch
+
+    asked = tf.data.Dataset.range(count).map(unconverted(lambda _: now()))
+    # What is zipped is asked for in this order: the time first, and then the batch.
+    add_clock(lambda: float(seconds.numpy()))
+    return tf.data.Dataset.zip(asked, dataset).map(unconverted(waited))
 
 
 def tf_held(load: Callable[[], Iterable[Batch]], *, batch_size: int) -> Any | None:

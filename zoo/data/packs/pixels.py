@@ -173,18 +173,19 @@ def resolve(images: Pixels, rows: np.ndarray) -> tuple[Pixels, np.ndarray]:
     return (images.array if isinstance(images, Decoded) else images), rows
 
 
-def gather(images: Pixels, rows: np.ndarray) -> np.ndarray:
-    """Copies images into an array of their own, where TensorFlow takes it as it is.
+def gather(images: Pixels, rows: np.ndarray, *, into: np.ndarray | None = None) -> np.ndarray:
+    """Copies images into an array of their own, where TensorFlow and JAX take it as it is.
 
     Args:
         images: What to take from.
         rows: int64[m], which of them.
+        into: [m, ...], where to copy those that lie in memory or a mapped file; by default a new array.
     """
     whole, rows = resolve(images, rows)
     if not isinstance(whole, np.ndarray):
         return whole[rows]
-    copied = aligned((len(rows), *whole.shape[1:]), whole.dtype)
-    # "clip" writes straight into it; "raise" would check, and copy, before.
+    copied = aligned((len(rows), *whole.shape[1:]), whole.dtype) if into is None else into
+    # "clip" writes straight into it; "raise" would check, and copy, before. NumPy lets other threads run meanwhile.
     return np.take(whole, rows, axis=0, out=copied, mode="clip")
 
 

@@ -36,7 +36,7 @@ class MetricsWriter(keras.callbacks.Callback):
             phase_name: The phase's name.
             counts: Where the phase begins or was left.
             rate_at: Learning rate by batch of the phase.
-            data_wait: Counts the seconds spent on making batches.
+            data_wait: Counts the seconds in which training waits for batches.
         """
         super().__init__()
         self.row: Mapping[str, Any] = {}

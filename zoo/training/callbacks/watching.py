@@ -64,7 +64,7 @@ def watch_fit(
         contract: Of the phase.
         counts: Where the phase begins or was left.
         rate: Its learning rate by batch.
-        data_wait: Counts the seconds spent on making batches.
+        data_wait: Counts the seconds in which training waits for batches.
         epoch_state: Of the epoch that has begun before, from its checkpoint; empty where none has.
         move: Moves the phase's bar.
     """

@@ -1,0 +1,166 @@
+"""Batches on their way to the device, where JAX is the backend.
+
+Keras' trainer passes on arrays of JAX as they are (`get_jax_iterator` in keras/src/trainers/data_adapters), and its own
+copy to the device, one batch ahead on a GPU and none on a CPU, then finds them there already. With a distribution it
+makes one array of what each process feeds, of arrays of NumPy.
+"""
+
+import functools
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.backend.memory import aligned
+
+# Host memory for batches on their way: one is filled while another is copied to the device.
+_ROOMS = 2
+# What is copied at a time of images that stay on the device.
+_PART_BYTES = 1 << 26
+# Of an accelerator's free memory, as much is left to the model, its gradients and activations.
+_SHARE_OF_FREE_MEMORY = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where batches go.
+
+    Attributes:
+        device: A device of JAX; None where Keras distributes them.
+    """
+
+    device: Any | None
+
+    def put(self, array: np.ndarray) -> Any:
+        """Begins to copy an array to the device, and returns at once; an aligned one becomes a CPU's as it is."""
+        import jax
+
+        if self.device is None:
+            return array
+        with self.as_default():
+            return jax.device_put(array)
+
+    def as_default(self) -> AbstractContextManager[object]:
+        """Has arrays made on the device, yet not bound to it, as Keras' variables are not either."""
+        import jax
+
+        return jax.default_device(self.device)
+
+    def has_room(self, size: int) -> bool:
+        """Returns whether so many bytes may stay on the device while it trains: a third of its free memory.
+
+        A CPU never has: its memory is the host's, where the images lie already.
+        """
+        if self.device is None or self.device.platform == "cpu":
+            return False
+        memory = self.device.memory_stats() or {}
+        return size * _SHARE_OF_FREE_MEMORY <= memory.get("bytes_limit", 0) - memory.get("bytes_in_use", 0)
+
+
+def target() -> Target:
+    """Finds where batches go; asked by the thread that trains, as JAX and Keras keep that for each thread."""
+    import jax
+    import keras
+
+    if keras.distribution.distribution() is not None:
+        return Target(None)
+    (device,) = jax.device_put(np.zeros((), np.uint8)).devices()
+    return Target(device)
+
+
+class Rooms:
+    """Host memory that batches are gathered into, and again once they have been copied to the device.
+
+    New memory costs a page fault for every 4 kB that is written.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: "np.dtype[Any]", *, make: Callable[..., np.ndarray] = aligned
+    ) -> None:
+        """Prepares.
+
+        Args:
+            shape: Of the largest batch.
+            dtype: Of its items.
+            make: Makes memory of a shape and dtype.
+        """
+        self._shape, self._dtype, self._make = shape, dtype, make
+        # The oldest first: a room, and what was made of it.
+        self._used: deque[tuple[np.ndarray, Any]] = deque()
+
+    def take(self) -> np.ndarray:
+        """Returns memory of the largest batch that nothing reads any more."""
+        if len(self._used) < _ROOMS:
+            return self._make(self._shape, self._dtype)
+        room, array = self._used.popleft()
+        if not isinstance(array, np.ndarray):
+            array.block_until_ready()
+        return self._make(self._shape, self._dtype) if _lies_in(array, room) else room
+
+    def sent(self, room: np.ndarray, array: Any) -> None:
+        """Notes what was made of a room."""
+        self._used.append((room, array))
+
+
+def _lies_in(array: Any, room: np.ndarray) -> bool:
+    """Returns whether an array is a room's memory: JAX may take that as a CPU's, whatever `may_alias` says.
+
+    https://github.com/jax-ml/jax/issues/37830
+    """
+    if isinstance(array, np.ndarray):
+        return True
+    first = room.ctypes.data
+    pieces = [piece.data for piece in array.addressable_shards if piece.device.platform == "cpu"]
+    return any(first <= piece.unsafe_buffer_pointer() < first + room.nbytes for piece in pieces)
+
+
+class OnDevice:
+    """Images that lie on the device, from which it gathers batches itself."""
+
+    def __init__(self, gather: Callable[[np.ndarray], np.ndarray], count: int, target: Target) -> None:
+        """Copies them there in parts: the host holds one of them at a time.
+
+        Args:
+            gather: Gives some of the images by their numbers.
+            count: How many there are.
+            target: Where they go.
+        """
+        import jax.numpy as jnp
+
+        one = gather(np.arange(1))
+        each = min(count, max(1, _PART_BYTES // max(1, one.nbytes)))
+        self._target = target
+        with target.as_default():
+            self._images: Any = jnp.empty((count, *one.shape[1:]), one.dtype)
+            for start in range(0, count, each):
+                # The last part begins where it has as many images as the others, for which the copy is compiled.
+                first = min(start, count - each)
+                self._images = _put_into()(self._images, gather(np.arange(first, first + each)), first)
+
+    def take(self, rows: np.ndarray) -> Any:
+        """Returns some of the images by their numbers, int64[m]."""
+        with self._target.as_default():
+            return _taken()(self._images, rows.astype(np.int32))
+
+
+@functools.cache
+def _put_into() -> Any:
+    """Returns a compiled function that writes some images among others, from a number on."""
+    import jax
+
+    def put(images: Any, part: Any, first: Any) -> Any:
+        return jax.lax.dynamic_update_slice_in_dim(images, part, first, 0)
+
+    return jax.jit(put, donate_argnums=0)
+
+
+@functools.cache
+def _taken() -> Any:
+    """Returns a compiled function that gathers images."""
+    import jax
+
+    # All rows are there; "fill", the default, would look for those that are not.
+    return jax.jit(lambda images, rows: images.at[rows].get(mode="clip"))
