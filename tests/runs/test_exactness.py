@@ -76,6 +76,15 @@ def test_processor_and_threads_count_only_where_the_same_bits_are_asked_for():
     assert list(machine_differences(record(), other, deterministic=True)) == []
 
 
+def test_tf32_counts_where_float32_is_multiplied_and_both_are_known():
+    def found(policy, then, now):
+        one, other = (replace(on(device="A100", tf32=value), precision=policy) for value in (then, now))
+        return [(each.then, each.now) for each in machine_differences(one, other, deterministic=False)]
+
+    assert found("float32", True, False) == [("on", "off")]
+    assert found("float32", True, True) == found("float32", None, True) == found("mixed_bfloat16", True, False) == []
+
+
 def test_only_the_versions_of_the_backend_that_trained_decide():
     before = on()
     now = {"zoo": "0.1.0", "keras": "3.15.1", "tensorflow": "2.21.0", "jax": "0.10.2", "new": "1.0"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.backend.precision import full_float32
+from zoo.backend.compute.precision import full_float32
 from zoo.data.given import GivenImage, settings_for
 from zoo.data.images.settings import Settings
 from zoo.errors import ContractError, DataError

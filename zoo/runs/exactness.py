@@ -100,6 +100,9 @@ def machine_differences(before: MadeOn, now: MadeOn, *, deterministic: bool) -> 
         yield Difference(name="precision", then=before.precision, now=now.precision, is_accepted=False)
     if then.device != here.device:
         yield Difference(name="device", then=then.device, now=here.device)
+    if now.precision == "float32" and None not in (then.tf32, here.tf32) and then.tf32 != here.tf32:
+        was, now_is = ("on" if one.tf32 else "off" for one in (then, here))
+        yield Difference(name="TF32", then=was, now=now_is)
     if deterministic and then.processor is not None and then.processor != here.processor:
         yield Difference(name="processor", then=then.processor, now=here.processor)
     if deterministic and here.threads is not None and then.threads not in (None, here.threads):

@@ -46,6 +46,7 @@ class EnvironmentRecord(JsonObject):
         threads: How many threads computed an operation on the CPU.
         native_operations: Whether TensorFlow's own operations compute what Keras composes of several; they round
             otherwise. None on another backend, and of an earlier zoo, which left all to Keras.
+        tf32: Whether a GPU multiplied float32 with 10 of its 23 bits; None on a CPU, and of an earlier zoo.
     """
 
     python: str
@@ -56,6 +57,7 @@ class EnvironmentRecord(JsonObject):
     processor: str | None = field(default=None, metadata=LEFT_OUT)
     threads: int | None = field(default=None, metadata=LEFT_OUT)
     native_operations: bool | None = field(default=None, metadata=LEFT_OUT)
+    tf32: bool | None = field(default=None, metadata=LEFT_OUT)
 
 
 Claim = Literal["bitwise", "equivalent, not bitwise"]

@@ -69,6 +69,14 @@ def test_each_difference_is_of_its_kind(then, kind, name, is_revertible):
     assert str(found).startswith(found.name)
 
 
+def test_other_bits_of_float32_are_a_cause_where_they_are_multiplied():
+    now = replace(NOW, environment=replace(ENVIRONMENT, tf32=False))
+    (found,) = between(on(tf32=True), now)
+    assert (found.kind, found.name, found.then, found.now) == ("device", "TF32", "on", "off")
+    half = [replace(one, precision="mixed_bfloat16") for one in (on(tf32=True), now)]
+    assert between(*half) == []
+
+
 @pytest.mark.parametrize(
     ("then", "now", "value"),
     [

@@ -51,6 +51,17 @@ def leave_unrewritten(options: Any) -> None:
     optimization.apply_default_optimizations = False
 
 
+def is_tensor_float_32() -> bool:
+    """Returns whether GPUs that can multiply float32 with 10 of its 23 bits.
+
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/framework/config.py
+    """
+    import tensorflow as tf
+
+    source = "tensorflow/python/framework/config.py"
+    return private(tf.config.experimental, "tensor_float_32_execution_enabled", source=source, package="tensorflow")()
+
+
 def tensor_float_32(*, enabled: bool) -> bool:
     """Sets whether GPUs multiply float32 with 10 of its 23 bits; returns how it was.
 
@@ -59,9 +70,8 @@ def tensor_float_32(*, enabled: bool) -> bool:
     import tensorflow as tf
 
     source = "tensorflow/python/framework/config.py"
-    asked = private(tf.config.experimental, "tensor_float_32_execution_enabled", source=source, package="tensorflow")
     told = private(tf.config.experimental, "enable_tensor_float_32_execution", source=source, package="tensorflow")
-    before: bool = asked()
+    before = is_tensor_float_32()
     told(enabled)
     return before
 

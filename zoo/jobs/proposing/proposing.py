@@ -182,7 +182,8 @@ def _model(
         return (), Chosen(request.model, "asked for")
     if not request.probes:
         return (), choose_model(facts, machine, lambda name: are_weights_here(registry.info(name)))
-    from zoo.backend import devices, precision
+    from zoo.backend import devices
+    from zoo.backend.compute import precision
     from zoo.jobs.proposing.probing import MEASURED, candidates, chosen, probe
 
     policy = precision.resolve("auto", devices.accelerator())

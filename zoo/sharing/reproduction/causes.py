@@ -189,6 +189,9 @@ def _of_environment(then: Lock, now: Lock) -> Iterator[Cause]:
         yield Cause(kind="operations", name="native operations", then=was, now=now_is, is_revertible=True, value=value)
     if before.device != after.device:
         yield Cause(kind="device", name="device", then=before.device, now=after.device)
+    if None not in (before.tf32, after.tf32) and before.tf32 != after.tf32 and now.precision == "float32":
+        was, now_is = ("on" if one.tf32 else "off" for one in (before, after))
+        yield Cause(kind="device", name="TF32", then=was, now=now_is)
     if before.processor and after.processor and before.processor != after.processor:
         yield Cause(kind="processor", name="processor", then=before.processor, now=after.processor)
 

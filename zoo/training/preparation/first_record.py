@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from zoo.backend import determinism
+from zoo.backend.compute.precision import uses_tf32
 from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
@@ -34,6 +35,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
             processor=determinism.processor(),
             threads=determinism.threads(),
             native_operations=native_operations.is_used(),
+            tf32=uses_tf32(prepared.device) if prepared.device.kind == "gpu" else None,
         ),
         versions=installed_versions(recipe),
         seed=recipe.train.seed,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import registry
-from zoo.backend import devices, precision
+from zoo.backend import devices
+from zoo.backend.compute import precision
 from zoo.backend.keras_globals import pinned
 from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning

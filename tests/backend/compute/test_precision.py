@@ -1,7 +1,7 @@
 import pytest
 
+from zoo.backend.compute.precision import full_float32, resolve, uses_tf32, warning
 from zoo.backend.devices import Accelerator, accelerator
-from zoo.backend.precision import full_float32, resolve, warning
 
 KERAS_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -38,6 +38,19 @@ def test_a_named_policy_is_taken_as_it_is(policy, device):
 def test_a_mixed_policy_on_a_cpu_is_warned_of():
     assert warning("mixed_bfloat16", CPU) == "mixed_bfloat16 on a CPU is several times slower than float32"
     assert warning("float32", CPU) is None
+
+
+def test_a_gpu_that_drops_bits_of_float32_is_said_with_what_keeps_them(monkeypatch):
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert warning("float32", A100) == (
+        "NVIDIA A100 multiplies float32 with 10 of its 23 bits (TF32); for all of them set NVIDIA_TF32_OVERRIDE=0"
+    )
+    assert [uses_tf32(device) for device in (CPU, TPU, T4, A100, H100, OTHER_GPU)] == [False] * 3 + [True] * 2 + [False]
+    assert warning("float32", T4) is None
+    with full_float32():
+        assert not uses_tf32(A100)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert warning("float32", A100) is None
 
 
 def test_the_policies_are_those_of_the_recipe_and_of_keras():

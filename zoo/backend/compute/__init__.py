@@ -1,0 +1,1 @@
+"""What a device computes in, and how fast it could."""
