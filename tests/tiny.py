@@ -35,6 +35,15 @@ def pixels(count: int, *, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, 
     return images, labels
 
 
+# Of a line of metrics.jsonl, what differs from run to run.
+TIMED = ("seconds", "data_wait_seconds", "images_per_second", "data_wait_share", "mfu")
+
+
+def untimed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Leaves out of the lines of metrics.jsonl what differs from run to run."""
+    return [{name: value for name, value in row.items() if name not in TIMED} for row in rows]
+
+
 def write_npz(path: Path, *, count: int = 32, classes: Sequence[str] = CLASSES, **splits: int) -> Path:
     """Writes an archive of training images; `val=8, test=8` adds splits."""
     arrays: dict[str, np.ndarray] = {"classes": np.array(classes)}

@@ -8,15 +8,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import zoo
-from tests.tiny import phase, recipe, write_npz, write_photos
+from tests.tiny import phase, recipe, untimed, write_npz, write_photos
 from zoo.errors import ContractError, DataError, NotFoundError, RunError, WeightsError, ZooError
 from zoo.jobs.resolving import make_job
 from zoo.jobs.seeds import finetune_seeds
 from zoo.system.files import sha256
-
-
-def untimed(rows):
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows]
 
 
 def test_a_runs_public_face(finished):

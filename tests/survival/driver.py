@@ -28,6 +28,7 @@ from tests.survival.reports import (
     work_lost,
 )
 from tests.survival.starting import Command, Started, Starter
+from tests.tiny import untimed
 
 # No process of these trainings takes so long, however busy the machine.
 TIME_LIMIT = 900
@@ -279,7 +280,7 @@ def outcome_of(job: Job, starter: Starter) -> Outcome:
     keys = ("status", "classes", "data", "batch", "kept", "split", "metrics", "intervals", "per_class")
     return Outcome(
         files=files,
-        rows=[{name: value for name, value in row.items() if "seconds" not in name} for row in rows],
+        rows=untimed(rows),
         record={key: record.get(key) for key in keys},
         probabilities=_probabilities(job, starter),
     )

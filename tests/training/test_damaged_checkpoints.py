@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import zoo
-from tests.tiny import as_typed, phase, recipe, write_npz
+from tests.tiny import as_typed, phase, recipe, untimed, write_npz
 from zoo.errors import RunError
 from zoo.runs import checkpoint
 from zoo.runs.folder import RunFolder
@@ -47,10 +47,6 @@ def spoil(file):
 def contents(folder):
     files = sorted(file for file in folder.rglob("*") if file.is_file() and ".claim" not in file.name)
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def untimed(rows):
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows]
 
 
 @pytest.mark.parametrize(

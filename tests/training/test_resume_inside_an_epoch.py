@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import zoo
-from tests.tiny import phase, recipe, write_npz
+from tests.tiny import phase, recipe, untimed, write_npz
 from zoo.runs import checkpoint, checkpoint_writer
 from zoo.training.callbacks import save_interval
 
@@ -62,10 +62,6 @@ def _saves_after_each_batch(monkeypatch):
     monkeypatch.setattr(save_interval, "SHORTEST", 0.0)
     monkeypatch.setattr(save_interval, "LONGEST", 0.0)
     monkeypatch.setattr(checkpoint_writer, "ThreadPoolExecutor", AtOnce)
-
-
-def untimed(history):
-    return [{name: value for name, value in row.items() if "seconds" not in name} for row in history]
 
 
 def weights(run):

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 import zoo
-from tests.tiny import HERE, environment, phase, recipe, write_npz
+from tests.tiny import HERE, environment, phase, recipe, untimed, write_npz
 from tests.training.test_resume_inside_an_epoch import AtOnce
 from zoo.registry.optimizers import OPTIMIZERS
 from zoo.runs import checkpoint, checkpoint_writer
@@ -75,10 +75,6 @@ class LeaveAfter(keras.callbacks.Callback):
 
 def data_in(folder):
     return write_npz(folder / "images.npz", count=40, val=24)
-
-
-def untimed(history):
-    return [{name: value for name, value in row.items() if "seconds" not in name} for row in history]
 
 
 def tensors(folder):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.tiny import phase, pixels, recipe, write_npz, write_photos
+from tests.tiny import phase, pixels, recipe, untimed, write_npz, write_photos
 from zoo.data import open_dataset, split_share
 from zoo.errors import ContractError, RunError, ZooError
 from zoo.runs import checkpoint
@@ -22,7 +22,7 @@ from zoo.training.compiling.optimizer_state import OF_ONE_PHASE
 
 KEYS = [
     *("phase", "epoch", "epoch_in_phase", "step", "loss", "accuracy", "val_loss", "val_accuracy"),
-    *("learning_rate", "seconds", "data_wait_seconds"),
+    *("learning_rate", "seconds", "data_wait_seconds", "images_per_second", "data_wait_share"),
 ]
 
 
@@ -46,10 +46,6 @@ def same(first, second):
     return first.keys() == second.keys() and all(first[key].tobytes() == second[key].tobytes() for key in first)
 
 
-def untimed(rows):
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows]
-
-
 def validation_images(finished):
     """Chooses the images again, and reads them with Pillow alone: they are 28x28 and grey already."""
     from PIL import Image
@@ -71,6 +67,13 @@ def test_metrics_have_the_keys_of_the_design_in_their_order(finished):
         ("all", 3, 1, 12),
         ("all", 4, 2, 16),
     ]
+
+
+def test_an_epochs_speed_is_that_of_its_training(finished):
+    for row in finished.run.history:
+        # 28 of 40 images train... the epoch's seconds have its validation too.
+        assert row["images_per_second"] >= 0.99 * finished.run.record["data"]["train"] / row["seconds"]
+        assert 0 <= row["data_wait_share"] <= 1
 
 
 def test_the_rate_that_is_logged_is_the_one_that_was_used(finished):

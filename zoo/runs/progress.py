@@ -79,6 +79,15 @@ class Progress:
         """Whether all batches of the epoch are finished, and it is not validated."""
         return self.partial_epoch is not None and bool(self.partial_epoch.metrics)
 
+    @property
+    def where(self) -> str:
+        """Where a run was left, for a line."""
+        if self.awaits_validation:
+            return f"before the validation of epoch {self.epoch + 1}"
+        if self.partial_epoch is not None:
+            return f"in epoch {self.epoch + 1}, after batch {self.batches_of_epoch}"
+        return f"after epoch {self.epoch}"
+
     def next_phase(self, index: int) -> "Progress":
         """Returns the same at the beginning of another phase."""
         return replace(self, phase=index, epoch_in_phase=0, phase_best=None, stale_epochs=0)

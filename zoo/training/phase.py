@@ -33,6 +33,7 @@ from zoo.training.compiling.training_model import TrainingModel, make_training_m
 from zoo.training.compiling.training_state import restore_training_state
 from zoo.training.feeding.batching import batches_of
 from zoo.training.feeding.streams import StopWatch, feeding, training_data, validation_data
+from zoo.training.feeding.throughput import throughput_of
 from zoo.training.of_all_phases import Training
 from zoo.training.prefix.feeding import CachedActivations, cache_prefix
 from zoo.training.prefix.splitting import Prefix
@@ -147,6 +148,9 @@ class PhaseRun:
                 counts=counts,
                 rate=rate,
                 data_wait=self._data_wait,
+                throughput=throughput_of(
+                    feed.cached.prefix.suffix if feed.cached else self._model, feed.training.images_per_epoch
+                ),
                 epoch_state=epoch_state,
                 move=move,
             )

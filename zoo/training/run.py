@@ -17,6 +17,7 @@ from zoo.models.saving import save_model
 from zoo.recipe.schema import Phase, Recipe
 from zoo.report.curves import save_history
 from zoo.report.progress import ProgressDisplay
+from zoo.report.speed import speed_line
 from zoo.report.step_times import StepTimes
 from zoo.runs import checkpoint, failed_batch
 from zoo.runs.checkpoint import Checkpoint
@@ -248,15 +249,6 @@ def _history(folder: RunFolder, resume_from: Checkpoint | None, *, accumulate: i
     return list(lines)
 
 
-def _where(progress: Progress) -> str:
-    """Says where a run was left."""
-    if progress.awaits_validation:
-        return f"before the validation of epoch {progress.epoch + 1}"
-    if progress.partial_epoch is not None:
-        return f"in epoch {progress.epoch + 1}, after batch {progress.batches_of_epoch}"
-    return f"after epoch {progress.epoch}"
-
-
 def _each_phase(
     training: Training, resume_from: Checkpoint | None, recorded: Recording, *, by_epoch: bool
 ) -> Generator[None]:
@@ -265,7 +257,7 @@ def _each_phase(
     progress = resume_from.progress if resume_from else Progress()
     if resume_from is not None:
         restore_weights(training.model, resume_from)
-        display.line(f"goes on {_where(progress)}, step {progress.step}")
+        display.line(f"goes on {progress.where}, step {progress.step}")
     optimizer_state = OptimizerState()
     for index in range(progress.phase, len(phases)):
         if progress.phase < index:
@@ -298,6 +290,8 @@ def _close(training: Training, recorded: Recording) -> ResultRecord:
     with times.step("curves"):
         path, title = folder.path / "history.png", recorded.record.summary
         save_history(folder.metrics(), path, title=title, best_step=best.step)
+    if fast := speed_line(folder.metrics(), devices.accelerator(), training.model.dtype_policy.name):
+        training.display.line(fast)
     return result
 
 

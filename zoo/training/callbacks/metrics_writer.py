@@ -10,6 +10,7 @@ from zoo.runs.progress import Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.compiling.optimizer_state import applied_steps, loss_scale
 from zoo.training.feeding.streams import StopWatch
+from zoo.training.feeding.throughput import Throughput
 
 # Of so many batches a run keeps the loss, by which another machine sees in seconds whether it trains the same.
 FIRST_BATCHES = 20
@@ -29,6 +30,7 @@ class MetricsWriter(keras.callbacks.Callback):
         counts: PhaseCounts,
         rate_at: Callable[[int], float],
         data_wait: StopWatch,
+        throughput: Throughput,
     ) -> None:
         """Prepares the lines of one phase.
 
@@ -37,6 +39,7 @@ class MetricsWriter(keras.callbacks.Callback):
             counts: Where the phase begins or was left.
             rate_at: Learning rate by batch of the phase.
             data_wait: Counts the seconds in which training waits for batches.
+            throughput: What the speed is reckoned by.
         """
         super().__init__()
         self.row: Mapping[str, Any] = {}
@@ -44,7 +47,9 @@ class MetricsWriter(keras.callbacks.Callback):
         self._counts = counts
         self._rate_at = rate_at
         self._data_wait = data_wait
+        self._throughput = throughput
         self._began = 0.0
+        self._training_seconds: float | None = None
         self._waited = 0.0
         self._applied_before = 0
 
@@ -53,15 +58,22 @@ class MetricsWriter(keras.callbacks.Callback):
         training_model: Any = self.model
         before = self._counts.start.partial_epoch if epoch == self._counts.start.epoch_in_phase else None
         self._began = time.perf_counter() - (before.seconds if before else 0.0)
+        self._training_seconds = None
         self._data_wait.take()
         self._waited = before.data_wait_seconds if before else 0.0
         applied = applied_steps(training_model.optimizer)
         self._applied_before = before.applied_steps_before if before else applied
 
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes what training took: the epoch's validation begins."""
+        self._training_seconds = time.perf_counter() - self._began
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Makes the line."""
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         progress = self._counts.after(epoch + 1)
+        taken = self.so_far()
+        trained = taken["seconds"] if self._training_seconds is None else self._training_seconds
         self.row = {
             "phase": self._phase_name,
             "epoch": progress.epoch,
@@ -69,7 +81,8 @@ class MetricsWriter(keras.callbacks.Callback):
             "step": progress.step,
             **{name: metrics.get(name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
             "learning_rate": self._rate_at((epoch + 1) * self._counts.batches_per_epoch - 1),
-            **{name: value for name, value in self.so_far().items() if name != "applied_steps_before"},
+            **{name: taken[name] for name in ("seconds", "data_wait_seconds")},
+            **self._throughput.of_epoch(trained, taken["data_wait_seconds"]),
             **self._loss_scaling(),
         }
 

@@ -22,6 +22,7 @@ from zoo.training.compiling.optimizer_state import moving_averages
 from zoo.training.compiling.schedules import LearningRateSchedule
 from zoo.training.compiling.training_model import TrainingModel
 from zoo.training.feeding.streams import StopWatch
+from zoo.training.feeding.throughput import Throughput
 from zoo.training.of_all_phases import Training
 
 
@@ -53,6 +54,7 @@ def watch_fit(
     counts: PhaseCounts,
     rate: LearningRateSchedule,
     data_wait: StopWatch,
+    throughput: Throughput,
     epoch_state: Mapping[str, np.ndarray],
     move: Callable[[int, str], None],
 ) -> Watch:
@@ -65,6 +67,7 @@ def watch_fit(
         counts: Where the phase begins or was left.
         rate: Its learning rate by batch.
         data_wait: Counts the seconds in which training waits for batches.
+        throughput: What the phase's speed is reckoned by.
         epoch_state: Of the epoch that has begun before, from its checkpoint; empty where none has.
         move: Moves the phase's bar.
     """
@@ -80,6 +83,7 @@ def watch_fit(
         counts=counts,
         rate_at=lambda batch: float(rate.at(batch)),
         data_wait=data_wait,
+        throughput=throughput,
     )
     saver = CheckpointSaver(
         training,
