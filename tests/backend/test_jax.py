@@ -157,6 +157,72 @@ print(json.dumps({
 """
 
 
+FULL = """
+import jax, numpy as np
+
+from zoo import registry
+from zoo.backend import devices
+from zoo.backend.compute.precision import full_float32, uses_tf32, warning
+from zoo.backend.devices import Accelerator
+from zoo.inference.batches import predict_in_batches
+from zoo.registry import Card, Entry, Stage, entries
+
+LIMIT = 6
+
+def check(value):
+    if len(value) > LIMIT:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes")
+    return value
+
+class Crowded(keras.layers.Layer):
+    def call(self, inputs, training=None):
+        like = jax.ShapeDtypeStruct(inputs.shape, inputs.dtype)
+        checked = jax.pure_callback(check, like, jax.lax.stop_gradient(inputs))
+        return inputs + jax.lax.stop_gradient(checked - inputs)
+
+def build(inputs, *, card, classes, dropout):
+    x = keras.layers.Conv2D(2, 3, strides=2, name="stem_conv")(Crowded(name="crowded")(inputs))
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    return keras.layers.Dense(classes, name="classifier")(x)
+
+registry.list_models()
+entries._entries["crowded"] = Entry(card=Card(
+    name="crowded", family="crowded", description="a toy", input_shape=(28, 28, 1), classes=2, params=26, madds=3_000,
+    stages=(
+        Stage(name="stem", last_layer="stem_conv", layers=2, params=20),
+        Stage(name="head", last_layer="", layers=3, params=6),
+    ),
+    preprocessing="none",
+), build=build)
+
+full = recipe(phase("all", "all"), model="crowded", train={"batch_size": 32})
+try:
+    zoo.finetune(full, photos, run=folder / "full")
+except zoo.ZooError as fault:
+    advice = str(fault)
+devices.accelerator = lambda: Accelerator("gpu", "small", (8, 0))
+auto = recipe(phase("all", "all"), model="crowded", train={"batch_size": "auto", "precision": "float32"})
+run = zoo.finetune(auto, photos, run=folder / "auto")
+LIMIT = 64
+double = auto.model_copy(update={"train": auto.train.model_copy(update={"accumulate": 2})})
+roomy = zoo.finetune(double, photos, run=folder / "roomy")
+with full_float32():
+    bits = uses_tf32(devices.accelerator())
+LIMIT = 1000
+images = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1)).astype("uint8")
+model = run.classifier.model
+print(json.dumps({
+    "advice": advice,
+    "batch": run.record["batch"],
+    "roomy": roomy.record["batch"],
+    "environment": run.record["environment"]["tf32"],
+    "warning": warning("float32", devices.accelerator()),
+    "tf32": [uses_tf32(devices.accelerator()), bits],
+    "difference": float(abs(predict_in_batches(model, images) - model.predict_on_batch(images)).max()),
+}))
+"""
+
+
 def run_on_jax(code, folder):
     write_photos(folder / "photos", count=8)
     done = subprocess.run(
@@ -203,3 +269,21 @@ def test_one_first_pass_for_three_phases_and_one_for_those_that_are_left_come_to
     assert found["engines"] == ["keras", "keras"]
     assert "head: ZOO_ENGINE is openvino, and the backend is jax; Keras computes\n" in found["said"]
     assert (found["same"], found["claim"]) == (True, "bitwise")
+
+
+@pytest.mark.slow
+def test_a_full_device_that_takes_variables_with_it_is_tried_again_with_less(tmp_path):
+    found = run_on_jax(FULL, tmp_path)
+    assert found["advice"] == (
+        "phase 'all': out of memory with train.batch_size = 32; 4 would fit: --set train.batch_size=4 "
+        "--set train.accumulate=8 takes steps of as many images"
+    )
+    assert found["batch"] == {"batch_size": 4, "accumulate": 8}
+    assert found["roomy"] == {"batch_size": 64, "accumulate": 1}  # a step of two batches of 32, at once
+    assert found["environment"] is True
+    assert found["warning"] == (
+        "small multiplies float32 with 10 of its 23 bits (TF32); for all of them set "
+        "JAX_DEFAULT_MATMUL_PRECISION=float32"
+    )
+    assert found["tf32"] == [True, False]
+    assert found["difference"] < 1e-6

@@ -37,13 +37,18 @@ def _tensorflow() -> Accelerator:
     return Accelerator("gpu", details.get("device_name", "gpu"), details.get("compute_capability"))
 
 
+# A plug-in may call the platform by the library that it is written for.
+_GPUS_OF_JAX = ("gpu", "cuda", "rocm")
+
+
 def _jax() -> Accelerator:
     import jax
 
     device = jax.devices()[0]
     capability = getattr(device, "compute_capability", None)
     version = tuple(int(part) for part in str(capability).split(".")) if capability else None
-    return Accelerator(device.platform, device.device_kind, version if version and len(version) == 2 else None)
+    kind = "gpu" if device.platform in _GPUS_OF_JAX else device.platform
+    return Accelerator(kind, device.device_kind, version if version and len(version) == 2 else None)
 
 
 _ACCELERATORS: dict[str, Callable[[], Accelerator]] = {"tensorflow": _tensorflow, "jax": _jax}
@@ -94,6 +99,18 @@ def sync(model: object) -> None:
         jax_state_sync()
 
 
+def renew_lost(model: Any) -> None:
+    """Gives the variables of a compiled model numbers again, zeros, where a failed step may have lost them.
+
+    Keras' step on JAX gives them away, and a device whose memory is used up gives none back.
+    """
+    if name() != "jax":
+        return
+    model._jax_state = None
+    for variable in (*model.variables, *model.optimizer.variables):
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+
+
 def predictor(model: Any) -> Callable[[np.ndarray], Any]:
     """Returns what runs a model in inference mode on a batch of any size; traced once for a model and a dtype.
 
@@ -101,11 +118,36 @@ def predictor(model: Any) -> Callable[[np.ndarray], Any]:
     one, since they share Keras' code, so that a handful of models in one process is enough:
     https://github.com/tensorflow/tensorflow/issues/34907.
     """
+    if name() == "jax" and accelerator().kind != "cpu":
+        return keeping_variables(model)
     if name() != "tensorflow" or model.run_eagerly:
         return model.predict_on_batch
     import tensorflow as tf
 
     return lambda batch: traced(model, batch)(tf.convert_to_tensor(batch))
+
+
+def keeping_variables(model: Any) -> Callable[[np.ndarray], Any]:
+    """Returns what runs a model on JAX in inference mode, as `predict_on_batch` does, and gives no variable away.
+
+    A batch that does not fit into the device's memory then costs nothing but itself: see `one_prediction_at_a_time`.
+    """
+    import jax
+
+    known: dict[Any, Any] = vars(model).setdefault("_zoo_predictors", {})
+    if "jax" not in known:
+
+        def forward(trainable: list[Any], others: list[Any], batch: Any) -> Any:
+            return model.stateless_call(trainable, others, batch, training=False)[0]
+
+        known["jax"] = jax.jit(forward)
+
+    def run(batch: np.ndarray) -> Any:
+        trainable = [variable.value for variable in model.trainable_variables]
+        others = [variable.value for variable in model.non_trainable_variables]
+        return known["jax"](trainable, others, batch)
+
+    return run
 
 
 def traced(model: Any, batch: np.ndarray) -> Any:

@@ -160,7 +160,7 @@ class TrainSection(Section):
     """What holds for all phases."""
 
     batch_size: Literal["auto"] | CountFromOne = 32
-    """Images in a batch; `auto` is the largest that fits into memory, accumulated to 32."""
+    """Images in a batch; `auto` is what fits into memory of a step of 32 images times `accumulate`."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     """What is computed in; `auto` is float32 on a CPU and mixed on GPUs and TPUs."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
