@@ -22,7 +22,7 @@ ROWS = [
 def test_the_longest_phase_is_reported_without_its_first_epoch():
     assert speed_line(ROWS, H100, "mixed_bfloat16") == (
         "all: 2,300 images a second on NVIDIA H100 80GB HBM3, 31.0% of its 990 TFLOP/s in bfloat16 (MFU), "
-        "batches took 2% of the time to make"
+        "2% of the time waiting for batches"
     )
     assert "200 images" in speed_line(ROWS[:2], H100, "mixed_bfloat16")  # all that there is
 
@@ -31,7 +31,7 @@ def test_what_is_not_known_is_not_said():
     unknown = Accelerator("gpu", "another", (9, 0))
     bare = [{key: value for key, value in one.items() if key != "mfu"} for one in ROWS]
     assert speed_line(bare, unknown, "mixed_bfloat16") == (
-        "all: 2,300 images a second on another, batches took 2% of the time to make"
+        "all: 2,300 images a second on another, 2% of the time waiting for batches"
     )
     assert speed_line(ROWS, Accelerator("cpu", "cpu"), "float32") is None
     assert speed_line([{"phase": "head", "seconds": 1.0}], H100, "float32") is None

@@ -31,7 +31,7 @@ def speed_line(rows: Sequence[Mapping[str, Any]], device: Accelerator, policy: s
     if peak is not None and all("mfu" in row for row in epochs):
         share = _median(epochs, "mfu")
         parts.append(f"{share:.1%} of its {peak.flops / 1e12:,.0f} TFLOP/s in {peak.kind} (MFU)")
-    parts.append(f"batches took {_median(epochs, 'data_wait_share'):.0%} of the time to make")
+    parts.append(f"{_median(epochs, 'data_wait_share'):.0%} of the time waiting for batches")
     return ", ".join(parts)
 
 

@@ -15,7 +15,7 @@ def test_an_epochs_figures_by_hand():
     # 1,000 images in 2 s are 500 a second; 3 x 4e9 multiply-adds each are 12e12 operations a second.
     speed = Throughput(images_per_epoch=1000, madds_per_image=12_000_000_000, peak=Peak(flops=120e12, kind="bfloat16"))
     assert speed.of_epoch(2.0, 0.5) == {"images_per_second": 500.0, "data_wait_share": 0.25, "mfu": 0.1}
-    # Batches that are made beside training may take longer than it.
+    # Clocks of several threads may add up to more.
     assert speed.of_epoch(2.0, 3.0)["data_wait_share"] == 1.0
 
 

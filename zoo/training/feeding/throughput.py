@@ -31,8 +31,7 @@ class Throughput:
 
         Args:
             seconds: What its training took, without its validation.
-            data_wait_seconds: What making its batches took; where they are made beside training, this is more than
-                training waited for.
+            data_wait_seconds: For how long it waited for its batches.
 
         Returns:
             `images_per_second` and `data_wait_share`; and `mfu`, model FLOPs utilization, where the model's
