@@ -17,7 +17,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_the_tested_releases_are_those_that_the_project_asks_for():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    asked = " ".join([*project["dependencies"], *project["optional-dependencies"]["hf"]])
+    asked = " ".join(
+        [*project["dependencies"], *(row for name in ("hf", "jax") for row in project["optional-dependencies"][name])]
+    )
     constraints = (REPOSITORY / "constraints.txt").read_text()
     for package, (oldest, newest) in TESTED.items():
         floor = re.search(rf"(?:^|\s){package}>=([\d.]+)", asked).group(1)

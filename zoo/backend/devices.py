@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.backend.distribution.placement import current
 from zoo.backend.keras_internals.experimental import device_details
 from zoo.backend.keras_internals.native_operations import native_operations
 
@@ -118,6 +119,10 @@ def predictor(model: Any) -> Callable[[np.ndarray], Any]:
     one, since they share Keras' code, so that a handful of models in one process is enough:
     https://github.com/tensorflow/tensorflow/issues/34907.
     """
+    if current().is_spread:
+        from zoo.backend.distribution.layout import spread_predictor
+
+        return spread_predictor(model)
     if name() == "jax" and accelerator().kind != "cpu":
         return keeping_variables(model)
     if name() != "tensorflow" or model.run_eagerly:

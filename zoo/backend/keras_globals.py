@@ -27,6 +27,15 @@ VALUES = {"floatx": ("float16", "float32", "float64"), "image_data_format": ("ch
 LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 
+def named_backend() -> str:
+    """Returns the name of the backend that Keras has, or will start with."""
+    if "keras" in sys.modules:
+        import keras
+
+        return keras.backend.backend()
+    return os.environ.get("KERAS_BACKEND") or str(_keras_json()[1].get("backend", DEFAULT_BACKEND))
+
+
 def require_backend() -> None:
     """Makes sure, before Keras is imported, that it will start with a backend that zoo supports.
 

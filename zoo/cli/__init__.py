@@ -81,6 +81,10 @@ class LazyGroup(VerbGroup):
                 code = _report(fault, as_json="--json" in arguments and not has_printed())
             except INTERRUPTIONS as ended:
                 code = _report_interruption(ended)
+        if code and os.environ.get("ZOO_SUPERVISED"):
+            from zoo.backend.distribution.supervising import leave_at_once
+
+            leave_at_once(int(code))
         sys.exit(code or 0)
 
 

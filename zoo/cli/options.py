@@ -118,14 +118,14 @@ class RecipeRequest:
         return make_job(self.recipe, self.data, self.overrides)
 
 
-def gathered(into: type[Any]) -> Decorator:
-    """Hands the options that a dataclass has fields for to a verb as one argument, `asked`."""
+def gathered(into: type[Any], *, name: str = "asked") -> Decorator:
+    """Hands the options that a dataclass has fields for to a verb as one argument."""
     names = [field.name for field in fields(into)]
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(verb)
         def gather(**given: Any) -> Any:
-            return verb(asked=into(**{name: given.pop(name) for name in names}), **given)
+            return verb(**{name: into(**{field: given.pop(field) for field in names})}, **given)
 
         return gather
 

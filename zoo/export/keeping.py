@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.backend.machine import usable_cores
+from zoo.backend.hardware.machine import usable_cores
 from zoo.backend.memory import has_memory
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import ZooError, in_one_line

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from zoo.backend.machine import usable_cores
+from zoo.backend.hardware.machine import usable_cores
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import NotFoundError, WeightsError, ZooError, in_one_line, shown
 from zoo.foreign import trust

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.backend import devices
+from zoo.backend.distribution.placement import current
 from zoo.backend.keras_globals import pinned
 from zoo.data import Pixels
 from zoo.inference.engines import Compiled
@@ -56,11 +57,12 @@ def predict_each_batch(
         first: The image to begin with; a batch begins with it where it is a multiple of `batch_size`, and gives what
             it gives among all.
     """
-    is_fixed = batch_size is not None or devices.accelerator().kind == "cpu"
+    # Of several processes all take as many.
+    is_fixed = batch_size is not None or devices.accelerator().kind == "cpu" or current().is_spread
     # What fitted the last time is known to the model: a pass over many images is several calls.
     known: Any = vars(model)
     suits = ON_CPU if is_fixed else known.get(_FITTING, ON_ACCELERATOR)
-    size = min(batch_size or suits, len(images))
+    size = current().divisible(min(batch_size or suits, len(images)))
     run = model.run if isinstance(model, Compiled) else devices.predictor(model)
     start = first
     while start < len(images):

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.backend.distribution import supervising
+from zoo.backend.distribution.agreement import told
+from zoo.backend.distribution.placement import Devices, current, placed
+from zoo.backend.keras_globals import named_backend
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import INTERRUPTIONS, RunError, ZooError
@@ -176,6 +180,7 @@ def carry_out(
     is_one_of_several: bool = False,
     load: Callable[[], object] = import_keras,
     times: StepTimes | None = None,
+    devices: Devices = "auto",
 ) -> Run:
     """Trains, measures and closes a run.
 
@@ -186,9 +191,10 @@ def carry_out(
         is_one_of_several: Whether it is one seed's run: who trains all says how to go on.
         load: Loads Keras and its backend, which takes seconds; a folder that was named is claimed before.
         times: Knows which step is at work; by default it begins to count here.
+        devices: How many devices of this process compute, `auto` or `all`: see `zoo.backend.distribution`.
     """
     times = times or StepTimes()
-    shown = make_display(verbose, logger="zoo.finetune")
+    shown = make_display(verbose if current().leads else 0, logger="zoo.finetune")
     with contextlib.ExitStack() as at_end:
         folder, notes = None, ()
         if not isinstance(decided, AlreadyDone) and _path_of(decided) is not None:
@@ -219,7 +225,10 @@ def carry_out(
             alone(display.line),
             deterministic_operations(job.recipe.train.deterministic),
             _going_on_said(folder, is_one_of_several, display.line),
+            placed(devices, backend=named_backend()),
         ):
+            # The folder of process 0 is the run's: the others work in one that goes with them.
+            supervising.leave_advice(how_to_resume(Path(told("the run's folder", str(folder.path)))))
             for note in (*notes, *warnings):
                 display.line(note)
             if isinstance(decided, Lengthen):
@@ -326,9 +335,10 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool, say: Callable[[st
                 "left there; begin it again"
             ) from fault
         if folder.is_begun and not is_one_of_several:
-            advise(fault, how_to_resume(folder.path))
+            how = supervising.advice() or how_to_resume(folder.path)
+            advise(fault, how)
             if ends_silently(fault):
-                say(f"interrupted; {how_to_resume(folder.path)}")
+                say(f"interrupted; {how}")
         raise
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zoo.backend.distribution.placement import Devices
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import INTERRUPTIONS, RunError
@@ -40,6 +41,7 @@ class SeedSummary:
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
 
+# Many arguments because they are those of `finetune`.
 def finetune_seeds(
     recipe_or_model: str | Path | Recipe,
     seeds: Sequence[int],
@@ -49,6 +51,7 @@ def finetune_seeds(
     run: Path | str | None = None,
     weights: Path | str | None = None,
     load: Callable[[], object] = import_keras,
+    devices: Devices = "auto",
 ) -> dict[int, Run]:
     """Trains one run for each seed, in folders `seed-N` below `run`; what is there already goes on or stays.
 
@@ -60,6 +63,7 @@ def finetune_seeds(
         run: The folder around them; by default `runs/<recipe>-<UTC time>`.
         weights: As for `finetune`.
         load: Loads Keras and its backend; a folder in which another process works is refused before.
+        devices: As for `carry_out`.
 
     Returns:
         The finished runs by seed.
@@ -83,7 +87,7 @@ def finetune_seeds(
         for seed, folder in folders.items():
             seeded = with_override(as_overrides(overrides), "train.seed", seed)
             one = decide(replace(of_each, overrides=seeded, run=folder))
-            runs[seed] = carry_out(one, is_one_of_several=True, load=load)
+            runs[seed] = carry_out(one, is_one_of_several=True, load=load, devices=devices)
     except (*INTERRUPTIONS, OSError, MemoryError) as fault:
         if runs_within(around):
             advise(fault, f"go on with all seeds: {_typed_again(asked, seeds, around)}")

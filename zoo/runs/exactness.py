@@ -113,6 +113,13 @@ def machine_differences(before: MadeOn, now: MadeOn, *, deterministic: bool) -> 
         yield Difference(name="native operations", then=was, now=now_is, remedy=remedy)
 
 
+def placement_differences(before: RunRecord, now: RunRecord) -> Iterator[Difference]:
+    """Yields another number of devices or processes: what they sum, they sum in another order then."""
+    then, here = (str(one.placement or "one device") for one in (before, now))
+    if then != here:
+        yield Difference(name="placement", then=then, now=here)
+
+
 def has_native_operations(environment: EnvironmentRecord) -> bool:
     """Returns whether TensorFlow's own operations computed; an earlier zoo, which did not note it, had none."""
     return bool(environment.native_operations)
@@ -173,6 +180,7 @@ def claim_after(before: RunRecord, now: RunRecord, *, deterministic: bool) -> Ex
     if before.exactness.claim != "bitwise":
         return before.exactness
     differences = (
+        *placement_differences(before, now),
         *version_differences(before, now.versions),
         *machine_differences(before, now, deterministic=deterministic),
     )

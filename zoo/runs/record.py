@@ -60,6 +60,27 @@ class EnvironmentRecord(JsonObject):
     tf32: bool | None = field(default=None, metadata=LEFT_OUT)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlacementRecord(JsonObject):
+    """Where a run was computed, on more than one device.
+
+    Attributes:
+        processes: How many processes trained together.
+        devices: How many devices all of them had in it.
+        engine: What spread it over them.
+        batchnorm: Of which images BatchNorm took its statistics: `global` is the whole batch, over all devices.
+    """
+
+    processes: int
+    devices: int
+    engine: str
+    batchnorm: str
+
+    def __str__(self) -> str:
+        devices = f"{self.devices} devices"
+        return devices if self.processes == 1 else f"{devices} of {self.processes} processes"
+
+
 Claim = Literal["bitwise", "equivalent, not bitwise"]
 
 
@@ -355,6 +376,7 @@ class RunRecord(JsonObject):
         first_losses: The losses of the first batches, at most 20, as hexadecimal floats that lose no digit. Each is
             the mean of its epoch until then, as Keras reports it; None of an earlier zoo.
         batch: Images to a batch and batches to a step, once they are known.
+        placement: Where it is computed, as it goes on now; None on one device, and of an earlier zoo.
         engine: What computes what frozen layers give, `keras` or `openvino 2026.4.1`; None before any did, and of an
             earlier zoo.
         stopped_by: The callback that ended it early, or None.
@@ -386,6 +408,7 @@ class RunRecord(JsonObject):
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     first_losses: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
     batch: BatchRecord | None = field(default=None, metadata=LEFT_OUT)
+    placement: PlacementRecord | None = field(default=None, metadata=LEFT_OUT)
     engine: str | None = field(default=None, metadata=LEFT_OUT)
     stopped_by: str | None = field(default=None, metadata=LEFT_OUT)
     kept: BestRecord | None = field(default=None, metadata=LEFT_OUT)

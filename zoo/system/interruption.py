@@ -113,6 +113,11 @@ def exception_of(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
 
 
+def number_of(fault: BaseException) -> int:
+    """Returns the signal whose exception one is; SIGINT where a handler of the caller's raised one of its own."""
+    return fault.exit_code - 128 if isinstance(fault, Terminated) else signal.SIGINT
+
+
 def ends_silently(fault: BaseException) -> bool:
     """Whether nobody will say anything of an exception: the one of a signal that would have ended the process."""
     return isinstance(fault, Terminated) and signal.getsignal(fault.exit_code - 128) == signal.SIG_DFL

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
+from zoo.backend.distribution.stopping import AgreedStop
 from zoo.data import Pack
 from zoo.data.dataset import Split
 from zoo.recipe.schema import Recipe
@@ -34,6 +35,7 @@ class Training:
         prefixes: What the phases freeze, and what that gives for the images.
         display: Shows progress.
         times: Knows which step is at work.
+        stop: Where several processes end training that one of them was asked to end.
     """
 
     model: keras.Model
@@ -49,3 +51,4 @@ class Training:
     prefixes: FrozenPrefixes
     display: ProgressDisplay
     times: StepTimes
+    stop: AgreedStop

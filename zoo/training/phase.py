@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from zoo.backend import determinism, devices
+from zoo.backend.distribution.faults import is_of_peers, peer_gone
 from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.backend.keras_internals.optimizers import inner_optimizer
 from zoo.data import Batches
@@ -249,6 +250,8 @@ class PhaseRun:
                 with watch.interruption:
                     self._fit_epochs(training_model, feed, callbacks, epochs)
             except Exception as fault:
+                if is_of_peers(fault):
+                    raise peer_gone(fault) from fault
                 keep_failed_batch(fault, self._training, feed.training, watch.saver, watch.counts)
                 if devices.is_out_of_memory(fault):
                     raise out_of_memory(self._recipe, phase, training_model, feed.training) from fault

@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
-from zoo.backend import allocator, devices
+from zoo.backend import devices
+from zoo.backend.distribution.stopping import AgreedStop
+from zoo.backend.hardware import allocator
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.data import Pack
 from zoo.data.inputs import Inputs
@@ -22,8 +24,7 @@ from zoo.report.step_times import StepTimes
 from zoo.runs import checkpoint, failed_batch
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_writer import CheckpointWriter, SaveErrors
-from zoo.runs.counted_in_batches import lines_anew
-from zoo.runs.exactness import claim_after, described
+from zoo.runs.exactness import described
 from zoo.runs.folder import RunFolder
 from zoo.runs.images import FILE as IMAGES_FILE
 from zoo.runs.images import RunImages
@@ -44,8 +45,14 @@ from zoo.training.prefix.feeding import frozen_prefixes, predict
 from zoo.training.prefix.planning import FrozenPrefixes
 from zoo.training.preparation.checkpoints import best_checkpoint, figures_of, newest_good
 from zoo.training.preparation.first_record import first_record
+from zoo.training.preparation.going_on import going_on, history_of
 from zoo.training.preparation.kept_images import check_same_images, images_of
 from zoo.training.preparation.preparing import Prepared, build_model, largest_phase, model_warnings, read_inputs
+from zoo.training.preparation.same_everywhere import (
+    check_same_everywhere,
+    check_same_images_everywhere,
+    check_same_weights,
+)
 from zoo.training.repetition import compare_data, compare_result
 from zoo.training.trainable import apply_freezing
 from zoo.training.user_callbacks import trackers
@@ -88,22 +95,21 @@ def train(
     inputs = read_inputs(prepared, display, times)
     with times.step("hashing"):
         images = images_of(prepared.source.dataset, inputs, validation=prepared.recipe.data.validation)
+        check_same_images_everywhere(images.to_text())
         record = _first_record(prepared, inputs, repeats, display)
-    before = None if resume_from is None else folder.record()
+    before = None if resume_from is None else _record_before(folder, images)
     if before is not None and resume_from is not None:
-        check_same_images(folder, images)
-        record = _going_on(before, record, resume_from, deterministic=prepared.recipe.train.deterministic)
+        record = going_on(before, record, resume_from, deterministic=prepared.recipe.train.deterministic)
     batches = _choose_batches(prepared, before, largest, inputs, display)
-    record = replace(record, batch=BatchRecord(batch_size=batches.batch_size, accumulate=batches.accumulate))
+    record = replace(record, batch=BatchRecord(**asdict(batches)))
     _say_what_trains(prepared, inputs, folder, display, is_resumed=before is not None)
     recipe = in_micro_batches(prepared.recipe, batches)
-    history = _history(folder, resume_from, accumulate=recipe.train.accumulate)
+    history = history_of(folder, resume_from, accumulate=recipe.train.accumulate)
     allocator.keep_freed_memory()
-    with recording(folder, record, _texts(prepared, before, folder, images)) as recorded:
+    recorder = recording(folder, record, _texts(prepared, before, folder, images))
+    with recorder as recorded, AgreedStop().watched() as stop:
         check_monitors(callbacks, validates=inputs.validation is not None)
-        folder.write_metrics(history)
-        if resume_from is not None:
-            checkpoint.remove_newer(folder.checkpoints, resume_from)
+        _leave_out_newer(folder, history, resume_from)
         errors = SaveErrors(recipe.train.on_save_error, display.line)
         with CheckpointWriter(folder, keep=recipe.checkpoint.keep, history=history, errors=errors) as writer:
             training = Training(
@@ -118,12 +124,13 @@ def train(
                 one_run=OneRun(callbacks, model, epochs=sum(phase.epochs for phase in recipe.phases)),
                 first_losses=FirstLosses(resume_from.progress if resume_from else Progress()),
                 prefixes=frozen_prefixes(model, recipe, engine_of_run(recorded, repeats, errors)),
+                stop=stop,
                 display=display,
                 times=times,
             )
             _train_phases(training, resume_from, recorded)
         result = _close(training, recorded)
-        if before is not None and record.exactness is not None:
+        if before and record.exactness:
             display.line(described(record.exactness))
         if repeats is not None:
             recorded.update(repeats=compare_result(repeats, folder, prepared.asked, recorded.record, display))
@@ -132,16 +139,24 @@ def train(
     _check_expectation(prepared.recipe, result)
 
 
+def _leave_out_newer(folder: RunFolder, history: Sequence[Mapping[str, Any]], resume_from: Checkpoint | None) -> None:
+    """Puts the folder back to where a run goes on from."""
+    folder.write_metrics(history)
+    if resume_from is not None:
+        checkpoint.remove_newer(folder.checkpoints, resume_from)
+
+
+def _record_before(folder: RunFolder, images: RunImages) -> RunRecord:
+    """Returns the record of a run that goes on, which is on the images that it began with."""
+    before = folder.record()
+    check_same_images(folder, images)
+    return before
+
+
 def _first_record(prepared: Prepared, inputs: Inputs, repeats: RunFolder | None, display: ProgressDisplay) -> RunRecord:
     """Returns what is known of a run before it trains; where it repeats another, whether on the same data."""
     record = first_record(prepared, inputs)
     return record if repeats is None else replace(record, repeats=compare_data(repeats, record, display))
-
-
-def _going_on(before: RunRecord, now: RunRecord, resume_from: Checkpoint, *, deterministic: bool) -> RunRecord:
-    """Returns the record of a run that goes on: what it was begun with, and what it may claim from now on."""
-    claim = claim_after(before, now, deterministic=deterministic)
-    return replace(before.going_on(now, phases=resume_from.progress.phase), exactness=claim)
 
 
 def _texts(prepared: Prepared, before: RunRecord | None, folder: RunFolder, images: RunImages) -> dict[str, str]:
@@ -161,7 +176,9 @@ def _begin(
     if prepared.weights is not None and resume_from is None:
         prepared.weights.verify(folder.path)
     engines.asked()
+    check_same_everywhere(prepared, goes_on=resume_from and resume_from.path.name)
     model = build_model(prepared, is_resumed=resume_from is not None)
+    check_same_weights(model)
     largest = largest_phase(model, prepared.recipe)
     for warning in (*prepared.warnings, *model_warnings(prepared, model, largest)):
         display.line(f"warning: {warning}")
@@ -236,17 +253,6 @@ def _train_phases(training: Training, resume_from: Checkpoint | None, recorded: 
     one_run.end()
     if one_run.stopped_by:
         recorded.update(stopped_by=one_run.stopped_by)
-
-
-def _history(folder: RunFolder, resume_from: Checkpoint | None, *, accumulate: int) -> list[Mapping[str, Any]]:
-    """Returns the lines of metrics.jsonl that a run goes on with: those that its checkpoint keeps."""
-    if resume_from is None:
-        return []
-    lines = resume_from.history()
-    if lines is None:  # an earlier zoo's
-        progress = resume_from.progress
-        return lines_anew(folder.metrics()[: progress.epoch], progress, accumulate=accumulate)
-    return list(lines)
 
 
 def _each_phase(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.backend.allocator import keep_freed_memory
+from zoo.backend.hardware.allocator import keep_freed_memory
 from zoo.backend.keras_internals.experimental import leave_unrewritten, unconverted, with_length
 from zoo.backend.keras_internals.process_state import operations_are_deterministic
 

@@ -6,7 +6,12 @@ from typing import Any
 from zoo.errors import ZooError
 
 # The oldest and the newest releases that all tests were run with.
-TESTED = {"keras": ("3.13.0", "3.15.1"), "tensorflow": ("2.18.0", "2.21.0"), "datasets": ("4.0.0", "5.2.0")}
+TESTED = {
+    "keras": ("3.13.0", "3.15.1"),
+    "tensorflow": ("2.18.0", "2.21.0"),
+    "datasets": ("4.0.0", "5.2.0"),
+    "jax": ("0.10.2", "0.10.2"),
+}
 
 
 def unsupported(found: str, *, expected: str, source: str, package: str = "keras") -> ZooError:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from zoo.backend.machine import has_nvidia
+from zoo.backend.hardware.machine import has_nvidia
 from zoo.cli.inference.images import PATHS_FROM_OPTION, STANDARD, all_names, fault_of, is_there, listed
 from zoo.cli.options import Choice, OutFile, Reference, gathered, json_option, trust_option
 from zoo.cli.output import counted, echo, percent, print_json, stdout_is_read, stdout_width

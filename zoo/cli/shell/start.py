@@ -23,8 +23,8 @@ def start_backend() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _loading_line(), noticed(), descriptor_2_silenced(), lean_start():
-        from zoo.backend.allocator import keep_freed_memory
         from zoo.backend.devices import accelerator
+        from zoo.backend.hardware.allocator import keep_freed_memory
 
         accelerator()
         keep_freed_memory()

@@ -14,7 +14,7 @@ from zoo.system.text_tables import beside, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo.backend.machine import Advice, Machine
+    from zoo.backend.hardware.machine import Advice, Machine
     from zoo.training.tools.speed import Speed
 
 # As wide as the longest word before a line, and a space or two.
@@ -35,7 +35,7 @@ def doctor_command(measure: bool, as_json: bool) -> None:
       zoo doctor
       zoo doctor --measure --json
     """
-    from zoo.backend.machine import advice_for, this_machine
+    from zoo.backend.hardware.machine import advice_for, this_machine
 
     machine = this_machine()
     advice = advice_for(machine, os.environ)

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.backend.distribution.joining import unreachable_name
+from zoo.backend.distribution.placement import current
+from zoo.backend.distribution.supervising import begin_as_child, is_supervised
 from zoo.cli.options import InPath, gathered, json_option, recipe_options, trust_option
 from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
 from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
+from zoo.cli.training.placing import PlacingOptions, placing_options, run_as_member
 from zoo.cli.training.plan import show_plan
 from zoo.cli.training.replay import show_replay
 from zoo.runs.folder import RunFolder
@@ -23,6 +27,8 @@ from zoo.system.text_tables import table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zoo.backend.distribution.joining import Member
+    from zoo.backend.distribution.placement import Devices
     from zoo.jobs.finetuning import Run
     from zoo.jobs.resolving import Job
 
@@ -79,12 +85,19 @@ def _read_more_epochs(_context: click.Context, _option: click.Parameter, text: s
     metavar="N,N,...",
     help="Train a run for each of these seeds, and show mean and spread.",
 )
+@placing_options
 @click.option("--dry-run", is_flag=True, help="Show the resolved recipe and what each phase trains, and stop.")
 @trust_option
 @json_option()
 @gathered(FinetuneOptions)
+@gathered(PlacingOptions, name="placing")
 def finetune_command(
-    asked: FinetuneOptions, seeds: tuple[int, ...], replay: bool, dry_run: bool, as_json: bool
+    asked: FinetuneOptions,
+    placing: PlacingOptions,
+    seeds: tuple[int, ...],
+    replay: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Train a classifier as a recipe says, and leave a run folder.
 
@@ -104,6 +117,8 @@ def finetune_command(
       zoo finetune --run runs/pets --resume
       zoo finetune --run runs/pets --replay
       zoo finetune runs/pets --epochs +5
+      zoo finetune theirs.toml --data ours/ --devices all
+      zoo finetune theirs.toml --coordinator 10.0.0.1:9911 --processes 2 --process 0
     """
     if replay:
         given = (asked.recipe, asked.run)
@@ -121,10 +136,16 @@ def finetune_command(
         raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
     if dry_run:
         show_plan(_checked(asked), as_json=as_json)
-    elif seeds:
-        _train_seeds(asked, seeds, as_json=as_json)
+        return
+    member = placing.member()
+    if seeds and member is not None:
+        raise click.UsageError("--seeds trains one run after another; with several processes: --set train.seed=N")
+    if seeds:
+        _train_seeds(asked, seeds, placing.devices, as_json=as_json)
+    elif member is None or is_supervised():
+        _train(asked, member, placing.devices, as_json=as_json)
     else:
-        _train(asked, as_json=as_json)
+        click.get_current_context().exit(run_as_member(member))
 
 
 def _checked(asked: FinetuneOptions) -> "Job":
@@ -136,7 +157,8 @@ def _checked(asked: FinetuneOptions) -> "Job":
     return job
 
 
-def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
+def _train(asked: FinetuneOptions, member: "Member | None", devices: "Devices", *, as_json: bool) -> None:
+    from zoo.cli.training.processes import member_request
     from zoo.jobs.finetuning import carry_out
     from zoo.jobs.resuming import Request, decide
     from zoo.report.step_times import StepTimes, seconds_of_this_process
@@ -153,7 +175,15 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
         more_epochs=asked.more_epochs,
         force=asked.force,
     )
-    run = carry_out(decide(request), load=start_backend, times=times)
+    if member is not None:
+        begin_as_child()
+        if warning := unreachable_name(member):
+            echo(warning, err=True)
+    with member_request(request, member) as shared:
+        leads = current().leads
+        run = carry_out(decide(shared), load=start_backend, times=times, devices=devices)
+    if not leads:  # its folder is thrown away
+        return
     with _finished_said("the run is finished", run.path):
         if as_json:
             emit("finetune", _document(run))
@@ -161,7 +191,7 @@ def _train(asked: FinetuneOptions, *, as_json: bool) -> None:
             _show_result(run)
 
 
-def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: bool) -> None:
+def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], devices: "Devices", *, as_json: bool) -> None:
     from zoo.jobs.seeds import finetune_seeds
 
     runs = finetune_seeds(
@@ -172,6 +202,7 @@ def _train_seeds(asked: FinetuneOptions, seeds: tuple[int, ...], *, as_json: boo
         run=asked.run,
         weights=asked.weights,
         load=start_backend,
+        devices=devices,
     )
     with _finished_said("the runs are finished", next(iter(runs.values())).path.parent):
         _show_seeds(runs, as_json=as_json)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from zoo.backend.machine import usable_cores
+from zoo.backend.hardware.machine import usable_cores
 from zoo.data.images.decoding import open_image
 from zoo.data.images.facts import BadImageError
 from zoo.data.images.pillow import quiet_pillow

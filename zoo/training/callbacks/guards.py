@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from zoo.backend import devices
+from zoo.backend.distribution.stopping import AgreedStop
 from zoo.errors import ZooError
 from zoo.freezing.contract import Contract
 from zoo.recipe.schema import Phase, TrainSection
@@ -52,16 +53,20 @@ class InterruptionGuard(keras.callbacks.Callback):
     Before, there is nothing to save, and compiling takes long.
     """
 
-    def __init__(self, saver: CheckpointSaver, *, batches_per_epoch: int, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, saver: CheckpointSaver, stop: AgreedStop, *, batches_per_epoch: int, say: Callable[[str], object]
+    ) -> None:
         """Prepares.
 
         Args:
             saver: Saves what is done.
+            stop: Agrees with other processes on where to end.
             batches_per_epoch: The last one's end is the epoch's where nothing is validated.
             say: Told that a signal waits.
         """
         super().__init__()
         self._saver = saver
+        self._stop = stop
         self._batches_per_epoch = batches_per_epoch
         self._say = say
         self._waiting: contextlib.ExitStack | None = None
@@ -97,9 +102,11 @@ class InterruptionGuard(keras.callbacks.Callback):
         self._end_if_asked()
 
     def _end_if_asked(self) -> None:
-        if (fault := interruption.pending()) is not None:
+        fault = interruption.pending()
+        number = self._stop.reached(None if fault is None else interruption.number_of(fault))
+        if number is not None:
             self._saver.save_at_once()
-            raise fault
+            raise interruption.exception_of(number) if fault is None else fault
 
 
 class TerminateOnNaN(keras.callbacks.Callback):

@@ -6,6 +6,10 @@ from typing import Any
 
 import keras
 
+from zoo.backend.determinism import threads
+from zoo.backend.distribution.agreement import gathered
+from zoo.backend.distribution.own_time import OwnTime
+from zoo.backend.distribution.placement import current
 from zoo.runs.progress import Progress
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.compiling.optimizer_state import applied_steps, loss_scale
@@ -52,6 +56,7 @@ class MetricsWriter(keras.callbacks.Callback):
         self._training_seconds: float | None = None
         self._waited = 0.0
         self._applied_before = 0
+        self._own_time = OwnTime(threads=threads()) if current().processes > 1 else None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clocks; those of an epoch that has begun before go on."""
@@ -59,6 +64,8 @@ class MetricsWriter(keras.callbacks.Callback):
         before = self._counts.start.partial_epoch if epoch == self._counts.start.epoch_in_phase else None
         self._began = time.perf_counter() - (before.seconds if before else 0.0)
         self._training_seconds = None
+        if self._own_time is not None:
+            self._own_time.take()
         self._data_wait.take()
         self._waited = before.data_wait_seconds if before else 0.0
         applied = applied_steps(training_model.optimizer)
@@ -84,6 +91,7 @@ class MetricsWriter(keras.callbacks.Callback):
             **{name: taken[name] for name in ("seconds", "data_wait_seconds")},
             **self._throughput.of_epoch(trained, taken["data_wait_seconds"]),
             **self._loss_scaling(),
+            **self._of_workers(),
         }
 
     def so_far(self) -> dict[str, Any]:
@@ -94,6 +102,13 @@ class MetricsWriter(keras.callbacks.Callback):
             "data_wait_seconds": round(self._waited, 3),
             "applied_steps_before": self._applied_before,
         }
+
+    def _of_workers(self) -> dict[str, list[float]]:
+        """Returns the seconds that each of several processes worked itself since the epoch began, or went on."""
+        if self._own_time is None:
+            return {}
+        seconds = f"{self._own_time.take() + self._waited:.3f}"
+        return {"worker_seconds": [float(text) for text in gathered("seconds of an epoch", seconds)]}
 
     def _loss_scaling(self) -> dict[str, float]:
         """Returns the loss scale of mixed_float16, and how often gradients were not finite and were skipped.

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from zoo.backend.distribution.own_time import slow_one
 from zoo.training.callbacks.metrics_writer import MetricsWriter
 
 
@@ -30,11 +31,16 @@ class ProgressBar(keras.callbacks.Callback):
 class EpochLine(keras.callbacks.Callback):
     """Shows what has been written of an epoch; comes after its checkpoint is saved."""
 
-    def __init__(self, show: Callable[[Mapping[str, Any]], None], written: MetricsWriter) -> None:
+    def __init__(
+        self, show: Callable[[Mapping[str, Any]], None], written: MetricsWriter, *, say: Callable[[str], object]
+    ) -> None:
         super().__init__()
         self._show = show
+        self._say = say
         self._written = written
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Shows the line."""
+        """Shows the line, and which of several processes was slow."""
         self._show(self._written.row)
+        if slow := slow_one(self._written.row.get("worker_seconds", [])):
+            self._say(f"epoch {self._written.row['epoch']}: {slow}")

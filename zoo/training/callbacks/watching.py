@@ -94,7 +94,9 @@ def watch_fit(
         average=average,
         metrics=metrics,
     )
-    interruption = InterruptionGuard(saver, batches_per_epoch=counts.batches_per_epoch, say=training.display.line)
+    interruption = InterruptionGuard(
+        saver, training.stop, batches_per_epoch=counts.batches_per_epoch, say=training.display.line
+    )
     callbacks = [
         AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
         EpochStateRestorer(layers, epoch_state, classes=len(training.model.blueprint.classes)),
@@ -106,7 +108,7 @@ def watch_fit(
         metrics,
         early_stopping,
         saver,
-        EpochLine(partial(training.display.epoch, phase_epochs=phase.epochs), metrics),
+        EpochLine(partial(training.display.epoch, phase_epochs=phase.epochs), metrics, say=training.display.line),
     ]
     return Watch(
         callbacks=callbacks, counts=counts, early_stopping=early_stopping, interruption=interruption, saver=saver

@@ -179,7 +179,7 @@ def _in_memory(
             array[start:done] = some
         move(done, "")
 
-    _compute(model, images, views, take)
+    compute(model, images, views, take)
     return arrays
 
 
@@ -215,7 +215,7 @@ def _on_disk(
         move(start + len(rows[0]), "")
 
     try:
-        _compute(model, images, views, take, done=before, seeds=last.seeds)
+        compute(model, images, views, take, done=before, seeds=last.seeds)
     except BaseException:
         for entry in written:
             with suppress(OSError):
@@ -224,7 +224,7 @@ def _on_disk(
     return before
 
 
-def _compute(
+def compute(
     model: keras.Model | Compiled,
     images: Pixels,
     views: Sequence[View],

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from zoo.backend.determinism import fixed_threads
+from zoo.backend.distribution.agreement import gathered
+from zoo.backend.distribution.placement import current
 from zoo.backend.memory import has_memory
 from zoo.data import Pack, Pixels
 from zoo.data.inputs import Bar
@@ -23,6 +25,7 @@ from zoo.training.prefix.ahead import look_ahead
 from zoo.training.prefix.caching import Activations
 from zoo.training.prefix.engine import PassEngine
 from zoo.training.prefix.planning import FrozenPrefixes, NotCached, PrefixPlan, plan_prefix, with_prefix
+from zoo.training.prefix.sharing import get_together
 from zoo.training.prefix.splitting import Prefix, frozen_prefix, joined
 
 
@@ -145,6 +148,8 @@ def _wherever_it_can_be_kept(
     try:
         return _timed(plan, activations, display, say)
     except OSError as fault:
+        if current().processes > 1:  # the others go on as was planned
+            raise
         why = f"{fault.filename or cache_folder()}: {fault.strerror or fault}"
         # What an engine has taken over computes what it does for later phases too.
         plan = replace(plan, place="in memory", kept=plan.kept if plan.compiled else ())
@@ -206,12 +211,11 @@ def _run(plan: PrefixPlan, activations: Activations, bar: Bar) -> CachedActivati
     packs: list[Pack] = []
     for each in plan.needed:
         array = each.found
-        if array is None:
+        if array is None or (current().processes > 1 and plan.place != "there"):  # another process may lack it
             folders = [each.folder, *(each.folder_of(prefix, plan.engine) for prefix in prefixes[1:])]
             images, in_memory = each.pack.images, plan.place == "in memory"
-            output = caching.get_or_compute(
-                model, images, folders, views=each.views, in_memory=in_memory, bar=bar, what=each.name
-            )
+            get = get_together if current().processes > 1 else caching.get_or_compute
+            output = get(model, images, folders, views=each.views, in_memory=in_memory, bar=bar, what=each.name)
             computed += output.computed
             array = output.activations[each.folder]
             for folder, prefix in zip(folders, prefixes, strict=True):
@@ -238,6 +242,7 @@ def predict(model: keras.Model, images: Pixels, prefixes: FrozenPrefixes) -> np.
     if prefix is None:
         return predict_in_batches(model, images)
     kept = prefixes.activations.find(caching.folder_of(prefix, images, engine=prefixes.engine.name))
-    if kept is None:
+    is_there = gathered("kept activations", "there" if kept is not None else "")
+    if kept is None or not all(is_there):
         return predict_in_batches(model, images)
     return predict_in_batches(prefix.suffix, kept)

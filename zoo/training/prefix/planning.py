@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.backend.distribution.agreement import gathered, told
+from zoo.backend.distribution.placement import current
 from zoo.data import Pack
 from zoo.inference.engines import Compiled
 from zoo.recipe.schema import Recipe
@@ -159,12 +161,17 @@ def plan_prefix(
             found = activations.find(folder)
             by_name[name].append(Needed(name=what, pack=pack, views=seen, folder=folder, found=found))
         if all(each.found is not None for each in by_name[name]):
-            return PrefixPlan(prefix=prefix, needed=by_name[name], place="there", engine=name)
+            if all(gathered("activations found", "all")):
+                return PrefixPlan(prefix=prefix, needed=by_name[name], place="there", engine=name)
+        else:
+            gathered("activations found", "")
     engine, needed = names[0], by_name[names[0]]
     missing = [each for each in needed if each.found is None]
     size = sum(each.count for each in needed) * policy.bytes_of(prefix)
     begun = sum(caching.bytes_there(each.folder) for each in missing)
     place = policy.place_for(size, there=begun)
+    if current().processes > 1:
+        place = _place_among_several(place)
     if place is None:
         gigabytes = f"its {size / 1e9:.1f} GB"
         if is_writable(caching.KIND):
@@ -172,7 +179,20 @@ def plan_prefix(
             return NotCached(f"{gigabytes} fit neither in {cache_folder()}, {free}, nor in memory")
         return NotCached(f"{caching.entries_folder()} cannot be written, and {gigabytes} do not fit in memory")
     plan = PrefixPlan(prefix=prefix, needed=needed, place=place, engine=engine)
-    return _with_later(plan, one.later, activations, size=size, begun=begun)
+    planned = _with_later(plan, one.later, activations, size=size, begun=begun)
+    return _as_told(planned, one.later) if current().processes > 1 else planned
+
+
+def _place_among_several(place: policy.Place | None) -> policy.Place | None:
+    """Has all processes run the prefix, each into a place of its own, or none where one of them has no room."""
+    return place if all(gathered("place of activations", place or "")) else None
+
+
+def _as_told(plan: PrefixPlan, later: Sequence[PhasePrefix]) -> PrefixPlan:
+    """Keeps what process 0 keeps for later phases: all run the same layers."""
+    names = told("phases kept", ",".join(one.phase.name for one in plan.kept)).split(",")
+    kept = [one for one in later if one.phase.name in names]
+    return replace(plan, kept=kept, left=[one for one in plan.left if one.phase.name not in names])
 
 
 def _with_later(

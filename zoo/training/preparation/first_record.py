@@ -9,12 +9,13 @@ import keras
 
 from zoo.backend import determinism
 from zoo.backend.compute.precision import uses_tf32
+from zoo.backend.distribution.placement import ENGINES, current
 from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
 from zoo.runs.exactness import claim_of
 from zoo.runs.packages import code_hashes, installed_versions
-from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, RunRecord, SkippedRecord
+from zoo.runs.record import DataRecord, EnvironmentRecord, InputsRecord, PlacementRecord, RunRecord, SkippedRecord
 from zoo.training.preparation.preparing import Prepared
 
 
@@ -49,6 +50,7 @@ def record_before_reading(prepared: Prepared) -> RunRecord:
         classes=tuple(source.dataset.classes),
         weights=weights.record if weights else None,
         code=code_hashes(recipe),
+        placement=_placement(),
         origin=prepared.origin,
         recipe_files=prepared.recipe_files,
     )
@@ -66,6 +68,14 @@ def first_record(prepared: Prepared, inputs: Inputs) -> RunRecord:
         skipped=tuple(SkippedRecord(path=str(bad.path), reason=bad.reason) for bad in inputs.skipped),
     )
     return replace(record, data=data)
+
+
+def _placement() -> PlacementRecord | None:
+    placement = current()
+    if not placement.is_spread:
+        return None
+    engine = ENGINES[keras.backend.backend()].name
+    return PlacementRecord(processes=placement.processes, devices=placement.devices, engine=engine, batchnorm="global")
 
 
 def _inputs(data: Path | InCode | None) -> InputsRecord:

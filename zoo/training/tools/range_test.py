@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from zoo.backend import allocator, devices
+from zoo.backend import devices
 from zoo.backend.callers_state import alone
+from zoo.backend.hardware import allocator
 from zoo.backend.keras_globals import pinned, require_no_strategy
 from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.data import Batches

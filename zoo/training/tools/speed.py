@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from zoo import registry
-from zoo.backend import allocator, devices
+from zoo.backend import devices
 from zoo.backend.compute import precision
+from zoo.backend.hardware import allocator
 from zoo.backend.keras_globals import pinned
 from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.data import Batches

@@ -6,7 +6,7 @@ from email.message import Message
 
 import pytest
 
-from zoo.backend.machine import Machine, advice_for, has_nvidia, this_machine, usable_cores
+from zoo.backend.hardware.machine import Machine, advice_for, has_nvidia, this_machine, usable_cores
 
 INTEL = "processor : 0\nmodel name : Xeon\nflags : fpu sse2 avx2 avx512f avx_vnni\n\nprocessor : 1\nflags : fpu\n"
 ARM = "processor : 0\nFeatures : fp asimd i8mm\n"

@@ -1,0 +1,113 @@
+"""Which process of how many this one is, as it was typed or as a cluster says; and what is refused."""
+
+import pytest
+
+from zoo.backend.distribution.joining import CLUSTERS, JoinRequest, Member, join_seconds, member_of
+from zoo.backend.distribution.placement import ALONE, Placement, current, placed, read_devices
+from zoo.errors import ZooError
+
+TOLD = JoinRequest(coordinator="10.0.0.1:9911", processes=2, process=1)
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"}
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch):
+    for variables in CLUSTERS.values():
+        for name in variables:
+            monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def slurm(monkeypatch):
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_nothing_said_is_a_process_alone():
+    assert member_of(JoinRequest(), "tensorflow") is None
+    assert member_of(JoinRequest(processes=1), "jax") is None
+
+
+def test_what_was_typed_is_taken():
+    assert member_of(TOLD, "jax") == Member(processes=2, process=1, coordinator="10.0.0.1:9911")
+
+
+def test_jax_may_know_the_rest():
+    assert member_of(JoinRequest(processes=2), "jax") == Member(processes=2, process=None)
+
+
+def test_a_cluster_is_found(slurm):
+    assert member_of(JoinRequest(), "jax") == Member(processes=4, process=3, cluster="Slurm")
+
+
+def test_one_process_of_a_cluster_may_train_alone(slurm):
+    assert member_of(JoinRequest(processes=1), "tensorflow") is None
+
+
+def test_the_variables_are_those_that_jax_reads():
+    from jax._src.clusters import ompi_cluster, slurm_cluster
+
+    names = (slurm_cluster._NODE_LIST, slurm_cluster._PROCESS_COUNT, slurm_cluster._PROCESS_ID)
+    assert CLUSTERS["Slurm"] == names
+    names = (ompi_cluster._ORTE_URI, ompi_cluster._PROCESS_COUNT, ompi_cluster._PROCESS_ID)
+    assert CLUSTERS["Open MPI"] == names
+
+
+def test_another_number_than_the_clusters_is_refused(slurm):
+    with pytest.raises(ZooError, match=r"--processes is 2, and Slurm started 4; expected as many: leave out"):
+        member_of(TOLD, "jax")
+
+
+def test_tensorflow_is_refused_in_one_line(slurm):
+    with pytest.raises(ZooError) as raised:
+        member_of(JoinRequest(), "tensorflow")
+    assert str(raised.value) == (
+        "4 processes cannot train together on the tensorflow backend; set KERAS_BACKEND=jax "
+        "(Slurm started them; for trainings of their own: --processes 1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (JoinRequest(process=1), "type all of --coordinator HOST:PORT --processes N --process ID"),
+        (JoinRequest(coordinator="a:1", processes=2), "type all of"),
+        (JoinRequest(coordinator="a", processes=2, process=0), "--coordinator is 'a'; expected HOST:PORT"),
+        (JoinRequest(coordinator="a:70000", processes=2, process=0), "expected HOST:PORT of process 0"),
+        (JoinRequest(coordinator="a:1", processes=2, process=2), "--process is 2 and --processes 2; expected 0 to 1"),
+    ],
+)
+def test_half_of_it_is_refused(asked, said):
+    with pytest.raises(ZooError, match=said.replace("[", r"\[")):
+        member_of(asked, "jax")
+
+
+def test_a_wrong_time_is_refused(monkeypatch):
+    assert join_seconds() == 300
+    monkeypatch.setenv("ZOO_JOIN_SECONDS", "soon")
+    with pytest.raises(ZooError, match="ZOO_JOIN_SECONDS is 'soon'; expected a number of seconds, as 300"):
+        join_seconds()
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(32, 33), (33, 33), (1, 3)])
+def test_rows_are_filled_up_to_what_devices_divide(rows, expected):
+    assert Placement(devices=3).divisible(rows) == expected
+
+
+@pytest.mark.parametrize(("text", "devices"), [("auto", "auto"), ("all", "all"), ("2", 2)])
+def test_devices_are_read(text, devices):
+    assert read_devices(text) == devices
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", ""])
+def test_other_devices_are_refused(text):
+    with pytest.raises(ZooError, match="expected auto, all, or how many: --devices 2"):
+        read_devices(text)
+
+
+def test_tensorflow_computes_on_one_device():
+    with placed("all", backend="tensorflow") as placement:
+        assert placement is ALONE is current()
+    said = r"--devices is 2, and the backend is tensorflow; expected 1; .*KERAS_BACKEND=jax"
+    with pytest.raises(ZooError, match=said), placed(2, backend="tensorflow"):
+        pass

@@ -1,0 +1,1 @@
+"""The machine: what it computes with, and a setting of its C library."""
