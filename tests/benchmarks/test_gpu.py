@@ -27,7 +27,7 @@ def lines_of(script, running, codes, tmp_path, *, seconds=60.0, **keys):
     with (tmp_path / "log.txt").open("w") as log:
         running.run_steps(
             steps,
-            lambda step: [sys.executable, "-c", codes[step.name]],
+            lambda step: [sys.executable, "-S", "-E", "-c", codes[step.name]],
             seconds=seconds,
             environment=dict(os.environ),
             log=log,
@@ -43,18 +43,19 @@ def test_a_step_that_fails_or_hangs_is_a_line_and_the_next_begins(script, runnin
         "needs": "raise SystemExit(1)",
         "works": "print('{\"rate\": 3}')",
     }
-    limits = {"hangs": {"limit": 1}, "needs": {"needs": "nowhere_to_be_found"}}
+    limits = {"hangs": {"limit": 4}, "needs": {"needs": "nowhere_to_be_found"}}
     lines = lines_of(script, running, codes, tmp_path, **limits)
     rates = {one["step"]: one["rate"] for one in lines if "rate" in one}
     assert rates == {"fails": 1, "hangs": 2, "works": 3}
     ends = {one["step"]: one for one in lines if "rate" not in one}
     assert ends["fails"]["error"] == "ValueError: no card"
-    assert ends["hangs"]["error"] == "ended after 1 s"
+    assert ends["hangs"]["error"] == "ended after 4 s"
     assert ends["needs"]["left_out"] == "nowhere_to_be_found is not installed"
     assert ends["works"]["done"] is True
     assert "ValueError: no card" in (tmp_path / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_time_is_kept_for_later_steps(script, running, tmp_path):
     codes = {"first": "import time; time.sleep(60)", "last": "print('{\"rate\": 1}')"}
     lines = lines_of(script, running, codes, tmp_path, seconds=30.0, last={"least": 24.0})
