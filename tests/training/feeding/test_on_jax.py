@@ -3,6 +3,7 @@
 On another backend one test runs this folder's others in a process of JAX.
 """
 
+import gc
 import re
 import subprocess
 import sys
@@ -146,24 +147,39 @@ def test_on_a_cpu_no_image_stays_on_the_device() -> None:
 
 
 @ON_JAX
-@pytest.mark.parametrize(("is_aligned", "rooms_made"), [(False, 2), (True, 9)])
-def test_memory_is_used_again_where_the_device_has_its_own_and_else_never(is_aligned: bool, rooms_made: int) -> None:
-    """JAX takes aligned memory as a CPU's, and copies what lies a byte beside, as an accelerator does with all."""
-    made: list[np.ndarray] = []
+def test_memory_is_used_again_when_no_array_of_jax_lies_in_it() -> None:
+    import jax
 
-    def make(shape: tuple[int, ...], dtype: "np.dtype[np.uint8]") -> np.ndarray:
-        made.append(placed(np.zeros(shape, dtype), is_tensor=is_aligned))
-        return made[-1]
+    rooms, held, places = Rooms((1000, 64), np.dtype(np.uint8)), [], set()
+    for number in range(40):
+        array = rooms.lend(1000)
+        places.add(array.ctypes.data)
+        array[...] = number
+        held.append(target().put(array))
+        del array
+        if number >= 20:  # until then all are held, and from then on three
+            del held[:-3]
+            gc.collect()
+        assert [int(one[0, 0]) for one in held] == [int(one[-1, -1]) for one in held]
+        assert int(held[-1][0, 0]) == number
+        assert len({int(one[0, 0]) for one in held}) == len(held)
+    assert isinstance(held[0], jax.Array)
+    assert 20 < len(places) < 30
 
-    rooms = Rooms((1000, 64), np.dtype(np.uint8), make=make)
-    arrays: list[Any] = []
-    for number in range(9):
-        room = rooms.take()
-        room[...] = number
-        arrays.append(target().put(room))
-        rooms.sent(room, arrays[-1])
-    assert [np.unique(array).tolist() for array in arrays] == [[number] for number in range(9)]
-    assert len(made) == rooms_made
+
+@ON_JAX
+@pytest.mark.parametrize("through_jax", [True, False])
+def test_memory_that_a_view_lies_in_is_not_used_again(through_jax: bool) -> None:
+    rooms, views = Rooms((100, 64), np.dtype(np.float32)), []
+    for number in range(12):
+        array = rooms.lend(60)
+        assert (array.shape, array.dtype) == ((60, 64), np.float32)
+        array[...] = number
+        whole = np.asarray(target().put(array)) if through_jax else array
+        views.append(whole[20:40, ::2].T)
+        del array, whole
+        gc.collect()
+    assert [np.unique(view).tolist() for view in views] == [[number] for number in range(12)]
 
 
 @ON_JAX

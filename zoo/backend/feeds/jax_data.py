@@ -6,6 +6,8 @@ makes one array of what each process feeds, of arrays of NumPy.
 """
 
 import functools
+import math
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,8 +18,8 @@ import numpy as np
 
 from zoo.backend.memory import aligned
 
-# Host memory for batches on their way: one is filled while another is copied to the device.
-_ROOMS = 2
+# Batches whose memory is used again: those that wait, the one at work, and those that training holds or JAX just held.
+_ROOMS = 8
 # What is copied at a time of images that stay on the device.
 _PART_BYTES = 1 << 26
 # Of an accelerator's free memory, as much is left to the model, its gradients and activations.
@@ -72,49 +74,37 @@ def target() -> Target:
 
 
 class Rooms:
-    """Host memory that batches are gathered into, and again once they have been copied to the device.
+    """Host memory that batches are gathered into, and again once nobody reads them there.
 
-    New memory costs a page fault for every 4 kB that is written.
+    New memory costs a page fault for every 4 kB that is written, most of what a batch takes on a thread: its allocator
+    gives freed memory back at once. JAX holds an array that it was given for as long as it reads it: until it is on an
+    accelerator, and on a CPU, which takes an aligned one as it is, until the last computation with it has ended
+    (https://github.com/jax-ml/jax/issues/37830). So memory is free when no array of NumPy lies in it.
     """
 
-    def __init__(
-        self, shape: tuple[int, ...], dtype: "np.dtype[Any]", *, make: Callable[..., np.ndarray] = aligned
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         """Prepares.
 
         Args:
             shape: Of the largest batch.
             dtype: Of its items.
-            make: Makes memory of a shape and dtype.
         """
-        self._shape, self._dtype, self._make = shape, dtype, make
-        # The oldest first: a room, and what was made of it.
-        self._used: deque[tuple[np.ndarray, Any]] = deque()
+        self._shape, self._dtype = shape, dtype
+        # The longest lent first: memory, and what each array in it holds.
+        self._lent: deque[tuple[np.ndarray, weakref.ref[np.ndarray]]] = deque(maxlen=_ROOMS)
 
-    def take(self) -> np.ndarray:
-        """Returns memory of the largest batch that nothing reads any more."""
-        if len(self._used) < _ROOMS:
-            return self._make(self._shape, self._dtype)
-        room, array = self._used.popleft()
-        if not isinstance(array, np.ndarray):
-            array.block_until_ready()
-        return self._make(self._shape, self._dtype) if _lies_in(array, room) else room
-
-    def sent(self, room: np.ndarray, array: Any) -> None:
-        """Notes what was made of a room."""
-        self._used.append((room, array))
-
-
-def _lies_in(array: Any, room: np.ndarray) -> bool:
-    """Returns whether an array is a room's memory: JAX may take that as a CPU's, whatever `may_alias` says.
-
-    https://github.com/jax-ml/jax/issues/37830
-    """
-    if isinstance(array, np.ndarray):
-        return True
-    first = room.ctypes.data
-    pieces = [piece.data for piece in array.addressable_shards if piece.device.platform == "cpu"]
-    return any(first <= piece.unsafe_buffer_pointer() < first + room.nbytes for piece in pieces)
+    def lend(self, rows: int) -> np.ndarray:
+        """Returns memory for so many rows that nothing reads."""
+        free = next((place for place, (_, reader) in enumerate(self._lent) if reader() is None), None)
+        if free is None:
+            room = aligned((math.prod(self._shape) * self._dtype.itemsize,), np.dtype(np.uint8))
+        else:
+            room, _ = self._lent[free]
+            del self._lent[free]
+        # Views hold the last array in the chain of their bases: here this one, as a memoryview is none.
+        owner = np.frombuffer(room.data, np.uint8)
+        self._lent.append((room, weakref.ref(owner)))
+        return owner.view(self._dtype).reshape(self._shape)[:rows]
 
 
 class OnDevice:

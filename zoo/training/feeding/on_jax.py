@@ -79,14 +79,7 @@ class JaxBatches:
             return self._on_device.take
         most = min(self._batches.batch_size, self._batches.images_per_epoch)
         rooms = Rooms((most, *images.shape[1:]), images.dtype)
-
-        def copied(rows: np.ndarray) -> Any:
-            room = rooms.take()
-            array = to.put(gather(images, rows, into=room[: len(rows)]))
-            rooms.sent(room, array)
-            return array
-
-        return copied
+        return lambda rows: to.put(gather(images, rows, into=rooms.lend(len(rows))))
 
     def _stay(self, to: Target) -> bool:
         if self._span.on_device is not None:
