@@ -84,7 +84,7 @@ def test_an_image_that_would_get_another_label_is_enough(trained, answerer, aske
         classifier=Classifier(undecided),
         compute=lambda images: predict_in_batches(undecided, images),
     )
-    np.testing.assert_array_equal(by_keras.compute(asked.pixels), 0.5)
+    np.testing.assert_allclose(by_keras.compute(asked.pixels), 0.5, rtol=1e-6)  # as vectors are cut, a bit less
     asked.probabilities = np.full((12, 2), 0.5, np.float32) + np.float32([0, 1e-6])
     assert keep(by_keras, identity_of(trained.run), asked) == (
         "litert names another class than Keras for an image of which two are as likely"
