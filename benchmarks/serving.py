@@ -23,7 +23,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -89,9 +89,9 @@ def started(side: str, python: str, run: str, keras_export: Path, log: Path) -> 
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):  # workers outlive a server that does not end them
                 os.killpg(process.pid, signal.SIGKILL)
 
 
