@@ -246,7 +246,8 @@ def test_what_the_page_on_other_tools_shows_works(
 
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-MEASUREMENTS = (CONVNETS.parent / "measurements.md").read_text(encoding="utf-8")
+PAGES = ("measurements.md", "planning.md")
+MEASUREMENTS = "\n".join((CONVNETS.parent / name).read_text(encoding="utf-8") for name in PAGES)
 RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
 
 
