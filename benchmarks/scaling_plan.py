@@ -82,7 +82,6 @@ def main(
     nets: Sequence[str], given: Sequence[str], share: float, batch: int, links: Sequence[float], verify: str | None
 ) -> None:
     """Prints two tables and writes them to results/."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
     if verify:
         _verify(verify)
         return
