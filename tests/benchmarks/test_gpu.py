@@ -122,7 +122,7 @@ def test_the_bare_resnet_is_keras_resnet(script):
     np.testing.assert_allclose(after["conv1_bn"], statistics, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_all_of_it_on_a_cpu(tmp_path):
     command = [sys.executable, str(HERE / "benchmarks" / "gpu.py"), "--rehearse", "--out", str(tmp_path)]

@@ -12,7 +12,7 @@ import pytest
 from tests import tiny
 from tests.distribution import commands
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 # What is promised of the others where a process dies; this host may be busy.
 WITHIN = 60
 

@@ -9,7 +9,7 @@ import pytest
 from tests import tiny
 from tests.distribution import commands
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 # 13 batches an epoch, of which the last has 3 images, which divide among no 2 devices.
 TRAIN, EPOCHS, BATCHES = 99, 4, 13
 

@@ -33,7 +33,7 @@ def cannot():
     return ""
 
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.long]
 
 
 @pytest.fixture
