@@ -93,6 +93,23 @@ def test_the_photos_are_the_same_on_each_machine_and_tell_their_class(script, tm
 
 
 @pytest.mark.slow
+def test_the_bare_resnet_is_keras_resnet_in_a_process_of_its_own():
+    """Where JAX has begun to compute, no later test of the process could fork."""
+    inner = f"{__file__}::{test_the_bare_resnet_is_keras_resnet.__name__}"
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "slow", inner],
+        env=environment(OWN_PROCESS="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HERE,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("OWN_PROCESS" not in os.environ, reason="has a process of its own")
 def test_the_bare_resnet_is_keras_resnet(script):
     """Keras' own weights in the net by hand come to the same probabilities."""
     import jax
