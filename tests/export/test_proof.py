@@ -389,7 +389,7 @@ def test_a_file_of_other_numbers_is_named(run, export, model, tmp_path):
         (
             "float16",
             float("nan"),
-            "and some probabilities are no numbers; expected at most 1; no stage departs in float32: float16 cannot "
+            "and some probabilities are not numbers; expected at most 1; no stage departs in float32: float16 cannot "
             "hold its numbers; keep some stages in float32 with --in-float STAGES, or leave --quantize out",
         ),
     ],

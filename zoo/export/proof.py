@@ -89,8 +89,9 @@ def prove(
             return seen.to_proof(export, photos.split, tolerance)
         worst = [case for _, _, case in sorted(seen.worst, reverse=True)]
         cause = seen.alone or first_departure(export, model, settings, worst, tolerance=tolerance)
-    are_numbers = math.isfinite(seen.largest)
-    differ = f"probabilities differ by up to {seen.largest:.2g}" if are_numbers else "some probabilities are no numbers"
+    differ = f"probabilities differ by up to {seen.largest:.2g}"
+    if not math.isfinite(seen.largest):
+        differ = "some probabilities are not numbers"
     raise ContractError(
         f"format '{export.row.name}': {seen.disagreements:,} of {seen.photos:,} {photos.split} photos get another "
         f"class, and {differ}; expected at most {tolerance:g}; {cause}"

@@ -87,7 +87,7 @@ def test_what_fit_gets_is_what_batches_are(is_aligned: bool, chosen: bool, optio
 
 @ON_JAX
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("images_of_a_part", [1, 30, 1000])  # 100 are no multiple of 30
+@pytest.mark.parametrize("images_of_a_part", [1, 30, 1000])  # 100 are not a multiple of 30
 def test_what_the_device_gathers_is_what_batches_are(
     monkeypatch: pytest.MonkeyPatch, dtype: str, images_of_a_part: int
 ) -> None:

@@ -65,7 +65,7 @@ def require_same(name: str, text: str, *, advice: str) -> None:
         advice: What to do where they differ.
 
     Raises:
-        ZooError: They differ; each process is told so, with both values.
+        ZooError: They differ; each process raises it, with both values.
     """
     all_texts = gathered(name, text)
     for process, other in enumerate(all_texts):
