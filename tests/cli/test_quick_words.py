@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import write_photos
 
 HEAVY = ("keras", "tensorflow", "jax")
-OURS = ("zoo.training.run", "zoo.training.preparation.preparing", "zoo.backend.devices")
+OURS = ("zoo.training.run", "zoo.training.preparation.preparing")
 
 
 class Blocking:
