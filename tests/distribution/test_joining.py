@@ -12,8 +12,9 @@ SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "
 
 @pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
+    monkeypatch.delenv("ZOO_LAUNCHER", raising=False)
     for variables in CLUSTERS.values():
-        for name in variables:
+        for name in filter(None, variables):
             monkeypatch.delenv(name, raising=False)
 
 
@@ -51,6 +52,52 @@ def test_the_variables_are_those_that_jax_reads():
     assert CLUSTERS["Slurm"] == names
     names = (ompi_cluster._ORTE_URI, ompi_cluster._PROCESS_COUNT, ompi_cluster._PROCESS_ID)
     assert CLUSTERS["Open MPI"] == names
+
+
+@pytest.fixture
+def pod(monkeypatch):
+    """What Kubernetes gives a pod of an indexed Job."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+
+
+def test_kubernetes_says_which_process_and_not_of_how_many(pod):
+    asked = JoinRequest(coordinator="pets-workers-0-0.pets:9911", processes=2)
+    expected = Member(processes=2, process=1, coordinator=asked.coordinator, cluster="Kubernetes")
+    assert member_of(asked, "jax") == expected
+    # JAX asks Kubernetes' API for the address.
+    assert member_of(JoinRequest(processes=2), "jax") == Member(processes=2, process=1, cluster="Kubernetes")
+    with pytest.raises(ZooError, match=r"Kubernetes started this as process 1, and does not say of how many; type .*"):
+        member_of(JoinRequest(), "jax")
+
+
+def test_a_pod_may_train_alone_or_be_numbered_by_hand(pod):
+    assert member_of(JoinRequest(processes=1), "tensorflow") is None
+    by_hand = JoinRequest(coordinator="a:1", processes=4, process=3)
+    assert member_of(by_hand, "jax") == Member(processes=4, process=3, coordinator="a:1")
+
+
+def test_a_pod_of_another_job_is_refused(pod, monkeypatch):
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
+    with pytest.raises(ZooError, match="--process is 2 and --processes 2; expected 0 to 1"):
+        member_of(JoinRequest(coordinator="a:1", processes=2), "jax")
+
+
+def test_a_pod_without_a_number_trains_alone(monkeypatch):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    assert member_of(JoinRequest(), "tensorflow") is None
+
+
+def test_the_pods_number_is_what_jax_reads(pod):
+    from jax._src.clusters import k8s_cluster
+
+    assert k8s_cluster.K8sCluster.get_process_id() == 1
+    assert CLUSTERS["Kubernetes"] == ("KUBERNETES_SERVICE_HOST", None, "JOB_COMPLETION_INDEX")
+
+
+def test_a_launcher_that_types_the_options_says_its_name(monkeypatch):
+    monkeypatch.setenv("ZOO_LAUNCHER", "Ray")
+    assert member_of(TOLD, "jax") == Member(processes=2, process=1, coordinator="10.0.0.1:9911", cluster="Ray")
 
 
 def test_another_number_than_the_clusters_is_refused(slurm):

@@ -69,12 +69,14 @@ class PlacementRecord(JsonObject):
         devices: How many devices all of them had in it.
         engine: What spread it over them.
         batchnorm: Of which images BatchNorm took its statistics: `global` is the whole batch, over all devices.
+        launcher: What started the processes, as `Slurm` or `Ray`; None where somebody did.
     """
 
     processes: int
     devices: int
     engine: str
     batchnorm: str
+    launcher: str | None = field(default=None, metadata=LEFT_OUT)
 
     def __str__(self) -> str:
         devices = f"{self.devices} devices"

@@ -9,7 +9,8 @@ import os
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 from zoo.backend.distribution.faults import HEARTBEAT_SECONDS, PeerGoneError
 from zoo.backend.distribution.placement import among
@@ -24,12 +25,14 @@ END_SECONDS = 300
 AFTER_A_FAULT_SECONDS = 15
 
 # Variables that say how many processes a cluster started, and which of them this is; the first one of a row has to be
-# there too. JAX has the same in jax/_src/clusters/.
-CLUSTERS: Mapping[str, tuple[str, str, str]] = {
+# there too. JAX has the same in jax/_src/clusters/. Kubernetes does not say how many pods an indexed Job has.
+CLUSTERS: Mapping[str, tuple[str, str | None, str]] = {
     "Slurm": ("SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID"),
     "Open MPI": ("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    "Kubernetes": ("KUBERNETES_SERVICE_HOST", None, "JOB_COMPLETION_INDEX"),
 }
-
+# By what a launcher that types the options in a user's place says its name.
+LAUNCHER_VARIABLE = "ZOO_LAUNCHER"
 
 TYPE_ALL = (
     "on each host type all of --coordinator HOST:PORT --processes N --process ID, with the ID from 0 on; or only "
@@ -65,7 +68,7 @@ class Member:
         processes: How many there are.
         process: Which one it is, from 0; None where only JAX knows, once they have joined.
         coordinator: Where process 0 listens; None where JAX knows.
-        cluster: Which cluster said so; empty where the command line did.
+        cluster: Which cluster or launcher said so; empty where the command line did.
     """
 
     processes: int
@@ -91,7 +94,7 @@ def member_of(asked: JoinRequest, backend: str) -> Member | None:
     Raises:
         ZooError: What was said is not whole, or not what the cluster says, or the backend joins no processes.
     """
-    found = _cluster_member(os.environ)
+    found = _cluster_member(os.environ, asked)
     if found is not None and asked.processes is not None and asked.processes != found.processes:
         if asked.processes == 1:
             return None
@@ -111,12 +114,29 @@ def member_of(asked: JoinRequest, backend: str) -> Member | None:
     return found
 
 
-def _cluster_member(variables: Mapping[str, str]) -> Member | None:
+def _cluster_member(variables: Mapping[str, str], asked: JoinRequest) -> Member | None:
     for name, (present, count, number) in CLUSTERS.items():
         with suppress(KeyError, ValueError):
-            if present in variables:
-                return Member(processes=int(variables[count]), process=int(variables[number]), cluster=name)
+            if present not in variables:
+                continue
+            process = int(variables[number])
+            if count is not None:
+                return Member(processes=int(variables[count]), process=process, cluster=name)
+            if asked.process is None:
+                return _counted_member(replace(asked, process=process), name)
     return None
+
+
+def _counted_member(asked: JoinRequest, cluster: str) -> Member:
+    """Returns the process that a cluster numbers; how many there are, the user has to say."""
+    if asked.processes is None:
+        raise ZooError(
+            f"{cluster} started this as process {asked.process}, and does not say of how many; type how many train "
+            "together, as --processes 4, or, for trainings of their own, --processes 1"
+        )
+    if asked.processes == 1 or asked.coordinator is None:
+        return Member(processes=asked.processes, process=asked.process, cluster=cluster)
+    return replace(_typed_member(asked), cluster=cluster)
 
 
 def _told_member(asked: JoinRequest) -> Member | None:
@@ -124,6 +144,10 @@ def _told_member(asked: JoinRequest) -> Member | None:
         return None
     if asked.processes is not None and asked.process is None and asked.coordinator is None:
         return Member(processes=asked.processes, process=None)
+    return _typed_member(asked)
+
+
+def _typed_member(asked: JoinRequest) -> Member:
     if asked.processes is None or asked.process is None or asked.coordinator is None:
         raise ZooError(f"not all is said of who trains together; {TYPE_ALL}")
     host, _, port = asked.coordinator.rpartition(":")
@@ -133,7 +157,12 @@ def _told_member(asked: JoinRequest) -> Member | None:
         raise ZooError(
             f"--process is {asked.process} and --processes {asked.processes}; expected 0 to {asked.processes - 1}"
         )
-    return Member(processes=asked.processes, process=asked.process, coordinator=asked.coordinator)
+    return Member(
+        processes=asked.processes,
+        process=asked.process,
+        coordinator=asked.coordinator,
+        cluster=os.environ.get(LAUNCHER_VARIABLE, ""),
+    )
 
 
 def join_seconds() -> int:
@@ -161,6 +190,14 @@ def unreachable_name(member: Member) -> str:
                 f"write its address in their network beside {name} in /etc/hosts"
             )
     return ""
+
+
+_LAUNCHED_BY: ContextVar[str | None] = ContextVar("launched by", default=None)
+
+
+def launched_by() -> str | None:
+    """Returns the cluster or launcher that started this process among others; None where somebody typed it."""
+    return _LAUNCHED_BY.get()
 
 
 @contextmanager
@@ -195,6 +232,7 @@ def joined(member: Member) -> Generator[None]:
             "start all of them with the same --coordinator and --processes"
         )
     with among(processes=member.processes, process=jax.process_index()):
+        launched = _LAUNCHED_BY.set(member.cluster or None)
         try:
             yield
         except PeerGoneError:
@@ -204,6 +242,8 @@ def joined(member: Member) -> Generator[None]:
             with suppress(Exception):
                 _end(AFTER_A_FAULT_SECONDS)
             raise
+        finally:
+            _LAUNCHED_BY.reset(launched)
     _end(END_SECONDS)
 
 

@@ -9,6 +9,7 @@ import keras
 
 from zoo.backend import determinism
 from zoo.backend.compute.precision import uses_tf32
+from zoo.backend.distribution.joining import launched_by
 from zoo.backend.distribution.placement import ENGINES, current
 from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
@@ -75,7 +76,13 @@ def _placement() -> PlacementRecord | None:
     if not placement.is_spread:
         return None
     engine = ENGINES[keras.backend.backend()].name
-    return PlacementRecord(processes=placement.processes, devices=placement.devices, engine=engine, batchnorm="global")
+    return PlacementRecord(
+        processes=placement.processes,
+        devices=placement.devices,
+        engine=engine,
+        batchnorm="global",
+        launcher=launched_by(),
+    )
 
 
 def _inputs(data: Path | InCode | None) -> InputsRecord:
