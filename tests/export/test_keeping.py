@@ -9,7 +9,8 @@ import pytest
 import zoo
 from tests.tiny import pixels
 from zoo.export.keeping import fixed_images, keep, what_to_keep
-from zoo.inference.answering import FirstBatch, answerer_of_keras, open_answerer
+from zoo.inference.answerer import FirstBatch
+from zoo.inference.answering import answerer_of_keras, open_answerer
 from zoo.inference.batches import predict_in_batches
 from zoo.inference.classifier import Classifier
 from zoo.inference.kept_exports import find_kept, identity_of

@@ -19,7 +19,7 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
-from zoo.inference.answering import Answerer
+from zoo.inference.answerer import Answerer
 from zoo.registry.fitting import ImageFit
 from zoo.serving.app import make_app
 from zoo.serving.models import Source, open_models

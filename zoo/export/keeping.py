@@ -15,12 +15,11 @@ from zoo.backend.memory import has_memory
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import ZooError, in_one_line
 from zoo.export.writing import refuse_full_disk
+from zoo.inference.answerer import Answerer, FirstBatch
 from zoo.inference.answering import (
     AUTO,
     KERAS,
     LITERT,
-    Answerer,
-    FirstBatch,
     Runtime,
     answerer_of_keras,
     open_answerer,

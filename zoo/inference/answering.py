@@ -1,7 +1,7 @@
-"""What answers: a run, a model or an export, with the runtime that computes it; `predict` and `serve` share it."""
+"""Opens what is to answer, with the runtime that computes it; `predict` and `serve` share it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,24 +11,19 @@ from zoo.backend.hardware.machine import usable_cores
 from zoo.backend.quiet_start import descriptor_2_silenced, import_keras
 from zoo.errors import NotFoundError, WeightsError, ZooError, in_one_line, shown
 from zoo.foreign import trust
+from zoo.inference.answerer import Answerer
 from zoo.inference.export_folder import ANEW, ExportFolder, is_export, open_runtime, read_export
 from zoo.inference.fallback import TRY_AGAIN, given_up, or_by_keras
 from zoo.inference.kept_exports import LOGGER, Identity, find_kept, identity_of
-from zoo.inference.prediction import Compute, Prediction, predict_all, predict_each, read_one
+from zoo.inference.prediction import Compute
 from zoo.inference.sources import check_source, weights_of
 from zoo.models.saving import MODEL_FOLDER
 from zoo.registry.exports import EXPORTS, ExportFormat
-from zoo.registry.fitting import ImageFit
 from zoo.system.partial_entries import discard
 from zoo.system.paths import given_path
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from zoo.data.given import GivenImage
-    from zoo.data.images.settings import Settings
-    from zoo.errors import DataError
-    from zoo.inference.classifier import Classifier
 
 # `auto` is the fastest that is there and proved: a kept export, else Keras; of an export its own format's.
 Runtime = Literal["auto", "keras", "litert", "onnx", "openvino"]
@@ -37,91 +32,6 @@ AUTO: Runtime = "auto"
 KERAS: Runtime = "keras"
 # What `auto` keeps and takes: it opens at once, and proves equal to 1e-7.
 LITERT: Runtime = "litert"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answerer:
-    """A classifier that is ready to answer, whatever computes it.
-
-    Attributes:
-        name: The run's, the model's or the export's own.
-        classes: Class names in the order of the probabilities.
-        input_shape: Height, width and channels.
-        fit: How photos are brought to the input size.
-        runtimes: What computes, with its version, as `keras 3.15.1` or `litert 2.3.0`; where that failed behind some
-            answers, what computes since is added.
-        weights: SHA-256 of the weights, in hex; empty where it is not known.
-        compute: From uint8[n, height, width, channels] in [0, 255], n of 1 or more, to float32[n, classes]. One thread
-            at a time may call it.
-        classifier: The Keras model around it, where Keras computes; None else.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    fit: ImageFit
-    runtimes: list[str]
-    weights: str
-    compute: Compute
-    classifier: "Classifier | None" = None
-
-    @property
-    def runtime(self) -> str:
-        """What computes now."""
-        return self.runtimes[-1]
-
-    @property
-    def settings(self) -> "Settings":
-        """How images are read: by the code that reads them for training."""
-        from zoo.data.given import settings_for
-
-        return settings_for(self.input_shape, self.fit, model=self.name)
-
-    def read(self, image: object) -> "np.ndarray":
-        """Reads one image as `Classifier.read` does: uint8[height, width, channels] in [0, 255].
-
-        Raises:
-            DataError: It is not an image, or more than one.
-        """
-        return read_one(image, self.settings)
-
-    def predict(self, images: object) -> list[Prediction]:
-        """Classifies images as `Classifier.predict` does, in their order.
-
-        Raises:
-            DataError: One is not an image, or of another type, shape or range; the message names it.
-        """
-        return predict_all(images, self.settings, self.compute, self.classes)
-
-    def predict_each(
-        self, images: "Iterable[Path | str | GivenImage]"
-    ) -> "Iterator[tuple[GivenImage, Prediction | DataError]]":
-        """Classifies images in batches, in their order; one that cannot be read yields its fault instead."""
-        return predict_each(images, self.settings, self.compute, self.classes)
-
-
-@dataclass
-class FirstBatch:
-    """The first images that an answerer has classified, and what it gave for them.
-
-    Attributes:
-        pixels: uint8[n, height, width, channels] in [0, 255]; None before the first batch.
-        probabilities: float32[n, classes].
-    """
-
-    pixels: "np.ndarray | None" = None
-    probabilities: "np.ndarray | None" = None
-
-    def noticing(self, answerer: Answerer) -> Answerer:
-        """Returns an answerer that notes its first batch here."""
-
-        def compute(pixels: "np.ndarray") -> "np.ndarray":
-            given = answerer.compute(pixels)
-            if self.pixels is None:
-                self.pixels, self.probabilities = pixels, given
-            return given
-
-        return replace(answerer, compute=compute)
 
 
 def check_answers(source: os.PathLike[str] | str) -> None:

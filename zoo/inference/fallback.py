@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
+from zoo.inference.answerer import Answerer
 from zoo.inference.kept_exports import LOGGER, KeptExport, note_refused
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from zoo.inference.answering import Answerer
 
 # What lets a kept export be tried again that was given up.
 TRY_AGAIN = "zoo cache clear exports"
@@ -37,9 +36,7 @@ def given_up(folder: Path, kept: KeptExport | None, fault: Exception) -> str:
     return "; --runtime keras asks nothing else"
 
 
-def or_by_keras(
-    answerer: "Answerer", by_keras: Callable[[], "Answerer"], given_up: Callable[[ZooError], str]
-) -> "Answerer":
+def or_by_keras(answerer: Answerer, by_keras: Callable[[], Answerer], given_up: Callable[[ZooError], str]) -> Answerer:
     """Lets Keras compute from the batch on at which a runtime fails, and the answerer say so.
 
     Args:

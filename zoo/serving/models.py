@@ -16,7 +16,7 @@ from zoo.serving.settings import Limits
 
 if TYPE_CHECKING:
     from zoo.data.images.settings import Settings
-    from zoo.inference.answering import Answerer
+    from zoo.inference.answerer import Answerer
 
 # What stands in an address as it is.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

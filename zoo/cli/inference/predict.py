@@ -22,7 +22,7 @@ from zoo.system.files import write_atomic
 
 if TYPE_CHECKING:
     from zoo.data.given import GivenImage
-    from zoo.inference.answering import Answerer, FirstBatch
+    from zoo.inference.answerer import Answerer, FirstBatch
     from zoo.inference.prediction import Prediction
 
 # Beyond so many images, a GPU makes up for the start of TensorFlow.
@@ -120,7 +120,8 @@ def predict_command(asked: PredictRequest) -> None:
 
 def _answer(asked: PredictRequest, images: "Sequence[GivenImage]", printer: "PredictionPrinter") -> None:
     """Classifies images, says what computed, and keeps an export for the next time."""
-    from zoo.inference.answering import AUTO, KERAS, FirstBatch, open_answerer
+    from zoo.inference.answerer import FirstBatch
+    from zoo.inference.answering import AUTO, KERAS, open_answerer
     from zoo.inference.export_folder import is_export
 
     runtime: Any = asked.runtime

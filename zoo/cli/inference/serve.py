@@ -15,7 +15,8 @@ from zoo.cli.shell.start import start_backend
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.inference.answering import Answerer, Runtime
+    from zoo.inference.answerer import Answerer
+    from zoo.inference.answering import Runtime
     from zoo.serving.models import Source
     from zoo.serving.settings import Limits
 
@@ -168,7 +169,8 @@ def sources_of(typed: Sequence[str], runtime: "Runtime") -> "list[Source]":
 def _opened(source: str, runtime: "Runtime") -> "Answerer":
     """Opens a model; where Keras would answer and LiteRT can, an export is made, proved and kept first."""
     from zoo.export.keeping import keep, open_or_make, what_to_keep
-    from zoo.inference.answering import AUTO, FirstBatch, open_answerer
+    from zoo.inference.answerer import FirstBatch
+    from zoo.inference.answering import AUTO, open_answerer
 
     answerer = open_or_make(source, runtime, start_keras=start_backend)
     identity = what_to_keep(source, answerer) if runtime == AUTO else None
