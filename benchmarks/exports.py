@@ -1,12 +1,13 @@
 """Five nets in each format, proved on every validation photo: disagreements, differences, sizes and seconds.
 
     pip install '.[export,lite]'
-    python benchmarks/exports.py --data PHOTOS --mnist MNIST.npz
+    python benchmarks/exports.py --data PHOTOS --mnist MNIST.npz --runs RUNS
 
 PHOTOS holds the folders train and validation. A few photos of each class train for a few epochs: what is measured is
 not how good it is. Where weights are here a new head is trained on frozen features; elsewhere all layers are, from
 random ones, with statistics of BatchNorms that are those of photos, so that what layers give neither vanishes nor
-explodes. `seconds` is the whole export, proof included; `cold` is call.py on one photo, from its start to its end.
+explodes. A run that is finished is found again in RUNS. `seconds` is the whole export, proof included; `cold` is
+call.py on one photo, from its start to its end.
 """
 
 import itertools
@@ -30,34 +31,41 @@ TRAINED_ON = 8
 @click.command()
 @click.option("--data", required=True, type=click.Path(path_type=Path, exists=True), help="Photos.")
 @click.option("--mnist", required=True, type=click.Path(path_type=Path, exists=True), help="MNIST, as Keras has it.")
+@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Where photos and runs go.")
 @click.option("--net", "nets", multiple=True, type=click.Choice(NETS), default=NETS, help="Which; repeatable.")
 @click.option("--to", "formats", multiple=True, default=FORMATS, help="Which formats; repeatable.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="Make numbers smaller.")
-def main(data: Path, mnist: Path, nets: tuple[str, ...], formats: tuple[str, ...], quantize: str | None) -> None:
+def main(
+    data: Path, mnist: Path, runs: Path, nets: tuple[str, ...], formats: tuple[str, ...], quantize: str | None
+) -> None:
     """Measures, prints a table and writes results/exports.json."""
     rows: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        photos = _few(data, Path(temporary) / "photos")
-        for net in nets:
-            run = _trained(net, mnist if net.startswith("mnist") else photos, Path(temporary) / net)
-            for row in _exported(net, run, formats, quantize):
+    photos = _few(data, runs.absolute() / "photos")
+    for net in nets:
+        run = runs / net
+        if not (run / "model" / "card.json").is_file():
+            _train(net, mnist if net.startswith("mnist") else photos, run)
+        with tempfile.TemporaryDirectory() as made:
+            for row in _exported(net, run, Path(made), formats, quantize):
                 rows.append(row)
                 click.echo(row, err=True)
     report("exports" if quantize is None else f"exports_{quantize}", rows)
 
 
 def _few(data: Path, place: Path) -> Path:
-    """Links all photos that validate, and a few of each class that train."""
+    """Copies all photos that validate, and a few of each class that train, once."""
     for split in ("train", "validation"):
         for folder in sorted(path for path in (data / split).iterdir() if path.is_dir()):
-            (place / split / folder.name).mkdir(parents=True)
+            copy = place / split / folder.name
+            copy.mkdir(parents=True, exist_ok=True)
             files = sorted(folder.iterdir())
             for file in files[:TRAINED_ON] if split == "train" else files:
-                shutil.copy(file, place / split / folder.name / file.name)
+                if not (copy / file.name).exists():
+                    shutil.copy(file, copy / file.name)
     return place
 
 
-def _trained(net: str, data: Path, run: Path) -> Path:
+def _train(net: str, data: Path, run: Path) -> None:
     import zoo
 
     is_here = net in ("mnist_conv", "efficientnet_lite0")
@@ -80,7 +88,7 @@ def _trained(net: str, data: Path, run: Path) -> Path:
         }
     )
     weights = None if is_here else _random_weights(net, data, run.with_suffix(".weights.h5"))
-    return zoo.finetune(recipe, data, run=run, weights=weights, verbose=0).path
+    zoo.finetune(recipe, data, run=run, weights=weights, verbose=0)
 
 
 def _random_weights(net: str, data: Path, path: Path) -> Path:
@@ -107,7 +115,9 @@ def _random_weights(net: str, data: Path, path: Path) -> Path:
     return path
 
 
-def _exported(net: str, run: Path, formats: tuple[str, ...], quantize: str | None) -> Iterator[dict[str, object]]:
+def _exported(
+    net: str, run: Path, into: Path, formats: tuple[str, ...], quantize: str | None
+) -> Iterator[dict[str, object]]:
     import zoo
 
     for name in formats:
@@ -115,7 +125,7 @@ def _exported(net: str, run: Path, formats: tuple[str, ...], quantize: str | Non
         row: dict[str, object] = {"net": net, "format": name}
         smaller = {} if quantize is None else {"quantize": quantize}
         try:
-            made = zoo.export_run(run, name, out=run.parent / f"{net}-{name}", **smaller)
+            made = zoo.export_run(run, name, out=into / f"{net}-{name}", **smaller)
         except zoo.ZooError as fault:
             yield {**row, **dict.fromkeys(_FIGURES), "note": str(fault)}
             continue
