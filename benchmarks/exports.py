@@ -74,9 +74,9 @@ def _train(net: str, data: Path, run: Path) -> None:
         "name": "all",
         "train": "all",
         "epochs": 6,
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-4,
         "schedule": "one_cycle",
-        "batchnorm": "train",
+        "batchnorm": "frozen",  # in so few steps moving statistics do not follow: another net would be exported
     }
     recipe = zoo.Recipe.model_validate(
         {

@@ -122,6 +122,7 @@ def test_all_that_a_recipe_holds_goes_on_inside_an_epoch(name, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_on_jax_too(tmp_path):
     """All recipes in one process, as JAX takes seconds to start; a step of augmix takes it minutes to compile."""
     pytest.importorskip("jax")
