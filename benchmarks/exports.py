@@ -73,7 +73,7 @@ def _train(net: str, data: Path, run: Path) -> None:
     whole = {
         "name": "all",
         "train": "all",
-        "epochs": 6,
+        "epochs": 3,
         "learning_rate": 3e-4,
         "schedule": "one_cycle",
         "batchnorm": "frozen",  # in so few steps moving statistics do not follow: another net would be exported
