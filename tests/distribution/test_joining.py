@@ -3,7 +3,7 @@
 import pytest
 
 from zoo.backend.distribution.joining import CLUSTERS, JoinRequest, Member, join_seconds, member_of
-from zoo.backend.distribution.placement import ALONE, Placement, current, placed, read_devices
+from zoo.backend.distribution.placement import ALONE, Placement, among, current, placed, read_devices
 from zoo.errors import ZooError
 
 TOLD = JoinRequest(coordinator="10.0.0.1:9911", processes=2, process=1)
@@ -12,7 +12,6 @@ SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "
 
 @pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
-    monkeypatch.delenv("ZOO_LAUNCHER", raising=False)
     for variables in CLUSTERS.values():
         for name in filter(None, variables):
             monkeypatch.delenv(name, raising=False)
@@ -95,11 +94,6 @@ def test_the_pods_number_is_what_jax_reads(pod):
     assert CLUSTERS["Kubernetes"] == ("KUBERNETES_SERVICE_HOST", None, "JOB_COMPLETION_INDEX")
 
 
-def test_a_launcher_that_types_the_options_says_its_name(monkeypatch):
-    monkeypatch.setenv("ZOO_LAUNCHER", "Ray")
-    assert member_of(TOLD, "jax") == Member(processes=2, process=1, coordinator="10.0.0.1:9911", cluster="Ray")
-
-
 def test_another_number_than_the_clusters_is_refused(slurm):
     with pytest.raises(ZooError, match=r"--processes is 2, and Slurm started 4; expected as many: leave out"):
         member_of(TOLD, "jax")
@@ -158,3 +152,9 @@ def test_tensorflow_computes_on_one_device():
     said = r"--devices is 2, and the backend is tensorflow; expected 1; .*KERAS_BACKEND=jax"
     with pytest.raises(ZooError, match=said), placed(2, backend="tensorflow"):
         pass
+
+
+def test_what_started_the_processes_is_known_while_they_are_joined():
+    with among(processes=2, process=1, launcher="Slurm"):
+        assert current() == Placement(processes=2, process=1, devices=2, launcher="Slurm")
+    assert current().launcher is None

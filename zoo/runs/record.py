@@ -69,7 +69,7 @@ class PlacementRecord(JsonObject):
         devices: How many devices all of them had in it.
         engine: What spread it over them.
         batchnorm: Of which images BatchNorm took its statistics: `global` is the whole batch, over all devices.
-        launcher: What started the processes, as `Slurm` or `Ray`; None where somebody did.
+        launcher: What started the processes, as `Slurm`; None where somebody did.
     """
 
     processes: int

@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from zoo.backend.distribution.faults import HEARTBEAT_SECONDS, PeerGoneError
@@ -31,8 +30,6 @@ CLUSTERS: Mapping[str, tuple[str, str | None, str]] = {
     "Open MPI": ("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     "Kubernetes": ("KUBERNETES_SERVICE_HOST", None, "JOB_COMPLETION_INDEX"),
 }
-# By what a launcher that types the options in a user's place says its name.
-LAUNCHER_VARIABLE = "ZOO_LAUNCHER"
 
 TYPE_ALL = (
     "on each host type all of --coordinator HOST:PORT --processes N --process ID, with the ID from 0 on; or only "
@@ -68,7 +65,7 @@ class Member:
         processes: How many there are.
         process: Which one it is, from 0; None where only JAX knows, once they have joined.
         coordinator: Where process 0 listens; None where JAX knows.
-        cluster: Which cluster or launcher said so; empty where the command line did.
+        cluster: Which cluster said so; empty where the command line did.
     """
 
     processes: int
@@ -157,12 +154,7 @@ def _typed_member(asked: JoinRequest) -> Member:
         raise ZooError(
             f"--process is {asked.process} and --processes {asked.processes}; expected 0 to {asked.processes - 1}"
         )
-    return Member(
-        processes=asked.processes,
-        process=asked.process,
-        coordinator=asked.coordinator,
-        cluster=os.environ.get(LAUNCHER_VARIABLE, ""),
-    )
+    return Member(processes=asked.processes, process=asked.process, coordinator=asked.coordinator)
 
 
 def join_seconds() -> int:
@@ -190,14 +182,6 @@ def unreachable_name(member: Member) -> str:
                 f"write its address in their network beside {name} in /etc/hosts"
             )
     return ""
-
-
-_LAUNCHED_BY: ContextVar[str | None] = ContextVar("launched by", default=None)
-
-
-def launched_by() -> str | None:
-    """Returns the cluster or launcher that started this process among others; None where somebody typed it."""
-    return _LAUNCHED_BY.get()
 
 
 @contextmanager
@@ -231,8 +215,7 @@ def joined(member: Member) -> Generator[None]:
             f"{member.processes} processes were asked for, and JAX joined {jax.process_count()}; nothing is trained: "
             "start all of them with the same --coordinator and --processes"
         )
-    with among(processes=member.processes, process=jax.process_index()):
-        launched = _LAUNCHED_BY.set(member.cluster or None)
+    with among(processes=member.processes, process=jax.process_index(), launcher=member.cluster or None):
         try:
             yield
         except PeerGoneError:
@@ -242,8 +225,6 @@ def joined(member: Member) -> Generator[None]:
             with suppress(Exception):
                 _end(AFTER_A_FAULT_SECONDS)
             raise
-        finally:
-            _LAUNCHED_BY.reset(launched)
     _end(END_SECONDS)
 
 

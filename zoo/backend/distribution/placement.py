@@ -22,11 +22,13 @@ class Placement:
         processes: How many processes train together.
         process: Which of them this one is, from 0.
         devices: How many devices all of them have in it together.
+        launcher: The cluster that started the processes; None where somebody did.
     """
 
     processes: int = 1
     process: int = 0
     devices: int = 1
+    launcher: str | None = None
 
     @property
     def leads(self) -> bool:
@@ -94,9 +96,10 @@ ENGINES: dict[str, Engine] = {
 
 
 @contextmanager
-def among(*, processes: int, process: int) -> Generator[None]:
+def among(*, processes: int, process: int, launcher: str | None = None) -> Generator[None]:
     """Is one of several processes, which have joined, while the block lasts."""
-    token = _CURRENT.set(Placement(processes=processes, process=process, devices=processes))
+    placement = Placement(processes=processes, process=process, devices=processes, launcher=launcher)
+    token = _CURRENT.set(placement)
     try:
         yield
     finally:

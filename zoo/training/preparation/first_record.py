@@ -9,7 +9,6 @@ import keras
 
 from zoo.backend import determinism
 from zoo.backend.compute.precision import uses_tf32
-from zoo.backend.distribution.joining import launched_by
 from zoo.backend.distribution.placement import ENGINES, current
 from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
@@ -81,7 +80,7 @@ def _placement() -> PlacementRecord | None:
         devices=placement.devices,
         engine=engine,
         batchnorm="global",
-        launcher=launched_by(),
+        launcher=placement.launcher,
     )
 
 
