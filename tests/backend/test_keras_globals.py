@@ -196,7 +196,7 @@ def test_training_inside_the_scope_of_a_strategy_is_refused(photos, tmp_path):
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope(), pytest.raises(ZooError) as raised:
         trained(photos, tmp_path / "run")
     assert str(raised.value) == (
-        "finetune: is called inside OneDeviceStrategy.scope(); zoo trains on one device; call it outside the scope"
+        "finetune: is called inside OneDeviceStrategy.scope(); zoo makes its own; call it outside the scope"
     )
 
 

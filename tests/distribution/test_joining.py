@@ -146,11 +146,11 @@ def test_other_devices_are_refused(text):
         read_devices(text)
 
 
-def test_tensorflow_computes_on_one_device():
-    with placed("all", backend="tensorflow") as placement:
+def test_a_backend_without_an_engine_computes_on_one_device():
+    with placed("all", backend="torch") as placement:
         assert placement is ALONE is current()
-    said = r"--devices is 2, and the backend is tensorflow; expected 1; .*KERAS_BACKEND=jax"
-    with pytest.raises(ZooError, match=said), placed(2, backend="tensorflow"):
+    said = r"--devices is 2, and the backend is torch; expected 1; .*KERAS_BACKEND=jax"
+    with pytest.raises(ZooError, match=said), placed(2, backend="torch"):
         pass
 
 

@@ -119,7 +119,7 @@ def predictor(model: Any) -> Callable[[np.ndarray], Any]:
     one, since they share Keras' code, so that a handful of models in one process is enough:
     https://github.com/tensorflow/tensorflow/issues/34907.
     """
-    if current().is_spread:
+    if current().is_spread and name() == "jax":
         from zoo.backend.distribution.layout import spread_predictor
 
         return spread_predictor(model)

@@ -221,7 +221,7 @@ def require_no_strategy(what: str) -> None:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and tensorflow.distribute.has_strategy():
         name = type(tensorflow.distribute.get_strategy()).__name__
-        raise ZooError(f"{what}: is called inside {name}.scope(); zoo trains on one device; call it outside the scope")
+        raise ZooError(f"{what}: is called inside {name}.scope(); zoo makes its own; call it outside the scope")
 
 
 def _require_eager() -> None:

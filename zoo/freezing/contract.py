@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from zoo.backend.distribution.copies import first_copy
 from zoo.backend.keras_internals.optimizers import inner_optimizer, trained_variables
 from zoo.errors import ContractError
 from zoo.freezing.plans import batchnorm_mode_of, holds_batchnorm, is_batchnorm, layers_of
@@ -22,7 +23,7 @@ def fingerprint(variables: Iterable[Any]) -> dict[str, str]:
 
     def contents(variable: Any) -> Any:
         # Bytes as they lie, without a copy.
-        return np.ascontiguousarray(variable.value).reshape(-1).view(np.uint8).data
+        return first_copy(variable).reshape(-1).view(np.uint8).data
 
     return {variable.path: hashlib.blake2b(contents(variable), digest_size=16).hexdigest() for variable in variables}
 
@@ -83,6 +84,12 @@ def contract_error(phase: str, paths: Sequence[str], fault: str) -> ContractErro
     """Words a broken promise: which tensors, and what happened to them."""
     listed = f"{', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
     return ContractError(f"phase '{phase}': {len(paths)} tensors are {fault}: {listed}; no checkpoint holds it")
+
+
+def moving_variables(model: "keras.Model") -> list[Any]:
+    """Lists the weights that a forward pass in training moves: the moving statistics of BatchNorms that train."""
+    still = {id(weight) for weight in (*frozen_variables(model), *model.trainable_weights)}
+    return [weight for weight in model.weights if id(weight) not in still]
 
 
 def frozen_variables(model: "keras.Model") -> list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.backend.distribution.copies import first_copy
 from zoo.errors import RunError, WeightsError, in_one_line
 from zoo.system.regular_files import open_regular
 
@@ -49,11 +50,7 @@ def seed_states(layer: Any) -> list[Any]:
 
 def array_of(variable: Any) -> "np.ndarray":
     """Reads one variable; safetensors may write what it gives."""
-    import numpy as np
-
-    # In order, since safetensors writes the memory as it lies; np.ascontiguousarray would make vectors of scalars.
-    # By its value, since Keras' Variable.numpy() warns on JAX with NumPy 2.
-    return np.asarray(variable.value, order="C")
+    return first_copy(variable)
 
 
 def write_arrays(path: Path, arrays: "Mapping[str, np.ndarray]") -> str:

@@ -68,7 +68,8 @@ class PlacementRecord(JsonObject):
         processes: How many processes trained together.
         devices: How many devices all of them had in it.
         engine: What spread it over them.
-        batchnorm: Of which images BatchNorm took its statistics: `global` is the whole batch, over all devices.
+        batchnorm: Of which images BatchNorm took its statistics where it trained: `global` is the whole batch, over all
+            devices, `device` is each device's part of it.
         launcher: What started the processes, as `Slurm`; None where somebody did.
     """
 

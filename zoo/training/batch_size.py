@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zoo.backend import devices
+from zoo.backend.distribution import mirrored
 from zoo.backend.memory import available_bytes
 from zoo.data import Batches
 from zoo.data.packs.pixels import Pixels
@@ -92,9 +93,15 @@ def memory_warning(model: keras.Model, recipe: Recipe, device: devices.Accelerat
 
 def out_of_memory(recipe: Recipe, phase: Phase, training_model: TrainingModel, batches: Batches) -> ZooError:
     """Finds out which batch would have fitted a phase that ran out of memory, and says so."""
+    failed = f"phase '{phase.name}': out of memory with train.batch_size = {batches.batch_size}"
+    if (several := mirrored.current()) is not None:  # after a failed step TensorFlow sums up over them no more
+        half = divide(recipe, batches.batch_size, max(1, batches.batch_size // 2))
+        return ZooError(
+            f"{failed} on {len(several)} devices; half of it: --set train.batch_size={half.batch_size} "
+            f"--set train.accumulate={half.accumulate} takes steps of as many images"
+        )
     fitting = largest_that_fits(lambda size: _runs(training_model, batches, size), batches.batch_size // 2)
-    advice = _advice(recipe, batches.batch_size, fitting)
-    return ZooError(f"phase '{phase.name}': out of memory with train.batch_size = {batches.batch_size}; {advice}")
+    return ZooError(f"{failed}; {_advice(recipe, batches.batch_size, fitting)}")
 
 
 def _advice(recipe: Recipe, batch_size: int, fitting: int | None) -> str:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from zoo.backend import determinism, devices
+from zoo.backend.distribution import mirrored
 from zoo.backend.distribution.faults import is_of_peers, peer_gone
 from zoo.backend.keras_internals.native_operations import native_operations
 from zoo.backend.keras_internals.optimizers import inner_optimizer
@@ -22,6 +23,7 @@ from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.failing import keep_failed_batch
 from zoo.training.callbacks.middle_of_an_epoch import counted_from, validate_epoch
 from zoo.training.callbacks.watching import Watch, watch_fit
+from zoo.training.compiling.mirrored_model import make_ready
 from zoo.training.compiling.optimizer_state import (
     OptimizerState,
     load_averages,
@@ -72,6 +74,11 @@ class Feed:
     validation: Batches | None
     prefix: Prefix | None
     cached: CachedActivations | None
+
+    @property
+    def validation_steps(self) -> int | None:
+        """Batches that validate, where the data itself does not know: in parts for several devices."""
+        return None if mirrored.current() is None or self.validation is None else self.validation.batches_per_epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +216,7 @@ class PhaseRun:
             prefix=feed.prefix,
             suffix=feed.cached.prefix.suffix if feed.cached else None,
         )
-        training_model.model.optimizer.build(self._model.trainable_variables)
+        make_ready(training_model.model, self._model)
         return training_model
 
     def _restore(self, optimizer: Any, counts: PhaseCounts) -> dict[str, np.ndarray]:
@@ -281,7 +288,12 @@ class PhaseRun:
         if partial_epoch is not None and epochs.first_batch == feed.training.batches_per_epoch:
             with feeding(validation):
                 validate_epoch(
-                    training_model.model, validation, callbacks, epoch=epochs.first, metrics=partial_epoch.metrics
+                    training_model.model,
+                    validation,
+                    callbacks,
+                    epoch=epochs.first,
+                    metrics=partial_epoch.metrics,
+                    steps=feed.validation_steps,
                 )
             return
         data = training_data(
@@ -304,6 +316,7 @@ class PhaseRun:
                 ),
                 steps_per_epoch=batches_per_epoch - epochs.first_batch,
                 validation_data=validation,
+                validation_steps=feed.validation_steps,
                 shuffle=False,
                 verbose=0,
             )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from zoo.backend import devices
+from zoo.backend.distribution import mirrored
 from zoo.backend.distribution.stopping import AgreedStop
 from zoo.backend.hardware import allocator
 from zoo.backend.keras_globals import pinned, require_no_strategy
@@ -202,9 +203,10 @@ def _choose_batches(
         return MicroBatches(batch_size=before.batch.batch_size, accumulate=before.batch.accumulate)
     if before is not None or not prepared.has_auto_batch:
         return MicroBatches(batch_size=batch_size_of(recipe), accumulate=recipe.train.accumulate)
-    trial = build_model(prepared)
-    apply_freezing(trial, phase)
-    found = find_micro_batches(recipe, trial, phase, inputs.train.images, prepared.device)
+    with mirrored.training_on(None):  # what fits on one device fits on several
+        trial = build_model(prepared)
+        apply_freezing(trial, phase)
+        found = find_micro_batches(recipe, trial, phase, inputs.train.images, prepared.device)
     display.line(f"batches of {found.batch_size}, {found.accumulate} to a step")
     return found
 
@@ -229,10 +231,9 @@ def _train_phases(training: Training, resume_from: Checkpoint | None, recorded: 
     """Trains all phases that are left, and shows them to callbacks and trackers as one training."""
     model, recipe, one_run = training.model, training.recipe, training.one_run
     tracker = trackers.replaced_by()
-    if tracker and devices.name() != "tensorflow":
-        training.display.line(
-            f"warning: {tracker} sees nothing of this run on the {devices.name()} backend; give its callback"
-        )
+    if tracker and (devices.name() != "tensorflow" or mirrored.current() is not None):
+        where = "several devices" if mirrored.current() is not None else f"the {devices.name()} backend"
+        training.display.line(f"warning: {tracker} sees nothing of this run on {where}; give its callback")
         tracker = ""
     phases = _each_phase(training, resume_from, recorded, by_epoch=bool(tracker))
     if tracker and next(phases, phases) is not phases:

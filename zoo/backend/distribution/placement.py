@@ -69,12 +69,14 @@ class Engine:
         take: Chooses this process' devices, `auto`, `all` or some number, of all processes.
         spread: Lets Keras compute on them while a block lasts.
         is_for_processes: Whether it joins several processes.
+        batchnorm: Of which images BatchNorm takes its statistics where it trains: see `PlacementRecord`.
     """
 
     name: str
     take: Callable[[Devices], list[Any]]
     spread: Callable[[list[Any]], AbstractContextManager[None]]
     is_for_processes: bool
+    batchnorm: str
 
 
 def _jax_devices(asked: Devices) -> list[Any]:
@@ -89,9 +91,30 @@ def _jax_spread(devices: list[Any]) -> AbstractContextManager[None]:
     return spread(devices)
 
 
+def _tensorflow_devices(asked: Devices) -> list[Any]:
+    from zoo.backend.distribution.mirrored import chosen_devices
+
+    return chosen_devices(asked)
+
+
+def _tensorflow_spread(devices: list[Any]) -> AbstractContextManager[None]:
+    from zoo.backend.distribution.mirrored import spread
+
+    return spread(devices)
+
+
 # By Keras' backend. One that is not here computes on one device.
 ENGINES: dict[str, Engine] = {
-    "jax": Engine("keras.distribution.DataParallel", _jax_devices, _jax_spread, is_for_processes=True),
+    "jax": Engine(
+        "keras.distribution.DataParallel", _jax_devices, _jax_spread, is_for_processes=True, batchnorm="global"
+    ),
+    "tensorflow": Engine(
+        "tf.distribute.MirroredStrategy",
+        _tensorflow_devices,
+        _tensorflow_spread,
+        is_for_processes=False,
+        batchnorm="device",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ _SOURCE = "keras/src/optimizers/adam.py"
 def is_known(optimizer: Any) -> bool:
     """Returns whether the operation computes an optimizer's updates: Keras' own Adam or AdamW, without AMSGrad.
 
-    Not inside a `tf.distribute.Strategy`, which keeps a variable in several places.
+    Not for all replicas of a `tf.distribute.Strategy` at once, which keep a variable in several places.
 
     Args:
         optimizer: Any.
@@ -27,7 +27,9 @@ def is_known(optimizer: Any) -> bool:
         return False
     import tensorflow as tf
 
-    return type(optimizer).update_step is adam.update_step and not tf.distribute.has_strategy()
+    # On one device Keras takes a step in the cross-replica context of TensorFlow's default strategy.
+    is_of_all = tf.distribute.has_strategy() and tf.distribute.in_cross_replica_context()
+    return type(optimizer).update_step is adam.update_step and not is_of_all
 
 
 def update(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:

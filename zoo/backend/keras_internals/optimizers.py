@@ -9,6 +9,7 @@ import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from zoo.backend.keras_internals.guard import private, unsupported
@@ -124,6 +125,12 @@ def steps_missed(base: type[Any], **options: Any) -> frozenset[str]:
 
 
 def _hooks_called(base: type[Any], options: Mapping[str, Any]) -> set[str]:
+    # A thread of its own is in no strategy's scope, where a step outside of `fit` fails.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(_hooks_called_here, base, options).result()
+
+
+def _hooks_called_here(base: type[Any], options: Mapping[str, Any]) -> set[str]:
     import keras
     import numpy as np
 

@@ -51,7 +51,7 @@ def placing_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             callback=_read_devices,
             metavar="auto|all|N",
-            help="Devices of this host that train together; auto is all GPUs, or one CPU.",
+            help="Devices of this host that train together; auto is all GPUs with JAX, else one.",
         ),
         click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens, with several hosts."),
         click.option("--processes", type=click.IntRange(1), help="How many processes train together."),

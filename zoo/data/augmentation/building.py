@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.backend.distribution.copies import first_copy
 from zoo.errors import DataError
 from zoo.recipe.schema import AugmentSection
 from zoo.registry.augmentations import AUGMENTATIONS, NONE, AugmentationRow
@@ -79,7 +80,7 @@ def seed_augmentation(augmenters: "Sequence[keras.layers.Layer]", *, seed: int, 
 def seeds_of(augmenters: "Sequence[keras.layers.Layer]") -> list[list[int]]:
     """Reads the layers' generators: what is drawn next is a function of them; empty for a layer that draws nothing."""
     generators: list[Any] = [getattr(layer, "generator", None) for layer in augmenters]
-    return [[] if each is None else [int(word) for word in np.asarray(each.state.value)] for each in generators]
+    return [[] if each is None else [int(word) for word in first_copy(each.state)] for each in generators]
 
 
 def restore_seeds(augmenters: "Sequence[keras.layers.Layer]", seeds: Sequence[Sequence[int]]) -> None:

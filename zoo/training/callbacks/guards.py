@@ -1,4 +1,4 @@
-"""What ends training before its time: a broken freezing contract, a signal, a loss that is not finite."""
+"""What ends training before its time: a broken freezing contract, a signal, NaN, devices that do not agree."""
 
 import contextlib
 import math
@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import keras
-import numpy as np
 
 from zoo.backend import devices
+from zoo.backend.distribution import mirrored
+from zoo.backend.distribution.copies import differing, first_copy
 from zoo.backend.distribution.stopping import AgreedStop
 from zoo.errors import ZooError
 from zoo.freezing.contract import Contract
@@ -44,6 +45,38 @@ class ContractGuard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks; raises ContractError."""
         self._contract.check(within=self.model)
+
+
+class CopiesGuard(keras.callbacks.Callback):
+    """Makes sure that several devices have the same weights: a checkpoint holds the first one's, and all validate.
+
+    After the first step, and at each epoch's end, before the epoch is saved. On one device it does nothing.
+    """
+
+    def __init__(self, *, accumulate: int) -> None:
+        super().__init__()
+        self._batches_left = accumulate
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compares once, after as many batches as make a step; raises ZooError."""
+        self._batches_left -= 1
+        if self._batches_left == 0:
+            self._compare()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compares; raises ZooError."""
+        self._compare()
+
+    def _compare(self) -> None:
+        several = mirrored.current()
+        if several is None:
+            return
+        training_model: Any = self.model
+        if unlike := differing([*training_model.weights, *training_model.optimizer.variables]):
+            raise ZooError(
+                f"{', '.join(several.devices)}: the same steps gave each other numbers for {len(unlike)} tensors, "
+                f"{unlike[0]} first; expected devices that compute alike; type --devices 1"
+            )
 
 
 class InterruptionGuard(keras.callbacks.Callback):
@@ -141,7 +174,7 @@ class TerminateOnNaN(keras.callbacks.Callback):
             raise self._fault("validation", "val_loss", loss, step)
         training_model: Any = self.model
         for weight in training_model.weights:
-            array = np.asarray(weight.value)
+            array = first_copy(weight)
             if not array.size or array.dtype.kind != "f":
                 continue
             for extreme in (float(array.max()), float(array.min())):

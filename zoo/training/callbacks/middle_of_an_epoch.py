@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.training.compiling.mirrored_model import build_metrics
 from zoo.training.compiling.training_state import restore_epoch_state
 
 
@@ -61,9 +62,7 @@ class EpochStateRestorer(keras.callbacks.Callback):
         if not self._arrays:
             return
         training_model: Any = self.model
-        # On TensorFlow, Keras makes the variables of metrics in the first batch.
-        outputs = np.zeros((1, *training_model.output_shape[1:]), np.float32)
-        training_model.compute_metrics(None, np.zeros((1, self._classes), np.float32), outputs)
+        build_metrics(training_model, self._classes)
         restore_epoch_state(training_model, self._layers, self._arrays)
         self._arrays = {}
 
@@ -75,6 +74,7 @@ def validate_epoch(
     *,
     epoch: int,
     metrics: Mapping[str, float],
+    steps: int | None,
 ) -> None:
     """Ends an epoch whose batches are all finished, as `fit` does after the last one.
 
@@ -84,12 +84,13 @@ def validate_epoch(
         callbacks: What is called.
         epoch: Of the phase, counted from 0.
         metrics: What its training came to.
+        steps: Batches that it is validated on, where the data does not know.
     """
     called = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epoch + 1)
     model.stop_training = False
     called.on_train_begin()
     called.on_epoch_begin(epoch)
-    validated = model.evaluate(validation, callbacks=called, return_dict=True, verbose=0)
+    validated = model.evaluate(validation, steps=steps, callbacks=called, return_dict=True, verbose=0)
     logs = {**metrics, **{f"val_{name}": value for name, value in validated.items()}}
     called.on_epoch_end(epoch, logs)
     called.on_train_end(logs)

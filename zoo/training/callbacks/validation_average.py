@@ -5,7 +5,8 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 import keras
-import numpy as np
+
+from zoo.backend.distribution.copies import first_copy
 
 
 class AverageForValidation(keras.callbacks.Callback):
@@ -35,9 +36,9 @@ class AverageForValidation(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averages into the model."""
         # By copies: on JAX an assigned array is shared, and the next compiled step gives its memory away.
-        self._held = [np.asarray(weight.value).copy() for weight, _ in self._pairs]
+        self._held = [first_copy(weight).copy() for weight, _ in self._pairs]
         for weight, average in self._pairs:
-            weight.assign(np.asarray(average.value).copy())
+            weight.assign(first_copy(average).copy())
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the weights back, bit by bit."""

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 
 from zoo.freezing.contract import Contract
-from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds
+from zoo.training.callbacks.augmentation_seeds import AugmentationSeeds, DrawApart
 from zoo.training.callbacks.checkpoint_saver import CheckpointSaver
 from zoo.training.callbacks.counting import PhaseCounts
 from zoo.training.callbacks.early_stopping import EarlyStopping
-from zoo.training.callbacks.guards import ContractGuard, InterruptionGuard, TerminateOnNaN
+from zoo.training.callbacks.guards import ContractGuard, CopiesGuard, InterruptionGuard, TerminateOnNaN
 from zoo.training.callbacks.metrics_writer import MetricsWriter
 from zoo.training.callbacks.middle_of_an_epoch import EpochStateRestorer
 from zoo.training.callbacks.monitor import Monitor
@@ -100,8 +100,10 @@ def watch_fit(
     callbacks = [
         AugmentationSeeds(layers, seed=recipe.train.seed, first_epoch=counts.first_epoch),
         EpochStateRestorer(layers, epoch_state, classes=len(training.model.blueprint.classes)),
+        DrawApart(training.model, layers),
         average,
         ContractGuard(contract, accumulate=counts.accumulate),
+        CopiesGuard(accumulate=counts.accumulate),
         TerminateOnNaN(phase=phase, train=recipe.train, counts=counts),
         training.first_losses,
         ProgressBar(move, batches_per_epoch=counts.batches_per_epoch),

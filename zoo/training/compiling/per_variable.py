@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from zoo.backend.distribution.copies import first_copy
 from zoo.backend.keras_internals import fused_adam, native_operations
 from zoo.backend.keras_internals import optimizers as internals
 from zoo.errors import RecipeError
@@ -168,7 +169,7 @@ def _seen_from_a_variable(derived: type[Any]) -> type[Any]:
 
 def read(value: Any) -> np.ndarray:
     """Reads a variable by its value, since Keras' Variable warns when NumPy 2 reads it."""
-    return np.asarray(getattr(value, "value", value))
+    return first_copy(value) if isinstance(value, keras.Variable) else np.asarray(value)
 
 
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):

@@ -6,12 +6,15 @@ from typing import Any
 
 import keras
 
+from zoo.backend.distribution import mirrored
 from zoo.backend.keras_globals import pinned
 from zoo.data import Batches
 from zoo.data.augmentation.building import augmentation_layers
+from zoo.freezing.contract import moving_variables
 from zoo.freezing.stages import stages
 from zoo.recipe.schema import Phase, Recipe
 from zoo.training.compiling.losses import AccuracyOfWeighted, build_loss, class_weights
+from zoo.training.compiling.mirrored_model import as_mirrored
 from zoo.training.compiling.mixing import AccuracyOnMixedLabels, Mixing, OnMixedLabels, mixing_layer
 from zoo.training.compiling.optimizers import build_optimizer
 from zoo.training.compiling.schedules import LearningRateSchedule, RisingRate
@@ -56,33 +59,42 @@ def make_training_model(
         prefix: The model's frozen prefix, or None.
         suffix: What trains instead of all of it, where the prefix has been run already.
     """
-    augmenters = augmentation_layers(recipe.augment, channels=model.input_shape[-1]) if suffix is None else []
-    mixing = mixing_layer(recipe.augment)
+    with mirrored.on_each_device():
+        augmenters = augmentation_layers(recipe.augment, channels=model.input_shape[-1]) if suffix is None else []
+        mixing = mixing_layer(recipe.augment)
     training_model: Any = suffix if suffix is not None else _assembled(model, augmenters, prefix, mixing)
+    if mirrored.current() is not None:
+        training_model = as_mirrored(training_model, moving_variables(model))
     weighted = batches.weights is not None
     per_class = class_weights(recipe.data, batches.labels, batches.classes)
     loss = build_loss(recipe.train, per_class, weighted=weighted)
-    accuracy = AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
-    optimizer = build_optimizer(
-        phase,
-        rate,
-        model=model,
-        factors=_factors_by_path(model, phase),
-        ema=recipe.train.ema,
-        accumulate=recipe.train.accumulate,
-        clip_norm=recipe.train.clip_norm,
-    )
-    training_model.compile(
-        optimizer=optimizer,
-        loss=OnMixedLabels(loss) if mixing else loss,
-        metrics=[AccuracyOnMixedLabels(weighted=weighted) if mixing else accuracy],
-        # Keras' "auto" leaves XLA off while TensorFlow's operations are deterministic.
-        jit_compile=JIT_COMPILE[recipe.train.xla],
-        # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
-        auto_scale_loss=False,
-    )
+    with mirrored.on_each_device():
+        optimizer = build_optimizer(
+            phase,
+            rate,
+            model=model,
+            factors=_factors_by_path(model, phase),
+            ema=recipe.train.ema,
+            accumulate=recipe.train.accumulate,
+            clip_norm=recipe.train.clip_norm,
+        )
+        training_model.compile(
+            optimizer=optimizer,
+            loss=OnMixedLabels(loss) if mixing else loss,
+            metrics=[_accuracy(weighted=weighted, mixed=mixing is not None)],
+            # Keras' "auto" leaves XLA off while TensorFlow's operations are deterministic.
+            jit_compile=JIT_COMPILE[recipe.train.xla],
+            # Keras would go by the policy of the model that is compiled, which only holds this one's layers.
+            auto_scale_loss=False,
+        )
     seeded = (*augmenters, *([mixing] if mixing else []))
     return TrainingModel(model=training_model, augmentation_layers=seeded, takes_labels=mixing is not None)
+
+
+def _accuracy(*, weighted: bool, mixed: bool) -> keras.metrics.Metric:
+    if mixed:
+        return AccuracyOnMixedLabels(weighted=weighted)
+    return AccuracyOfWeighted() if weighted else keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
 def rate_factors(model: keras.Model, phase: Phase) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.backend.distribution.copies import assign_each, first_copy
 from zoo.errors import RunError
 from zoo.models.arrays import array_of, arrays_of, by_path, seed_states
 from zoo.models.weights import finalize_state
@@ -83,7 +84,7 @@ def _state_variables(model: Any, optimizer: Any, averages: Mapping[str, Any]) ->
 def epoch_state(training_model: Any, augmentation_layers: Sequence[Any]) -> dict[str, np.ndarray]:
     """Reads what an epoch that has begun needs beside: its metrics so far, and what augmentation draws next."""
     variables = _epoch_variables(training_model, augmentation_layers)
-    return {name: array_of(variable) for name, variable in variables.items()}
+    return {name: first_copy(variable) for name, variable in variables.items()}
 
 
 def restore_epoch_state(
@@ -98,7 +99,7 @@ def restore_epoch_state(
     if differing := sorted(set(variables) ^ {name for name in arrays if name.startswith(OF_AN_EPOCH)}):
         raise RunError(f"the checkpoint's state belongs to another training: {differing[0]} differs")
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        assign_each(variable, arrays[name])
 
 
 def _epoch_variables(training_model: Any, augmentation_layers: Sequence[Any]) -> dict[str, Any]:

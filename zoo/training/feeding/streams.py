@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from zoo.backend import devices
+from zoo.backend.distribution import mirrored
 from zoo.backend.feeds import tensorflow_data
 from zoo.backend.feeds.ahead import InOrder
 from zoo.backend.memory import is_aligned
@@ -186,7 +187,7 @@ def _finite(
         return FiniteBatches(watch.watch(load) if watch else load, count=count, with_labels=with_labels)
     if watch:
         dataset = tensorflow_data.tf_timed(dataset, count=count, add_clock=watch.add)
-    return dataset.map(_beside) if with_labels else dataset
+    return mirrored.fed(dataset.map(_beside) if with_labels else dataset)
 
 
 def _gathered(batches: Batches, *, first_epoch: int, epochs: int, first_batch: int = 0) -> Any | None:

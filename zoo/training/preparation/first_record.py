@@ -74,12 +74,12 @@ def _placement() -> PlacementRecord | None:
     placement = current()
     if not placement.is_spread:
         return None
-    engine = ENGINES[keras.backend.backend()].name
+    engine = ENGINES[keras.backend.backend()]
     return PlacementRecord(
         processes=placement.processes,
         devices=placement.devices,
-        engine=engine,
-        batchnorm="global",
+        engine=engine.name,
+        batchnorm=engine.batchnorm,
         launcher=placement.launcher,
     )
 

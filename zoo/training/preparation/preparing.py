@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from zoo import registry
 from zoo.backend import devices
 from zoo.backend.compute import precision
+from zoo.backend.distribution import mirrored
 from zoo.backend.keras_globals import pinned
+from zoo.backend.keras_internals.replicas import run_on_first
 from zoo.data import InCode, Packing, Settings
 from zoo.data.augmentation.building import flip_warning
 from zoo.data.inputs import Inputs, Source, leak_warning, open_source, pack_source, settings_for_model
@@ -28,6 +30,7 @@ from zoo.training.preparation.hyperrule import with_hyperrule
 from zoo.training.preparation.initial_weights import InitialWeights
 from zoo.training.preparation.plug_ins import check_plug_ins
 from zoo.training.preparation.random_layers import random_layers_warning
+from zoo.training.preparation.several_devices import check_several_devices
 from zoo.training.trainable import apply_freezing
 
 if TYPE_CHECKING:
@@ -194,9 +197,11 @@ def build_model(prepared: Prepared, *, is_resumed: bool = False) -> "keras.Model
     weights = None
     if prepared.weights is not None:
         weights = "none" if is_resumed else prepared.weights.path
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mirrored.on_each_device():
         warnings.simplefilter("ignore", NewClassifierWarning)  # what is new was said at the beginning
         model = build_for(prepared.recipe, prepared.source.dataset.classes, policy=prepared.policy, weights=weights)
+    if mirrored.current() is not None:
+        run_on_first(model)
     if prepared.weights is not None:
         # Also where they are no longer there.
         model.blueprint = replace(blueprint_of(model), own_licence=prepared.weights.licence)
@@ -234,11 +239,16 @@ def model_warnings(prepared: Prepared, model: "keras.Model", phase: Phase) -> li
         prepared: Its recipe and device.
         model: From `build_model`.
         phase: Whose step has to fit into memory.
+
+    Raises:
+        RecipeError: Several devices cannot train it.
     """
     recipe = prepared.recipe
+    several = check_several_devices(model, recipe)
     random = random_layers_warning(model, recipe, begins_with_weights=prepared.weights is not None)
     apply_freezing(model, phase)
-    return [warning for warning in (random, memory_warning(model, recipe, prepared.device)) if warning]
+    others = (random, memory_warning(model, recipe, prepared.device))
+    return [*several, *(warning for warning in others if warning)]
 
 
 def read_inputs(prepared: Prepared, display: ProgressDisplay, times: StepTimes | None = None) -> Inputs:
