@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 import zoo
 
@@ -164,6 +164,8 @@ def _argument(one: inspect.Parameter) -> str:
 
 
 def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Union:  # of a `Literal` and another, which Python writes as Union[...]
+        return " | ".join("None" if one is type(None) else _type(one) for one in get_args(annotation))
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return re.sub(r"\b(?!keras\.|np\.)(?:\w+\.)+(?=[A-Z])", "", text.replace("~", ""))
 

@@ -202,7 +202,7 @@ def test_what_is_imported_from_a_submodule_is_the_same():
 def test_the_order_of_the_arguments_of_finetune_is_a_contract():
     assert list(inspect.signature(zoo.finetune).parameters) == [
         *("recipe_or_model", "data", "overrides", "run", "resume", "callbacks", "weights", "more_epochs", "verbose"),
-        "force",
+        *("force", "devices"),
     ]
 
 

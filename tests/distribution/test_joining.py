@@ -3,7 +3,15 @@
 import pytest
 
 from zoo.backend.distribution.joining import CLUSTERS, JoinRequest, Member, join_seconds, member_of
-from zoo.backend.distribution.placement import ALONE, Placement, among, current, placed, read_devices
+from zoo.backend.distribution.placement import (
+    ALONE,
+    Placement,
+    among,
+    checked_devices,
+    current,
+    placed,
+    read_devices,
+)
 from zoo.errors import ZooError
 
 TOLD = JoinRequest(coordinator="10.0.0.1:9911", processes=2, process=1)
@@ -138,6 +146,17 @@ def test_rows_are_filled_up_to_what_devices_divide(rows, expected):
 @pytest.mark.parametrize(("text", "devices"), [("auto", "auto"), ("all", "all"), ("2", 2)])
 def test_devices_are_read(text, devices):
     assert read_devices(text) == devices
+
+
+@pytest.mark.parametrize("devices", ["auto", "all", 1, 4])
+def test_a_call_says_devices_as_they_are(devices):
+    assert checked_devices(devices) == devices
+
+
+@pytest.mark.parametrize("devices", [0, -1, True, "2", None, 1.0])
+def test_a_call_with_other_devices_is_refused(devices):
+    with pytest.raises(ZooError, match=r'^devices is .*; expected "auto", "all", or how many: devices=2$'):
+        checked_devices(devices)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", ""])

@@ -152,6 +152,11 @@ def test_devices_draw_apart_and_the_same_again(found):
 
 
 @pytest.mark.slow
+def test_a_call_in_python_trains_on_several_devices_too(found):
+    assert found["called"] == found["plain 2"]["placement"]
+
+
+@pytest.mark.slow
 def test_what_several_devices_cannot_do_is_refused_in_a_line(found):
     assert (
         found["three"]

@@ -131,6 +131,12 @@ def draws(both: mirrored.Mirrored) -> list[list[list[int]]]:
     return found
 
 
+def called(data: Path, run: Path) -> Any:
+    """What run.json says of where a call of `zoo.finetune` computed."""
+    one = {"phases.all.epochs": 1, **STILL}
+    return zoo.finetune(PLAIN, data, one, run=run, devices=2, verbose=0).record.get("placement")
+
+
 def refused(begin: Callable[[], object]) -> str:
     try:
         begin()
@@ -150,6 +156,7 @@ def main(folder: Path) -> None:
         data = write_npz(folder / f"{name}.npz", count=8)
         found[name] = refused(partial(trained, 2, PLAIN, data, folder / name, overrides=change))
     found |= trainings(folder)
+    found["called"] = called(folder / "images.npz", folder / "called")
     (folder / "found.json").write_text(json.dumps(found))
 
 

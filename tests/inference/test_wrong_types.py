@@ -107,6 +107,7 @@ CALLS = {
     "finetune run": (lambda x, _: zoo.finetune("no_such_recipe", run=x), ()),
     "finetune callbacks": (lambda x, photos: zoo.finetune(TINY, photos, callbacks=x, run="/dev/null/x"), ()),
     "finetune verbose": (lambda x, _: zoo.finetune("no_such_recipe", verbose=x), ()),
+    "finetune devices": (lambda x, _: zoo.finetune("no_such_recipe", devices=x), ()),
     "evaluate verbose": (lambda x, _: zoo.evaluate("no_such_run", verbose=x), ()),
     "Estimator recipe": (lambda x, _: zoo.Estimator(x).fit(IMAGES, [0, 1]), ()),
     "Estimator overrides": (lambda x, _: zoo.Estimator("no_such_recipe", overrides=x).fit(IMAGES, [0, 1]), ()),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.backend.distribution import supervising
 from zoo.backend.distribution.agreement import told
-from zoo.backend.distribution.placement import Devices, current, placed
+from zoo.backend.distribution.placement import Devices, checked_devices, current, placed
 from zoo.backend.keras_globals import named_backend
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
@@ -123,6 +123,7 @@ def finetune(
     more_epochs: int = 0,
     verbose: Verbose = "auto",
     force: bool = False,
+    devices: Devices = "auto",
 ) -> Run:
     """Trains a classifier as a recipe says and leaves a run folder.
 
@@ -136,8 +137,7 @@ def finetune(
             `{"train.batch_size": 64}`.
         run: The folder to make; by default `runs/<recipe>-<UTC time>`.
         resume: Go on from the last checkpoint of `run`; a finished run is returned as it is.
-        callbacks: One Keras callback or several. They see one training of the whole model, over all phases: see
-            docs/ecosystem.md.
+        callbacks: One Keras callback or several; they see one training over all phases: see docs/ecosystem.md.
         weights: What the model begins with in place of the recipe's weights: a finished run, or a file of weights of
             the same architecture. Its classifier is new where its class names are others.
         more_epochs: Trains the last phase of a finished run by as many epochs more, in a new run folder: see
@@ -146,6 +146,7 @@ def finetune(
             elsewhere. All that is said in words goes to the logger `zoo.finetune` too.
         force: Go on with a run although packages have other versions than it began with, or another device or number
             of threads computes; run.json then claims no exactness. Data, classes and recipe are never accepted.
+        devices: How many train together, or `all`; `auto`: all GPUs with JAX, else one. See docs/several-hosts.md.
 
     Returns:
         The finished run.
@@ -158,6 +159,7 @@ def finetune(
         run = zoo.finetune("quickstart", overrides=["phases.head.epochs=1"])
         print(run.metrics["accuracy"], run.path)
     """
+    devices = checked_devices(devices)
     asked = Request(
         recipe=Path(recipe_or_model) if isinstance(recipe_or_model, os.PathLike) else recipe_or_model,
         data=data,
@@ -168,7 +170,7 @@ def finetune(
         more_epochs=more_epochs,
         force=force,
     )
-    return carry_out(decide(asked), callbacks, verbose=verbose)
+    return carry_out(decide(asked), callbacks, verbose=verbose, devices=devices)
 
 
 @noticed()

@@ -162,6 +162,20 @@ def placed(asked: Devices, *, backend: str) -> Generator[Placement]:
         _CURRENT.reset(token)
 
 
+def checked_devices(given: object) -> Devices:
+    """Returns how many devices a call asked for.
+
+    Raises:
+        ZooError: It is neither `auto`, nor `all`, nor a number from 1 on.
+    """
+    for word in ("auto", "all"):
+        if isinstance(given, str) and given == word:
+            return word
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+        return given
+    raise ZooError(f'devices is {shown(given)}; expected "auto", "all", or how many: devices=2')
+
+
 def read_devices(text: str) -> Devices:
     """Reads how many devices were asked for.
 
