@@ -20,6 +20,23 @@ def test_computing_counts():
     assert own.take() >= 0
 
 
+def test_what_is_done_in_a_pause_is_left_out():
+    whole, own = OwnTime(threads=1), OwnTime(threads=1)
+    spin(0.1)
+    own.pause()
+    spin(0.3)
+    own.pause()  # as it is already
+    own.go_on()
+    spin(0.1)
+    counted = own.take()
+    assert 0.2 <= counted <= whole.take() - 0.3
+    own.pause()
+    spin(0.3)
+    assert own.take() <= whole.take() - 0.3
+    spin(0.1)
+    assert own.take() >= 0.1
+
+
 def test_threads_share_the_work():
     four, one = OwnTime(threads=4), OwnTime(threads=1)
     spin(0.2)

@@ -25,17 +25,40 @@ class OwnTime:
             threads: How many compute together.
         """
         self._threads = threads
-        self._computed = time.process_time()
-        self._waited = _waited_for_a_core()
+        self._sum = 0.0
+        self._is_paused = False
+        self._mark()
 
     def take(self) -> float:
-        """Returns the seconds since it was last asked, as if all threads had worked all the time."""
-        computed, waited = time.process_time(), _waited_for_a_core()
-        # Of a thread that has ended meanwhile, what it waited is not known any more.
-        more = sum(max(0.0, seconds - self._waited.get(thread, 0.0)) for thread, seconds in waited.items())
-        seconds = (computed - self._computed + more) / self._threads
-        self._computed, self._waited = computed, waited
+        """Returns the seconds since it was last asked, as if all threads had worked all the time; a pause ends."""
+        if self._is_paused:
+            self.go_on()
+        else:
+            self._count()
+        seconds, self._sum = self._sum, 0.0
         return seconds
+
+    def pause(self) -> None:
+        """Leaves out what is done from here on."""
+        if not self._is_paused:
+            self._count()
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        """Counts again after a pause."""
+        self._is_paused = False
+        self._mark()
+
+    def _count(self) -> None:
+        before, waited = self._computed, self._waited
+        self._mark()
+        # Of a thread that has ended meanwhile, what it waited is not known any more.
+        more = sum(max(0.0, seconds - waited.get(thread, 0.0)) for thread, seconds in self._waited.items())
+        self._sum += (self._computed - before + more) / self._threads
+
+    def _mark(self) -> None:
+        self._computed = time.process_time()
+        self._waited = _waited_for_a_core()
 
 
 def _waited_for_a_core() -> Mapping[str, float]:

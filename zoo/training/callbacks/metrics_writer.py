@@ -57,11 +57,13 @@ class MetricsWriter(keras.callbacks.Callback):
         self._waited = 0.0
         self._applied_before = 0
         self._own_time = OwnTime(threads=threads()) if current().processes > 1 else None
+        self._compiles = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clocks; those of an epoch that has begun before go on."""
         training_model: Any = self.model
-        before = self._counts.start.partial_epoch if epoch == self._counts.start.epoch_in_phase else None
+        self._compiles = epoch == self._counts.start.epoch_in_phase
+        before = self._counts.start.partial_epoch if self._compiles else None
         self._began = time.perf_counter() - (before.seconds if before else 0.0)
         self._training_seconds = None
         if self._own_time is not None:
@@ -71,9 +73,21 @@ class MetricsWriter(keras.callbacks.Callback):
         applied = applied_steps(training_model.optimizer)
         self._applied_before = before.applied_steps_before if before else applied
 
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stops the clock of what this process works itself where the batch is compiled."""
+        if self._own_time is not None and self._is_compiled(batch):
+            self._own_time.pause()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Lets that clock go on."""
+        if self._own_time is not None and self._is_compiled(batch):
+            self._own_time.go_on()
+
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes what training took: the epoch's validation begins."""
+        """Notes what training took: the epoch's validation begins, which is compiled in the first one."""
         self._training_seconds = time.perf_counter() - self._began
+        if self._own_time is not None and self._compiles:
+            self._own_time.pause()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Makes the line."""
@@ -109,6 +123,11 @@ class MetricsWriter(keras.callbacks.Callback):
             return {}
         seconds = f"{self._own_time.take() + self._waited:.3f}"
         return {"worker_seconds": [float(text) for text in gathered("seconds of an epoch", seconds)]}
+
+    def _is_compiled(self, batch: int) -> bool:
+        """Whether a batch of training is one that is compiled: the first, and the last, which may be smaller."""
+        ends = (self._counts.start.batches_of_epoch, self._counts.batches_per_epoch - 1)
+        return self._compiles and batch in ends
 
     def _loss_scaling(self) -> dict[str, float]:
         """Returns the loss scale of mixed_float16, and how often gradients were not finite and were skipped.
