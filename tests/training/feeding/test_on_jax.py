@@ -183,31 +183,6 @@ def test_memory_that_a_view_lies_in_is_not_used_again(through_jax: bool) -> None
 
 
 @ON_JAX
-@pytest.mark.parametrize("is_training", [True, False])
-def test_the_shares_of_all_processes_are_the_whole_batch(is_training: bool) -> None:
-    batches = made(shuffle=is_training)
-
-    def fed_by(process: int) -> list[Any]:
-        def share(rows: int) -> slice:
-            return slice(process * rows // 3, (process + 1) * rows // 3)
-
-        if is_training:
-            return list(training_data(batches, 4, StopWatch(), epochs=1, share=share))
-        return list(validation_data(batches, share=share))
-
-    each = zip(*map(fed_by, range(3)), strict=True)
-    together = [tuple(np.concatenate(parts) for parts in zip(*one, strict=True)) for one in each]
-    assert len(together) == batches.batches_per_epoch
-    assert_are_those_of(batches, together, epoch=4 if is_training else 0)
-
-
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX takes a share")
-def test_a_share_is_refused_on_other_backends() -> None:
-    with pytest.raises(ValueError, match="expected no share, as the backend is tensorflow and not jax"):
-        training_data(made(), 0, StopWatch(), epochs=1, share=lambda rows: slice(0, rows // 2))
-
-
-@ON_JAX
 def test_keras_distributes_arrays_of_numpy() -> None:
     batches = made()
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"], auto_shard_dataset=False))

@@ -15,25 +15,18 @@ from zoo.data.packs.pixels import gather, resolve
 Batch = tuple[Any, Any]
 
 
-def whole(rows: int) -> slice:
-    """Returns all rows of a batch of so many."""
-    return slice(0, rows)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Which batches, in a row, and what of each.
+    """Which batches, in a row.
 
     Attributes:
         first_epoch: Of the run.
         first_batch: Batches of that epoch that are left out.
-        share: From how many rows a batch has to those that this process feeds; Keras puts together what all feed.
         on_device: Whether the images stay on the device; None where that depends on its memory.
     """
 
     first_epoch: int = 0
     first_batch: int = 0
-    share: Callable[[int], slice] = whole
     on_device: bool | None = None
 
 
@@ -64,8 +57,7 @@ class JaxBatches:
 
     def _drawn(self, number: int) -> Any:
         epoch, number = divmod(self._span.first_batch + number, self._batches.batches_per_epoch)
-        drawn = self._batches.batch_order(self._span.first_epoch + epoch, number)
-        return drawn.part(self._span.share(len(drawn.rows)))
+        return self._batches.batch_order(self._span.first_epoch + epoch, number)
 
     def _images(self, to: Target) -> Callable[[np.ndarray], Any]:
         """Returns what gives images by where they lie in the batches' images."""

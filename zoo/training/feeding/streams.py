@@ -27,7 +27,7 @@ from zoo.backend.memory import is_aligned
 from zoo.data import Batches
 from zoo.data.batches import EpochOrder
 from zoo.data.packs.pixels import resolve
-from zoo.training.feeding.on_jax import JaxBatches, Span, whole
+from zoo.training.feeding.on_jax import JaxBatches, Span
 
 T = TypeVar("T")
 # Validation images that take no more are copied once: 5,000 of a thousand float32 each, or 200 photos.
@@ -102,7 +102,6 @@ def training_data(
     epochs: int,
     first_batch: int = 0,
     with_labels: bool = False,
-    share: Callable[[int], slice] = whole,
 ) -> Any:
     """Returns what `fit` takes as its training data: the batches of some epochs in a row.
 
@@ -113,14 +112,12 @@ def training_data(
         epochs: How many epochs.
         first_batch: Batches of the first epoch that are left out.
         with_labels: Whether the model takes the labels too, beside the pixels.
-        share: From the rows of a batch to those that this process feeds; on JAX only.
     """
     each = batches.batches_per_epoch
     count = epochs * each - first_batch
     if devices.name() == "jax":
-        span = Span(first_epoch=epoch, first_batch=first_batch, share=share)
+        span = Span(first_epoch=epoch, first_batch=first_batch)
         return _on_jax(JaxBatches(batches, span), watch, count=count, with_labels=with_labels)
-    _refuse_share(share)
 
     def batch(number: int) -> tuple[np.ndarray, np.ndarray]:
         return batches.batch(epoch + (first_batch + number) // each, (first_batch + number) % each)
@@ -129,22 +126,20 @@ def training_data(
     return _finite(batch, dataset, watch, count=count, with_labels=with_labels)
 
 
-def validation_data(batches: Batches, *, with_labels: bool = False, share: Callable[[int], slice] = whole) -> Any:
+def validation_data(batches: Batches, *, with_labels: bool = False) -> Any:
     """Returns what `fit` takes as its validation data: each batch once.
 
     Args:
         batches: Where they come from.
         with_labels: Whether the model takes the labels too, beside the pixels.
-        share: From the rows of a batch to those that this process feeds; on JAX only.
     """
     is_small = math.prod(batches.images.shape) * batches.images.dtype.itemsize <= HELD_BYTES
     count = batches.batches_per_epoch
     if devices.name() == "jax":
-        ours = JaxBatches(batches, Span(share=share))
+        ours = JaxBatches(batches, Span())
         if not is_small:
             return _on_jax(ours, StopWatch(), count=count, with_labels=with_labels)
         return FiniteBatches(functools.cache(ours.begin()), count=count, with_labels=with_labels)
-    _refuse_share(share)
     if is_small:
         dataset = tensorflow_data.tf_held(lambda: batches.epoch(0), batch_size=batches.batch_size)
     else:
@@ -167,11 +162,6 @@ def feeding(*data: Any) -> Generator[None]:
 def _on_jax(ours: JaxBatches, watch: StopWatch, *, count: int, with_labels: bool) -> FiniteBatches:
     in_order = InOrder(ours.begin, count)
     return FiniteBatches(watch.watch(in_order), count=count, with_labels=with_labels, close=in_order.close)
-
-
-def _refuse_share(share: Callable[[int], slice]) -> None:
-    if share is not whole:
-        raise ValueError(f"share is {share}; expected no share, as the backend is {devices.name()} and not jax.")
 
 
 def _finite(
