@@ -13,7 +13,10 @@ from zoo.backend.distribution.placement import read_devices
 from zoo.cli.training.processes import member_request
 from zoo.jobs.finetuning import carry_out
 from zoo.jobs.resuming import Request, decide
+from zoo.training.feeding import on_jax
 
+GATHERED: list[int] = []
+gather = on_jax.gather
 HELD: list[list[list]] = []
 place = layout.placed_batch
 
@@ -30,12 +33,18 @@ def noting(batch, mesh):
     return placed
 
 
+def counting(images, rows, **into):
+    GATHERED.append(len(rows))
+    return gather(images, rows, **into)
+
+
 def main(recipe, data, run, out, devices, *join):
     coordinator, processes, process = join or (None, None, None)
     asked = JoinRequest(
         coordinator=coordinator, processes=processes and int(processes), process=process and int(process)
     )
     layout.placed_batch = noting
+    on_jax.gather = counting
     with member_request(Request(recipe=Path(recipe), data=data, run=run), member_of(asked, "jax")) as request:
         import keras
 
@@ -55,6 +64,7 @@ def main(recipe, data, run, out, devices, *join):
             "losses": kept.losses,
             "seen": kept.seen,
             "held": HELD,
+            "gathered": sum(GATHERED),
             "metrics": finished.metrics,
             "record": finished.record,
         }

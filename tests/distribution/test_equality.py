@@ -12,17 +12,22 @@ from tests.distribution import commands
 pytestmark = pytest.mark.long
 # 13 batches an epoch, of which the last has 3 images, which divide among no 2 devices.
 TRAIN, EPOCHS, BATCHES = 99, 4, 13
+DRAWN = {"flip": "horizontal", "rotation": 5.0}
+# Adam divides gradients that are rounding alone by their own size: see the test of it below.
+SGD = tiny.phase("all", "all", epochs=EPOCHS, batchnorm="train", optimizer="sgd", learning_rate=0.005)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("equality")
     tiny.write_npz(folder / "data.npz", count=TRAIN, val=21)
-    commands.write_recipe(folder / "tiny.toml", augment={"flip": "horizontal", "rotation": 5.0})
+    commands.write_recipe(folder / "tiny.toml", phases=[SGD], augment=DRAWN)
+    adam = tiny.phase("all", "all", epochs=EPOCHS, batchnorm="train", optimizer="adamw")
+    commands.write_recipe(folder / "adam.toml", phases=[adam], augment=DRAWN)
     return folder
 
 
-def trained(place, name, *, devices=1, processes=1):
+def trained(place, name, *, devices=1, processes=1, recipe="tiny.toml", **variables):
     """Trains in some processes; gives what each noted."""
     files = [place / f"{name}-{process}.json" for process in range(processes)]
     port = commands.free_port()
@@ -30,8 +35,8 @@ def trained(place, name, *, devices=1, processes=1):
     for process, out in enumerate(files):
         join = [] if processes == 1 else [f"127.0.0.1:{port}", processes, process]
         run = place / name
-        command = ("tests.distribution.driver", place / "tiny.toml", place / "data.npz", run, out, devices, *join)
-        started.append(commands.start(*command, cache=place / "compiled", devices=devices))
+        command = ("tests.distribution.driver", place / recipe, place / "data.npz", run, out, devices, *join)
+        started.append(commands.start(*command, cache=place / "compiled", devices=devices, **variables))
     for process in started:
         code, _, stderr = commands.ended(process)
         assert code == 0, stderr
@@ -47,13 +52,30 @@ def alone(place):
 def test_losses_and_accuracy_are_those_of_one_device(place, alone, devices, processes):
     found = trained(place, f"on-{devices}-{processes}", devices=devices, processes=processes)
     assert len(alone["losses"]) == EPOCHS * BATCHES >= 50
+    # A process gathers what its own devices hold; of batches that do not divide among them, all. The batches of an
+    # epoch are 12 of 8 and one of 3, those that validate 2 of 8 and one of 5.
+    own = EPOCHS * (96 // processes + 3) + 16 // processes + 5
     for one in found:
         np.testing.assert_allclose(one["losses"], alone["losses"], rtol=0, atol=1e-5)
         assert one["metrics"]["accuracy"] == alone["metrics"]["accuracy"]
+        # And what was made ahead and is not trained on: two batches that wait, and one in hand.
+        assert own <= one["gathered"] <= own + 3 * 8 // processes
     placement = found[0]["record"]["placement"]
     assert (placement["processes"], placement["devices"]) == (processes, devices * processes)
     assert placement["batchnorm"] == "global"
     _assert_each_image_once_an_epoch(found)
+
+
+def test_adam_on_two_devices_parts_from_one_as_one_does_that_is_compiled_otherwise(place):
+    """Its step of a gradient that is rounding alone is one of the whole rate: any two roundings part."""
+    one = trained(place, "adam", recipe="adam.toml")[0]
+    flags = "--xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0"
+    otherwise = trained(place, "adam-otherwise", recipe="adam.toml", XLA_FLAGS=flags)[0]
+    two = trained(place, "adam-two", recipe="adam.toml", devices=2)[0]
+    apart = [np.abs(np.subtract(found["losses"], one["losses"])).max() for found in (otherwise, two)]
+    assert apart[0] > 1e-5  # else this says nothing
+    assert apart[1] <= 2 * apart[0]
+    assert two["metrics"]["accuracy"] == one["metrics"]["accuracy"]
 
 
 def _put_together(of_each):

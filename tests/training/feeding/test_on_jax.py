@@ -183,13 +183,15 @@ def test_memory_that_a_view_lies_in_is_not_used_again(through_jax: bool) -> None
 
 
 @ON_JAX
-def test_keras_distributes_arrays_of_numpy() -> None:
+def test_where_keras_distributes_batches_lie_on_its_devices() -> None:
+    import jax
+
     batches = made()
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"], auto_shard_dataset=False))
     try:
         data = training_data(batches, 0, StopWatch(), epochs=1)
         found = list(data)
-        assert all(type(part) is np.ndarray for batch in found for part in batch)
+        assert all(isinstance(part.sharding, jax.sharding.NamedSharding) for batch in found for part in batch)
         assert_are_those_of(batches, found, epoch=0)
         model = net(batches)
         model.fit(data, steps_per_epoch=len(data), shuffle=False, verbose=0, validation_data=validation_data(batches))

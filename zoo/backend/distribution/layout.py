@@ -65,7 +65,28 @@ def placed_batch(batch: Any, mesh: "jax.sharding.Mesh") -> Any:
     if isinstance(batch, jax.Array) and len(batch.sharding.device_set) == mesh.size:
         return batch
     rows = np.asarray(batch)
-    return jax.make_array_from_callback(rows.shape, sharding_of(rows.shape[0], mesh), lambda index: rows[index])
+    return placed_rows(rows.shape, mesh, lambda own: rows[own])
+
+
+def placed_rows(shape: tuple[int, ...], mesh: "jax.sharding.Mesh", load: Callable[[slice], np.ndarray]) -> "jax.Array":
+    """Brings a batch to the devices of which each process loads the rows of its own only, in one piece.
+
+    Args:
+        shape: Of the whole batch, [rows, ...].
+        mesh: The devices, those of a process side by side.
+        load: Gives some of the batch's rows.
+    """
+    sharding = sharding_of(shape[0], mesh)
+    indices: Any = sharding.addressable_devices_indices_map(shape)
+    spans = [index[0].indices(shape[0]) for index in indices.values()]
+    first, end = min(start for start, _, _ in spans), max(stop for _, stop, _ in spans)
+    own = load(slice(first, end))
+
+    def part(index: Any) -> np.ndarray:
+        start, stop, _ = index[0].indices(shape[0])
+        return own[start - first : stop - first]
+
+    return jax.make_array_from_callback(shape, sharding, part)
 
 
 def sharding_of(rows: int, mesh: "jax.sharding.Mesh") -> "jax.sharding.NamedSharding":

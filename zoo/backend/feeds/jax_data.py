@@ -1,8 +1,8 @@
 """Batches on their way to the device, where JAX is the backend.
 
 Keras' trainer passes on arrays of JAX as they are (`get_jax_iterator` in keras/src/trainers/data_adapters), and its own
-copy to the device, one batch ahead on a GPU and none on a CPU, then finds them there already. With a distribution it
-makes one array of what each process feeds, of arrays of NumPy.
+copy to the device, one batch ahead on a GPU and none on a CPU, then finds them there already. So does what zoo has in
+place of Keras' where several devices divide each batch: see `zoo.backend.distribution.layout`.
 """
 
 import functools
@@ -31,19 +31,37 @@ class Target:
     """Where batches go.
 
     Attributes:
-        device: A device of JAX; None where Keras distributes them.
+        device: A device of JAX; None where several divide each batch.
+        mesh: Those several, of all processes; None where there is one.
     """
 
     device: Any | None
+    mesh: Any | None = None
 
     def put(self, array: np.ndarray) -> Any:
         """Begins to copy an array to the device, and returns at once; an aligned one becomes a CPU's as it is."""
         import jax
 
-        if self.device is None:
-            return array
+        if self.mesh is not None:
+            from zoo.backend.distribution.layout import placed_batch
+
+            return placed_batch(array, self.mesh)
         with self.as_default():
             return jax.device_put(array)
+
+    def put_rows(self, rows: np.ndarray, load: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> Any:
+        """Loads rows, and begins to copy them; where several devices divide them, this process loads its own only.
+
+        Args:
+            rows: Their numbers, int64[m].
+            load: Gives some by their numbers.
+            shape: Of one.
+        """
+        if self.mesh is None:
+            return self.put(load(rows))
+        from zoo.backend.distribution.layout import placed_rows
+
+        return placed_rows((len(rows), *shape), self.mesh, lambda own: load(rows[own]))
 
     def as_default(self) -> AbstractContextManager[object]:
         """Has arrays made on the device, yet not bound to it, as Keras' variables are not either."""
@@ -67,8 +85,9 @@ def target() -> Target:
     import jax
     import keras
 
-    if keras.distribution.distribution() is not None:
-        return Target(None)
+    distribution: Any = keras.distribution.distribution()
+    if distribution is not None:
+        return Target(None, distribution.device_mesh.backend_mesh)
     (device,) = jax.device_put(np.zeros((), np.uint8)).devices()
     return Target(device)
 

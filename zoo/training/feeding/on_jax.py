@@ -11,7 +11,7 @@ from zoo.backend.feeds.jax_data import OnDevice, Rooms, Target, target
 from zoo.data import Batches
 from zoo.data.packs.pixels import gather, resolve
 
-# Pixels, and one-hot labels: arrays of JAX, or of NumPy where Keras distributes them.
+# Pixels, and one-hot labels: arrays of JAX.
 Batch = tuple[Any, Any]
 
 
@@ -61,17 +61,21 @@ class JaxBatches:
 
     def _images(self, to: Target) -> Callable[[np.ndarray], Any]:
         """Returns what gives images by where they lie in the batches' images."""
-        images = self._batches.images
+        images, shape = self._batches.images, self._batches.images.shape[1:]
         held, _ = resolve(images, np.arange(0))
         if not isinstance(held, np.ndarray):
-            return lambda rows: to.put(images[rows])
+            return lambda rows: to.put_rows(rows, lambda some: images[some], shape)
         if self._stay(to):
             if self._on_device is None:
                 self._on_device = OnDevice(lambda rows: gather(images, rows), len(images), to)
             return self._on_device.take
         most = min(self._batches.batch_size, self._batches.images_per_epoch)
-        rooms = Rooms((most, *images.shape[1:]), images.dtype)
-        return lambda rows: to.put(gather(images, rows, into=rooms.lend(len(rows))))
+        rooms = Rooms((most, *shape), images.dtype)
+
+        def load(rows: np.ndarray) -> np.ndarray:
+            return gather(images, rows, into=rooms.lend(len(rows)))
+
+        return lambda rows: to.put_rows(rows, load, shape)
 
     def _stay(self, to: Target) -> bool:
         if self._span.on_device is not None:
