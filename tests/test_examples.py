@@ -54,10 +54,10 @@ def typed(name):
 def test_each_page_is_listed_and_each_that_is_listed_is_there():
     listed = re.findall(r"\]\(([\w-]+\.(?:sh|yaml))\)", (EXAMPLES / "README.md").read_text())
     assert sorted(listed) == sorted(path.name for path in EXAMPLES.iterdir() if path.name != "README.md")
-    assert len(listed) == 2
+    assert len(listed) == 3
 
 
-@pytest.mark.parametrize("name", ["slurm.sh", "kubernetes-jobset.yaml"])
+@pytest.mark.parametrize("name", ["slurm.sh", "kubernetes-jobset.yaml", "ray-job.sh"])
 def test_the_command_is_one_and_goes_on_with_the_run(name):
     found = typed(name)
     assert found["resume"] and found["run"].is_absolute() and found["data"].is_absolute()
@@ -79,6 +79,11 @@ def test_slurm_is_asked_for_what_it_knows():
     # sbatch reads no option behind the first command.
     assert text.rindex("\n#SBATCH") < text.index("\nset -euo")
     assert typed("slurm.sh")["processes"] is None
+
+
+def test_ray_starts_the_processes():
+    found = typed("ray-job.sh")
+    assert (found["launcher"], found["processes"], found["coordinator"]) == ("ray", 2, None)
 
 
 def test_kubernetes_pods_find_one_another(monkeypatch):

@@ -70,7 +70,7 @@ class PlacementRecord(JsonObject):
         engine: What spread it over them.
         batchnorm: Of which images BatchNorm took its statistics where it trained: `global` is the whole batch, over all
             devices, `device` is each device's part of it.
-        launcher: What started the processes, as `Slurm`; None where somebody did.
+        launcher: What started the processes, as `Slurm` or `Ray`; None where somebody did.
     """
 
     processes: int

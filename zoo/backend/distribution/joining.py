@@ -30,6 +30,8 @@ CLUSTERS: Mapping[str, tuple[str, str | None, str]] = {
     "Open MPI": ("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     "Kubernetes": ("KUBERNETES_SERVICE_HOST", None, "JOB_COMPLETION_INDEX"),
 }
+# By what a launcher that types the options in a user's place says its name.
+LAUNCHER_VARIABLE = "ZOO_LAUNCHER"
 
 TYPE_ALL = (
     "on each host type all of --coordinator HOST:PORT --processes N --process ID, with the ID from 0 on; or only "
@@ -65,7 +67,7 @@ class Member:
         processes: How many there are.
         process: Which one it is, from 0; None where only JAX knows, once they have joined.
         coordinator: Where process 0 listens; None where JAX knows.
-        cluster: Which cluster said so; empty where the command line did.
+        cluster: Which cluster or launcher said so; empty where the command line did.
     """
 
     processes: int
@@ -154,7 +156,12 @@ def _typed_member(asked: JoinRequest) -> Member:
         raise ZooError(
             f"--process is {asked.process} and --processes {asked.processes}; expected 0 to {asked.processes - 1}"
         )
-    return Member(processes=asked.processes, process=asked.process, coordinator=asked.coordinator)
+    return Member(
+        processes=asked.processes,
+        process=asked.process,
+        coordinator=asked.coordinator,
+        cluster=os.environ.get(LAUNCHER_VARIABLE, ""),
+    )
 
 
 def join_seconds() -> int:

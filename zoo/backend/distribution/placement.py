@@ -22,7 +22,7 @@ class Placement:
         processes: How many processes train together.
         process: Which of them this one is, from 0.
         devices: How many devices all of them have in it together.
-        launcher: The cluster that started the processes; None where somebody did.
+        launcher: The cluster or launcher that started the processes; None where somebody did.
     """
 
     processes: int = 1

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from zoo.backend.distribution.faults import HEARTBEAT_SECONDS
 from zoo.backend.distribution.joining import Member, join_seconds
@@ -88,6 +89,19 @@ def _end_with_parent(life: int) -> None:
     os._exit(1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a child has ended.
+
+    Attributes:
+        code: Its exit code; 1 where it was ended by a signal.
+        said: What is to be said of that, where it could not say so itself; else empty.
+    """
+
+    code: int
+    said: str = ""
+
+
 def run_supervised(command: Sequence[str], member: Member) -> int:
     """Runs a command, and says what ended it where it could not say so itself.
 
@@ -98,24 +112,49 @@ def run_supervised(command: Sequence[str], member: Member) -> int:
     Returns:
         Its exit code; 1 where it was ended by a signal that nobody sent to this process.
     """
+    with _handed_on() as child:
+        ending = supervise(command, member, begun=child.append)
+    if ending.said:
+        print(f"zoo: {ending.said}", file=sys.stderr, flush=True)
+    return ending.code
+
+
+def supervise(
+    command: Sequence[str],
+    member: Member,
+    *,
+    begun: "Callable[[subprocess.Popen[bytes]], object]",
+    variables: Mapping[str, str] = os.environ,
+    **options: Any,
+) -> Ending:
+    """Runs a command as a child that ends where this process does.
+
+    Args:
+        command: Program and arguments.
+        member: Which process it is.
+        begun: Called with the child once it is there.
+        variables: Its environment.
+        options: Others of `subprocess.Popen`.
+    """
     with tempfile.TemporaryDirectory(prefix="zoo-", ignore_cleanup_errors=True) as folder:
         log_read, log_write = os.pipe()
         life_read, life_write = os.pipe()
-        environment = {**os.environ, VARIABLE: f"{folder},{log_write},{life_read}"}
-        with _handed_on() as child:
-            started = subprocess.Popen(command, env=environment, pass_fds=(log_write, life_read))
-            child.append(started)
+        environment = {**variables, VARIABLE: f"{folder},{log_write},{life_read}"}
+        try:
+            kept_open = (log_write, life_read)
+            child: Any = subprocess.Popen(command, env=environment, pass_fds=kept_open, **options)
+        finally:
             os.close(log_write)
             os.close(life_read)
-            log = _Log(log_read)
-            code = started.wait()
-            os.close(life_write)
+        begun(child)
+        log = _Log(log_read)
+        code = child.wait()
+        os.close(life_write)
         if code >= 0:
-            return code
+            return Ending(code=code)
         advice = Path(folder) / ADVICE_FILE
         told = advice.read_text(encoding="utf-8") if advice.is_file() else "begin it again"
-        print(f"zoo: {_said(-code, log.text(), member)}; {told}", file=sys.stderr, flush=True)
-        return 1
+        return Ending(code=1, said=f"{_said(-code, log.text(), member)}; {told}")
 
 
 class _Log:

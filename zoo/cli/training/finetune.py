@@ -18,7 +18,7 @@ from zoo.cli.options import InPath, gathered, json_option, recipe_options, trust
 from zoo.cli.output import accuracy_report, echo, emit, percent, stdout_width
 from zoo.cli.shell.start import start_backend
 from zoo.cli.shell.streams import STDOUT, finish_streams
-from zoo.cli.training.placing import PlacingOptions, placing_options, run_as_member
+from zoo.cli.training.placing import PlacingOptions, launch, placing_options, run_as_member
 from zoo.cli.training.plan import show_plan
 from zoo.cli.training.replay import show_replay
 from zoo.runs.folder import RunFolder
@@ -119,10 +119,18 @@ def finetune_command(
       zoo finetune runs/pets --epochs +5
       zoo finetune theirs.toml --data ours/ --devices all
       zoo finetune theirs.toml --coordinator 10.0.0.1:9911 --processes 2 --process 0
+      zoo finetune theirs.toml --launcher ray --processes 4 --run /shared/runs/theirs
     """
     if replay:
         given = (asked.recipe, asked.run)
-        if sum(one is not None for one in given) != 1 or asked.resume or seeds or dry_run or asked.overrides:
+        if (
+            sum(one is not None for one in given) != 1
+            or asked.resume
+            or seeds
+            or dry_run
+            or asked.overrides
+            or placing.launcher
+        ):
             raise click.UsageError("--replay takes a run, and --data where its images have moved: --run DIR --replay")
         show_replay(asked.run or Path(str(asked.recipe)), asked.data, as_json=as_json)
         return
@@ -136,6 +144,11 @@ def finetune_command(
         raise click.UsageError("--epochs +N needs the RUN to train on, without --seeds and --dry-run")
     if dry_run:
         show_plan(_checked(asked), as_json=as_json)
+        return
+    if placing.launcher is not None:
+        if seeds:
+            raise click.UsageError("--seeds trains one run after another; with --launcher: --set train.seed=N")
+        echo(launch(placing, asked.run).removesuffix("\n"), whole=True)
         return
     member = placing.member()
     if seeds and member is not None:
