@@ -2,6 +2,7 @@
 
 import pytest
 
+from zoo.backend.distribution.engines import placed
 from zoo.backend.distribution.joining import CLUSTERS, JoinRequest, Member, join_seconds, member_of
 from zoo.backend.distribution.placement import (
     ALONE,
@@ -9,7 +10,6 @@ from zoo.backend.distribution.placement import (
     among,
     checked_devices,
     current,
-    placed,
     read_devices,
 )
 from zoo.errors import ZooError

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.backend.distribution import supervising
 from zoo.backend.distribution.agreement import told
-from zoo.backend.distribution.placement import Devices, checked_devices, current, placed
+from zoo.backend.distribution.engines import placed
+from zoo.backend.distribution.placement import Devices, checked_devices, current
 from zoo.backend.keras_globals import named_backend
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode

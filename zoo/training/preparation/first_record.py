@@ -9,7 +9,8 @@ import keras
 
 from zoo.backend import determinism
 from zoo.backend.compute.precision import uses_tf32
-from zoo.backend.distribution.placement import ENGINES, current
+from zoo.backend.distribution.engines import ENGINES
+from zoo.backend.distribution.placement import current
 from zoo.backend.keras_internals import native_operations
 from zoo.data import InCode
 from zoo.data.inputs import Inputs
