@@ -122,7 +122,8 @@ def all_done(started):
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hosts")
     tiny.write_npz(folder / "data.npz", count=99, val=21)
-    phase = tiny.phase("all", "all", epochs=EPOCHS, batchnorm="train")
+    # Adam parts any two roundings: see test_equality.py.
+    phase = tiny.phase("all", "all", epochs=EPOCHS, batchnorm="train", optimizer="sgd", learning_rate=0.005)
     commands.write_recipe(
         folder / "tiny.toml", phases=[phase], checkpoint={"every": "5 steps"}, train={"deterministic": True}
     )
