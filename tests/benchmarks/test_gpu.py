@@ -132,7 +132,7 @@ def compare_resnets():
     np.testing.assert_allclose(after["conv1_bn"], statistics, rtol=1e-3)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_all_of_it_on_a_cpu(tmp_path):
     command = [sys.executable, str(HERE / "benchmarks" / "gpu.py"), "--rehearse", "--out", str(tmp_path)]
