@@ -87,7 +87,9 @@ def main(
         return
     import zoo
 
-    found = {name: _net(name) for name in nets or [one for one in zoo.list_models() if _takes_photos(one)]}
+    counted = _figures()  # nets that are built of a file have none
+    every = [name for name in zoo.list_models() if name in counted and _takes_photos(name)]
+    found = {name: _net(name) for name in nets or every}
     report("scaling_plan_bytes", [_sent(name, net) for name, net in found.items()])
     rates = {name: float(rate) for name, _, rate in (one.partition("=") for one in given)}
     rows = [
@@ -107,6 +109,13 @@ def _takes_photos(name: str) -> bool:
     return registry.info(name).input_shape[:2] > (64, 64)
 
 
+def _figures() -> Mapping[str, Mapping[str, int]]:
+    import zoo
+
+    file = Path(zoo.__file__).parent / "assets" / "figures.json"
+    return json.loads(file.read_text(encoding="utf-8"))["figures"]
+
+
 def _net(name: str) -> Net:
     """Counts a net's layers."""
     import keras
@@ -117,12 +126,11 @@ def _net(name: str) -> Net:
     for layer in model.layers:
         layer.trainable = True
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    figures = json.loads((Path(zoo.__file__).parent / "assets" / "figures.json").read_text(encoding="utf-8"))["figures"]
     return Net(
         trainable=sum(math.prod(weight.shape) for weight in model.trainable_weights),
         batchnorms=len(norms),
         channels=sum(layer.moving_mean.shape[0] for layer in norms),
-        madds=figures[name]["madds"],
+        madds=_figures()[name]["madds"],
     )
 
 
