@@ -29,7 +29,7 @@ from zoo.runs.folder import RunFolder, default_path, first_there, remove_empty, 
 from zoo.runs.litter import remove_litter
 from zoo.runs.record import ResultRecord, read_document
 from zoo.system import cache
-from zoo.system.files import TO_WRITE_AFTER_ALL
+from zoo.system.files import advise
 from zoo.system.interruption import ends_silently, noticed
 from zoo.system.paths import given_path
 
@@ -343,9 +343,3 @@ def _going_on_said(folder: RunFolder, is_one_of_several: bool, say: Callable[[st
             if ends_silently(fault):
                 say(f"interrupted; {how}")
         raise
-
-
-def advise(fault: BaseException, advice: str) -> None:
-    """Notes on a fault what to do next."""
-    remedy = TO_WRITE_AFTER_ALL.get(fault.errno or 0) if isinstance(fault, OSError) else None
-    fault.add_note(f"{remedy} and {advice}" if remedy else advice)

@@ -10,13 +10,14 @@ from zoo.backend.distribution.placement import Devices
 from zoo.backend.quiet_start import import_keras
 from zoo.data import InCode
 from zoo.errors import INTERRUPTIONS, RunError
-from zoo.jobs.finetuning import Run, advise, carry_out
+from zoo.jobs.finetuning import Run, carry_out
 from zoo.jobs.resolving import as_overrides, make_job, with_override
 from zoo.jobs.resuming import Request, decide
 from zoo.recipe.overrides import GivenOverrides
 from zoo.recipe.schema import Recipe
 from zoo.runs.claim import refuse_claimed
 from zoo.runs.folder import default_path, first_there, remove_empty, reserve_default_path, runs_within
+from zoo.system.files import advise
 from zoo.system.paths import given_path
 
 

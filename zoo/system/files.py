@@ -69,6 +69,14 @@ TO_WRITE_AFTER_ALL = {
     errno.EFBIG: "raise the limit on a file's size (ulimit -f)",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
 }
+
+
+def advise(fault: BaseException, advice: str) -> None:
+    """Notes on a fault what to do next."""
+    remedy = TO_WRITE_AFTER_ALL.get(fault.errno or 0) if isinstance(fault, OSError) else None
+    fault.add_note(f"{remedy} and {advice}" if remedy else advice)
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
