@@ -82,22 +82,7 @@ CASES = (
         prefix_cache="required",
     ),
 )
-REHEARSED = (
-    Case(name="compute-bound", net="mnist_conv_tiny", side=28, images=32, batch=8, epochs=2),
-    Case(name="engine", net="mnist_conv_tiny", side=28, images=32, batch=8, epochs=2),
-    Case(
-        name="first pass",
-        net="mnist_conv_tiny",
-        side=28,
-        images=32,
-        batch=8,
-        epochs=2,
-        train="head",
-        prefix_cache="required",
-    ),
-)
-
-
+REHEARSED = tuple(replace(case, net="mnist_conv_tiny", side=28, images=32, batch=8, epochs=2) for case in CASES)
 # How processes train, by name: on how many cores, and whether as one.
 SIDES = {"one": 1, "two": 2, "apart": 2}
 
@@ -125,10 +110,10 @@ def write_inputs(case: Case, folder: Path) -> None:
 
 def measure(case: Case, side: str, folder: Path, cores: Sequence[int]) -> float:
     """Trains a case in one process on each core; returns seconds of a step, or of the first pass."""
-    with tempfile.TemporaryDirectory(dir=folder) as place, socket.socket() as found:
+    with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-        found.close()
+    with tempfile.TemporaryDirectory(dir=folder) as place:
         runs = [Path(place) / f"run-{number}" for number in range(len(cores))]
         started: list[subprocess.Popen[str]] = []
         for number, core in enumerate(cores):
